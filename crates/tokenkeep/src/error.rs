@@ -1,0 +1,216 @@
+//! The one error type of the crate.
+//!
+//! An [`Error`] is opaque: programs decide by [`Error::kind`], people read its `Display`, which says what failed,
+//! where, and what to do about it. The cause the operating system gave is kept in `source()`. No error ever holds
+//! content of a cache.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The result of every fallible call in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, as far as a program can act on it. More kinds may be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A value handed to the library cannot be used: an empty name, a relative marker, a NUL in a path.
+    InvalidInput,
+    /// This backend does not exist on this operating system, or was not compiled in.
+    NotSupported,
+    /// A file-system call failed for a reason without a kind of its own; `source()` has it.
+    Io,
+    /// The operating system refused access.
+    PermissionDenied,
+    /// The disk, the quota or the file size limit is used up. What was there before is unharmed.
+    StorageFull,
+    /// Something other than a plain file of the right owner stands where the cache should be: a directory, a FIFO,
+    /// a device, a symbolic link that others could have planted, a file of another user.
+    UnsafeFile,
+    /// The lock was not free within the time limit.
+    Busy,
+    /// The caller cancelled the operation.
+    Cancelled,
+    /// A change was based on an account that has been signed out meanwhile.
+    Conflict,
+    /// The content is not what was once written: truncated, altered, or not a token cache.
+    Damaged,
+    /// No keystore can be reached: no session bus, no service on it, a socket nobody listens on.
+    StoreUnavailable,
+    /// The keystore is there but locked, and a prompt was not allowed or not answered.
+    StoreLocked,
+    /// The keystore did not answer within the deadline. Whether a write arrived is unknown.
+    StoreTimeout,
+    /// The keystore answered with a failure of its own.
+    StoreFailed,
+    /// Several keystore items match and choosing one could lose the others.
+    Ambiguous,
+    /// The marker file of a keystore holds an older store's content, which must be migrated, not overwritten.
+    MarkerOccupied,
+    /// What was written during verification did not come back the same.
+    NotVerified,
+}
+
+impl ErrorKind {
+    /// The stable name of this kind, for logs, scripts and other languages.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::InvalidInput => "invalid_input",
+            Self::NotSupported => "not_supported",
+            Self::Io => "io",
+            Self::PermissionDenied => "permission_denied",
+            Self::StorageFull => "storage_full",
+            Self::UnsafeFile => "unsafe_file",
+            Self::Busy => "busy",
+            Self::Cancelled => "cancelled",
+            Self::Conflict => "conflict",
+            Self::Damaged => "damaged",
+            Self::StoreUnavailable => "store_unavailable",
+            Self::StoreLocked => "store_locked",
+            Self::StoreTimeout => "store_timeout",
+            Self::StoreFailed => "store_failed",
+            Self::Ambiguous => "ambiguous",
+            Self::MarkerOccupied => "marker_occupied",
+            Self::NotVerified => "not_verified",
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// A failure: its [kind](Error::kind), a sentence, where known the path and the remedy, and the cause.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    what: String,
+    path: Option<PathBuf>,
+    remedy: Option<String>,
+    cause: Option<Cause>,
+}
+
+impl Error {
+    /// An error of `kind`; `what` says what failed, in a phrase without a full stop, and holds no secret.
+    ///
+    /// Public so that a custom [`Persistence`](crate::Persistence) can speak the library's language.
+    pub fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
+        Self(Box::new(Inner { kind, what: what.into(), path: None, remedy: None, cause: None }))
+    }
+
+    /// An error from a failed file-system call on `path`; the kind follows from the operating system's code.
+    pub fn io(what: impl Into<String>, path: &Path, cause: impl Into<io::Error>) -> Self {
+        let cause = cause.into();
+        let error = Self::new(io_kind(&cause), what).at(path);
+        match io_remedy(&cause) {
+            Some(remedy) => error.remedy(remedy).because(cause),
+            None => error.because(cause),
+        }
+    }
+
+    /// The same error, naming the path it is about.
+    #[must_use]
+    pub fn at(mut self, path: &Path) -> Self {
+        self.0.path = Some(path.to_owned());
+        self
+    }
+
+    /// The same error, saying what a person can do about it.
+    #[must_use]
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.0.remedy = Some(remedy.into());
+        self
+    }
+
+    /// The same error, keeping its cause as `source()`.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Cause>) -> Self {
+        self.0.cause = Some(cause.into());
+        self
+    }
+
+    /// What a program can decide by.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The file this error is about, where there is one.
+    pub fn path(&self) -> Option<&Path> {
+        self.0.path.as_deref()
+    }
+
+    /// The operating system's error number, where the cause is a failed system call.
+    pub fn os_code(&self) -> Option<i32> {
+        let cause: &(dyn std::error::Error + 'static) = self.0.cause.as_deref()?;
+        cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.what)?;
+        if let Some(path) = &self.0.path {
+            // Debug form: a path with a newline or an escape sequence must not forge a log line.
+            write!(f, " ({path:?})")?;
+        }
+        if let Some(cause) = &self.0.cause {
+            write!(f, ": {cause}")?;
+        }
+        if let Some(remedy) = &self.0.remedy {
+            write!(f, ". {remedy}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Error({}: {self})", self.0.kind)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0.cause {
+            Some(cause) => Some(&**cause),
+            None => None,
+        }
+    }
+}
+
+fn io_kind(cause: &io::Error) -> ErrorKind {
+    use io::ErrorKind as Io;
+    match cause.kind() {
+        Io::PermissionDenied | Io::ReadOnlyFilesystem => ErrorKind::PermissionDenied,
+        Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => ErrorKind::StorageFull,
+        Io::IsADirectory | Io::NotADirectory => ErrorKind::UnsafeFile,
+        Io::InvalidInput | Io::InvalidFilename => ErrorKind::InvalidInput,
+        Io::Unsupported => ErrorKind::NotSupported,
+        _ => ErrorKind::Io,
+    }
+}
+
+fn io_remedy(cause: &io::Error) -> Option<&'static str> {
+    use io::ErrorKind as Io;
+    match cause.kind() {
+        Io::PermissionDenied => {
+            Some("Give the user who runs this program read and write access to the file and its directory")
+        }
+        Io::ReadOnlyFilesystem => Some("Choose a cache path on a file system that can be written"),
+        Io::StorageFull | Io::QuotaExceeded => {
+            Some("Free some space and try again; the old content is unharmed")
+        }
+        Io::IsADirectory => Some("Choose a cache path that names a file, not a directory"),
+        Io::NotADirectory => {
+            Some("A part of the path is a file where a directory is needed; choose another path")
+        }
+        Io::InvalidFilename => Some("Choose a shorter cache path: a file name holds at most 255 bytes"),
+        _ => None,
+    }
+}

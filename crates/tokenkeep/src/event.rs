@@ -1,0 +1,58 @@
+//! What a program may want to know although nothing failed.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Something worth telling a person. More events may be added.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The content could not be used; a copy stands at `copy` (mode 0600) and the cache starts empty.
+    SetAside {
+        /// The file that held the content.
+        path: PathBuf,
+        /// Where the copy is.
+        copy: PathBuf,
+        /// What was wrong with it, without any of the content.
+        reason: String,
+    },
+    /// Something works but is weaker or odder than it should be: a world-writable directory, a lock held for ten
+    /// minutes, a plaintext file chosen because no keystore answered.
+    Warning(String),
+    /// Progress that helps when reading a log: a lock taken over from a dead process, a probe removed.
+    Notice(String),
+}
+
+/// Where events go; cloned into every part that can raise one. Costs nothing when nobody listens.
+#[derive(Clone, Default)]
+pub(crate) struct Events(Option<Arc<Listener>>);
+
+type Listener = dyn Fn(&Event) + Send + Sync;
+
+impl Events {
+    pub(crate) fn to(listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(listener)))
+    }
+
+    /// Raises the event that `make` builds, if anybody listens.
+    pub(crate) fn raise(&self, make: impl FnOnce() -> Event) {
+        if let Some(listener) = &self.0 {
+            listener(&make());
+        }
+    }
+
+    pub(crate) fn warn(&self, text: impl FnOnce() -> String) {
+        self.raise(|| Event::Warning(text()));
+    }
+
+    pub(crate) fn notice(&self, text: impl FnOnce() -> String) {
+        self.raise(|| Event::Notice(text()));
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Events(listened to)" } else { "Events" })
+    }
+}

@@ -1,0 +1,141 @@
+//! What a place that keeps a cache must be able to do.
+//!
+//! This file owns the contract; [`crate::persistence`]'s two children fulfil it. It knows nothing of transactions:
+//! those are [`crate::TokenCache`]'s.
+
+pub(crate) mod file;
+pub(crate) mod keystore;
+
+use std::fmt;
+use std::path::Path;
+
+use crate::{LockGuard, Result, Secret, Stamp};
+
+/// A place that keeps one cache.
+///
+/// `save` and `delete` take the lock guard of the cache, so that writing without the lock does not compile.
+pub trait Persistence: Send + Sync + fmt::Debug {
+    /// The absolute path of the cache file, or of the marker file of a keystore item. The lock stands beside it.
+    fn path(&self) -> &Path;
+
+    /// A cheap fingerprint of what is stored now. Equal trusted stamps mean unchanged content.
+    ///
+    /// # Errors
+    /// `Io`, `PermissionDenied`, `UnsafeFile` when the place cannot be looked at. Absent is a stamp, not an error.
+    fn stamp(&self) -> Result<Stamp>;
+
+    /// Everything that is stored, with the stamp it was read under; absent content is `None`.
+    ///
+    /// Without a guard, content that changed while it was read is `Busy`: the caller asks again under the lock.
+    ///
+    /// # Errors
+    /// `Busy` as above; `Io`, `PermissionDenied`, `UnsafeFile` from files; `StoreUnavailable`, `StoreLocked`,
+    /// `StoreTimeout`, `StoreFailed`, `Ambiguous` from keystores; `Damaged` when a protector cannot open it.
+    fn load(&self, guard: Option<&LockGuard>) -> Result<Loaded>;
+
+    /// Replaces what is stored, whole or not at all, and returns the stamp of what was written.
+    ///
+    /// # Errors
+    /// As `load`, and `StorageFull`, `MarkerOccupied`.
+    fn save(&self, guard: &LockGuard, content: &[u8]) -> Result<Stamp>;
+
+    /// Removes what is stored; `false` when nothing was.
+    ///
+    /// # Errors
+    /// As `save`.
+    fn delete(&self, guard: &LockGuard) -> Result<bool>;
+
+    /// Writes, reads back and removes a probe under a random name beside the real place.
+    ///
+    /// # Errors
+    /// As `save`, and `NotVerified` when the probe came back different.
+    fn verify(&self) -> Result<()>;
+
+    /// What kind of place this is, for people and programs.
+    fn info(&self) -> Info;
+}
+
+/// What [`Persistence::load`] found.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The content; `None` when there is none. An empty file is `Some` of no bytes.
+    pub content: Option<Secret>,
+    /// The stamp under which the content was read.
+    pub stamp: Stamp,
+}
+
+/// Where a cache is kept and how well it is protected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Info {
+    /// The kind of store.
+    pub backend: Backend,
+    /// Who or what can read the content.
+    pub protection: Protection,
+    /// Whether the content is still there after a restart of the machine.
+    pub survives_reboot: bool,
+    /// The file, or the keystore item in the form `service/account`.
+    pub location: String,
+    /// Whether a crash in the middle of a write leaves the old or the new content whole. `false` only for a file
+    /// that cannot be replaced by renaming, such as one that is bind-mounted.
+    pub crash_safe: bool,
+}
+
+impl Info {
+    /// The description of a crash-safe store that survives a reboot; a custom persistence changes what differs.
+    pub fn new(backend: Backend, protection: Protection, location: impl Into<String>) -> Self {
+        Self { backend, protection, survives_reboot: true, location: location.into(), crash_safe: true }
+    }
+}
+
+/// The kind of store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Backend {
+    /// A plaintext file.
+    PlaintextFile,
+    /// A file encrypted by Windows' Data Protection API.
+    DpapiFile,
+    /// An item in the macOS Keychain.
+    Keychain,
+    /// An item in the Linux Secret Service.
+    SecretService,
+    /// A persistence that the program brought along.
+    Custom,
+}
+
+impl Backend {
+    /// The stable name of this backend, for logs, scripts and other languages.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::PlaintextFile => "plaintext-file",
+            Self::DpapiFile => "dpapi-file",
+            Self::Keychain => "keychain",
+            Self::SecretService => "secret-service",
+            Self::Custom => "custom",
+        }
+    }
+}
+
+/// Who or what can read the content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Protection {
+    /// Encrypted by the operating system for the signed-in user.
+    OsUser,
+    /// Not encrypted: file permissions (0600) are all there is.
+    Plaintext,
+    /// Known only to the program that brought the persistence along.
+    Unknown,
+}
+
+impl Protection {
+    /// The stable name of this protection, for logs, scripts and other languages.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::OsUser => "os-user",
+            Self::Plaintext => "plaintext",
+            Self::Unknown => "unknown",
+        }
+    }
+}

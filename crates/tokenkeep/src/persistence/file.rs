@@ -1,0 +1,1 @@
+//! A protector over an atomic file (being written).
