@@ -1,1 +1,73 @@
-fn main() {}
+//! The project's own commands, started as `cargo xtask <command>`.
+//!
+//! This file owns the command line. What the commands do lives next door: the list of test stages in `stages.rs`, how a
+//! stage runs and is reported in `suite.rs`, how a child process is bounded in `job.rs`.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a command-line tool does")]
+
+mod addon;
+mod demo;
+mod hygiene;
+mod job;
+mod keyring;
+mod npm;
+mod pack;
+mod platform;
+mod setup;
+mod stages;
+mod suite;
+mod tally;
+mod workspace;
+
+use std::process::ExitCode;
+
+use job::Outcome;
+use workspace::Workspace;
+
+const USAGE: &str = "\
+Usage: cargo xtask <command>
+
+  demo [-- ARGS]      build everything, then run the sign-in demo in a private keyring session
+                      (ARGS go to the demo: --client-id ID --tenant TENANT sign in for real)
+  test [-v] [--list] [--only STAGE]...
+                      run every check and test; --only runs the named stages and what they need
+  setup               bring this machine to the state the tests need
+  build [--release]   build the addon and the TypeScript of the npm package
+  pack                write the npm tarballs to target/npm
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&arguments) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &[String]) -> Outcome<ExitCode> {
+    let workspace = Workspace::locate()?;
+    let (command, rest) =
+        arguments.split_first().map_or(("help", &[][..]), |(first, rest)| (first.as_str(), rest));
+    match command {
+        "demo" => demo::command(&workspace, rest.strip_prefix(&["--".to_owned()]).unwrap_or(rest))?,
+        "test" => return suite::command(&workspace, stages::TEST, rest),
+        "setup" => setup::command(&workspace, none(command, rest)?)?,
+        "build" => addon::command(&workspace, addon::Profile::parse(rest)?)?,
+        "pack" => pack::command(&workspace, none(command, rest)?)?,
+        "help" | "-h" | "--help" => println!("{USAGE}"),
+        unknown => return Err(job::Failure::new(format!("there is no command {unknown:?}\n\n{USAGE}"))),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses arguments where a command takes none, instead of ignoring a misspelt option.
+fn none(command: &str, rest: &[String]) -> Outcome<()> {
+    match rest.first() {
+        None => Ok(()),
+        Some(argument) => {
+            Err(job::Failure::new(format!("{command} takes no argument {argument:?}\n\n{USAGE}")))
+        }
+    }
+}

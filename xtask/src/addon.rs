@@ -1,0 +1,85 @@
+//! `cargo xtask build`: the native addon beside the TypeScript that loads it.
+
+use std::ffi::OsString;
+use std::fs;
+use std::time::Duration;
+
+use crate::job::{Failure, Job, Outcome, at};
+use crate::npm;
+use crate::platform::Platform;
+use crate::workspace::Workspace;
+
+/// How the addon is compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    Debug,
+    Release,
+}
+
+impl Profile {
+    /// From the arguments of `build`.
+    pub(crate) fn parse(arguments: &[String]) -> Outcome<Self> {
+        match arguments {
+            [] => Ok(Self::Debug),
+            [only] if only == "--release" => Ok(Self::Release),
+            _ => Err(Failure::new(format!("build takes only --release, not {}", arguments.join(" ")))),
+        }
+    }
+}
+
+pub(crate) fn command(workspace: &Workspace, profile: Profile) -> Outcome<()> {
+    let mut job = Job::start(workspace, "build", Duration::from_secs(15 * 60), true)?;
+    npm::install(&mut job, "bindings/node")?;
+    build(&mut job, profile)?;
+    println!("built in {:.1} s", job.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// The tests run what is shipped: the release build.
+pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
+    build(job, Profile::Release)
+}
+
+/// Compiles the addon, puts it where the TypeScript looks for it, and compiles the TypeScript.
+pub(crate) fn build(job: &mut Job<'_>, profile: Profile) -> Outcome<()> {
+    let platform = Platform::current()?;
+    let mut cargo = job.command("cargo");
+    cargo.args(["build", "--locked", "--package", "tokenkeep-node"]);
+    let folder = match profile {
+        Profile::Debug => "debug",
+        Profile::Release => {
+            cargo.arg("--release").env("CARGO_ENCODED_RUSTFLAGS", release_flags(job.workspace));
+            "release"
+        }
+    };
+    job.run(&mut cargo)?;
+
+    let built = job.workspace.cargo_target.join(folder).join(platform.library);
+    let wanted = job.workspace.path("bindings/node").join(platform.addon_file());
+    // Renamed into place: a Node process that still runs keeps the addon it has mapped.
+    let fresh = wanted.with_extension("node.new");
+    fs::copy(&built, &fresh).map_err(at(&built))?;
+    fs::rename(&fresh, &wanted).map_err(at(&wanted))?;
+    npm::run_script(job, "bindings/node", "build", &[])
+}
+
+/// Keeps the names of this machine's folders, which panic messages would quote, out of the shipped binary.
+fn release_flags(workspace: &Workspace) -> OsString {
+    let mut flags = Vec::new();
+    if let Some(own) = std::env::var_os("RUSTFLAGS") {
+        flags.extend(own.to_string_lossy().split_whitespace().map(OsString::from));
+    }
+    let mut remap = |from: OsString, to: &str| {
+        let mut flag = OsString::from("--remap-path-prefix=");
+        flag.push(from);
+        flag.push(format!("={to}"));
+        flags.push(flag);
+    };
+    let cargo_home = std::env::var_os("CARGO_HOME")
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cargo").into_os_string()));
+    if let Some(home) = cargo_home {
+        remap(home, "cargo");
+    }
+    remap(workspace.root.clone().into_os_string(), "tokenkeep");
+    flags.join(&OsString::from("\u{1f}"))
+}

@@ -1,0 +1,314 @@
+//! `cargo xtask setup`: the machine in the state the tests need. Debian packages are installed where that is possible
+//! without asking; otherwise one line says what to install. Nothing is ever skipped because a tool is missing.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::job::{Failure, Job, Outcome, at};
+use crate::npm;
+use crate::workspace::Workspace;
+
+/// Something that must be on the machine.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tool {
+    what: &'static str,
+    probe: Probe,
+    remedy: Remedy,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Probe {
+    /// A command that succeeds.
+    Succeeds(&'static [&'static str]),
+    /// `PROGRAM --version` prints at least this major version.
+    Major(&'static str, u32),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Remedy {
+    Debian(&'static str),
+    /// A Debian package, but only where Debian's is new enough; else what to do by hand.
+    DebianFrom(&'static str, u32, &'static str),
+    /// A component of the Rust toolchain.
+    Rustup(&'static str),
+}
+
+const fn tool(what: &'static str, probe: Probe, remedy: Remedy) -> Tool {
+    Tool { what, probe, remedy }
+}
+
+use Probe::{Major, Succeeds};
+use Remedy::{Debian, DebianFrom, Rustup};
+
+const NODE: Tool =
+    tool("Node.js 20 or newer", Major("node", 20), DebianFrom("nodejs", 20, "https://nodejs.org"));
+const NPM: Tool = tool("npm 9 or newer", Major("npm", 9), DebianFrom("npm", 9, "https://nodejs.org"));
+const BUS: Tool = tool("a private message bus", Succeeds(&["dbus-run-session", "--version"]), Debian("dbus"));
+const KEYRING: Tool =
+    tool("a Secret Service", Succeeds(&["gnome-keyring-daemon", "--version"]), Debian("gnome-keyring"));
+const COMPILER: Tool = tool("a C compiler", Succeeds(&["cc", "--version"]), Debian("gcc"));
+
+/// What the demo needs: Node, a linker for Rust, and a private keyring.
+pub(crate) const FOR_DEMO: &[Tool] = &[NODE, NPM, COMPILER, BUS, KEYRING];
+
+/// What the tests need.
+const FOR_TESTS: &[Tool] = &[
+    NODE,
+    NPM,
+    tool("git", Succeeds(&["git", "--version"]), Debian("git")),
+    BUS,
+    tool("a message bus daemon", Succeeds(&["dbus-daemon", "--version"]), Debian("dbus")),
+    KEYRING,
+    // secret-tool has no option that only succeeds.
+    tool("secret-tool", Succeeds(&["sh", "-c", "command -v secret-tool"]), Debian("libsecret-tools")),
+    tool("strace", Succeeds(&["strace", "-V"]), Debian("strace")),
+    // The original package, which the tests compare with, compiles keytar.
+    COMPILER,
+    tool("a C++ compiler", Succeeds(&["c++", "--version"]), Debian("g++")),
+    tool("make", Succeeds(&["make", "--version"]), Debian("make")),
+    tool("Python 3", Succeeds(&["python3", "--version"]), Debian("python3")),
+    tool("pkg-config", Succeeds(&["pkg-config", "--version"]), Debian("pkg-config")),
+    tool(
+        "libsecret headers",
+        Succeeds(&["pkg-config", "--exists", "libsecret-1"]),
+        Debian("libsecret-1-dev"),
+    ),
+    tool("rustfmt", Succeeds(&["cargo", "fmt", "--version"]), Rustup("rustfmt")),
+    tool("clippy", Succeeds(&["cargo", "clippy", "--version"]), Rustup("clippy")),
+];
+
+/// Pinned, so that a new release cannot turn a green checkout red.
+const DENY_VERSION: &str = "0.20.2";
+
+pub(crate) fn command(workspace: &Workspace, (): ()) -> Outcome<()> {
+    let mut job = Job::start(workspace, "setup", Duration::from_secs(20 * 60), true)?;
+    stage(&mut job)?;
+    packages(&mut job)?;
+    println!("ready in {:.1} s", job.elapsed().as_secs_f64());
+    Ok(())
+}
+
+pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
+    machine(job, FOR_TESTS)?;
+    cargo_deny(job).map(|_program| ())
+}
+
+/// The npm packages of every folder that has some.
+pub(crate) fn packages(job: &mut Job<'_>) -> Outcome<()> {
+    npm::FOLDERS.iter().try_for_each(|folder| npm::install(job, folder))
+}
+
+/// Licences, bans and sources; advisories need the network and a database that changes by the day.
+pub(crate) fn deny(job: &mut Job<'_>) -> Outcome<()> {
+    let program = cargo_deny(job)?;
+    let mut deny = job.command(&program);
+    job.run(deny.args(["--locked", "--workspace", "check", "licenses", "bans", "sources"]))
+}
+
+/// Checks every tool, installs what it may, checks again, and says in one line what is still missing.
+pub(crate) fn machine(job: &mut Job<'_>, tools: &[Tool]) -> Outcome<()> {
+    let missing = missing(job, tools)?;
+    if missing.is_empty() {
+        return job.note("every tool is here");
+    }
+    let attempt = install(job, &missing);
+    let still = self::missing(job, tools)?;
+    if still.is_empty() {
+        return Ok(());
+    }
+    let mut steps = remedies(job, &still)?;
+    if let Err(failure) = attempt {
+        steps.push(format!("(installing them here failed: {failure})"));
+    }
+    let names: Vec<_> = still.iter().map(|tool| tool.what).collect();
+    Err(Failure::new(format!("missing: {}; run {}", names.join(", "), steps.join(" and "))))
+}
+
+fn missing(job: &mut Job<'_>, tools: &[Tool]) -> Outcome<Vec<Tool>> {
+    let mut missing = Vec::new();
+    for tool in tools {
+        if !present(job, tool.probe) {
+            job.note(&format!("missing: {}", tool.what))?;
+            missing.push(*tool);
+        }
+    }
+    Ok(missing)
+}
+
+fn present(job: &mut Job<'_>, probe: Probe) -> bool {
+    match probe {
+        Succeeds(words) => words.split_first().is_some_and(|(program, arguments)| {
+            let mut command = job.command(program);
+            // A probe's failure is its answer.
+            job.output(command.args(arguments)).is_ok()
+        }),
+        Major(program, wanted) => {
+            let mut command =
+                job.command(if cfg!(windows) && program == "npm" { "npm.cmd" } else { program });
+            job.output(command.arg("--version"))
+                .ok()
+                .and_then(|text| major(&text))
+                .is_some_and(|found| found >= wanted)
+        }
+    }
+}
+
+/// The first number of "v20.20.2", "11.19.1" or Debian's "1:20.19.2+dfsg".
+fn major(version: &str) -> Option<u32> {
+    let version = version.trim();
+    let version = version.split_once(':').map_or(version, |(_epoch, rest)| rest);
+    let digits: String = version.trim_start_matches('v').chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
+/// Installs what can be installed without asking anybody.
+fn install(job: &mut Job<'_>, missing: &[Tool]) -> Outcome<()> {
+    for tool in missing {
+        if let Rustup(component) = tool.remedy {
+            let mut rustup = job.command("rustup");
+            job.run(rustup.args(["component", "add", component]))?;
+        }
+    }
+    if missing.iter().all(|tool| matches!(tool.remedy, Rustup(_))) || !job_can(job, &["apt-get", "--version"])
+    {
+        return Ok(());
+    }
+    let Some(root) = become_root(job) else { return Ok(()) };
+    apt(job, root, &["update"])?;
+    let packages = debian_packages(job, missing)?;
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let mut arguments = vec!["install", "-y", "--no-install-recommends"];
+    arguments.extend(&packages);
+    apt(job, root, &arguments)
+}
+
+/// The words before a command that make it run as root; `None` where that would ask for a password.
+fn become_root(job: &mut Job<'_>) -> Option<&'static [&'static str]> {
+    let mut id = job.command("id");
+    if job.output(id.arg("-u")).is_ok_and(|user| user.trim() == "0") {
+        return Some(&[]);
+    }
+    job_can(job, &["sudo", "-n", "true"]).then_some(&["sudo", "-n"])
+}
+
+fn apt(job: &mut Job<'_>, root: &[&str], arguments: &[&str]) -> Outcome<()> {
+    let mut words = root.to_vec();
+    // Another apt on the same machine is waited for, but not for ever.
+    words.extend(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-o", "DPkg::Lock::Timeout=120"]);
+    words.extend(arguments);
+    let (program, rest) = words.split_first().ok_or_else(|| Failure::new("no command"))?;
+    let mut command = job.command(program);
+    job.run(command.args(rest))
+}
+
+/// The Debian packages for these tools, leaving out those Debian has only in too old a version.
+fn debian_packages(job: &mut Job<'_>, tools: &[Tool]) -> Outcome<Vec<&'static str>> {
+    let mut packages = Vec::new();
+    for tool in tools {
+        let package = match tool.remedy {
+            Debian(package) => package,
+            DebianFrom(package, wanted, _) => {
+                let mut policy = job.command("apt-cache");
+                let policy = job.output(policy.args(["policy", package]))?;
+                let candidate =
+                    policy.lines().find_map(|line| line.trim().strip_prefix("Candidate:")).and_then(major);
+                if candidate.is_none_or(|found| found < wanted) {
+                    continue;
+                }
+                package
+            }
+            Rustup(_) => continue,
+        };
+        if !packages.contains(&package) {
+            packages.push(package);
+        }
+    }
+    Ok(packages)
+}
+
+/// What a person has to do, as words for one line.
+fn remedies(job: &mut Job<'_>, tools: &[Tool]) -> Outcome<Vec<String>> {
+    let has_apt = job_can(job, &["apt-get", "--version"]);
+    let packages = if has_apt {
+        debian_packages(job, tools)?
+    } else {
+        tools.iter().filter_map(Tool::debian_name).collect()
+    };
+    let mut steps = Vec::new();
+    if !packages.is_empty() {
+        let verb = if has_apt {
+            "sudo apt-get install -y"
+        } else {
+            "your package manager's install of what Debian calls"
+        };
+        steps.push(format!("{verb} {}", packages.join(" ")));
+    }
+    for tool in tools {
+        match tool.remedy {
+            Rustup(component) => steps.push(format!("rustup component add {component}")),
+            DebianFrom(package, _, url) if !packages.contains(&package) => {
+                steps.push(format!("the installer of {} from {url}", tool.what));
+            }
+            _ => {}
+        }
+    }
+    steps.dedup();
+    Ok(steps)
+}
+
+impl Tool {
+    fn debian_name(&self) -> Option<&'static str> {
+        match self.remedy {
+            Debian(package) => Some(package),
+            DebianFrom(..) | Rustup(_) => None,
+        }
+    }
+}
+
+fn job_can(job: &mut Job<'_>, words: &'static [&'static str]) -> bool {
+    present(job, Succeeds(words))
+}
+
+/// The path of cargo-deny, compiled once per target folder where the machine has none.
+fn cargo_deny(job: &mut Job<'_>) -> Outcome<String> {
+    let tools = job.workspace.cargo_target.join("tools");
+    let program = tools.join("bin").join(format!("cargo-deny{}", std::env::consts::EXE_SUFFIX));
+    let candidates = [PathBuf::from("cargo-deny"), program.clone()];
+    for candidate in candidates.iter().map(|path| path.to_string_lossy().into_owned()) {
+        let mut version = job.command(&candidate);
+        if job.output(version.arg("--version")).is_ok_and(|text| text.trim().ends_with(DENY_VERSION)) {
+            return Ok(candidate);
+        }
+    }
+    fs::create_dir_all(&tools).map_err(at(&tools))?;
+    job.note("compiling cargo-deny, once for this target folder")?;
+    let mut cargo = job.command("cargo");
+    // Unoptimised it compiles in half the time and checks a hundred crates in a second all the same.
+    cargo.args(["install", "--locked", "--debug", "--config", "profile.dev.debug=false"]);
+    cargo.args(["--version", DENY_VERSION, "cargo-deny", "--root"]).arg(&tools);
+    cargo.env("CARGO_TARGET_DIR", tools.join("build"));
+    job.run(&mut cargo)?;
+    // Half a gigabyte of intermediate files that nothing needs again.
+    fs::remove_dir_all(tools.join("build")).map_err(at(&tools))?;
+    Ok(program.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::major;
+
+    #[test]
+    fn the_major_version_is_found_in_every_notation() {
+        for (text, expected) in [
+            ("v20.20.2\n", Some(20)),
+            ("11.19.1", Some(11)),
+            (" 1:20.19.2+dfsg-1", Some(20)),
+            ("(none)", None),
+        ] {
+            assert_eq!(major(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! A suite: stages that run one after another, each timed, and a table at the end.
+//!
+//! This file knows what a stage is and how it is reported; which stages exist is `stages.rs`. A second suite (long
+//! runs, say) is another list there and a line in `main.rs`.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use crate::job::{Failure, Job, Outcome};
+use crate::npm;
+use crate::tally::{self, Tally};
+use crate::workspace::Workspace;
+
+/// How much of a failed stage's log is printed; the rest is in the file.
+const SHOWN_LINES: usize = 300;
+
+/// One thing that is checked or tested.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stage {
+    name: &'static str,
+    about: &'static str,
+    limit: Duration,
+    needs: &'static [&'static str],
+    environment: &'static [(&'static str, &'static str)],
+    /// Whether its output tells how many tests ran. A stage that counts must find at least one.
+    counts: bool,
+    work: Work,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Work {
+    /// A program and its arguments, in the checkout's root.
+    Command(&'static [&'static str]),
+    /// A script of a package.json: its folder, then the script's name.
+    Script(&'static str, &'static str),
+    /// A function of xtask.
+    Task(fn(&mut Job<'_>) -> Outcome<()>),
+}
+
+impl Stage {
+    pub(crate) const fn command(
+        name: &'static str,
+        about: &'static str,
+        words: &'static [&'static str],
+    ) -> Self {
+        Self::new(name, about, Work::Command(words))
+    }
+
+    pub(crate) const fn script(name: &'static str, folder: &'static str, script: &'static str) -> Self {
+        Self::new(name, script, Work::Script(folder, script))
+    }
+
+    pub(crate) const fn task(
+        name: &'static str,
+        about: &'static str,
+        task: fn(&mut Job<'_>) -> Outcome<()>,
+    ) -> Self {
+        Self::new(name, about, Work::Task(task))
+    }
+
+    const fn new(name: &'static str, about: &'static str, work: Work) -> Self {
+        let limit = Duration::from_secs(5 * 60);
+        Self { name, about, limit, needs: &[], environment: &[], counts: false, work }
+    }
+
+    /// Gives it another time limit than five minutes.
+    pub(crate) const fn minutes(mut self, minutes: u64) -> Self {
+        self.limit = Duration::from_secs(minutes * 60);
+        self
+    }
+
+    /// Names the stages, listed before it, without whose success it would show nothing.
+    pub(crate) const fn needs(mut self, needs: &'static [&'static str]) -> Self {
+        self.needs = needs;
+        self
+    }
+
+    pub(crate) const fn with(mut self, environment: &'static [(&'static str, &'static str)]) -> Self {
+        self.environment = environment;
+        self
+    }
+
+    /// Says that a test runner prints how many tests passed, failed and were skipped.
+    pub(crate) const fn counting(mut self) -> Self {
+        self.counts = true;
+        self
+    }
+
+    fn run(&self, job: &mut Job<'_>) -> Outcome<()> {
+        match self.work {
+            Work::Task(task) => task(job),
+            Work::Command(words) => {
+                let (program, arguments) = words
+                    .split_first()
+                    .ok_or_else(|| Failure::new(format!("stage {} has no command", self.name)))?;
+                let mut command = job.command(program);
+                command.args(arguments).envs(self.environment.iter().copied());
+                job.run(&mut command)
+            }
+            Work::Script(folder, script) => npm::run_script(job, folder, script, self.environment),
+        }
+    }
+}
+
+/// What became of a stage.
+#[derive(Debug)]
+struct Report {
+    name: &'static str,
+    tally: Tally,
+    seconds: f64,
+    result: Verdict,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Ok,
+    Failed,
+    /// Something it needs failed. Never a way to pass: it counts as a failure.
+    NotRun,
+}
+
+impl Verdict {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "FAILED",
+            Self::NotRun => "NOT RUN",
+        }
+    }
+}
+
+/// `cargo xtask test` and its like: parses the options and runs the chosen stages.
+pub(crate) fn command(
+    workspace: &Workspace,
+    stages: &'static [Stage],
+    arguments: &[String],
+) -> Outcome<ExitCode> {
+    let mut only = Vec::new();
+    let mut verbose = false;
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        match argument.as_str() {
+            "-v" | "--verbose" => verbose = true,
+            "--list" => {
+                print_list(stages);
+                return Ok(ExitCode::SUCCESS);
+            }
+            "--only" => only
+                .push(rest.next().ok_or_else(|| Failure::new("--only wants the name of a stage"))?.as_str()),
+            unknown => {
+                return Err(Failure::new(format!(
+                    "test knows no option {unknown:?}; it knows --only, --list, -v"
+                )));
+            }
+        }
+    }
+    let chosen = choose(stages, &only)?;
+    let started = Instant::now();
+    let mut reports: Vec<Report> = Vec::new();
+    for stage in chosen {
+        let report = run_one(workspace, stage, &reports, verbose);
+        reports.push(report);
+    }
+    Ok(summarise(&reports, started.elapsed()))
+}
+
+fn print_list(stages: &[Stage]) {
+    let width = stages.iter().map(|stage| stage.name.len()).max().unwrap_or(0);
+    for stage in stages {
+        let needs = if stage.needs.is_empty() {
+            String::new()
+        } else {
+            format!(" (needs {})", stage.needs.join(", "))
+        };
+        println!("{:width$}  {}{needs}", stage.name, stage.about);
+    }
+}
+
+/// The named stages and, recursively, what they need, in the suite's order; all of them when none is named.
+fn choose<'s>(stages: &'s [Stage], only: &[&str]) -> Outcome<Vec<&'s Stage>> {
+    let mut wanted: Vec<&str> = only.to_vec();
+    let mut next = 0;
+    while let Some(name) = wanted.get(next).copied() {
+        let stage = stages.iter().find(|stage| stage.name == name).ok_or_else(|| {
+            let names: Vec<_> = stages.iter().map(|stage| stage.name).collect();
+            Failure::new(format!("there is no stage {name:?}; there are {}", names.join(", ")))
+        })?;
+        for need in stage.needs {
+            if !wanted.contains(need) {
+                wanted.push(need);
+            }
+        }
+        next += 1;
+    }
+    Ok(stages.iter().filter(|stage| only.is_empty() || wanted.contains(&stage.name)).collect())
+}
+
+fn run_one(workspace: &Workspace, stage: &Stage, before: &[Report], verbose: bool) -> Report {
+    print!("{:<12} ", stage.name);
+    // Progress only; a closed terminal must not stop the run.
+    drop(std::io::stdout().flush());
+    if verbose {
+        println!();
+    }
+    let started = Instant::now();
+    let failed =
+        |need: &&&str| before.iter().any(|report| report.name == **need && report.result != Verdict::Ok);
+    let (result, tally, reason) = match stage.needs.iter().find(failed) {
+        Some(need) => (Verdict::NotRun, Tally::one(false), Some(format!("because {need} failed"))),
+        None => match attempt(workspace, stage, verbose) {
+            (tally, None) => (Verdict::Ok, tally, None),
+            (tally, reason) => (Verdict::Failed, tally, reason),
+        },
+    };
+    let seconds = started.elapsed().as_secs_f64();
+    println!("{:<7} {seconds:>7.1} s", result.word());
+    if let Some(reason) = reason {
+        println!("    {reason}");
+    }
+    Report { name: stage.name, tally, seconds, result }
+}
+
+/// Runs a stage and judges it: its own outcome, its count of tests, and what it left running.
+fn attempt(workspace: &Workspace, stage: &Stage, verbose: bool) -> (Tally, Option<String>) {
+    let mut job = match Job::start(workspace, stage.name, stage.limit, verbose) {
+        Ok(job) => job,
+        Err(failure) => return (Tally::one(false), Some(failure.to_string())),
+    };
+    let outcome = stage.run(&mut job);
+    let left = job.left_behind();
+    let log = String::from_utf8_lossy(&std::fs::read(job.log_path()).unwrap_or_default()).into_owned();
+    let counted = if stage.counts { tally::read(&log) } else { Tally::default() };
+
+    let mut problems: Vec<String> = outcome.err().map(|failure| failure.to_string()).into_iter().collect();
+    if stage.counts {
+        problems.extend(counted.complaint());
+    }
+    if !left.is_empty() {
+        problems.push(format!("left processes behind: {}", left.join("; ")));
+    }
+    if problems.is_empty() {
+        return (if stage.counts { counted } else { Tally::one(true) }, None);
+    }
+    if !verbose {
+        print_tail(&log);
+    }
+    // A failure that no test reported (a crash, a time limit, a leak) counts as one failed test.
+    let tally = if counted.failed > 0 { counted } else { counted + Tally::one(false) };
+    (tally, Some(format!("{}\n    log: {}", problems.join("\n    "), job.log_path().display())))
+}
+
+fn print_tail(log: &str) {
+    let lines: Vec<&str> = log.lines().collect();
+    println!();
+    for line in lines.iter().skip(lines.len().saturating_sub(SHOWN_LINES)) {
+        println!("    | {line}");
+    }
+}
+
+fn summarise(reports: &[Report], total: Duration) -> ExitCode {
+    let sum = reports.iter().fold(Tally::default(), |sum, report| sum + report.tally);
+    let failed = reports.iter().filter(|report| report.result != Verdict::Ok).count();
+    println!("\n{:<12} {:>9} {:>8} {:>8}  result", "stage", "seconds", "passed", "failed");
+    for report in reports {
+        let Tally { passed, failed, .. } = report.tally;
+        println!(
+            "{:<12} {:>9.1} {passed:>8} {failed:>8}  {}",
+            report.name,
+            report.seconds,
+            report.result.word()
+        );
+    }
+    println!(
+        "{} stages, {failed} failed, {:.0} s; a check that is no test runner counts as one test",
+        reports.len(),
+        total.as_secs_f64()
+    );
+    println!("{} passed, {} failed", sum.passed, sum.failed);
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAGES: &[Stage] = &[
+        Stage::command("first", "", &["true"]),
+        Stage::command("second", "", &["true"]).needs(&["first"]),
+        Stage::command("third", "", &["true"]).needs(&["second"]),
+        Stage::command("apart", "", &["true"]),
+    ];
+
+    fn names(chosen: &[&Stage]) -> Vec<&'static str> {
+        chosen.iter().map(|stage| stage.name).collect()
+    }
+
+    #[test]
+    fn all_stages_run_when_none_is_named() {
+        assert_eq!(names(&choose(STAGES, &[]).unwrap()), ["first", "second", "third", "apart"]);
+    }
+
+    #[test]
+    fn a_named_stage_brings_what_it_needs_in_order() {
+        assert_eq!(names(&choose(STAGES, &["third"]).unwrap()), ["first", "second", "third"]);
+        assert_eq!(names(&choose(STAGES, &["apart"]).unwrap()), ["apart"]);
+    }
+
+    #[test]
+    fn an_unknown_stage_is_refused_with_the_list() {
+        let message = choose(STAGES, &["forth"]).unwrap_err().to_string();
+        assert!(message.contains("forth") && message.contains("apart"), "{message}");
+    }
+
+    #[test]
+    fn what_a_stage_needs_stands_before_it() {
+        let stages = crate::stages::TEST;
+        for (position, stage) in stages.iter().enumerate() {
+            for need in stage.needs {
+                assert!(
+                    stages[..position].iter().any(|earlier| earlier.name == *need),
+                    "{} needs {need}",
+                    stage.name
+                );
+            }
+        }
+    }
+}
