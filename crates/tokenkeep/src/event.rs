@@ -8,12 +8,12 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// The content could not be used; a copy stands at `copy` (mode 0600) and the cache starts empty.
+    /// The content could not be used; a copy was kept and the cache starts empty.
     SetAside {
-        /// The file that held the content.
+        /// The cache, by its file.
         path: PathBuf,
-        /// Where the copy is.
-        copy: PathBuf,
+        /// Where the copy is: a file beside the cache (0600), or a keystore item.
+        copy: String,
         /// What was wrong with it, without any of the content.
         reason: String,
     },

@@ -1,17 +1,36 @@
-//! tokenkeep keeps a sign-in token cache safe on disk.
+//! tokenkeep keeps a sign-in token cache safe on disk: encrypted by the operating system, shared by many processes,
+//! never torn, never lost.
 #![deny(missing_docs)]
 
+// The transaction
+mod cache;
+mod cancel;
+mod lock;
+
+// Where content is kept
+mod atomic_file;
+mod persistence;
+mod platform;
+mod protector;
+
+// What everything speaks in
 mod error;
 mod event;
-mod lock;
-mod persistence;
 mod secret;
 mod stamp;
 
+pub mod environment;
+pub mod schema;
+
+pub use atomic_file::Durability;
+pub use cache::{OnDamage, Snapshot, TokenCache, WriteAccess};
+pub use cancel::Cancel;
 pub use error::{Error, ErrorKind, Result};
 pub use event::Event;
-pub use lock::LockGuard;
+pub use lock::{CacheLock, LockGuard, WaitOptions};
+pub use persistence::file::FilePersistence;
 pub use persistence::keystore::Keystore;
 pub use persistence::{Backend, Info, Loaded, Persistence, Protection};
+pub use protector::{Plain, Protector};
 pub use secret::Secret;
 pub use stamp::Stamp;

@@ -1,5 +1,183 @@
-//! The lock between processes (being written).
+//! The lock between processes: [`CacheLock`] waits, [`LockGuard`] holds.
+//!
+//! Two files stand beside the cache. A private one, `<cache>.tk-lock`, is never deleted; our own processes exclude
+//! each other on it with flock, whatever others do. The other, `<cache>.lockfile`, is what the sibling libraries
+//! know: it appears, already locked, when we enter and disappears when we leave. The kernel drops the flock of a dead
+//! process, so a lock is never stale for long and nobody ever has to delete a file.
+//!
+//! This file puts the steps in order; [`line`] is the queue inside this process and `platform::lock_file` the files.
 
-/// Proof that the lock is held.
+mod line;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::event::Events;
+use crate::platform::lock_file::{self, Held, Paths, Private};
+use crate::platform::{files, process};
+use crate::{Cancel, Error, ErrorKind, Result};
+use line::{Deadline, Head, Lines};
+
+/// The sibling libraries' own limit: 500 tries, 100 ms apart.
+const DEFAULT_LIMIT: Duration = Duration::from_secs(50);
+
+static LINES: Lines<Private> = Lines::new();
+
+/// How long to wait for the lock.
+#[derive(Clone, Debug)]
+pub struct WaitOptions {
+    /// Give up after this long, with `Busy`. One attempt is always made. Default: 50 s, as the sibling libraries.
+    pub limit: Duration,
+    /// Give up when this switch is thrown, with `Cancelled`.
+    pub cancel: Option<Cancel>,
+}
+
+impl Default for WaitOptions {
+    fn default() -> Self {
+        Self { limit: DEFAULT_LIMIT, cancel: None }
+    }
+}
+
+impl WaitOptions {
+    /// Waits at most `limit`.
+    pub fn within(limit: Duration) -> Self {
+        Self { limit, cancel: None }
+    }
+}
+
+/// The lock of one cache file, between threads, processes and sibling libraries.
+#[derive(Clone, Debug)]
+pub struct CacheLock {
+    path: PathBuf,
+    events: Events,
+}
+
+impl CacheLock {
+    /// The lock of the cache at `path`. Nothing is created until it is taken.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a path that names no file.
+    pub fn new(path: impl AsRef<Path>) -> Result<Self> {
+        Ok(Self { path: files::absolute(path.as_ref())?, events: Events::default() })
+    }
+
+    pub(crate) fn with_events(path: &Path, events: Events) -> Self {
+        Self { path: path.to_owned(), events }
+    }
+
+    /// Waits for the lock and takes it, creating the directory (0700) when it is missing.
+    ///
+    /// Threads of this process are served first come first served, whichever `CacheLock` they use. A process that
+    /// died holding the lock is recognised at once if it was ours, within seconds if it used a sibling library; a
+    /// live holder is respected. Not re-entrant: a thread that waits for its own guard waits in vain.
+    ///
+    /// # Errors
+    /// `Busy` after the limit, naming the holder; `Cancelled`; `PermissionDenied`, `StorageFull`, `UnsafeFile`, `Io`
+    /// when the lock files cannot be used.
+    pub fn acquire(&self, wait: &WaitOptions) -> Result<LockGuard> {
+        let deadline = Deadline::new(wait);
+        files::create_directory(files::directory_of(&self.path))?;
+        let target = files::resolve(&self.path)?;
+        let paths = Paths::new(&self.path, &target)?;
+        let explain = |error: Error| self.explain(error, &paths, &deadline);
+
+        let head = LINES.of(paths.key()).wait(&deadline).map_err(explain)?;
+        head.pace();
+        loop {
+            let attempt = || Private::attempt(&paths);
+            let block = {
+                let paths = paths.clone();
+                move || Private::block(&paths)
+            };
+            let failed = |cause| Error::io("Cannot lock the private lock file", paths.private(), cause);
+            let private = head.lock(&deadline, attempt, block, failed).map_err(explain)?;
+            // Somebody may have removed the file while we waited: then we hold the lock of a file without a name.
+            if !private.is_current(&paths)? {
+                continue;
+            }
+            let sleep = |longest| deadline.sleep(longest);
+            let held = lock_file::meet_siblings(private, &paths, &sleep, &self.events).map_err(explain)?;
+            return Ok(LockGuard { held: Some(held), head, path: self.path.clone(), target });
+        }
+    }
+
+    /// Makes a time-out tell who holds the lock and what to do.
+    fn explain(&self, error: Error, paths: &Paths, deadline: &Deadline<'_>) -> Error {
+        if error.kind() != ErrorKind::Busy {
+            return error;
+        }
+        let waited = deadline.waited().as_millis();
+        let (holder, remedy) = match lock_file::holder(paths) {
+            Some(holder) if holder.pid == std::process::id() => (
+                "this process itself".to_owned(),
+                "Another operation of this program is using the cache; let it finish or raise the time limit"
+                    .to_owned(),
+            ),
+            Some(holder) => {
+                let command =
+                    process::command(holder.pid).or(holder.command).unwrap_or_else(|| "unknown".into());
+                let age = holder.age.map_or_else(String::new, |age| format!(", for {} s", age.as_secs()));
+                (
+                    format!("process {} ({command}){age}", holder.pid),
+                    format!(
+                        "Wait for process {} to finish, or end it; there is no file to delete",
+                        holder.pid
+                    ),
+                )
+            }
+            None => ("an unknown process".to_owned(), "Try again, or raise the time limit".to_owned()),
+        };
+        Error::new(
+            ErrorKind::Busy,
+            format!("Waited {waited} ms for the lock of the cache, which is held by {holder}"),
+        )
+        .at(&self.path)
+        .remedy(remedy)
+    }
+}
+
+/// Proof that the lock of one cache is held. Dropping it releases the lock.
 #[derive(Debug)]
-pub struct LockGuard(());
+#[must_use = "the lock is released as soon as the guard is dropped"]
+pub struct LockGuard {
+    /// `Some` until dropped: the files are released before the next in line is let forward.
+    held: Option<Held>,
+    head: Head<Private>,
+    path: PathBuf,
+    target: PathBuf,
+}
+
+impl LockGuard {
+    /// The path of the cache that is locked.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file behind the path: the same, or the target of a symbolic link.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Whether the lock was taken over from a process that died holding it, so that it may have left something.
+    pub(crate) fn recovered(&self) -> bool {
+        self.held.as_ref().is_some_and(Held::recovered)
+    }
+
+    /// Refuses a guard of another cache.
+    ///
+    /// # Errors
+    /// `InvalidInput`.
+    pub(crate) fn require(&self, path: &Path) -> Result<()> {
+        if self.path == path {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::InvalidInput, "The lock guard belongs to another cache").at(path))
+    }
+}
+
+impl Drop for LockGuard {
+    fn drop(&mut self) {
+        self.held = None;
+        self.head.released();
+    }
+}

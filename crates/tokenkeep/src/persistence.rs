@@ -9,7 +9,7 @@ pub(crate) mod keystore;
 use std::fmt;
 use std::path::Path;
 
-use crate::{LockGuard, Result, Secret, Stamp};
+use crate::{Error, ErrorKind, LockGuard, Result, Secret, Stamp};
 
 /// A place that keeps one cache.
 ///
@@ -44,6 +44,16 @@ pub trait Persistence: Send + Sync + fmt::Debug {
     /// # Errors
     /// As `save`.
     fn delete(&self, guard: &LockGuard) -> Result<bool>;
+
+    /// Keeps a copy of what is stored, because it cannot be used and is about to be replaced; returns where the copy
+    /// is. The original is left as it is.
+    ///
+    /// # Errors
+    /// As `save`; `NotSupported` when this place cannot keep copies, which leaves damaged content in the way.
+    fn set_aside(&self, guard: &LockGuard) -> Result<String> {
+        let _ = guard;
+        Err(Error::new(ErrorKind::NotSupported, "This persistence cannot set damaged content aside"))
+    }
 
     /// Writes, reads back and removes a probe under a random name beside the real place.
     ///

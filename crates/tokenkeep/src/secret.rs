@@ -15,6 +15,10 @@ impl Secret {
         Self(Arc::new(Zeroizing::new(bytes)))
     }
 
+    pub(crate) fn from_zeroizing(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self(Arc::new(bytes))
+    }
+
     /// The bytes in the clear. The name says what the caller is doing.
     pub fn expose(&self) -> &[u8] {
         &self.0

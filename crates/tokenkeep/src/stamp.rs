@@ -71,13 +71,6 @@ impl Stamp {
             State::Absent | State::Unknown => 0,
         }
     }
-
-    pub(crate) fn print(&self) -> Option<Print> {
-        match self.0 {
-            State::File { print, .. } => Some(print),
-            State::Absent | State::Unknown => None,
-        }
-    }
 }
 
 impl fmt::Debug for Stamp {

@@ -1,1 +1,266 @@
-//! A protector over an atomic file (being written).
+//! A cache in a file: a [`Protector`] over an atomic file.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::atomic_file::{self, Durability};
+use crate::event::{Event, Events};
+use crate::platform::files::{self, Tick};
+use crate::{
+    Error, ErrorKind, Info, Loaded, LockGuard, Persistence, Plain, Protector, Result, Secret, Stamp,
+};
+
+/// What the probe holds; the sibling libraries write the same kind of harmless text.
+const PROBE: &[u8] = b"tokenkeep probe: this file can be removed";
+const PROBE_PREFIX: &str = ".tk-probe-";
+/// A probe older than this was left by a process that was killed while it verified.
+const ABANDONED: Duration = Duration::from_secs(60);
+
+/// A cache in one file, as content or as what a [`Protector`] makes of it.
+#[derive(Clone, Debug)]
+pub struct FilePersistence {
+    path: PathBuf,
+    protector: Arc<dyn Protector>,
+    durability: Durability,
+    remote: bool,
+    state: Arc<State>,
+    events: Events,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Whether this process has looked for files that killed writers left.
+    swept: AtomicBool,
+    /// Whether the last write could be done by renaming.
+    crash_safe: AtomicBool,
+}
+
+impl FilePersistence {
+    /// A plaintext cache in the file at `path`, which is made absolute. Nothing is created yet.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a path that names no file.
+    pub fn new(path: impl AsRef<Path>) -> Result<Self> {
+        Self::with_protector(path, Plain)
+    }
+
+    /// A cache in the file at `path`, protected by `protector`.
+    ///
+    /// # Errors
+    /// As [`FilePersistence::new`].
+    pub fn with_protector(path: impl AsRef<Path>, protector: impl Protector + 'static) -> Result<Self> {
+        let path = files::absolute(path.as_ref())?;
+        let remote = files::is_remote(files::directory_of(&path));
+        let state = Arc::new(State { swept: AtomicBool::new(false), crash_safe: AtomicBool::new(true) });
+        let durability = Durability::default();
+        Ok(Self {
+            path,
+            protector: Arc::new(protector),
+            durability,
+            remote,
+            state,
+            events: Events::default(),
+        })
+    }
+
+    /// The same persistence with another durability.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// The same persistence, telling `listener` what is worth knowing.
+    #[must_use]
+    pub fn on_event(self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.with_events(Events::to(listener))
+    }
+
+    pub(crate) fn with_events(mut self, events: Events) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// Creates the directories (0700) and an empty file (0600) where they are missing, and makes an existing file
+    /// 0600. Content is never touched.
+    ///
+    /// # Errors
+    /// `PermissionDenied`, `UnsafeFile`, `StorageFull`, `Io`.
+    pub fn prepare(&self) -> Result<()> {
+        let directory = files::directory_of(&self.path);
+        files::create_directory(directory)?;
+        if let Some(warning) = files::open_directory_warning(directory) {
+            self.events.warn(|| warning);
+        }
+        let target = files::resolve(&self.path)?;
+        match files::retry(|| files::careful().write(true).create_new(true).open(&target)) {
+            Ok(file) => files::tighten(&file, &target),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                match files::open_existing(&target, files::careful().read(true))? {
+                    Some((file, _)) => files::tighten(&file, &target),
+                    None => Ok(()),
+                }
+            }
+            Err(error) => Err(files::open_failed(&target, error)),
+        }
+    }
+
+    fn read(&self, target: &Path, held: bool) -> Result<Loaded> {
+        let tick = Tick::now(self.remote);
+        let Some((mut file, before)) = files::open_existing(target, files::careful().read(true))? else {
+            return Ok(Loaded { content: None, stamp: Stamp::ABSENT });
+        };
+        // Under the lock only a sibling that ignores it can be writing; without it, the caller asks again under it.
+        let rounds = if held { 50 } else { 1 };
+        let mut status = before;
+        for _ in 0..rounds {
+            if let Some((bytes, after)) = files::read_whole(&mut file, target, &status)? {
+                let bytes = Secret::from_zeroizing(bytes);
+                return Ok(Loaded { content: Some(bytes), stamp: tick.stamp(&after) });
+            }
+            std::thread::sleep(Duration::from_millis(if held { 20 } else { 0 }));
+            std::io::Seek::rewind(&mut file)
+                .map_err(|error| Error::io("Cannot read the file", target, error))?;
+            status = files::status_of(&file, target)?;
+        }
+        Err(Error::new(ErrorKind::Busy, "The cache file kept changing while it was read")
+            .at(target)
+            .remedy("Another program writes it without the lock; try again"))
+    }
+
+    fn sweep_once(&self, guard: &LockGuard) {
+        if guard.recovered() || !self.state.swept.swap(true, Ordering::Relaxed) {
+            atomic_file::remove_left_over(guard.target());
+        }
+    }
+}
+
+impl Persistence for FilePersistence {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn stamp(&self) -> Result<Stamp> {
+        let tick = Tick::now(self.remote);
+        let Some(status) = files::status_at(&self.path)? else { return Ok(Stamp::ABSENT) };
+        if !status.is_symlink() {
+            return Ok(tick.stamp(&status));
+        }
+        let target = files::resolve(&self.path)?;
+        Ok(files::status_at(&target)?.map_or(Stamp::ABSENT, |status| tick.stamp(&status)))
+    }
+
+    fn load(&self, guard: Option<&LockGuard>) -> Result<Loaded> {
+        let loaded = match guard {
+            Some(guard) => {
+                guard.require(&self.path)?;
+                self.read(guard.target(), true)?
+            }
+            None => self.read(&files::resolve(&self.path)?, false)?,
+        };
+        match loaded.content {
+            Some(bytes) if !bytes.is_empty() => {
+                let content = self.protector.unprotect(bytes).map_err(|error| error.at(&self.path))?;
+                Ok(Loaded { content: Some(content), stamp: loaded.stamp })
+            }
+            _ => Ok(loaded),
+        }
+    }
+
+    fn save(&self, guard: &LockGuard, content: &[u8]) -> Result<Stamp> {
+        guard.require(&self.path)?;
+        self.sweep_once(guard);
+        let bytes = self.protector.protect(content)?;
+        let replaced = atomic_file::replace(guard.target(), &bytes, self.durability)?;
+        if !replaced.crash_safe && self.state.crash_safe.swap(false, Ordering::Relaxed) {
+            self.events.warn(|| {
+                format!("{:?} cannot be replaced by renaming (is it mounted?); it is written in place, which a crash can tear", self.path)
+            });
+        }
+        Ok(replaced.stamp)
+    }
+
+    fn delete(&self, guard: &LockGuard) -> Result<bool> {
+        guard.require(&self.path)?;
+        let target = guard.target();
+        let Some(status) = files::status_at(target)? else { return Ok(false) };
+        files::require_plain_file(target, &status)?;
+        match files::retry(|| fs::remove_file(target)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(Error::io("Cannot remove the cache file", target, error)),
+        }
+        if self.durability == Durability::Synced {
+            files::sync_directory(files::directory_of(target))?;
+        }
+        Ok(true)
+    }
+
+    fn set_aside(&self, guard: &LockGuard) -> Result<String> {
+        guard.require(&self.path)?;
+        let stored = self.read(guard.target(), true)?;
+        let Some(bytes) = stored.content else {
+            return Err(Error::new(ErrorKind::Damaged, "There is nothing to set aside").at(&self.path));
+        };
+        let copy = atomic_file::keep_copy(guard.target(), bytes.expose())?;
+        Ok(copy.display().to_string())
+    }
+
+    fn verify(&self) -> Result<()> {
+        let target = files::resolve(&self.path)?;
+        let directory = files::directory_of(&target);
+        files::create_directory(directory)?;
+        if let Some(warning) = files::open_directory_warning(directory) {
+            self.events.warn(|| warning);
+        }
+        remove_abandoned_probes(directory);
+        let probe = directory.join(format!("{PROBE_PREFIX}{:016x}", atomic_file::random()?));
+        let outcome = self.write_and_read_back(&probe);
+        let removed = files::retry(|| fs::remove_file(&probe));
+        outcome?;
+        removed.map_err(|error| Error::io("Cannot remove the probe file", &probe, error))
+    }
+
+    fn info(&self) -> Info {
+        let location = self.path.display().to_string();
+        let mut info = Info::new(self.protector.backend(), self.protector.protection(), location);
+        info.crash_safe = self.state.crash_safe.load(Ordering::Relaxed);
+        info
+    }
+}
+
+impl FilePersistence {
+    fn write_and_read_back(&self, probe: &Path) -> Result<()> {
+        let bytes = self.protector.protect(PROBE)?;
+        let failed = |error| Error::io("Cannot write the probe file", probe, error);
+        let mut file =
+            files::retry(|| files::careful().write(true).create_new(true).open(probe)).map_err(failed)?;
+        // Not synced: the probe proves access and protection, and need not survive anything.
+        file.write_all(&bytes).map_err(failed)?;
+        files::tighten(&file, probe)?;
+        let read = self.read(probe, true)?.content;
+        let back = read.map(|bytes| self.protector.unprotect(bytes)).transpose()?;
+        if back.is_some_and(|back| back.expose() == PROBE) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::NotVerified, "The probe file did not read back as it was written")
+            .at(probe))
+    }
+}
+
+/// Removes probes that killed processes left, and no others: young ones belong to somebody who is verifying now.
+fn remove_abandoned_probes(directory: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        let old = entry.metadata().ok().and_then(|status| status.modified().ok()?.elapsed().ok());
+        if entry.file_name().to_string_lossy().starts_with(PROBE_PREFIX)
+            && old.is_some_and(|age| age > ABANDONED)
+        {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}

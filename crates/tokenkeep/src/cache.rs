@@ -1,0 +1,332 @@
+//! The read and write transaction over one persistence.
+//!
+//! Reading takes no lock and costs one look at the store when nothing changed. Writing waits for the lock and *then*
+//! compares and reloads, so that nothing written meanwhile is overwritten.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::event::{Event, Events};
+use crate::schema::{self, Change};
+use crate::{CacheLock, Error, ErrorKind, Info, LockGuard, Persistence, Result, Secret, Stamp, WaitOptions};
+
+/// A reader that found the content in motion waits this long for the lock, to read it at rest.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// One token cache, shared by all clones of this handle, by other processes and by the sibling libraries.
+#[derive(Clone, Debug)]
+pub struct TokenCache(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    persistence: Arc<dyn Persistence>,
+    lock: CacheLock,
+    wait: WaitOptions,
+    damage: OnDamage,
+    events: Events,
+    held: Mutex<Held>,
+}
+
+/// What this process knows of the store.
+#[derive(Debug)]
+struct Held {
+    snapshot: Snapshot,
+    stamp: Stamp,
+}
+
+/// Content at one moment, and its number.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Grows whenever other content was read or written through this cache; equal numbers mean equal content.
+    /// 0 until something was read.
+    pub generation: u64,
+    /// The content; `None` when nothing is stored. An empty file is `Some` of no bytes.
+    pub content: Option<Secret>,
+}
+
+/// What to do with content that is not a token cache when a change is to be merged into it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnDamage {
+    /// Keep a copy, tell the listener, and go on as if nothing had been stored. The default.
+    #[default]
+    SetAside,
+    /// Fail with `Damaged` and write nothing.
+    Fail,
+}
+
+impl TokenCache {
+    /// A cache over any persistence, with the default waiting and damage rules.
+    pub fn new(persistence: Arc<dyn Persistence>) -> Self {
+        Self::with(persistence, WaitOptions::default(), OnDamage::default(), Events::default())
+    }
+
+    /// As [`TokenCache::new`], with rules of the caller's and a listener for what is worth knowing.
+    pub fn with_options(
+        persistence: Arc<dyn Persistence>,
+        wait: WaitOptions,
+        damage: OnDamage,
+        listener: impl Fn(&Event) + Send + Sync + 'static,
+    ) -> Self {
+        Self::with(persistence, wait, damage, Events::to(listener))
+    }
+
+    pub(crate) fn with(
+        persistence: Arc<dyn Persistence>,
+        wait: WaitOptions,
+        damage: OnDamage,
+        events: Events,
+    ) -> Self {
+        let lock = CacheLock::with_events(persistence.path(), events.clone());
+        let held = Held { snapshot: Snapshot { generation: 0, content: None }, stamp: Stamp::UNKNOWN };
+        Self(Arc::new(Shared { persistence, lock, wait, damage, events, held: Mutex::new(held) }))
+    }
+
+    /// The content now stored; `None` when there is none.
+    ///
+    /// # Errors
+    /// Those of [`Persistence::load`]; `Busy` when another program kept writing without the lock.
+    pub fn read(&self) -> Result<Option<Secret>> {
+        Ok(self.snapshot()?.content)
+    }
+
+    /// The content now stored, with its number.
+    ///
+    /// # Errors
+    /// As [`TokenCache::read`].
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        let stamp = self.0.persistence.stamp()?;
+        let began = {
+            let held = self.0.held();
+            if held.stamp.matches(&stamp) {
+                return Ok(held.snapshot.clone());
+            }
+            held.snapshot.generation
+        };
+        match self.0.persistence.load(None) {
+            Ok(loaded) if loaded.content.as_ref().is_none_or(|content| at_rest(content.expose())) => {
+                // A writer of this process may have published something newer than what was read here.
+                let mut held = self.0.held();
+                if held.snapshot.generation == began {
+                    return Ok(held.publish(loaded.content, loaded.stamp));
+                }
+            }
+            // Content of a writer that truncates and writes in place, caught between the two.
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::Busy => {}
+            Err(error) => return Err(error),
+        }
+        let guard = self.0.lock.acquire(&WaitOptions::within(SETTLE))?;
+        self.0.reload(&guard)
+    }
+
+    /// Whether `generation` is still what is stored, by one look at the store. `false` also when that look fails:
+    /// the read that follows reports why.
+    pub fn is_current(&self, generation: u64) -> bool {
+        let Ok(stamp) = self.0.persistence.stamp() else { return false };
+        let held = self.0.held();
+        held.snapshot.generation == generation && held.stamp.matches(&stamp)
+    }
+
+    /// Forgets what was read, so that the next access reads the store.
+    pub fn forget(&self) {
+        self.0.held().stamp = Stamp::UNKNOWN;
+    }
+
+    /// Waits for the lock and then looks at the store, so that the write builds on what is there.
+    ///
+    /// # Errors
+    /// Those of [`CacheLock::acquire`] and of [`Persistence::load`].
+    pub fn begin_write(&self) -> Result<WriteAccess> {
+        self.begin_write_waiting(&self.0.wait)
+    }
+
+    /// As [`TokenCache::begin_write`], with a time limit or a switch of its own.
+    ///
+    /// # Errors
+    /// As [`TokenCache::begin_write`].
+    pub fn begin_write_waiting(&self, wait: &WaitOptions) -> Result<WriteAccess> {
+        let guard = self.0.lock.acquire(wait)?;
+        let snapshot = self.0.refresh(&guard)?;
+        Ok(WriteAccess { cache: self.clone(), guard, snapshot })
+    }
+
+    /// The persistence underneath.
+    pub fn persistence(&self) -> &Arc<dyn Persistence> {
+        &self.0.persistence
+    }
+
+    /// Where the cache is kept and how it is protected.
+    pub fn info(&self) -> Info {
+        self.0.persistence.info()
+    }
+}
+
+impl Shared {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Under the lock: what is stored, read only if it changed.
+    fn refresh(&self, guard: &LockGuard) -> Result<Snapshot> {
+        let stamp = self.persistence.stamp()?;
+        {
+            let held = self.held();
+            if held.stamp.matches(&stamp) {
+                return Ok(held.snapshot.clone());
+            }
+        }
+        self.reload(guard)
+    }
+
+    /// Under the lock: what is stored, read in any case.
+    fn reload(&self, guard: &LockGuard) -> Result<Snapshot> {
+        let loaded = self.persistence.load(Some(guard))?;
+        Ok(self.held().publish(loaded.content, loaded.stamp))
+    }
+}
+
+impl Held {
+    /// Makes `content` what this process knows, under a new number unless it is what was known before.
+    fn publish(&mut self, content: Option<Secret>, stamp: Stamp) -> Snapshot {
+        self.stamp = stamp;
+        if self.snapshot.generation == 0 || self.snapshot.content != content {
+            self.snapshot = Snapshot { generation: self.snapshot.generation + 1, content };
+        }
+        self.snapshot.clone()
+    }
+}
+
+/// The right to write, once. Dropping it without a commit writes nothing.
+#[derive(Debug)]
+#[must_use = "nothing is written until it is committed"]
+pub struct WriteAccess {
+    cache: TokenCache,
+    snapshot: Snapshot,
+    guard: LockGuard,
+}
+
+impl WriteAccess {
+    /// What is stored, and what a write builds on; `None` when there is nothing.
+    pub fn content(&self) -> Option<&[u8]> {
+        self.snapshot.content.as_ref().map(Secret::expose)
+    }
+
+    /// What is stored, with its number.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Proof of the lock, for direct use of the persistence.
+    pub fn guard(&self) -> &LockGuard {
+        &self.guard
+    }
+
+    /// Replaces what is stored and releases the lock.
+    ///
+    /// # Errors
+    /// Those of [`Persistence::save`]; the old content is then whole.
+    pub fn commit(self, content: impl AsRef<[u8]>) -> Result<Snapshot> {
+        self.save(content.as_ref().into())
+    }
+
+    /// Applies a client's own change to what is stored and releases the lock.
+    ///
+    /// Content that is not an MSAL cache replaces what is stored, as [`WriteAccess::commit`].
+    ///
+    /// # Errors
+    /// As [`WriteAccess::commit`]; `Damaged` under [`OnDamage::Fail`]; `Conflict` when the change was based on an
+    /// account that has been signed out meanwhile: the rest of it is saved.
+    pub fn commit_change(mut self, change: &Change<'_>) -> Result<Snapshot> {
+        if !schema::is_msal_cache(change.ours) {
+            return self.commit(change.ours);
+        }
+        let theirs = self.content().filter(|content| !content.is_empty());
+        let merged = match schema::merge(change, theirs) {
+            Err(error) if error.kind() == ErrorKind::Damaged => {
+                self.set_aside("it is not a token cache")?;
+                schema::merge(change, None)?
+            }
+            merged => merged?,
+        };
+        let conflict = merged.conflict();
+        // Nothing of ours is new: the store need not be written, and nobody has to read it again.
+        let snapshot = if Some(merged.content.expose()) == self.content() {
+            self.snapshot
+        } else {
+            self.save(merged.content)?
+        };
+        match conflict {
+            Some(error) => Err(error),
+            None => Ok(snapshot),
+        }
+    }
+
+    /// Removes what is stored and releases the lock; `false` when nothing was.
+    ///
+    /// # Errors
+    /// Those of [`Persistence::delete`].
+    pub fn delete(self) -> Result<bool> {
+        let shared = &self.cache.0;
+        let deleted = shared.persistence.delete(&self.guard);
+        let mut held = shared.held();
+        match deleted {
+            Ok(deleted) => {
+                // The next look decides: a keystore's marker is there even when its item is not.
+                held.publish(None, Stamp::UNKNOWN);
+                Ok(deleted)
+            }
+            Err(error) => {
+                held.stamp = Stamp::UNKNOWN;
+                Err(error)
+            }
+        }
+    }
+
+    /// Keeps a copy of content that cannot be used and goes on as if nothing had been stored. The content is read
+    /// once more before, for it may have been caught in motion.
+    ///
+    /// # Errors
+    /// `Damaged` under [`OnDamage::Fail`]; those of [`Persistence::set_aside`]. Nothing is written then.
+    pub fn set_aside(&mut self, reason: &str) -> Result<()> {
+        let shared = Arc::clone(&self.cache.0);
+        let again = shared.persistence.load(Some(&self.guard))?;
+        if again.content != self.snapshot.content {
+            self.snapshot = shared.held().publish(again.content, again.stamp);
+            let whole =
+                self.content().is_none_or(|content| content.is_empty() || schema::is_msal_cache(content));
+            if whole {
+                return Ok(());
+            }
+        }
+        let path = shared.persistence.path();
+        let damaged = || {
+            Error::new(ErrorKind::Damaged, format!("The stored content cannot be used: {reason}")).at(path)
+        };
+        if shared.damage == OnDamage::Fail {
+            return Err(damaged().remedy("Restore the cache from a copy, or sign in again after removing it"));
+        }
+        let copy = shared.persistence.set_aside(&self.guard).map_err(|error| damaged().because(error))?;
+        let (path, reason) = (path.to_owned(), reason.to_owned());
+        shared.events.raise(|| Event::SetAside { path, copy, reason });
+        self.snapshot.content = None;
+        Ok(())
+    }
+
+    fn save(self, content: Secret) -> Result<Snapshot> {
+        let shared = &self.cache.0;
+        match shared.persistence.save(&self.guard, content.expose()) {
+            Ok(stamp) => Ok(shared.held().publish(Some(content), stamp)),
+            Err(error) => {
+                // Whether anything arrived is for the next reader to find out.
+                shared.held().stamp = Stamp::UNKNOWN;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Whether content that was read without the lock can be believed: not empty, and not a piece of a JSON object.
+fn at_rest(content: &[u8]) -> bool {
+    !content.is_empty() && schema::is_whole(content)
+}

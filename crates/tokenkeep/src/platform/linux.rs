@@ -1,0 +1,133 @@
+//! What only Linux knows: `/proc`, the coarse clock, the magic numbers of file systems.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::OnceLock;
+
+use rustix::time::{ClockId, clock_gettime};
+
+use super::process::Life;
+
+/// The clock by which file systems stamp times, in nanoseconds since the epoch. It moves once per tick, so a time
+/// below it can not be given to a later write.
+pub(crate) fn coarse_clock() -> i128 {
+    let now = clock_gettime(ClockId::RealtimeCoarse);
+    i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec)
+}
+
+/// A name for this start of this machine; equal on two processes only if they share a kernel.
+pub(crate) fn boot_id() -> &'static str {
+    static BOOT: OnceLock<String> = OnceLock::new();
+    BOOT.get_or_init(|| {
+        let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let id = id.trim();
+        if id.is_empty() { "-".to_owned() } else { id.to_owned() }
+    })
+}
+
+/// Whether `pid` still runs, and if so since when.
+pub(crate) fn life(pid: u32) -> Life {
+    match fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => match (parse_stat(&stat), boot_time()) {
+            (Some(('Z' | 'X' | 'x', _)), _) => Life::Dead,
+            (Some((_, ticks)), Some(boot)) => {
+                let since_boot = i128::from(ticks) * 1_000_000_000 / i128::from(ticks_per_second());
+                Life::Running { started: boot + since_boot }
+            }
+            _ => Life::Unknown,
+        },
+        // A hidden /proc (hidepid) answers for our own processes; another user's are a process we may not judge.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => match exists(pid) {
+            true => Life::Unknown,
+            false => Life::Dead,
+        },
+        Err(_) => Life::Unknown,
+    }
+}
+
+fn exists(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    // EPERM means that it exists and belongs to somebody else.
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+}
+
+/// The short name of the program that `pid` runs.
+pub(crate) fn command(pid: u32) -> Option<String> {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    Some(name.trim_end().to_owned())
+}
+
+/// When `pid` started, in the kernel's own units since the machine did: tells it from a later one with the same pid.
+pub(crate) fn start(pid: u32) -> Option<u64> {
+    let (_, ticks) = parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
+    Some(ticks)
+}
+
+/// State and start time from `pid (command) state ppid ... starttime ...`. The command may hold spaces and
+/// parentheses, so the fields are counted from its end.
+fn parse_stat(stat: &str) -> Option<(char, u64)> {
+    let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    // starttime is field 22 of proc_pid_stat(5); state, just read, is field 3.
+    let ticks = fields.nth(22 - 3 - 1)?.parse().ok()?;
+    Some((state, ticks))
+}
+
+fn ticks_per_second() -> u64 {
+    rustix::param::clock_ticks_per_second().max(1)
+}
+
+/// When the machine started, by today's clock, in nanoseconds since the epoch. Read anew each time: the kernel
+/// moves it when the wall clock is set.
+fn boot_time() -> Option<i128> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let seconds: i128 = stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+    Some(seconds * 1_000_000_000)
+}
+
+/// What a file system promises about locks and times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileSystem {
+    /// Other machines, or a daemon with a mind of its own, may change files behind our back.
+    pub(crate) remote: bool,
+}
+
+/// The file system that holds `directory`.
+pub(crate) fn file_system(directory: &Path) -> FileSystem {
+    let Ok(open) = File::open(directory) else { return FileSystem { remote: false } };
+    let Ok(status) = rustix::fs::fstatfs(&open) else { return FileSystem { remote: false } };
+    // The f_type numbers of statfs(2). `f_type` differs in width between architectures.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::unnecessary_cast)]
+    let kind = status.f_type as u32;
+    const REMOTE: [u32; 11] = [
+        0x6969,      // NFS
+        0x517b,      // SMB
+        0xff53_4d42, // CIFS
+        0xfe53_4d42, // SMB2
+        0x6573_5546, // FUSE
+        0x0102_1997, // 9p
+        0x5346_414f, // AFS
+        0x6b41_4653, // kAFS
+        0x00c3_6400, // Ceph
+        0x0bd0_0bd0, // Lustre
+        0x7375_7245, // Coda
+    ];
+    FileSystem { remote: REMOTE.contains(&kind) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_with_parentheses_and_spaces_does_not_confuse_the_parser() {
+        let stat = "42 (a) Z (b) S 1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 0 0";
+        assert_eq!(parse_stat(stat), Some(('S', 12345)));
+    }
+
+    #[test]
+    fn this_process_runs_and_a_pid_beyond_the_maximum_is_dead() {
+        assert!(matches!(life(std::process::id()), Life::Running { .. }));
+        assert_eq!(life(4_194_305), Life::Dead);
+    }
+}

@@ -1,0 +1,5 @@
+//! What Linux and macOS share: files, owners, hard links and flock.
+
+pub(crate) mod files;
+pub(crate) mod lock_file;
+pub(crate) mod process;

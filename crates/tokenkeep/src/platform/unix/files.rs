@@ -1,0 +1,326 @@
+//! Files that only their owner can have put there: opening, judging, fingerprinting.
+//!
+//! A path is resolved once per operation. What is opened is opened without following links and judged by its own
+//! descriptor, so nobody can exchange it between the look and the use.
+
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use zeroize::Zeroizing;
+
+use crate::platform::os;
+use crate::stamp::{Print, Stamp};
+use crate::{Error, ErrorKind, Result};
+
+/// Owner may read and write, nobody else anything.
+pub(crate) const FILE_MODE: u32 = 0o600;
+/// Owner may enter, list and change, nobody else anything.
+pub(crate) const DIRECTORY_MODE: u32 = 0o700;
+
+/// How far a remote file system's times may lie behind the local clock before a stamp is believed: NFS clients
+/// cache attributes and servers have clocks of their own.
+const REMOTE_GRAIN_NANOS: i128 = 2_000_000_000;
+
+/// Repeats a system call that a signal interrupted.
+pub(crate) fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+/// The user whose rights this process has.
+pub(crate) fn effective_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// `path` made absolute, so that a later change of the working directory changes nothing.
+///
+/// # Errors
+/// `InvalidInput` for an empty path, a NUL, or a path that names no file.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
+    use std::os::unix::ffi::OsStrExt;
+    if path.as_os_str().is_empty() {
+        return Err(Error::new(ErrorKind::InvalidInput, "The cache path is empty"));
+    }
+    if path.as_os_str().as_bytes().contains(&0) {
+        return Err(Error::new(ErrorKind::InvalidInput, "The cache path contains a NUL byte").at(path));
+    }
+    // `file_name` ignores a trailing slash or dot, with which a caller means a directory.
+    let named = path.as_os_str().as_bytes();
+    if path.file_name().is_none() || named.ends_with(b"/") || named.ends_with(b"/.") {
+        return Err(Error::new(ErrorKind::InvalidInput, "The cache path names no file").at(path));
+    }
+    std::path::absolute(path).map_err(|error| Error::io("Cannot make the cache path absolute", path, error))
+}
+
+/// The directory of an absolute path.
+pub(crate) fn directory_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
+}
+
+/// The file that `path` stands for: itself, or the target of a final symbolic link that nobody else can have made.
+///
+/// # Errors
+/// `UnsafeFile` when a link, its target or a directory on the way could be changed by another user.
+pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
+    let mut here = path.to_owned();
+    // The kernel's own limit on links in a path.
+    for _ in 0..40 {
+        let status = match retry(|| fs::symlink_metadata(&here)) {
+            Ok(status) => status,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(here),
+            Err(error) => return Err(Error::io("Cannot look at the cache file", &here, error)),
+        };
+        if !status.is_symlink() {
+            if here != path {
+                require_private(&here, &status, "target of the symbolic link")?;
+            }
+            return Ok(here);
+        }
+        require_own(&here, &status, "symbolic link")?;
+        require_closed_directory(directory_of(&here))?;
+        let target = retry(|| fs::read_link(&here))
+            .map_err(|error| Error::io("Cannot read the link", &here, error))?;
+        here = directory_of(&here).join(target);
+        let directory = directory_of(&here);
+        let directory = retry(|| fs::canonicalize(directory)).map_err(|error| {
+            Error::io("Cannot find the directory a symbolic link leads to", directory, error)
+        })?;
+        require_closed_directory(&directory)?;
+        let name = here.file_name().ok_or_else(|| {
+            Error::new(ErrorKind::UnsafeFile, "A symbolic link at the cache path names no file").at(path)
+        })?;
+        here = directory.join(name);
+    }
+    Err(Error::new(ErrorKind::UnsafeFile, "Too many symbolic links at the cache path").at(path))
+}
+
+fn require_own(path: &Path, status: &Metadata, what: &str) -> Result<()> {
+    let user = effective_user();
+    if status.uid() == user || status.uid() == 0 {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::UnsafeFile,
+        format!("The {what} belongs to user {}, not to {user}", status.uid()),
+    )
+    .at(path)
+    .remedy("Choose a cache path in a directory of your own"))
+}
+
+fn require_private(path: &Path, status: &Metadata, what: &str) -> Result<()> {
+    require_own(path, status, what)?;
+    if status.mode() & 0o022 == 0 {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::UnsafeFile, format!("Other users may write the {what}"))
+        .at(path)
+        .remedy("Take the write permission from group and others (chmod go-w)"))
+}
+
+fn require_closed_directory(directory: &Path) -> Result<()> {
+    let status = retry(|| fs::metadata(directory))
+        .map_err(|error| Error::io("Cannot look at the directory of a symbolic link", directory, error))?;
+    require_private(directory, &status, "directory of the symbolic link")
+}
+
+/// Refuses everything that is not a plain file of this user; root may use anybody's file.
+///
+/// # Errors
+/// `UnsafeFile`.
+pub(crate) fn require_plain_file(path: &Path, status: &Metadata) -> Result<()> {
+    let kind = status.file_type();
+    let what = match () {
+        () if kind.is_file() => None,
+        () if kind.is_dir() => Some("a directory"),
+        () if kind.is_symlink() => Some("a symbolic link"),
+        () if kind.is_fifo() => Some("a FIFO"),
+        () if kind.is_socket() => Some("a socket"),
+        () => Some("a device"),
+    };
+    if let Some(what) = what {
+        return Err(Error::new(ErrorKind::UnsafeFile, format!("Expected a plain file but found {what}"))
+            .at(path)
+            .remedy("Choose another cache path"));
+    }
+    let user = effective_user();
+    if user != 0 && status.uid() != user {
+        let text = format!("The file belongs to user {}, not to {user}", status.uid());
+        return Err(Error::new(ErrorKind::UnsafeFile, text)
+            .at(path)
+            .remedy("Choose a cache path of your own"));
+    }
+    Ok(())
+}
+
+/// Open options that never follow a final link, block on a FIFO or leak into a child process.
+pub(crate) fn careful() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    // std adds O_CLOEXEC. The flags' bits fit the C int that open(2) takes.
+    let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or(0);
+    options.mode(FILE_MODE).custom_flags(flags);
+    options
+}
+
+/// Opens an existing plain file of this user; `None` when there is none.
+///
+/// # Errors
+/// `UnsafeFile`, `PermissionDenied`, `Io`.
+pub(crate) fn open_existing(path: &Path, options: &OpenOptions) -> Result<Option<(File, Metadata)>> {
+    let file = match retry(|| options.open(path)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(open_failed(path, error)),
+    };
+    let status = status_of(&file, path)?;
+    require_plain_file(path, &status)?;
+    Ok(Some((file, status)))
+}
+
+/// Opening failed: say what stands there if that is why.
+pub(crate) fn open_failed(path: &Path, error: io::Error) -> Error {
+    if let Ok(status) = retry(|| fs::symlink_metadata(path))
+        && let Err(odd) = require_plain_file(path, &status)
+    {
+        return odd.because(error);
+    }
+    Error::io("Cannot open the file", path, error)
+}
+
+/// The status of an open file.
+pub(crate) fn status_of(file: &File, path: &Path) -> Result<Metadata> {
+    retry(|| file.metadata()).map_err(|error| Error::io("Cannot look at the file", path, error))
+}
+
+/// The status of what `path` names, without following a final link; `None` when there is nothing.
+pub(crate) fn status_at(path: &Path) -> Result<Option<Metadata>> {
+    match retry(|| fs::symlink_metadata(path)) {
+        Ok(status) => Ok(Some(status)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("Cannot look at the file", path, error)),
+    }
+}
+
+/// The fields of a status that make a stamp.
+pub(crate) fn print(status: &Metadata) -> Print {
+    let nanos = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+    Print {
+        device: status.dev(),
+        inode: status.ino(),
+        size: status.size(),
+        modified: nanos(status.mtime(), status.mtime_nsec()),
+        changed: nanos(status.ctime(), status.ctime_nsec()),
+    }
+}
+
+/// The moment before an operation, against which a stamp is judged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tick {
+    clock: i128,
+    grain: i128,
+}
+
+impl Tick {
+    /// Taken before a file is opened or looked at. `remote`: see [`is_remote`].
+    pub(crate) fn now(remote: bool) -> Self {
+        Self { clock: os::coarse_clock(), grain: if remote { REMOTE_GRAIN_NANOS } else { 0 } }
+    }
+
+    /// The stamp of a file whose status was taken after this tick.
+    pub(crate) fn stamp(self, status: &Metadata) -> Stamp {
+        Stamp::of_file(print(status), self.clock, self.grain)
+    }
+}
+
+/// Whether other machines, or a daemon, may change the files of this directory behind our back.
+pub(crate) fn is_remote(directory: &Path) -> bool {
+    os::file_system(directory).remote
+}
+
+/// Reads a whole file, proven unchanged by the status before and after. `None`: it changed while it was read.
+///
+/// # Errors
+/// `Io`; what was read so far is wiped.
+pub(crate) fn read_whole(
+    file: &mut File,
+    path: &Path,
+    before: &Metadata,
+) -> Result<Option<(Zeroizing<Vec<u8>>, Metadata)>> {
+    let size = usize::try_from(before.size())
+        .map_err(|_| Error::new(ErrorKind::Io, "The file is larger than this machine's memory").at(path))?;
+    // Room for one byte more than expected lets the read that finds the end fit, and 64 keep std from probing with
+    // a buffer of its own: growing or probing would leave an unwiped copy of the secret behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity((size + 1).max(64)));
+    file.take(before.size() + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::io("Cannot read the file", path, error))?;
+    let after = status_of(file, path)?;
+    if bytes.len() != size || print(before) != print(&after) {
+        return Ok(None);
+    }
+    Ok(Some((bytes, after)))
+}
+
+/// Creates `directory` and what is missing above it, each 0700 whatever the umask says.
+///
+/// # Errors
+/// `PermissionDenied`, `UnsafeFile` when a part of the path is not a directory, `StorageFull`, `Io`.
+pub(crate) fn create_directory(directory: &Path) -> Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = directory.parent() {
+        create_directory(parent)?;
+    }
+    match retry(|| DirBuilder::new().mode(DIRECTORY_MODE).create(directory)) {
+        Ok(()) => {}
+        // Another process was faster; whatever it made is judged by use.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => return Ok(()),
+        Err(error) => return Err(Error::io("Cannot create the directory", directory, error)),
+    }
+    retry(|| fs::set_permissions(directory, Permissions::from_mode(DIRECTORY_MODE)))
+        .map_err(|error| Error::io("Cannot protect the new directory", directory, error))
+}
+
+/// Makes an open file of ours 0600 if it is anything else.
+///
+/// # Errors
+/// `PermissionDenied`, `Io`.
+pub(crate) fn tighten(file: &File, path: &Path) -> Result<()> {
+    let status = status_of(file, path)?;
+    if status.mode() & 0o7777 == FILE_MODE {
+        return Ok(());
+    }
+    retry(|| file.set_permissions(Permissions::from_mode(FILE_MODE)))
+        .map_err(|error| Error::io("Cannot protect the file", path, error))
+}
+
+/// A sentence about a directory in which other users may create and remove files; `None` when all is well.
+pub(crate) fn open_directory_warning(directory: &Path) -> Option<String> {
+    let mode = fs::metadata(directory).ok()?.mode();
+    // In a sticky directory such as /tmp nobody can remove or replace another user's files.
+    let writable = mode & 0o022 != 0 && mode & 0o1000 == 0;
+    writable.then(|| {
+        format!(
+            "Other users may change the directory {directory:?} (mode {:03o}) and so replace the cache in it; \
+             run chmod go-w on it",
+            mode & 0o777
+        )
+    })
+}
+
+/// Waits until what happened in `directory` is on the disk.
+///
+/// # Errors
+/// `Io`.
+pub(crate) fn sync_directory(directory: &Path) -> Result<()> {
+    let failed = |error| Error::io("Cannot make the change in the directory durable", directory, error);
+    let open = retry(|| File::open(directory)).map_err(failed)?;
+    retry(|| open.sync_all()).map_err(failed)
+}

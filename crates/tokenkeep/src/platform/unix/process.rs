@@ -1,0 +1,14 @@
+//! Other processes, as far as the lock has to judge them.
+
+pub(crate) use crate::platform::os::{boot_id, command, life, start};
+
+/// Whether a process is alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// Gone, or a zombie that only waits to be reaped.
+    Dead,
+    /// Alive; started at this many nanoseconds since the epoch.
+    Running { started: i128 },
+    /// It cannot be told.
+    Unknown,
+}
