@@ -130,25 +130,42 @@ impl<'w> Job<'w> {
 
     /// Runs a command to its end; anything but exit code 0 in time is a failure.
     pub(crate) fn run(&mut self, command: &mut Command) -> Outcome<()> {
+        let name = self.announce(command)?;
         let stdout = self.log.try_clone().map_err(at(&self.log_path))?;
-        command.stdout(stdout);
-        self.finish(command)
+        let stderr = self.log.try_clone().map_err(at(&self.log_path))?;
+        self.supervise(&name, command.stdout(stdout).stderr(stderr))
     }
 
     /// Runs a command to its end and returns what it wrote to standard output.
     pub(crate) fn output(&mut self, command: &mut Command) -> Outcome<String> {
+        let name = self.announce(command)?;
+        let stderr = self.log.try_clone().map_err(at(&self.log_path))?;
+        self.capture(&name, command.stderr(stderr))
+    }
+
+    /// Runs a command whose failure is an answer, not an error: its output, or `None`. It leaves nothing in the log.
+    pub(crate) fn ask(&mut self, command: &mut Command) -> Option<String> {
+        let name = describe(command);
+        self.capture(&name, command.stderr(Stdio::null())).ok()
+    }
+
+    fn announce(&mut self, command: &Command) -> Outcome<String> {
+        let name = describe(command);
+        self.note(&format!("$ {name}"))?;
+        Ok(name)
+    }
+
+    fn capture(&mut self, name: &str, command: &mut Command) -> Outcome<String> {
         let path = self.log_path.with_extension("out");
         command.stdout(File::create(&path).map_err(at(&path))?);
-        let outcome = self.finish(command);
+        let outcome = self.supervise(name, command);
         let text = fs::read(&path).map_err(at(&path))?;
         fs::remove_file(&path).map_err(at(&path))?;
         outcome.map(|()| String::from_utf8_lossy(&text).into_owned())
     }
 
-    fn finish(&mut self, command: &mut Command) -> Outcome<()> {
-        let name = describe(command);
-        self.note(&format!("$ {name}"))?;
-        command.stdin(Stdio::piped()).stderr(self.log.try_clone().map_err(at(&self.log_path))?);
+    fn supervise(&mut self, name: &str, command: &mut Command) -> Outcome<()> {
+        command.stdin(Stdio::piped());
         let mut child =
             command.spawn().map_err(|error| Failure::new(format!("cannot start {name}: {error}")))?;
         // Held until the end, because closing it is what ends the group.
@@ -170,7 +187,7 @@ impl<'w> Job<'w> {
                 .map_err(|error| Failure::new(format!("ending {name}: {error}")))?;
         }
         self.show();
-        verdict(&name, status, self.limit)
+        verdict(name, status, self.limit)
     }
 
     /// Prints what has been added to the log since the last look.

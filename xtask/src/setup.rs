@@ -117,12 +117,13 @@ pub(crate) fn machine(job: &mut Job<'_>, tools: &[Tool]) -> Outcome<()> {
     if still.is_empty() {
         return Ok(());
     }
-    let mut steps = remedies(job, &still)?;
-    if let Err(failure) = attempt {
-        steps.push(format!("(installing them here failed: {failure})"));
-    }
     let names: Vec<_> = still.iter().map(|tool| tool.what).collect();
-    Err(Failure::new(format!("missing: {}; run {}", names.join(", "), steps.join(" and "))))
+    let tried = attempt.err().map(|failure| format!(" (tried here: {failure})")).unwrap_or_default();
+    Err(Failure::new(format!(
+        "missing: {}; install with: {}{tried}",
+        names.join(", "),
+        remedies(job, &still)?.join(" && ")
+    )))
 }
 
 fn missing(job: &mut Job<'_>, tools: &[Tool]) -> Outcome<Vec<Tool>> {
@@ -138,20 +139,22 @@ fn missing(job: &mut Job<'_>, tools: &[Tool]) -> Outcome<Vec<Tool>> {
 
 fn present(job: &mut Job<'_>, probe: Probe) -> bool {
     match probe {
-        Succeeds(words) => words.split_first().is_some_and(|(program, arguments)| {
-            let mut command = job.command(program);
-            // A probe's failure is its answer.
-            job.output(command.args(arguments)).is_ok()
-        }),
+        Succeeds(words) => succeeds(job, words),
         Major(program, wanted) => {
             let mut command =
                 job.command(if cfg!(windows) && program == "npm" { "npm.cmd" } else { program });
-            job.output(command.arg("--version"))
-                .ok()
+            job.ask(command.arg("--version"))
                 .and_then(|text| major(&text))
                 .is_some_and(|found| found >= wanted)
         }
     }
+}
+
+fn succeeds(job: &mut Job<'_>, words: &[&str]) -> bool {
+    words.split_first().is_some_and(|(program, arguments)| {
+        let mut command = job.command(program);
+        job.ask(command.args(arguments)).is_some()
+    })
 }
 
 /// The first number of "v20.20.2", "11.19.1" or Debian's "1:20.19.2+dfsg".
@@ -164,13 +167,13 @@ fn major(version: &str) -> Option<u32> {
 
 /// Installs what can be installed without asking anybody.
 fn install(job: &mut Job<'_>, missing: &[Tool]) -> Outcome<()> {
-    for tool in missing {
-        if let Rustup(component) = tool.remedy {
-            let mut rustup = job.command("rustup");
-            job.run(rustup.args(["component", "add", component]))?;
-        }
+    let components: Vec<_> = missing.iter().filter_map(Tool::component).collect();
+    if !components.is_empty() {
+        let mut rustup = job.command("rustup");
+        job.run(rustup.args(["component", "add"]).args(components))?;
     }
-    if missing.iter().all(|tool| matches!(tool.remedy, Rustup(_))) || !job_can(job, &["apt-get", "--version"])
+    if missing.iter().all(|tool| matches!(tool.remedy, Rustup(_)))
+        || !succeeds(job, &["apt-get", "--version"])
     {
         return Ok(());
     }
@@ -188,10 +191,10 @@ fn install(job: &mut Job<'_>, missing: &[Tool]) -> Outcome<()> {
 /// The words before a command that make it run as root; `None` where that would ask for a password.
 fn become_root(job: &mut Job<'_>) -> Option<&'static [&'static str]> {
     let mut id = job.command("id");
-    if job.output(id.arg("-u")).is_ok_and(|user| user.trim() == "0") {
+    if job.ask(id.arg("-u")).is_some_and(|user| user.trim() == "0") {
         return Some(&[]);
     }
-    job_can(job, &["sudo", "-n", "true"]).then_some(&["sudo", "-n"])
+    succeeds(job, &["sudo", "-n", "true"]).then_some(&["sudo", "-n"])
 }
 
 fn apt(job: &mut Job<'_>, root: &[&str], arguments: &[&str]) -> Outcome<()> {
@@ -229,33 +232,34 @@ fn debian_packages(job: &mut Job<'_>, tools: &[Tool]) -> Outcome<Vec<&'static st
     Ok(packages)
 }
 
-/// What a person has to do, as words for one line.
+/// What a person has to do, as commands that can be pasted.
 fn remedies(job: &mut Job<'_>, tools: &[Tool]) -> Outcome<Vec<String>> {
-    let has_apt = job_can(job, &["apt-get", "--version"]);
+    let has_apt = succeeds(job, &["apt-get", "--version"]);
     let packages = if has_apt {
         debian_packages(job, tools)?
     } else {
         tools.iter().filter_map(Tool::debian_name).collect()
     };
+    let components: Vec<_> = tools.iter().filter_map(Tool::component).collect();
     let mut steps = Vec::new();
     if !packages.is_empty() {
-        let verb = if has_apt {
-            "sudo apt-get install -y"
+        let packages = packages.join(" ");
+        steps.push(if has_apt {
+            format!("sudo apt-get install -y {packages}")
         } else {
-            "your package manager's install of what Debian calls"
-        };
-        steps.push(format!("{verb} {}", packages.join(" ")));
+            format!("(your package manager, for what Debian calls {packages})")
+        });
+    }
+    if !components.is_empty() {
+        steps.push(format!("rustup component add {}", components.join(" ")));
     }
     for tool in tools {
-        match tool.remedy {
-            Rustup(component) => steps.push(format!("rustup component add {component}")),
-            DebianFrom(package, _, url) if !packages.contains(&package) => {
-                steps.push(format!("the installer of {} from {url}", tool.what));
-            }
-            _ => {}
+        if let DebianFrom(package, _, url) = tool.remedy
+            && !packages.contains(&package)
+        {
+            steps.push(format!("({}, from {url})", tool.what));
         }
     }
-    steps.dedup();
     Ok(steps)
 }
 
@@ -266,10 +270,13 @@ impl Tool {
             DebianFrom(..) | Rustup(_) => None,
         }
     }
-}
 
-fn job_can(job: &mut Job<'_>, words: &'static [&'static str]) -> bool {
-    present(job, Succeeds(words))
+    fn component(&self) -> Option<&'static str> {
+        match self.remedy {
+            Rustup(component) => Some(component),
+            Debian(_) | DebianFrom(..) => None,
+        }
+    }
 }
 
 /// The path of cargo-deny, compiled once per target folder where the machine has none.
@@ -279,7 +286,7 @@ fn cargo_deny(job: &mut Job<'_>) -> Outcome<String> {
     let candidates = [PathBuf::from("cargo-deny"), program.clone()];
     for candidate in candidates.iter().map(|path| path.to_string_lossy().into_owned()) {
         let mut version = job.command(&candidate);
-        if job.output(version.arg("--version")).is_ok_and(|text| text.trim().ends_with(DENY_VERSION)) {
+        if job.ask(version.arg("--version")).is_some_and(|text| text.trim().ends_with(DENY_VERSION)) {
             return Ok(candidate);
         }
     }
