@@ -95,26 +95,28 @@ impl TokenCache {
     /// # Errors
     /// As [`TokenCache::read`].
     pub fn snapshot(&self) -> Result<Snapshot> {
-        let stamp = self.0.persistence.stamp()?;
-        let began = {
-            let held = self.0.held();
-            if held.stamp.matches(&stamp) {
-                return Ok(held.snapshot.clone());
-            }
-            held.snapshot.generation
-        };
-        match self.0.persistence.load(None) {
-            Ok(loaded) if loaded.content.as_ref().is_none_or(|content| at_rest(content.expose())) => {
-                // A writer of this process may have published something newer than what was read here.
-                let mut held = self.0.held();
-                if held.snapshot.generation == began {
-                    return Ok(held.publish(loaded.content, loaded.stamp));
+        // A second round is for content that another thread of this process published while this one was reading.
+        for _ in 0..3 {
+            let stamp = self.0.persistence.stamp()?;
+            let began = {
+                let held = self.0.held();
+                if held.stamp.matches(&stamp) {
+                    return Ok(held.snapshot.clone());
                 }
+                held.snapshot.generation
+            };
+            match self.0.persistence.load(None) {
+                Ok(loaded) if loaded.content.as_ref().is_none_or(|content| at_rest(content.expose())) => {
+                    let mut held = self.0.held();
+                    if held.snapshot.generation == began {
+                        return Ok(held.publish(loaded.content, loaded.stamp));
+                    }
+                }
+                // Content of a writer that truncates and writes in place, caught between the two.
+                Ok(_) => break,
+                Err(error) if error.kind() == ErrorKind::Busy => break,
+                Err(error) => return Err(error),
             }
-            // Content of a writer that truncates and writes in place, caught between the two.
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::Busy => {}
-            Err(error) => return Err(error),
         }
         let guard = self.0.lock.acquire(&WaitOptions::within(SETTLE))?;
         self.0.reload(&guard)
