@@ -1,0 +1,71 @@
+// @ts-check
+/**
+ * The stores and sessions every MSAL test runs over: each way a program can ask for a store, with and without a
+ * keyring, where a store is to be had at all. (Where none is, `no-store.test.mjs` says how that has to fail.)
+ */
+import { join } from "node:path";
+import { startSession } from "../support/session.mjs";
+
+/**
+ * @typedef {object} Situation
+ * @property {string} name
+ * @property {import("../support/session.mjs").SessionKind} session
+ * @property {import("../support/client.mjs").Kind} kind
+ * @property {boolean} [usePlaintextFileOnLinux]
+ * @property {"plaintext" | "keyring"} place  where the tokens must end up
+ */
+
+/** @type {Situation[]} */
+export const SITUATIONS = [
+  { name: "FilePersistence, no bus", session: "none", kind: "FilePersistence", place: "plaintext" },
+  { name: "FilePersistence, keyring", session: "keyring", kind: "FilePersistence", place: "plaintext" },
+  { name: "LibSecretPersistence, keyring", session: "keyring", kind: "LibSecretPersistence", place: "keyring" },
+  { name: "PersistenceCreator, keyring", session: "keyring", kind: "PersistenceCreator", place: "keyring" },
+  {
+    name: "PersistenceCreator, plaintext refused, keyring",
+    session: "keyring",
+    kind: "PersistenceCreator",
+    usePlaintextFileOnLinux: false,
+    place: "keyring",
+  },
+  {
+    name: "PersistenceCreator, plaintext allowed, keyring",
+    session: "keyring",
+    kind: "PersistenceCreator",
+    usePlaintextFileOnLinux: true,
+    place: "keyring",
+  },
+  {
+    name: "PersistenceCreator, plaintext allowed, no bus",
+    session: "none",
+    kind: "PersistenceCreator",
+    usePlaintextFileOnLinux: true,
+    place: "plaintext",
+  },
+  {
+    name: "PersistenceCreator, plaintext allowed, no service on the bus",
+    session: "no-service",
+    kind: "PersistenceCreator",
+    usePlaintextFileOnLinux: true,
+    place: "plaintext",
+  },
+];
+
+/** The two that differ in how they store; for tests in which the way of asking does not matter. */
+export const STORES = SITUATIONS.filter(
+  ({ name }) => name === "FilePersistence, no bus" || name === "LibSecretPersistence, keyring",
+);
+
+/**
+ * Starts the session of a situation and names its store.
+ *
+ * @param {import("../support/scratch.mjs").Scope} scope
+ * @param {Situation} situation
+ */
+export async function enter(scope, { session: sessionKind, kind, usePlaintextFileOnLinux }) {
+  const session = await startSession(scope, sessionKind);
+  const cachePath = join(session.home, "app", "cache.json");
+  /** @type {import("../support/client.mjs").Store} */
+  const store = { kind, cachePath, usePlaintextFileOnLinux };
+  return { session, store };
+}

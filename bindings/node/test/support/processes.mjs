@@ -1,0 +1,129 @@
+// @ts-check
+/**
+ * Child processes with an end: each has a deadline, is killed by its own pid, and takes nothing with it.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+
+/** Long enough for the slowest honest child on two busy cores, short enough to fail a hung run soon. */
+export const DEADLINE_MS = 60_000;
+
+/** Children still alive, so that a crashed test process leaves none behind. */
+const alive = new Set();
+process.on("exit", () => {
+  for (const child of alive) {
+    child.kill("SIGKILL");
+  }
+});
+
+/**
+ * Remembers the child until it ends.
+ *
+ * @template {import("node:child_process").ChildProcess} Child
+ * @param {Child} child
+ */
+export function track(child) {
+  alive.add(child);
+  child.once("exit", () => alive.delete(child));
+  return child;
+}
+
+/** @param {import("node:child_process").ChildProcess} child */
+export function hasEnded(child) {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
+/**
+ * Ends a child by its pid and waits until it is gone; one that ignores the signal for two seconds is killed.
+ *
+ * @param {import("node:child_process").ChildProcess} child
+ * @param {NodeJS.Signals} [signal]
+ */
+export async function end(child, signal = "SIGTERM") {
+  if (child.pid === undefined || hasEnded(child)) {
+    return;
+  }
+  const gone = once(child, "exit");
+  child.kill(signal);
+  const insist = setTimeout(() => child.kill("SIGKILL"), 2_000);
+  await gone;
+  clearTimeout(insist);
+}
+
+/**
+ * @typedef {object} Outcome
+ * @property {number | null} code
+ * @property {NodeJS.Signals | null} signal
+ * @property {string} stdout
+ * @property {string} stderr
+ */
+
+/**
+ * Runs a program to its end. Rejects when it cannot be started or passes its deadline; a non-zero exit is an outcome.
+ *
+ * @param {string} program
+ * @param {string[]} args
+ * @param {{ env?: NodeJS.ProcessEnv, cwd?: string, input?: string, deadline?: number }} [options]
+ * @returns {Promise<Outcome>}
+ */
+export function run(program, args, options = {}) {
+  const { env, cwd, input = "", deadline = DEADLINE_MS } = options;
+  return new Promise((resolve, reject) => {
+    const child = track(spawn(program, args, { env, cwd, stdio: ["pipe", "pipe", "pipe"] }));
+    let stdout = "";
+    let stderr = "";
+    child.stdout.setEncoding("utf8").on("data", (text) => {
+      stdout += text;
+    });
+    child.stderr.setEncoding("utf8").on("data", (text) => {
+      stderr += text;
+    });
+    // A child may end before it has read its input; the outcome then tells why, EPIPE does not.
+    child.stdin.on("error", () => {});
+    child.stdin.end(input);
+    const late = setTimeout(() => {
+      child.kill("SIGKILL");
+      reject(new Error(`${program} ${args.join(" ")} did not end within ${deadline} ms\n${stderr}`));
+    }, deadline);
+    child.once("error", (error) => {
+      clearTimeout(late);
+      reject(error);
+    });
+    child.once("close", (code, signal) => {
+      clearTimeout(late);
+      resolve({ code, signal, stdout, stderr });
+    });
+  });
+}
+
+/**
+ * Runs a program that must succeed and returns what it printed.
+ *
+ * @param {string} program
+ * @param {string[]} args
+ * @param {Parameters<typeof run>[2]} [options]
+ */
+export async function output(program, args, options) {
+  const { code, signal, stdout, stderr } = await run(program, args, options);
+  if (code !== 0) {
+    throw new Error(`${program} ${args.join(" ")} ended with ${signal ?? code}\n${stderr}${stdout}`);
+  }
+  return stdout;
+}
+
+/**
+ * Asks again and again until the answer is true; throws when it never is.
+ *
+ * @param {string} what named in the error
+ * @param {() => Promise<boolean> | boolean} condition
+ * @param {{ deadline?: number, every?: number }} [options]
+ */
+export async function until(what, condition, { deadline = 10_000, every = 20 } = {}) {
+  const last = performance.now() + deadline;
+  while (!(await condition())) {
+    if (performance.now() > last) {
+      throw new Error(`${what}: not within ${deadline} ms`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, every));
+  }
+}

@@ -1,0 +1,46 @@
+// @ts-check
+/**
+ * The system programs the tests need, and the one sentence a newcomer gets when one is missing.
+ *
+ * A missing program is a failure, never a skipped test: a run that proved nothing must not look green.
+ */
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+
+/** Debian package of each program, so that the message can be pasted into a shell. */
+const PACKAGES = /** @type {const} */ ({
+  "dbus-daemon": "dbus",
+  "dbus-send": "dbus",
+  "gnome-keyring-daemon": "gnome-keyring",
+  "secret-tool": "libsecret-tools",
+});
+
+/** @typedef {keyof typeof PACKAGES} Tool */
+
+/** @param {string} name */
+function onPath(name) {
+  return (process.env.PATH ?? "").split(delimiter).some((directory) => {
+    try {
+      accessSync(join(directory, name), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/**
+ * Throws, with the command that installs them, when a program is missing.
+ *
+ * @param {Tool[]} names
+ */
+export function requireTools(...names) {
+  const missing = names.filter((name) => !onPath(name));
+  if (missing.length === 0) {
+    return;
+  }
+  const packages = [...new Set(missing.map((name) => PACKAGES[name]))];
+  throw new Error(
+    `${missing.join(", ")} not found; install with: apt-get install --no-install-recommends ${packages.join(" ")}`,
+  );
+}
