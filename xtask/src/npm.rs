@@ -38,17 +38,19 @@ pub(crate) fn install(job: &mut Job<'_>, folder: &str) -> Outcome<()> {
     fs::write(&stamp, lock).map_err(at(&stamp))
 }
 
-/// Runs a script of `folder/package.json`.
+/// Runs a script of `folder/package.json`: its name, then its arguments, separated by spaces.
 pub(crate) fn run_script(
     job: &mut Job<'_>,
     folder: &str,
-    script: &str,
+    words: &str,
     environment: &[(&str, &str)],
 ) -> Outcome<()> {
     let place = job.workspace.path(folder);
     if !place.join("package.json").is_file() {
         return Err(Failure::new(format!("{folder}/package.json is missing")));
     }
+    let (script, arguments) = words.split_once(' ').unwrap_or((words, ""));
     let mut npm = command(job, &place);
-    job.run(npm.args(["run", script]).envs(environment.iter().copied()))
+    npm.args(["run", script, "--"]).args(arguments.split_whitespace());
+    job.run(npm.envs(environment.iter().copied()))
 }

@@ -1,52 +1,65 @@
-//! The list of everything `cargo xtask test` runs. A new stage is one line here.
+//! The list of everything `cargo xtask test` runs. A new stage is an entry here, and nothing else.
 
-use crate::suite::Stage;
+use crate::job::{Job, Outcome};
+use crate::suite::{Stage, Work};
 use crate::{addon, demo, hygiene, pack, setup};
-
-const NODE: &str = "bindings/node";
-const NODE_TESTS: &str = "bindings/node/test";
 
 /// Everything, in the order it runs: what fails fastest first, then what others need.
 pub(crate) const TEST: &[Stage] = &[
-    Stage::task("setup", "every tool is here, installed if need be", setup::stage).minutes(20),
-    Stage::task("npm", "the npm packages are those of the lock files", setup::packages)
+    task("setup", "every tool is here, installed if need be", setup::stage).minutes(20),
+    task("npm", "the npm packages are those of the lock files", setup::packages)
         .needs(&["setup"])
         .minutes(10),
-    Stage::task("hygiene", "the tracked files hold nothing that does not belong there", hygiene::stage)
-        .minutes(1),
-    Stage::command("fmt", "Rust is formatted", &["cargo", "fmt", "--all", "--check"]).minutes(1),
-    Stage::command(
-        "clippy",
-        "Rust has no lints",
-        &["cargo", "clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"],
-    )
-    .minutes(10),
-    Stage::task("deny", "licences, bans and sources of the crates", setup::deny).needs(&["setup"]).minutes(3),
-    Stage::command(
-        "rust",
-        "unit, integration and documentation tests",
-        &["cargo", "test", "--locked", "--workspace", "--no-fail-fast"],
-    )
-    .counting()
-    .needs(&["setup"])
-    .minutes(15),
-    Stage::command(
-        "docs",
-        "the documentation builds without warnings",
-        &["cargo", "doc", "--locked", "--workspace", "--no-deps"],
-    )
-    .with(&[("RUSTDOCFLAGS", "-D warnings")])
-    .minutes(10),
-    Stage::task("build", "release addon and TypeScript", addon::stage).needs(&["setup", "npm"]).minutes(15),
-    Stage::script("ts-lint", NODE, "lint").needs(&["npm"]),
-    Stage::script("ts-types", NODE, "typecheck").needs(&["build"]),
-    Stage::script("ts-consumers", NODE, "test:types").needs(&["build"]),
-    Stage::script("contract", NODE_TESTS, "test:contract").counting().needs(&["build"]),
-    Stage::script("msal", NODE_TESTS, "test:msal").counting().needs(&["build"]),
-    Stage::script("interop", NODE_TESTS, "test:interop").counting().needs(&["build"]),
-    Stage::task("pack", "the tarballs hold what they should, install and run", pack::stage)
-        .needs(&["build"])
+    task("hygiene", "the tracked files hold nothing that does not belong there", hygiene::stage),
+    cargo("fmt", "Rust is formatted", "fmt --all --check"),
+    cargo("clippy", "Rust has no lints", "clippy --locked --workspace --all-targets -- -D warnings")
         .minutes(10),
-    Stage::script("packages", NODE_TESTS, "test:packages").counting().needs(&["pack"]).minutes(10),
-    Stage::task("demo", "the demo in a private keyring session", demo::stage).needs(&["build"]),
+    task("deny", "licences, bans and sources of the crates", setup::deny).needs(&["setup"]),
+    cargo("rust", "unit, integration and documentation tests", "test --locked --workspace --no-fail-fast")
+        .counting()
+        .needs(&["setup"])
+        .minutes(15),
+    cargo("docs", "the documentation has no warnings", "doc --locked --workspace --no-deps")
+        .with(&[("RUSTDOCFLAGS", "-D warnings")])
+        .minutes(10),
+    task("build", "the addon, release build, and its TypeScript", addon::stage).needs(&["npm"]).minutes(15),
+    package("ts-lint", "TypeScript is formatted and has no lints", "lint").needs(&["npm"]),
+    package("ts-types", "TypeScript has no type errors", "typecheck").needs(&["npm"]),
+    package("consumers", "programs of every module kind compile against the types", "test:types")
+        .needs(&["build"]),
+    tests("test-lint", "tests and demo are formatted and have no lints", "lint").needs(&["npm"]),
+    tests("test-types", "tests and demo have no type errors", "types").needs(&["build"]),
+    tests("contract", "the Node contract, on the original and on ours", "test contract")
+        .counting()
+        .needs(&["build"]),
+    tests("msal", "real @azure/msal-node, several processes", "test msal").counting().needs(&["build"]),
+    tests("interop", "shared with keytar, secret-tool, the original", "test interop")
+        .counting()
+        .needs(&["build"]),
+    task("pack", "the tarballs hold what they should, install and run", pack::stage).needs(&["build"]),
+    tests("packages", "in the place of the original", "test packages")
+        .counting()
+        .needs(&["pack"])
+        .minutes(10),
+    task("demo", "the demo in a private keyring session", demo::stage).needs(&["build"]),
 ];
+
+/// A function of xtask.
+const fn task(name: &'static str, about: &'static str, work: fn(&mut Job<'_>) -> Outcome<()>) -> Stage {
+    Stage::new(name, about, Work::Task(work))
+}
+
+/// A command of cargo.
+const fn cargo(name: &'static str, about: &'static str, words: &'static str) -> Stage {
+    Stage::new(name, about, Work::Cargo(words))
+}
+
+/// A script of the npm package, then its arguments.
+const fn package(name: &'static str, about: &'static str, words: &'static str) -> Stage {
+    Stage::new(name, about, Work::Script("bindings/node", words))
+}
+
+/// A script of the tests of the npm package, then its arguments.
+const fn tests(name: &'static str, about: &'static str, words: &'static str) -> Stage {
+    Stage::new(name, about, Work::Script("bindings/node/test", words))
+}

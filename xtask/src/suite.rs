@@ -28,38 +28,19 @@ pub(crate) struct Stage {
     work: Work,
 }
 
+/// How a stage does it. Words are separated by spaces; no argument here needs one.
 #[derive(Debug, Clone, Copy)]
-enum Work {
-    /// A program and its arguments, in the checkout's root.
-    Command(&'static [&'static str]),
-    /// A script of a package.json: its folder, then the script's name.
+pub(crate) enum Work {
+    /// The arguments of cargo.
+    Cargo(&'static str),
+    /// A folder with a package.json, then a script of it and its arguments.
     Script(&'static str, &'static str),
     /// A function of xtask.
     Task(fn(&mut Job<'_>) -> Outcome<()>),
 }
 
 impl Stage {
-    pub(crate) const fn command(
-        name: &'static str,
-        about: &'static str,
-        words: &'static [&'static str],
-    ) -> Self {
-        Self::new(name, about, Work::Command(words))
-    }
-
-    pub(crate) const fn script(name: &'static str, folder: &'static str, script: &'static str) -> Self {
-        Self::new(name, script, Work::Script(folder, script))
-    }
-
-    pub(crate) const fn task(
-        name: &'static str,
-        about: &'static str,
-        task: fn(&mut Job<'_>) -> Outcome<()>,
-    ) -> Self {
-        Self::new(name, about, Work::Task(task))
-    }
-
-    const fn new(name: &'static str, about: &'static str, work: Work) -> Self {
+    pub(crate) const fn new(name: &'static str, about: &'static str, work: Work) -> Self {
         let limit = Duration::from_secs(5 * 60);
         Self { name, about, limit, needs: &[], environment: &[], counts: false, work }
     }
@@ -90,15 +71,11 @@ impl Stage {
     fn run(&self, job: &mut Job<'_>) -> Outcome<()> {
         match self.work {
             Work::Task(task) => task(job),
-            Work::Command(words) => {
-                let (program, arguments) = words
-                    .split_first()
-                    .ok_or_else(|| Failure::new(format!("stage {} has no command", self.name)))?;
-                let mut command = job.command(program);
-                command.args(arguments).envs(self.environment.iter().copied());
-                job.run(&mut command)
+            Work::Cargo(words) => {
+                let mut cargo = job.command("cargo");
+                job.run(cargo.args(words.split_whitespace()).envs(self.environment.iter().copied()))
             }
-            Work::Script(folder, script) => npm::run_script(job, folder, script, self.environment),
+            Work::Script(folder, words) => npm::run_script(job, folder, words, self.environment),
         }
     }
 }
@@ -285,10 +262,10 @@ mod tests {
     use super::*;
 
     const STAGES: &[Stage] = &[
-        Stage::command("first", "", &["true"]),
-        Stage::command("second", "", &["true"]).needs(&["first"]),
-        Stage::command("third", "", &["true"]).needs(&["second"]),
-        Stage::command("apart", "", &["true"]),
+        Stage::new("first", "", Work::Cargo("version")),
+        Stage::new("second", "", Work::Cargo("version")).needs(&["first"]),
+        Stage::new("third", "", Work::Cargo("version")).needs(&["second"]),
+        Stage::new("apart", "", Work::Cargo("version")),
     ];
 
     fn names(chosen: &[&Stage]) -> Vec<&'static str> {
