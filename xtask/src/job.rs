@@ -268,10 +268,10 @@ fn describe(command: &Command) -> String {
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn in_fresh_workspace(name: &str, limit: Duration, check: impl FnOnce(&mut Job<'_>)) {
+    pub(crate) fn in_fresh_workspace(name: &str, limit: Duration, check: impl FnOnce(&mut Job<'_>)) {
         let root = std::env::temp_dir().join(format!("xtask-job-{name}-{}", std::process::id()));
         fs::create_dir_all(&root).unwrap();
         let workspace = Workspace { root: root.clone(), cargo_target: root.clone(), products: root.clone() };

@@ -84,3 +84,32 @@ fn private_folder(path: &Path) -> io::Result<()> {
 fn private_folder(_path: &Path) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "a private keyring session exists on Linux only"))
 }
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::job::tests::in_fresh_workspace;
+
+    #[test]
+    fn a_session_has_a_working_keyring_of_its_own_and_leaves_nothing() {
+        in_fresh_workspace("keyring", Duration::from_secs(60), |job| {
+            let session = Session::create().unwrap();
+            let script = "printf secret | secret-tool store --label=a service s account a || exit 1
+                secret-tool lookup service s account a; printf ' in %s' \"$HOME\"";
+            let mut shell = session.command(job, "sh");
+            let said = job.output(shell.args(["-c", script]));
+            let log = fs::read_to_string(job.log_path()).unwrap();
+            assert_eq!(
+                said.map_err(|failure| format!("{failure}\n{log}")),
+                Ok(format!("secret in {}", session.home.display()))
+            );
+            let home = session.home.clone();
+            drop(session);
+            assert_eq!(job.left_behind(), Vec::<String>::new());
+            assert!(!home.exists());
+        });
+    }
+}
