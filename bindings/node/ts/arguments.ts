@@ -1,0 +1,46 @@
+// Checks at the edge: a wrong argument gets an error that names the argument, not a failure three layers down.
+import { inspect } from "node:util";
+import { PersistenceError } from "./persistence-error";
+
+/** The error for an argument of the wrong type. The value itself is never shown: it may be a secret. */
+export function wrongArgument(name: string, expected: string, actual: unknown): PersistenceError {
+  return PersistenceError.createFileSystemError(
+    "ERR_INVALID_ARG_TYPE",
+    `The "${name}" argument must be ${expected}. Received ${describe(actual)}`,
+  );
+}
+
+/** Requires a string that can be a path or a name: not empty, no NUL, which operating systems end strings at. */
+export function requireText(name: string, value: unknown): string {
+  if (typeof value !== "string") {
+    throw wrongArgument(name, "a string", value);
+  }
+  if (value === "" || value.includes("\0")) {
+    throw PersistenceError.createFileSystemError(
+      "ERR_INVALID_ARG_VALUE",
+      `The "${name}" argument must be a string that is not empty and holds no NUL. Received ${inspect(value)}`,
+    );
+  }
+  return value;
+}
+
+/** Requires something whose bytes can be stored. */
+export function requireContents(name: string, value: unknown): Uint8Array | string {
+  if (typeof value === "string" || value instanceof Uint8Array) {
+    return value;
+  }
+  if (ArrayBuffer.isView(value)) {
+    return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  }
+  throw wrongArgument(name, "a string or a Uint8Array", value);
+}
+
+function describe(value: unknown): string {
+  if (value === null || value === undefined) {
+    return String(value);
+  }
+  const kind = typeof value;
+  return kind === "object"
+    ? `an instance of ${(value as object).constructor?.name ?? "Object"}`
+    : `type ${kind}`;
+}

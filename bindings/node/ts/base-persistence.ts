@@ -1,0 +1,73 @@
+// What every persistence of this package has in common: verification, and its handle on the native cache.
+import { promises as files } from "node:fs";
+import type { Cache } from "./native/cache";
+import type { IPersistence, PersistenceInfo } from "./persistence";
+import { PersistenceError } from "./persistence-error";
+import { isUntouched } from "./untouched";
+
+const PROBE = "Written and read back to find out whether this store works";
+
+/** The common base of the persistences of this package. */
+export abstract class BasePersistence {
+  /** A persistence of the same class in the same directory, under a random name. */
+  abstract createForPersistenceValidation(): Promise<IPersistence>;
+
+  /** What kind of place this is and how well it is protected. */
+  abstract info(): Promise<PersistenceInfo>;
+
+  /**
+   * Writes a probe under a random name beside the real cache, reads it back and removes it.
+   *
+   * @throws PersistenceError `CachePersistenceError` when any of it fails; `cause` says which.
+   */
+  async verifyPersistence(): Promise<boolean> {
+    try {
+      // One native call does it all, unless a method was replaced, which then has to see its call.
+      await (isUntouched(this) ? nativeCache(this).verify() : this.verifyByCalls());
+      return true;
+    } catch (cause) {
+      const code = (cause as { code?: string } | null)?.code;
+      throw PersistenceError.createCachePersistenceError(
+        `Verifing persistence failed with the error: ${cause}`,
+        code === undefined ? { cause } : { cause, code },
+      );
+    }
+  }
+
+  private async verifyByCalls(): Promise<void> {
+    const probe = await this.createForPersistenceValidation();
+    try {
+      await probe.save(PROBE);
+      const found = await probe.load();
+      if (found !== PROBE) {
+        throw PersistenceError.createPersistenceNotVerifiedError(
+          found ? "What was read is not what was written" : "What was written could not be read",
+        );
+      }
+    } finally {
+      await probe.delete();
+      // The lock of a cache outlives it, but nobody else knows this one's random name.
+      await files.rm(`${probe.getFilePath()}.tk-lock`, { force: true });
+    }
+  }
+}
+
+const opened = new WeakMap<object, Cache>();
+
+/** @internal The native cache of a persistence, opened on first use so that import and construction need no binary. */
+export function nativeCache(persistence: object): Cache {
+  let cache = opened.get(persistence);
+  if (cache === undefined) {
+    cache = (persistence as Opening)[OPEN]();
+    opened.set(persistence, cache);
+  }
+  return cache;
+}
+
+/** @internal How a class of this package opens its native cache. */
+export const OPEN: unique symbol = Symbol("tokenkeep.open");
+
+/** @internal */
+export interface Opening {
+  [OPEN](): Cache;
+}

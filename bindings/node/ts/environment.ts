@@ -1,0 +1,107 @@
+// Where a user's files belong, from the environment alone. Programs and tests replace single members of this class,
+// so every member asks the others at call time.
+import { join } from "node:path";
+import { PersistenceError } from "./persistence-error";
+
+/** Facts about the user and the platform this process runs on. */
+// biome-ignore lint/complexity/noStaticOnlyClass: the public name and shape programs already use
+export class Environment {
+  /** `HOME`, or the empty string. */
+  static get homeEnvVar(): string {
+    return Environment.getEnvironmentVariable("HOME");
+  }
+
+  /** `LOGNAME`, or the empty string. */
+  static get lognameEnvVar(): string {
+    return Environment.getEnvironmentVariable("LOGNAME");
+  }
+
+  /** `USER`, or the empty string. */
+  static get userEnvVar(): string {
+    return Environment.getEnvironmentVariable("USER");
+  }
+
+  /** `LNAME`, or the empty string. */
+  static get lnameEnvVar(): string {
+    return Environment.getEnvironmentVariable("LNAME");
+  }
+
+  /** `USERNAME`, or the empty string. */
+  static get usernameEnvVar(): string {
+    return Environment.getEnvironmentVariable("USERNAME");
+  }
+
+  /** An environment variable; the empty string when it is not set. */
+  static getEnvironmentVariable(name: string): string {
+    return process.env[name] || "";
+  }
+
+  /** Node's name of the platform, such as `linux`. */
+  static getEnvironmentPlatform(): string {
+    return process.platform;
+  }
+
+  static isWindowsPlatform(): boolean {
+    return Environment.getEnvironmentPlatform() === "win32";
+  }
+
+  static isLinuxPlatform(): boolean {
+    return Environment.getEnvironmentPlatform() === "linux";
+  }
+
+  static isMacPlatform(): boolean {
+    return Environment.getEnvironmentPlatform() === "darwin";
+  }
+
+  /** Whether this process runs as root; false where there is no such thing. */
+  static isLinuxRootUser(): boolean {
+    return process.getuid?.() === 0;
+  }
+
+  /** The directory for this user's data: local application data on Windows, the home directory elsewhere. */
+  static getUserRootDirectory(): string | null {
+    return Environment.isWindowsPlatform()
+      ? Environment.getUserHomeDirOnWindows()
+      : Environment.getUserHomeDirOnUnix();
+  }
+
+  /** `LOCALAPPDATA`, or the empty string. */
+  static getUserHomeDirOnWindows(): string {
+    return Environment.getEnvironmentVariable("LOCALAPPDATA");
+  }
+
+  /**
+   * The home directory: `HOME`, else the place a user of that name usually has; `null` when nothing tells.
+   *
+   * @throws PersistenceError `NotSupportedError` on Windows and on platforms this package does not know.
+   */
+  static getUserHomeDirOnUnix(): string | null {
+    if (Environment.isWindowsPlatform()) {
+      throw notUnix();
+    }
+    if (Environment.homeEnvVar) {
+      return Environment.homeEnvVar;
+    }
+    const user =
+      Environment.lognameEnvVar ||
+      Environment.userEnvVar ||
+      Environment.lnameEnvVar ||
+      Environment.usernameEnvVar;
+    if (Environment.isMacPlatform()) {
+      return user ? join("/Users", user) : null;
+    }
+    if (!Environment.isLinuxPlatform()) {
+      throw notUnix();
+    }
+    if (Environment.isLinuxRootUser()) {
+      return "/root";
+    }
+    return user ? join("/home", user) : null;
+  }
+}
+
+function notUnix(): PersistenceError {
+  return PersistenceError.createNotSupportedError(
+    `A Unix home directory cannot be told on ${Environment.getEnvironmentPlatform()}`,
+  );
+}

@@ -1,0 +1,58 @@
+// From the core's events to a persistence's logger, and to whoever asked for them.
+import type { Logger } from "./logger";
+import type { EventReply } from "./native/addon";
+
+/** Something worth telling a person although nothing failed. */
+export type CacheEvent =
+  | {
+      /** The content was of no use: a copy stands at `copy`, and the cache starts empty. */
+      readonly kind: "set_aside";
+      readonly message: string;
+      readonly path: string;
+      readonly copy: string;
+    }
+  | {
+      /** Something works, but worse than it should. */
+      readonly kind: "warning";
+      readonly message: string;
+    }
+  | {
+      /** Progress that helps when reading a log. */
+      readonly kind: "notice";
+      readonly message: string;
+    };
+
+type EventListener = (event: CacheEvent) => void;
+
+const listeners = new WeakMap<Logger, Set<EventListener>>();
+
+/** Logs every event, and hands it to those who subscribed by the same logger. */
+export function reportTo(logger: Logger): (event: EventReply) => void {
+  return (event) => report(logger, event as unknown as CacheEvent);
+}
+
+/** Logs an event and hands it on. */
+export function report(logger: Logger, event: CacheEvent): void {
+  if (event.kind === "notice") {
+    logger.verbose(event.message, "");
+  } else {
+    logger.warning(event.message, "");
+  }
+  for (const listener of listeners.get(logger) ?? []) {
+    try {
+      listener(event);
+    } catch (error) {
+      logger.error(`An event listener failed: ${(error as Error | null)?.name ?? typeof error}`, "");
+    }
+  }
+}
+
+/** Subscribes to the events of the persistence whose logger this is. */
+export function subscribe(logger: Logger, listener: EventListener): void {
+  const known = listeners.get(logger);
+  if (known) {
+    known.add(listener);
+  } else {
+    listeners.set(logger, new Set([listener]));
+  }
+}

@@ -1,0 +1,139 @@
+// A plaintext file of mode 0600.
+import { promises as files } from "node:fs";
+import { dirname, join } from "node:path";
+import { requireContents, requireText } from "./arguments";
+import { BasePersistence, nativeCache, OPEN } from "./base-persistence";
+import { reportTo } from "./events";
+import { lockLimit } from "./lock-options";
+import { CallbackLogger, type Logger, type LoggerOptions } from "./logger";
+import { Cache } from "./native/cache";
+import { holdFor } from "./native/held";
+import type { IPersistence, PersistenceInfo } from "./persistence";
+import { PersistenceError } from "./persistence-error";
+import { recordMethods } from "./untouched";
+
+/**
+ * Keeps the cache in a file that is not encrypted: its mode (0600) is all that protects it. Every write replaces the file
+ * whole, under the lock between processes.
+ */
+export class FilePersistence extends BasePersistence implements IPersistence {
+  private readonly filePath: string;
+  private readonly logger: Logger;
+
+  /** Touches nothing; `create` also prepares the file. */
+  constructor(fileLocation: string, loggerOptions?: LoggerOptions) {
+    super();
+    this.filePath = requireText("fileLocation", fileLocation);
+    this.logger = new CallbackLogger(loggerOptions);
+  }
+
+  /**
+   * A persistence whose file exists: missing directories are created (0700), a missing file is created empty (0600), an
+   * existing one loses permissions of others.
+   */
+  static async create(fileLocation: string, loggerOptions?: LoggerOptions): Promise<FilePersistence> {
+    const persistence = new FilePersistence(fileLocation, loggerOptions);
+    await persistence.createCacheFile();
+    return persistence;
+  }
+
+  async save(contents: string): Promise<void> {
+    await this.store(contents);
+  }
+
+  /** Like `save`, for bytes. */
+  async saveBuffer(contents: Uint8Array): Promise<void> {
+    await this.store(contents);
+  }
+
+  /**
+   * The whole content; the empty string when the file is empty.
+   *
+   * @throws PersistenceError `ENOENT` when there is no file.
+   */
+  async load(): Promise<string | null> {
+    const { content } = await nativeCache(this).read();
+    return content ?? this.absent();
+  }
+
+  /** Like `load`, as bytes. */
+  async loadBuffer(): Promise<Uint8Array> {
+    return (await nativeCache(this).loadBytes()) ?? this.absent();
+  }
+
+  async delete(): Promise<boolean> {
+    const removed = await nativeCache(this).remove(holdFor(this.filePath), lockLimit());
+    if (!removed) {
+      this.logger.warning("There is no cache file to delete", "");
+    }
+    return removed;
+  }
+
+  getFilePath(): string {
+    return this.filePath;
+  }
+
+  async reloadNecessary(lastSync: number): Promise<boolean> {
+    return lastSync < (await this.timeLastModified());
+  }
+
+  getLogger(): Logger {
+    return this.logger;
+  }
+
+  createForPersistenceValidation(): Promise<FilePersistence> {
+    return FilePersistence.create(probeBeside(this.filePath));
+  }
+
+  info(): Promise<PersistenceInfo> {
+    return nativeCache(this).info();
+  }
+
+  /** @internal */
+  [OPEN](): Cache {
+    return new Cache(this.filePath, { kind: "file" }, reportTo(this.logger));
+  }
+
+  private async store(contents: unknown): Promise<void> {
+    const checked = requireContents("contents", contents);
+    await nativeCache(this).replace(checked, holdFor(this.filePath), lockLimit());
+  }
+
+  private absent(): never {
+    throw PersistenceError.createFileSystemError("ENOENT", `There is no cache file at ${this.filePath}`);
+  }
+
+  private async timeLastModified(): Promise<number> {
+    try {
+      return Math.floor((await files.stat(this.filePath)).mtimeMs);
+    } catch (cause) {
+      const { code = "unknown_error", message } = cause as NodeJS.ErrnoException;
+      if (code === "ENOENT") {
+        return 0;
+      }
+      throw PersistenceError.createFileSystemError(code, message, { cause });
+    }
+  }
+
+  private async createCacheFile(): Promise<void> {
+    await nativeCache(this).prepare();
+    this.logger.info(`Cache file at ${this.filePath} is ready`, "");
+  }
+}
+
+recordMethods(FilePersistence.prototype, [
+  "save",
+  "load",
+  "delete",
+  "reloadNecessary",
+  "getFilePath",
+  "verifyPersistence",
+  "createForPersistenceValidation",
+]);
+
+/** A path in the same directory under a name that no other process can have chosen. */
+export function probeBeside(path: string): string {
+  // Loaded here, because it takes longer to load than all of this package, and few programs come by.
+  const { randomBytes } = require("node:crypto") as typeof import("node:crypto");
+  return join(dirname(path), `.tokenkeep-probe-${randomBytes(8).toString("hex")}`);
+}

@@ -1,0 +1,19 @@
+/** Keeps a sign-in token cache safe on disk: the cache plugin for msal-node and the places it can keep a cache in. */
+
+export { DataProtectionScope } from "./data-protection-scope";
+export { Environment } from "./environment";
+export type { CacheEvent } from "./events";
+export { FilePersistence } from "./file-persistence";
+export { FilePersistenceWithDataProtection } from "./file-persistence-with-data-protection";
+export { KeychainPersistence } from "./keychain-persistence";
+export type { LibSecretOptions } from "./lib-secret-persistence";
+export { LibSecretPersistence } from "./lib-secret-persistence";
+export type { CrossPlatformLockOptions } from "./lock-options";
+export type { Logger, LoggerOptions } from "./logger";
+export { NativeBrokerPlugin } from "./native-broker-plugin";
+export type { IPersistence, IPersistenceConfiguration, PersistenceInfo, PromptPolicy } from "./persistence";
+export type { CachePluginOptions } from "./persistence-cache-plugin";
+export { PersistenceCachePlugin } from "./persistence-cache-plugin";
+export { PersistenceCreator } from "./persistence-creator";
+export type { PersistenceErrorOptions } from "./persistence-error";
+export { PersistenceError } from "./persistence-error";

@@ -1,0 +1,137 @@
+// An item in the Linux Secret Service, with a marker file that tells other processes of changes.
+import { requireText, wrongArgument } from "./arguments";
+import { BasePersistence, nativeCache, OPEN } from "./base-persistence";
+import { reportTo } from "./events";
+import { FilePersistence, probeBeside } from "./file-persistence";
+import { lockLimit } from "./lock-options";
+import type { Logger, LoggerOptions } from "./logger";
+import { Cache } from "./native/cache";
+import { holdFor } from "./native/held";
+import type { IPersistence, PersistenceInfo, PromptPolicy } from "./persistence";
+import { PersistenceError } from "./persistence-error";
+import { recordMethods } from "./untouched";
+
+/** What can be chosen beside the item's name. */
+export interface LibSecretOptions {
+  /** Whether a locked keyring may ask the user to unlock it. Default `auto`: where there is a display. */
+  allowPrompt?: PromptPolicy;
+}
+
+/**
+ * Keeps the cache in the Secret Service (GNOME Keyring, KWallet, KeePassXC), in an item of the shape that keytar uses.
+ * Needs no libsecret.
+ */
+export class LibSecretPersistence extends BasePersistence implements IPersistence {
+  private constructor(
+    private readonly filePersistence: FilePersistence,
+    protected readonly serviceName: string,
+    protected readonly accountName: string,
+    private readonly allowPrompt: boolean,
+  ) {
+    super();
+  }
+
+  /** Prepares the marker file; does not touch the keyring. */
+  static async create(
+    fileLocation: string,
+    serviceName: string,
+    accountName: string,
+    loggerOptions?: LoggerOptions,
+    options?: LibSecretOptions,
+  ): Promise<LibSecretPersistence> {
+    requireText("serviceName", serviceName);
+    requireText("accountName", accountName);
+    const prompt = mayPrompt(options?.allowPrompt);
+    const marker = await FilePersistence.create(fileLocation, loggerOptions);
+    return new LibSecretPersistence(marker, serviceName, accountName, prompt);
+  }
+
+  async save(contents: string): Promise<void> {
+    if (typeof contents !== "string") {
+      throw wrongArgument("contents", "a string", contents);
+    }
+    await nativeCache(this).replace(contents, holdFor(this.getFilePath()), lockLimit());
+  }
+
+  /**
+   * The item's content; `null` when there is no item.
+   *
+   * @throws PersistenceError `GnomeKeyringError` when the keyring is locked, fails, or cannot be reached.
+   */
+  async load(): Promise<string | null> {
+    return (await nativeCache(this).read()).content;
+  }
+
+  async delete(): Promise<boolean> {
+    return nativeCache(this).remove(holdFor(this.getFilePath()), lockLimit());
+  }
+
+  async reloadNecessary(lastSync: number): Promise<boolean> {
+    return this.filePersistence.reloadNecessary(lastSync);
+  }
+
+  getFilePath(): string {
+    return this.filePersistence.getFilePath();
+  }
+
+  getLogger(): Logger {
+    return this.filePersistence.getLogger();
+  }
+
+  createForPersistenceValidation(): Promise<LibSecretPersistence> {
+    const place = probeBeside(this.getFilePath());
+    // The random part of the file name makes the account unique as well.
+    return LibSecretPersistence.create(place, "tokenkeep-probe", place.slice(-16), undefined, {
+      allowPrompt: "never",
+    });
+  }
+
+  info(): Promise<PersistenceInfo> {
+    return nativeCache(this).info();
+  }
+
+  /** @internal */
+  [OPEN](): Cache {
+    if (process.platform !== "linux") {
+      throw PersistenceError.createNotSupportedError(
+        `The Secret Service is not supported on ${process.platform}. ` +
+          "Use PersistenceCreator, which chooses what the platform has",
+        { code: "not_supported" },
+      );
+    }
+    return new Cache(
+      this.getFilePath(),
+      {
+        kind: "secret-service",
+        service: this.serviceName,
+        account: this.accountName,
+        allowPrompt: this.allowPrompt,
+      },
+      reportTo(this.getLogger()),
+      PersistenceError.createLibSecretError,
+    );
+  }
+}
+
+recordMethods(LibSecretPersistence.prototype, [
+  "save",
+  "load",
+  "delete",
+  "reloadNecessary",
+  "getFilePath",
+  "verifyPersistence",
+  "createForPersistenceValidation",
+]);
+
+function mayPrompt(policy: PromptPolicy = "auto"): boolean {
+  switch (policy) {
+    case "always":
+      return true;
+    case "never":
+      return false;
+    case "auto":
+      return Boolean(process.env.DISPLAY || process.env.WAYLAND_DISPLAY);
+    default:
+      throw wrongArgument("allowPrompt", '"auto", "never" or "always"', policy);
+  }
+}

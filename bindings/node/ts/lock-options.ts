@@ -1,0 +1,28 @@
+// How long to wait for the lock between processes.
+
+/**
+ * Retry options, whose product is the longest wait: `retryNumber` times `retryDelay` milliseconds. The lock wakes its
+ * waiters itself, so nothing is actually retried. A value that is missing, zero or not a positive number means its
+ * default.
+ */
+export type CrossPlatformLockOptions = {
+  /** Default 500. */
+  retryNumber: number;
+  /** Milliseconds. Default 100. */
+  retryDelay: number;
+};
+
+const RETRY_NUMBER = 500;
+const RETRY_DELAY = 100;
+// About twelve days: beyond it a timer's arithmetic, not a person's patience, would be the limit.
+const LONGEST = 2 ** 30;
+
+/** The longest wait in milliseconds; 50 seconds unless the options say otherwise. */
+export function lockLimit(options?: Partial<CrossPlatformLockOptions>): number {
+  const limit = positive(options?.retryNumber, RETRY_NUMBER) * positive(options?.retryDelay, RETRY_DELAY);
+  return Math.min(Math.ceil(limit), LONGEST);
+}
+
+function positive(value: unknown, otherwise: number): number {
+  return typeof value === "number" && value > 0 ? value : otherwise;
+}

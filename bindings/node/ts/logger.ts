@@ -1,0 +1,120 @@
+// A logger with the face of msal-common's, so that this package needs nothing of msal at run time or for its types.
+import { VERSION } from "./version";
+
+/** Severity of a message; the numbers are msal's. */
+export const LogLevel = { Error: 0, Warning: 1, Info: 2, Verbose: 3, Trace: 4 } as const;
+
+/** Where messages go and which of them. Options made for msal fit. */
+export interface LoggerOptions {
+  /** Receives every message at or below `logLevel`; what it throws is ignored. */
+  loggerCallback?: (level: number, message: string, containsPii: boolean) => void;
+  /** Whether messages holding personal data are passed on. This package writes none. */
+  piiLoggingEnabled?: boolean;
+  /** 0 error, 1 warning, 2 info (the default), 3 verbose, 4 trace. */
+  logLevel?: number;
+  correlationId?: string;
+}
+
+/** What a persistence's logger must be able to do. msal-common's `Logger` is one. */
+export interface Logger {
+  error(message: string, correlationId: string): void;
+  errorPii(message: string, correlationId: string): void;
+  warning(message: string, correlationId: string): void;
+  warningPii(message: string, correlationId: string): void;
+  info(message: string, correlationId: string): void;
+  infoPii(message: string, correlationId: string): void;
+  verbose(message: string, correlationId: string): void;
+  verbosePii(message: string, correlationId: string): void;
+  trace(message: string, correlationId: string): void;
+  tracePii(message: string, correlationId: string): void;
+  executeCallback(level: number, message: string, containsPii: boolean): void;
+  isPiiLoggingEnabled(): boolean;
+  clone(packageName: string, packageVersion: string): Logger;
+}
+
+const LEVEL_NAMES = Object.keys(LogLevel);
+
+/** The logger behind every persistence of this package. */
+export class CallbackLogger implements Logger {
+  private readonly callback: LoggerOptions["loggerCallback"];
+  private readonly level: number;
+  private readonly pii: boolean;
+
+  constructor(
+    options: LoggerOptions | undefined,
+    private readonly packageName = "tokenkeep",
+    private readonly packageVersion = VERSION,
+  ) {
+    this.callback = options?.loggerCallback;
+    this.level = typeof options?.logLevel === "number" ? options.logLevel : LogLevel.Info;
+    this.pii = options?.piiLoggingEnabled === true;
+  }
+
+  error(message: string, correlationId: string): void {
+    this.log(LogLevel.Error, message, false, correlationId);
+  }
+
+  errorPii(message: string, correlationId: string): void {
+    this.log(LogLevel.Error, message, true, correlationId);
+  }
+
+  warning(message: string, correlationId: string): void {
+    this.log(LogLevel.Warning, message, false, correlationId);
+  }
+
+  warningPii(message: string, correlationId: string): void {
+    this.log(LogLevel.Warning, message, true, correlationId);
+  }
+
+  info(message: string, correlationId: string): void {
+    this.log(LogLevel.Info, message, false, correlationId);
+  }
+
+  infoPii(message: string, correlationId: string): void {
+    this.log(LogLevel.Info, message, true, correlationId);
+  }
+
+  verbose(message: string, correlationId: string): void {
+    this.log(LogLevel.Verbose, message, false, correlationId);
+  }
+
+  verbosePii(message: string, correlationId: string): void {
+    this.log(LogLevel.Verbose, message, true, correlationId);
+  }
+
+  trace(message: string, correlationId: string): void {
+    this.log(LogLevel.Trace, message, false, correlationId);
+  }
+
+  tracePii(message: string, correlationId: string): void {
+    this.log(LogLevel.Trace, message, true, correlationId);
+  }
+
+  /** Hands a finished message to the callback. */
+  executeCallback(level: number, message: string, containsPii: boolean): void {
+    try {
+      this.callback?.(level, message, containsPii);
+    } catch {
+      // A logger that fails must not fail a sign-in.
+    }
+  }
+
+  isPiiLoggingEnabled(): boolean {
+    return this.pii;
+  }
+
+  clone(packageName: string, packageVersion: string): Logger {
+    const options = { loggerCallback: this.callback, logLevel: this.level, piiLoggingEnabled: this.pii };
+    return new CallbackLogger(options, packageName, packageVersion);
+  }
+
+  private log(level: number, message: string, containsPii: boolean, correlationId = ""): void {
+    // Checked first: formatting a message that nobody reads would be the largest part of an unchanged read.
+    if (this.callback === undefined || level > this.level || (containsPii && !this.pii)) {
+      return;
+    }
+    const source = `${this.packageName}@${this.packageVersion}`;
+    const head = `[${new Date().toUTCString()}] : [${correlationId}] : ${source}`;
+    this.executeCallback(level, `${head} : ${LEVEL_NAMES[level]} - ${message}`, containsPii);
+  }
+}

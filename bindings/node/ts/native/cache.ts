@@ -1,0 +1,201 @@
+// One cache as Rust keeps it, with promises: what FilePersistence and LibSecretPersistence are a face of.
+import { resolve } from "node:path";
+import type { PersistenceInfo } from "../persistence";
+import type { CommitReply, EventReply, HoldReply, InfoReply, NativeCache, SnapshotReply } from "./addon";
+import { call, type Listener, link, listen } from "./channel";
+import { type KeystoreErrors, translate } from "./errors";
+
+/** What a store held at one moment. Generations only grow; equal ones mean equal content. */
+export interface Snapshot {
+  readonly generation: number;
+  readonly content: string | null;
+  /** The key of every entry; `null` where nobody asked. */
+  readonly keys: readonly string[] | null;
+}
+
+/** A snapshot that stays true until the hold is committed, released, or expires ten seconds after it was given. */
+export interface HeldSnapshot {
+  readonly hold: number;
+  readonly snapshot: Snapshot;
+}
+
+/** A client's change: `base` is `null` for exactly what was held, `undefined` when nothing is known of it. */
+export interface Change {
+  readonly base: string | null | undefined;
+  readonly ours: string;
+  readonly disturbed: boolean;
+}
+
+/** What a commit left behind. */
+export interface Committed {
+  readonly snapshot: Snapshot;
+  /** The keys of the client's own entries; `null` where nobody asked. */
+  readonly keys: readonly string[] | null;
+}
+
+const NOTHING: Snapshot = { generation: 0, content: null, keys: [] };
+
+/** Where a cache is kept. */
+export type Place =
+  | { readonly kind: "file" }
+  | {
+      readonly kind: "secret-service";
+      readonly service: string;
+      readonly account: string;
+      readonly allowPrompt: boolean;
+    };
+
+export class Cache {
+  private readonly native: NativeCache;
+  private latest = NOTHING;
+  private running: Promise<Snapshot> | undefined;
+  private queued: Promise<Snapshot> | undefined;
+  private force = false;
+  private keys = false;
+  // Held here because the channel only refers to it weakly.
+  private readonly listener: Listener;
+
+  constructor(
+    path: string,
+    place: Place,
+    onEvent: (event: EventReply) => void,
+    private readonly keystore?: KeystoreErrors,
+  ) {
+    const { addon, channel } = link();
+    this.listener = onEvent;
+    const source = listen(this.listener);
+    // Absolute from now on: a later chdir must not move the cache.
+    const where = resolve(path);
+    this.native =
+      place.kind === "file"
+        ? addon.Cache.file(channel, source, where)
+        : addon.Cache.secretService(channel, source, where, place.service, place.account, place.allowPrompt);
+  }
+
+  /** Whether nothing newer than `generation` is stored. One stat, no lock, at once. */
+  isCurrent(generation: number): boolean {
+    return this.native.isCurrent(generation);
+  }
+
+  /** What is stored now; with `force` even when the store looks unchanged. */
+  read(options: { force?: boolean; keys?: boolean } = {}): Promise<Snapshot> {
+    this.force ||= options.force === true;
+    this.keys ||= options.keys === true;
+    if (this.running === undefined) {
+      return this.startReading();
+    }
+    // A read under way may have looked before a write that its caller already knows of; the next one has not begun.
+    this.queued ??= this.running.then(ignore, ignore).then(() => {
+      this.queued = undefined;
+      return this.startReading();
+    });
+    return this.queued;
+  }
+
+  private startReading(): Promise<Snapshot> {
+    const { latest, force, keys } = this;
+    this.force = false;
+    const reading = this.ask<SnapshotReply>((id) =>
+      this.native.read(id, knownWith(latest, keys), force, keys),
+    ).then((reply) => this.publish(reply, latest));
+    const done = () => {
+      if (this.running === reading) {
+        this.running = undefined;
+      }
+    };
+    this.running = reading;
+    reading.then(done, done);
+    return reading;
+  }
+
+  /** Waits for the lock, at most `limit` milliseconds, then compares and reloads. */
+  async begin(limit: number, keys: boolean): Promise<HeldSnapshot> {
+    const { latest } = this;
+    this.keys ||= keys;
+    const reply = await this.ask<HoldReply>((id) =>
+      this.native.begin(id, knownWith(latest, keys), keys, limit),
+    );
+    return { hold: reply.hold, snapshot: this.publish(reply, latest) };
+  }
+
+  /** Merges a change into the store, under `hold` or, where that is 0, under a lock taken for it. */
+  async commit(hold: number, change: Change, keys: boolean, limit: number): Promise<Committed> {
+    const { base, ours, disturbed } = change;
+    const reply = await this.ask<CommitReply>((id) =>
+      this.native.commit(id, hold, base, ours, disturbed, keys, limit),
+    );
+    const content = reply.content === undefined ? ours : reply.content;
+    const own = reply.keys ?? null;
+    // The store's keys are known only where it holds exactly what was handed in.
+    const stored = reply.content === undefined ? own : null;
+    const snapshot = { generation: reply.generation, content, keys: stored };
+    this.remember(snapshot);
+    return { snapshot, keys: own };
+  }
+
+  prepare(): Promise<void> {
+    return this.ask((id) => this.native.prepare(id));
+  }
+
+  /** The bytes that are stored, as they are; `null` when there is nothing. */
+  loadBytes(): Promise<Buffer | null> {
+    return this.ask((id) => this.native.loadBytes(id));
+  }
+
+  /** Stores `contents` as they are, under `hold` or, where that is 0, under a lock taken for it. */
+  replace(contents: string | Uint8Array, hold: number, limit: number): Promise<void> {
+    return this.ask((id) => this.native.replace(id, hold, contents, limit));
+  }
+
+  remove(hold: number, limit: number): Promise<boolean> {
+    return this.ask((id) => this.native.remove(id, hold, limit));
+  }
+
+  /** Keeps a copy of content that is of no use, and goes on as if nothing were stored. */
+  setAside(hold: number, reason: string): Promise<void> {
+    return this.ask((id) => this.native.setAside(id, hold, reason));
+  }
+
+  release(hold: number): void {
+    this.native.release(hold);
+  }
+
+  verify(): Promise<void> {
+    return this.ask((id) => this.native.verify(id));
+  }
+
+  async info(): Promise<PersistenceInfo> {
+    return (await this.ask<InfoReply>((id) => this.native.info(id))) as PersistenceInfo;
+  }
+
+  private async ask<T>(start: (id: number) => void): Promise<T> {
+    try {
+      return await call<T>(start);
+    } catch (error) {
+      throw translate(error, this.keystore);
+    }
+  }
+
+  private publish(reply: SnapshotReply, known: Snapshot): Snapshot {
+    const snapshot =
+      reply.content === undefined
+        ? known
+        : { generation: reply.generation, content: reply.content, keys: reply.keys ?? null };
+    this.remember(snapshot);
+    return snapshot;
+  }
+
+  private remember(snapshot: Snapshot): void {
+    // Something newer may have been published while this was under way.
+    if (snapshot.generation >= this.latest.generation) {
+      this.latest = snapshot;
+    }
+  }
+}
+
+/** The generation that need not be sent again; 0 for none. */
+function knownWith(latest: Snapshot, keys: boolean): number {
+  return keys && latest.keys === null ? 0 : latest.generation;
+}
+
+function ignore(): void {}

@@ -1,0 +1,84 @@
+// One channel per JavaScript thread carries every answer of the addon: a call number goes out, a result comes back under
+// it. Nothing here waits on Node's worker pool, and an answer that is still to come keeps the process alive.
+import { type Addon, addon, type EventReply, type Failure, type NativeChannel } from "./addon";
+import { NativeFailure } from "./errors";
+
+/** How long a process that exits waits for writes under way, in milliseconds: longer than a write, shorter than a thought. */
+const EXIT_PATIENCE = 250;
+
+/** After so many new listeners, those whose owner is gone are forgotten. */
+const SWEEP = 64;
+
+interface Waiter {
+  resolve(value: never): void;
+  reject(reason: unknown): void;
+}
+
+/** Receives what a cache has to tell beside its answers. */
+export type Listener = (event: EventReply) => void;
+
+interface Link {
+  addon: Addon;
+  channel: NativeChannel;
+}
+
+const waiters = new Map<number, Waiter>();
+// Weak, because a listener belongs to a persistence and must not keep it alive.
+const listeners = new Map<number, WeakRef<Listener>>();
+let lastCall = 0;
+let lastSource = 0;
+let open: Link | undefined;
+
+/** The addon and this thread's channel to it, opened on first use. */
+export function link(): Link {
+  if (open === undefined) {
+    const native = addon();
+    open = { addon: native, channel: new native.Channel(dispatch) };
+    const { channel } = open;
+    process.once("exit", () => channel.close(EXIT_PATIENCE));
+  }
+  return open;
+}
+
+/** Starts something in Rust and gives its answer; failures are `NativeFailure`s. */
+export function call<T>(start: (call: number) => void): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    lastCall = lastCall === 0xffff_ffff ? 1 : lastCall + 1;
+    waiters.set(lastCall, { resolve, reject });
+    try {
+      start(lastCall);
+    } catch (error) {
+      waiters.delete(lastCall);
+      reject(error);
+    }
+  });
+}
+
+/** Registers a listener, which its owner must keep; gives the source number to open a cache with. */
+export function listen(listener: Listener): number {
+  lastSource += 1;
+  if (lastSource % SWEEP === 0) {
+    for (const [source, reference] of listeners) {
+      if (reference.deref() === undefined) {
+        listeners.delete(source);
+      }
+    }
+  }
+  listeners.set(lastSource, new WeakRef(listener));
+  return lastSource;
+}
+
+function dispatch(id: number, failure: Failure | null, value: unknown): void {
+  if (id === 0) {
+    const event = value as EventReply;
+    listeners.get(event.source)?.deref()?.(event);
+    return;
+  }
+  const waiter = waiters.get(id);
+  waiters.delete(id);
+  if (failure !== null) {
+    waiter?.reject(new NativeFailure(failure));
+  } else {
+    waiter?.resolve(value as never);
+  }
+}

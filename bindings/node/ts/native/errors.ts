@@ -1,0 +1,79 @@
+// Turns failures that Rust reports into the errors programs know.
+import { PersistenceError } from "../persistence-error";
+import type { Failure } from "./addon";
+
+/** The sentence every lock time-out has always begun with; programs match on it. */
+const LOCK_SENTENCE = "Not able to acquire lock. Exceeded amount of retries set in options";
+
+/** The errors a keystore of this family is reported under. */
+export type KeystoreErrors = (message: string, options: { code: string; cause: unknown }) => PersistenceError;
+
+/** What Rust said, kept as the `cause` of the error a program sees. */
+export class NativeFailure extends Error {
+  readonly kind: string;
+  readonly errno: string | undefined;
+  readonly path: string | undefined;
+
+  constructor(failure: Failure) {
+    super(failure.message);
+    this.name = "NativeFailure";
+    this.kind = failure.kind;
+    this.errno = failure.errno;
+    this.path = failure.path;
+  }
+}
+
+/** Whether an error came from Rust with this kind. */
+export function isKind(error: unknown, kind: string): boolean {
+  return error instanceof NativeFailure && error.kind === kind;
+}
+
+/** The error to show for `failure`; anything else passes through unchanged. */
+export function translate(failure: unknown, keystore?: KeystoreErrors): unknown {
+  if (!(failure instanceof NativeFailure)) {
+    return failure;
+  }
+  const { kind, errno, message } = failure;
+  const options = { code: errno ?? kind, cause: failure };
+  if (kind === "busy") {
+    return PersistenceError.createCrossPlatformLockError(`${LOCK_SENTENCE}: ${message}`, options);
+  }
+  if (isLockFile(failure.path)) {
+    return PersistenceError.createCrossPlatformLockError(message, options);
+  }
+  if (keystore !== undefined && KEYSTORE_KINDS.has(kind)) {
+    return keystore(message, options);
+  }
+  if (errno !== undefined) {
+    return PersistenceError.createFileSystemError(errno, message, options);
+  }
+  switch (kind) {
+    case "invalid_input":
+      return PersistenceError.createFileSystemError("ERR_INVALID_ARG_VALUE", message, options);
+    case "not_supported":
+      return PersistenceError.createNotSupportedError(message, options);
+    case "panic":
+      return PersistenceError.createCachePersistenceError(`Internal error in tokenkeep: ${message}`, options);
+    default:
+      return new PersistenceError(`${pascal(kind)}Error`, message, options);
+  }
+}
+
+const KEYSTORE_KINDS = new Set([
+  "store_unavailable",
+  "store_locked",
+  "store_timeout",
+  "store_failed",
+  "ambiguous",
+  "marker_occupied",
+  "not_verified",
+  "damaged",
+]);
+
+function isLockFile(path: string | undefined): boolean {
+  return path !== undefined && (path.endsWith(".tk-lock") || path.endsWith(".lockfile"));
+}
+
+function pascal(kind: string): string {
+  return kind.replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}

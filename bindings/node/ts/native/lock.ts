@@ -1,0 +1,64 @@
+// What persistences that Rust knows nothing of borrow from it: the lock between processes and the merge.
+import { resolve } from "node:path";
+import type { MergeReply, NativeLock } from "./addon";
+import { call, link } from "./channel";
+import { NativeFailure, translate } from "./errors";
+
+/** The lock beside a path. */
+export class Lock {
+  private readonly native: NativeLock;
+
+  constructor(path: string) {
+    const { addon, channel } = link();
+    this.native = new addon.Lock(channel, resolve(path));
+  }
+
+  /** Waits at most `limit` milliseconds; gives the number of the hold, which expires after ten seconds. */
+  acquire(limit: number): Promise<number> {
+    return ask((id) => this.native.acquire(id, limit));
+  }
+
+  /** Ends the hold's expiry; `false` when it has expired already. */
+  pin(hold: number): boolean {
+    return this.native.pin(hold);
+  }
+
+  release(hold: number): void {
+    this.native.release(hold);
+  }
+}
+
+/** A merged cache, and the error to raise once it is saved: a change that was dropped. */
+export interface Merged {
+  readonly content: string;
+  readonly keys: readonly string[] | null;
+  readonly conflict: unknown;
+}
+
+/** Applies the change from `base` to `ours` to `theirs`. Without a base only additions count. */
+export async function merge(
+  base: string | undefined,
+  ours: string,
+  theirs: string | null,
+  disturbed: boolean,
+  keys: boolean,
+): Promise<Merged> {
+  const { addon, channel } = link();
+  const reply = await ask<MergeReply>((id) => addon.merge(channel, id, base, ours, theirs, disturbed, keys));
+  const conflict = reply.conflict && translate(new NativeFailure(reply.conflict));
+  return { content: reply.content, keys: reply.keys ?? null, conflict };
+}
+
+/** The key of every entry of a cache; none for content that is no token cache. */
+export function entryKeys(text: string): Promise<string[]> {
+  const { addon, channel } = link();
+  return ask((id) => addon.keys(channel, id, text));
+}
+
+async function ask<T>(start: (id: number) => void): Promise<T> {
+  try {
+    return await call<T>(start);
+  } catch (error) {
+    throw translate(error);
+  }
+}

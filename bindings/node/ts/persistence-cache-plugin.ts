@@ -1,0 +1,311 @@
+// The cache plugin for msal-node: what happens before and after each access of a client to its cache.
+//
+// msal-node calls `after` even when `before` failed, clears its memory around some reads, and lets several clients share
+// one plugin; the rules that follow from it are in docs/format.md, section "Transactions of the cache plugin".
+import { wrongArgument } from "./arguments";
+import { nativeCache } from "./base-persistence";
+import { type CacheEvent, report, subscribe } from "./events";
+import { type CrossPlatformLockOptions, lockLimit } from "./lock-options";
+import type { Logger } from "./logger";
+import type { CachePlugin, TokenCacheContext } from "./msal-types";
+import type { Snapshot } from "./native/cache";
+import type { IPersistence } from "./persistence";
+import { PersistenceError } from "./persistence-error";
+import { Client, type Window } from "./plugin/client";
+import { CustomStore } from "./plugin/custom-store";
+import { NativeStore } from "./plugin/native-store";
+import type { Store } from "./plugin/store";
+import { isUntouched } from "./untouched";
+
+/** What can be chosen beside the lock's time limit. */
+export interface CachePluginOptions {
+  /** Told of everything worth telling a person although nothing failed, such as content that was set aside. */
+  onEvent?: (event: CacheEvent) => void;
+}
+
+/** What a `before` left for its `after`. */
+type Access =
+  | { readonly kind: "read" }
+  | { readonly kind: "failed" }
+  | { readonly kind: "write"; readonly store: Store; readonly window: Window };
+
+/** What printing a plugin must not show, and spreading it must not copy. */
+interface State {
+  readonly limit: number;
+  readonly clients: WeakMap<object, Client>;
+  readonly accesses: WeakMap<object, Access>;
+  readonly stores: WeakMap<object, { native?: Store; custom?: Store }>;
+  content: string | null;
+  /** Set where a program put `null` into `currentCache`, which asks for a reload. */
+  reload: boolean;
+}
+
+/** Keeps the cache of msal-node's clients in a persistence, shared with other clients and processes. */
+export class PersistenceCachePlugin implements CachePlugin {
+  /** Where the cache is kept. */
+  persistence: IPersistence;
+  /** When the store was last read or written, in milliseconds since the epoch. 0 forces a reload. */
+  lastSync: number;
+  /** The lock file that other implementations look for. */
+  lockFilePath: string;
+  private readonly logger: Logger;
+  declare private readonly state: State;
+
+  /**
+   * @param persistence Where to keep the cache.
+   * @param lockOptions How long to wait for other processes; 50 seconds unless given.
+   */
+  constructor(
+    persistence: IPersistence,
+    lockOptions?: Partial<CrossPlatformLockOptions>,
+    options?: CachePluginOptions,
+  ) {
+    if (persistence === null || typeof persistence !== "object") {
+      throw wrongArgument("persistence", "an IPersistence", persistence);
+    }
+    this.persistence = persistence;
+    this.logger = persistence.getLogger();
+    this.lockFilePath = `${persistence.getFilePath()}.lockfile`;
+    this.lastSync = 0;
+    const state: State = {
+      limit: lockLimit(lockOptions),
+      clients: new WeakMap(),
+      accesses: new WeakMap(),
+      stores: new WeakMap(),
+      content: null,
+      reload: true,
+    };
+    Object.defineProperty(this, "state", { value: state });
+    if (options?.onEvent) {
+      subscribe(this.logger, options.onEvent);
+    }
+  }
+
+  /** The content of the store as of the last access. `null` forces a reload. */
+  get currentCache(): string | null {
+    return this.state.content;
+  }
+
+  set currentCache(content: string | null) {
+    this.state.content = content;
+    this.state.reload = content === null;
+  }
+
+  /**
+   * Brings the client up to date. When the client announces a change, also takes the lock, which it keeps until
+   * `afterCacheAccess`, or for ten seconds.
+   */
+  async beforeCacheAccess(cacheContext: TokenCacheContext): Promise<void> {
+    const { accesses } = this.state;
+    const client = this.clientOf(cacheContext);
+    this.abandon(cacheContext, client);
+    // Until it is known to have succeeded: msal-node calls `after` even if this throws.
+    accesses.set(cacheContext, { kind: "failed" });
+    try {
+      if (cacheContext.cacheHasChanged) {
+        accesses.set(cacheContext, await this.openWindow(cacheContext, client));
+      } else {
+        await this.refresh(client);
+        accesses.set(cacheContext, { kind: "read" });
+      }
+    } catch (error) {
+      client.forget();
+      this.logger.error(`Before cache access: ${nameOf(error)}`, "");
+      throw error;
+    }
+  }
+
+  /** Merges what the client changed into the store, and releases the lock. */
+  async afterCacheAccess(cacheContext: TokenCacheContext): Promise<void> {
+    const access = this.state.accesses.get(cacheContext);
+    this.state.accesses.delete(cacheContext);
+    if (access?.kind === "failed") {
+      // The client never saw the store: what it holds must not be written, and the first error is the one to show.
+      return;
+    }
+    const client = this.clientOf(cacheContext);
+    const window = access?.kind === "write" ? access.window : undefined;
+    const store = access?.kind === "write" ? access.store : this.store();
+    if (window !== undefined) {
+      client.closeWindow(window);
+    }
+    if (!cacheContext.cacheHasChanged) {
+      if (window !== undefined) {
+        store.release(window.hold);
+      }
+      return;
+    }
+    let ours: string;
+    try {
+      // In this very tick: later, the client's memory may hold somebody else's half.
+      ours = cacheContext.tokenCache.serialize();
+    } catch (error) {
+      client.forget();
+      if (window !== undefined) {
+        store.release(window.hold);
+      }
+      throw error;
+    }
+    const committing = this.commit(client, store, window, ours);
+    client.committing = committing;
+    try {
+      await committing;
+    } finally {
+      if (client.committing === committing) {
+        client.committing = undefined;
+      }
+    }
+  }
+
+  private async commit(
+    client: Client,
+    store: Store,
+    window: Window | undefined,
+    ours: string,
+  ): Promise<void> {
+    try {
+      const change = { base: window?.base, ours, disturbed: window?.disturbed ?? false };
+      const { snapshot, keys } = await store.commit(window?.hold, change, client.wantsKeys);
+      client.exchange(keys ?? []);
+      this.synced(store, snapshot);
+    } catch (error) {
+      // Not acknowledged, so not to be believed: the next access takes out again what the store does not have.
+      client.exchange(keysOf(ours));
+      client.forget();
+      this.logger.error(`After cache access: ${nameOf(error)}`, "");
+      throw error;
+    }
+  }
+
+  private async refresh(client: Client): Promise<void> {
+    if (client.disturb()) {
+      // A change is being made to this very memory. Its owner brought it up to date when it began.
+      return;
+    }
+    const store = this.store();
+    if (client.committing !== undefined) {
+      await client.committing.catch(() => {
+        // Whoever made that change is told.
+      });
+    }
+    const force = this.reloadForced();
+    const seen = client.generationOf(store);
+    if (!force && seen !== undefined && store.isCurrent(seen)) {
+      return;
+    }
+    const snapshot = await store.read(force, client.wantsKeys);
+    this.synced(store, snapshot);
+    if (client.disturb()) {
+      return;
+    }
+    const since = client.generationOf(store);
+    if (since !== undefined && (since > snapshot.generation || (since === snapshot.generation && !force))) {
+      // Another access of this client got there first, perhaps with something newer.
+      return;
+    }
+    try {
+      client.adopt(store, snapshot.generation, snapshot.content, snapshot.keys);
+    } catch (error) {
+      // Only a writer may set content aside. A reader says so and goes on without, so that the user can sign in again.
+      report(this.logger, { kind: "warning", message: refusal(this.persistence, error) });
+      client.adoptNothing(store, snapshot.generation);
+    }
+  }
+
+  private async openWindow({ tokenCache }: TokenCacheContext, client: Client): Promise<Access> {
+    const store = this.store();
+    const hold = await store.beginWrite(this.reloadForced(), client.wantsKeys);
+    try {
+      // A task of its own: whatever msal-node still had to do to this memory is done by then.
+      await new Promise(setImmediate);
+      this.synced(store, hold.snapshot);
+      // An older window of this client, whose end never came, must not take what follows for its own changes.
+      client.disturb();
+      const { generation, content, keys } = hold.snapshot;
+      try {
+        client.adopt(store, generation, content, keys);
+      } catch (error) {
+        await store.setAside(hold, refusal(this.persistence, error), error);
+        client.adoptNothing(store, generation);
+      }
+      const base = tokenCache.serialize();
+      return { kind: "write", store, window: client.openWindow(hold, base) };
+    } catch (error) {
+      store.release(hold);
+      throw error;
+    }
+  }
+
+  /** Releases what an earlier `before` of the same context left without an `after`. */
+  private abandon(cacheContext: TokenCacheContext, client: Client): void {
+    const access = this.state.accesses.get(cacheContext);
+    if (access?.kind === "write") {
+      client.closeWindow(access.window);
+      access.store.release(access.window.hold);
+    }
+  }
+
+  private clientOf({ tokenCache }: TokenCacheContext): Client {
+    const { clients } = this.state;
+    let client = clients.get(tokenCache);
+    if (client === undefined) {
+      client = new Client(tokenCache);
+      clients.set(tokenCache, client);
+    }
+    return client;
+  }
+
+  /** Asked anew each time: programs replace the persistence, and test doubles its methods. */
+  private store(): Store {
+    const { persistence, state } = this;
+    let known = state.stores.get(persistence);
+    if (known === undefined) {
+      known = {};
+      state.stores.set(persistence, known);
+    }
+    if (isUntouched(persistence)) {
+      known.native ??= new NativeStore(nativeCache(persistence), state.limit);
+      return known.native;
+    }
+    known.custom ??= new CustomStore(persistence, this, state.limit);
+    return known.custom;
+  }
+
+  private reloadForced(): boolean {
+    return this.lastSync === 0 || this.state.reload;
+  }
+
+  private synced(store: Store, snapshot: Snapshot): void {
+    this.state.content = snapshot.content;
+    this.state.reload = false;
+    if (store instanceof NativeStore) {
+      // Only for show: our own stores compare stamps, not clocks. Others keep this field themselves.
+      this.lastSync = Date.now();
+    }
+  }
+}
+
+/** What to say about content that a client refuses. Never the client's own message: a parser quotes what it read. */
+function refusal(persistence: IPersistence, error: unknown): string {
+  return `The token cache at ${persistence.getFilePath()} cannot be read by the client (${nameOf(error)})`;
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof PersistenceError
+    ? error.message
+    : error instanceof Error
+      ? error.name
+      : typeof error;
+}
+
+/** The keys of every entry of a cache that could not be stored. */
+function keysOf(text: string): string[] {
+  try {
+    return Object.values(JSON.parse(text) as object).flatMap((section) =>
+      section !== null && typeof section === "object" ? Object.keys(section) : [],
+    );
+  } catch {
+    // Not a token cache, so there are no entries to take back.
+    return [];
+  }
+}

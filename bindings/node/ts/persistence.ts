@@ -1,0 +1,58 @@
+// The contract between the cache plugin and whatever keeps the cache.
+import type { DataProtectionScope } from "./data-protection-scope";
+import type { Logger, LoggerOptions } from "./logger";
+
+/** A place that keeps one token cache. Programs may bring their own. */
+export interface IPersistence {
+  /** Replaces what is stored. */
+  save(contents: string): Promise<void>;
+  /** What is stored; `null` when there is nothing. */
+  load(): Promise<string | null>;
+  /** Removes what is stored; `false` when nothing was. */
+  delete(): Promise<boolean>;
+  /** Whether the store changed after `lastSync`, in milliseconds since the epoch. */
+  reloadNecessary(lastSync: number): Promise<boolean>;
+  /** The cache file, or the marker file of a keystore item. The lock stands beside it. */
+  getFilePath(): string;
+  getLogger(): Logger;
+  /** Resolves to `true` when a probe could be written, read back and removed; rejects otherwise. */
+  verifyPersistence(): Promise<boolean>;
+  /** A persistence of the same kind under a name of its own, to try things out on. */
+  createForPersistenceValidation(): Promise<IPersistence>;
+  /** What kind of place this is. Every persistence of this package has it; others may. */
+  info?(): Promise<PersistenceInfo>;
+}
+
+/** Where a cache is kept and how well it is protected. */
+export interface PersistenceInfo {
+  /** The kind of store. */
+  backend: "plaintext-file" | "dpapi-file" | "keychain" | "secret-service" | "custom";
+  /** Who can read the content: the signed-in user's programs by way of the system's keystore, or anybody with the file. */
+  protection: "os-user" | "plaintext" | "unknown";
+  /** Whether the content is still there after a restart of the machine. */
+  survivesReboot: boolean;
+  /** The file, or the keystore item as `service/account`. */
+  location: string;
+  /** Whether a crash in the middle of a write leaves the old or the new content whole. */
+  crashSafe: boolean;
+}
+
+/** When a keystore may show a prompt: never, always, or (`auto`) where a display is there to show it on. */
+export type PromptPolicy = "auto" | "never" | "always";
+
+/** What {@link PersistenceCreator} needs to know. Which fields are required depends on the platform. */
+export interface IPersistenceConfiguration {
+  /** The cache file, or on macOS and Linux the marker file beside the keystore item. Required. */
+  cachePath?: string;
+  /** Windows: who can decrypt the file. Required there. */
+  dataProtectionScope?: DataProtectionScope;
+  /** macOS and Linux: the keystore item's service. Required there. */
+  serviceName?: string;
+  /** macOS and Linux: the keystore item's account. Required there. */
+  accountName?: string;
+  /** Linux: fall back to a plaintext file (mode 0600) when no keystore works. Off unless set. */
+  usePlaintextFileOnLinux?: boolean;
+  loggerOptions?: LoggerOptions;
+  /** Linux: whether a locked keystore may ask the user to unlock it. Default `auto`. */
+  allowPrompt?: PromptPolicy;
+}

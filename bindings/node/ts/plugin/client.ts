@@ -1,0 +1,126 @@
+// What the plugin remembers of one client, that is of one `tokenCache` object. Several clients may share a plugin, and
+// each has seen something else of the store.
+import type { SerializableTokenCache } from "../msal-types";
+import type { Hold, Store } from "./store";
+
+/** How long a client may sit between `before` and `after`; as long as Rust lets it keep the lock. */
+const WINDOW_LIMIT = 10_000;
+
+/** The time between a `before` that announced a change and its `after`. */
+export interface Window {
+  readonly hold: Hold;
+  /** What the client's cache looked like at its opening. */
+  readonly base: string;
+  /** By `performance.now()`. */
+  readonly openedAt: number;
+  /** Whether something else touched the client's memory, so that what is missing in it need not be a sign-out. */
+  disturbed: boolean;
+}
+
+/** msal-node's in-memory entries, by key. Other clients have no such thing. */
+interface KeyValueStore {
+  getKVStore?(): Record<string, unknown>;
+}
+
+export class Client {
+  /** The commit under way, which a read waits for so that a client sees its own writes. */
+  committing: Promise<unknown> | undefined;
+
+  private window: Window | undefined;
+  private store: Store | undefined;
+  private generation: number | undefined;
+  // Keys that went from the store to the client or back. One that is gone from the store was removed by somebody; one
+  // that was never exchanged is the client's own business.
+  private exchanged: Set<string> = new Set();
+  private fed = false;
+
+  constructor(private readonly memory: SerializableTokenCache) {}
+
+  /** Whether entries can be removed from the client's memory, which takes their keys. */
+  get wantsKeys(): boolean {
+    return typeof (this.memory as KeyValueStore).getKVStore === "function";
+  }
+
+  /** The generation of `store` that this client deserialized last; `undefined` for none that counts. */
+  generationOf(store: Store): number | undefined {
+    return this.store === store ? this.generation : undefined;
+  }
+
+  /** After a failure: whatever the client holds now, the next access gives it the store's content again. */
+  forget(): void {
+    this.generation = undefined;
+  }
+
+  openWindow(hold: Hold, base: string): Window {
+    this.disturb();
+    this.window = { hold, base, openedAt: performance.now(), disturbed: false };
+    return this.window;
+  }
+
+  closeWindow(window: Window): void {
+    if (this.window === window) {
+      this.window = undefined;
+    }
+  }
+
+  /** Marks an open window; returns whether there is one that must not be touched. */
+  disturb(): boolean {
+    if (this.window === undefined) {
+      return false;
+    }
+    this.window.disturbed = true;
+    if (performance.now() - this.window.openedAt < WINDOW_LIMIT) {
+      return true;
+    }
+    // Its end never came. It must not keep this client from reading for ever.
+    this.window = undefined;
+    return false;
+  }
+
+  /**
+   * Gives the client what the store holds, and takes from it what the store no longer has.
+   *
+   * @throws whatever the client's `deserialize` throws; the client is then as it was, or empty.
+   */
+  adopt(store: Store, generation: number, content: string | null, keys: readonly string[] | null): void {
+    if (content) {
+      this.feed(content);
+    } else if (this.fed) {
+      // Without this, the client would go on merging with the content it was given last.
+      this.feed("{}");
+    }
+    this.drop(new Set(keys));
+    this.store = store;
+    this.generation = generation;
+  }
+
+  /** Empties the client as far as it was ever fed, because the store's content is of no use. */
+  adoptNothing(store: Store, generation: number): void {
+    this.fed = true;
+    this.adopt(store, generation, null, null);
+  }
+
+  /** Notes keys that the client handed to the store. */
+  exchange(keys: Iterable<string>): void {
+    for (const key of keys) {
+      this.exchanged.add(key);
+    }
+  }
+
+  private feed(content: string): void {
+    this.fed = true;
+    this.memory.deserialize(content);
+  }
+
+  private drop(present: Set<string>): void {
+    const entries = (this.memory as KeyValueStore).getKVStore?.();
+    if (entries !== undefined) {
+      for (const key of this.exchanged) {
+        if (!present.has(key)) {
+          delete entries[key];
+        }
+      }
+    }
+    this.exchanged = present;
+  }
+}

@@ -1,0 +1,150 @@
+// Any persistence that is not exactly one of ours: its own methods, always called, inside our lock and around our merge.
+import { promises as files } from "node:fs";
+import type { Change, Committed, Snapshot } from "../native/cache";
+import { underHold } from "../native/held";
+import { entryKeys, Lock, merge } from "../native/lock";
+import type { IPersistence } from "../persistence";
+import { PersistenceError } from "../persistence-error";
+import type { Hold, Store } from "./store";
+
+/** How far a file's time may lie behind the clock, in milliseconds: kernels stamp files once per tick of up to 10. */
+const CLOCK_GRAIN = 20;
+
+/** The plugin's public field, which this store keeps for it. */
+export interface Synced {
+  lastSync: number;
+}
+
+export class CustomStore implements Store {
+  private readonly lock: Lock;
+  private latest: Snapshot | undefined;
+  private begun = 0;
+  private published = 0;
+
+  constructor(
+    private readonly persistence: IPersistence,
+    private readonly synced: Synced,
+    private readonly limit: number,
+  ) {
+    this.lock = new Lock(persistence.getFilePath());
+  }
+
+  isCurrent(): boolean {
+    // Only the persistence can tell, and not at once.
+    return false;
+  }
+
+  async read(force: boolean, keys: boolean): Promise<Snapshot> {
+    const known = await this.unchanged(force, keys);
+    if (known !== undefined) {
+      return known;
+    }
+    const hold = await this.lock.acquire(this.limit);
+    try {
+      return await this.load(keys);
+    } finally {
+      this.lock.release(hold);
+    }
+  }
+
+  async beginWrite(force: boolean, keys: boolean): Promise<Hold> {
+    const id = await this.lock.acquire(this.limit);
+    try {
+      const snapshot = (await this.unchanged(force, keys)) ?? (await this.load(keys));
+      return { id, snapshot };
+    } catch (error) {
+      this.lock.release(id);
+      throw error;
+    }
+  }
+
+  async commit(hold: Hold | undefined, change: Change, keys: boolean): Promise<Committed> {
+    // From here on the lock is ours until the save has ended, however long the persistence takes.
+    const inTime = hold !== undefined && this.lock.pin(hold.id);
+    const id = inTime ? hold.id : await this.lock.acquire(this.limit);
+    try {
+      const theirs = inTime ? hold.snapshot.content : await this.loadLate(id);
+      return await this.saveUnder(id, theirs, change, keys);
+    } finally {
+      this.lock.release(id);
+    }
+  }
+
+  async setAside(_hold: Hold, _reason: string, refusal: unknown): Promise<void> {
+    // A copy would put in the clear what this persistence may encrypt: the program decides, as it always had to.
+    throw refusal;
+  }
+
+  release(hold: Hold): void {
+    this.lock.release(hold.id);
+  }
+
+  private async loadLate(hold: number): Promise<string | null> {
+    if (!this.lock.pin(hold)) {
+      throw PersistenceError.createCrossPlatformLockError("The lock expired before the cache could be saved");
+    }
+    return (await this.load(false)).content;
+  }
+
+  private async saveUnder(
+    hold: number,
+    theirs: string | null,
+    change: Change,
+    keys: boolean,
+  ): Promise<Committed> {
+    const { base, ours, disturbed } = change;
+    const unmerged = !theirs || (base === theirs && !disturbed);
+    const merged = unmerged
+      ? { content: ours, keys: keys ? await entryKeys(ours) : null, conflict: undefined }
+      : await merge(base ?? undefined, ours, theirs, disturbed, keys);
+    const path = this.persistence.getFilePath();
+    this.begun += 1;
+    const order = this.begun;
+    await underHold(path, hold, () => this.persistence.save(merged.content));
+    // Our own write is not news. Somebody else's next one carries a later time.
+    this.synced.lastSync = (await modified(path)) ?? Date.now();
+    const stored = merged.content === ours ? merged.keys : null;
+    const snapshot = this.publish(order, merged.content, stored);
+    if (merged.conflict !== undefined) {
+      throw merged.conflict;
+    }
+    return { snapshot, keys: merged.keys };
+  }
+
+  private async unchanged(force: boolean, keys: boolean): Promise<Snapshot | undefined> {
+    const changed = await this.persistence.reloadNecessary(this.synced.lastSync);
+    const { latest } = this;
+    const usable = latest !== undefined && !force && !changed && !(keys && latest.keys === null);
+    return usable ? latest : undefined;
+  }
+
+  private async load(keys: boolean): Promise<Snapshot> {
+    this.begun += 1;
+    const order = this.begun;
+    const before = Date.now();
+    const content = (await this.persistence.load()) ?? null;
+    const found = content && keys ? await entryKeys(content) : [];
+    // A file this young may change again under the same time: better one reload too many.
+    this.synced.lastSync = before - CLOCK_GRAIN;
+    return this.publish(order, content, keys ? found : null);
+  }
+
+  private publish(order: number, content: string | null, keys: readonly string[] | null): Snapshot {
+    const snapshot = { generation: order, content, keys };
+    if (order > this.published) {
+      this.published = order;
+      this.latest = snapshot;
+    }
+    return snapshot;
+  }
+}
+
+/** The modification time of the persistence's file in whole milliseconds, if it has such a file. */
+async function modified(path: string): Promise<number | undefined> {
+  try {
+    return Math.floor((await files.stat(path)).mtimeMs);
+  } catch {
+    // No file, or none to be seen: the clock has to do.
+    return undefined;
+  }
+}

@@ -1,0 +1,32 @@
+// What the plugin needs of a place that keeps a cache. Two places fulfil it: our own, through the native cache in one hop
+// each way, and any other persistence, through its own methods.
+import type { Change, Committed, Snapshot } from "../native/cache";
+
+/** A snapshot under the lock, to be committed or released. */
+export interface Hold {
+  readonly id: number;
+  readonly snapshot: Snapshot;
+}
+
+export interface Store {
+  /** Whether nothing newer than `generation` is stored, if that can be told at once. */
+  isCurrent(generation: number): boolean;
+
+  /** What is stored now; with `force` even when it looks unchanged. */
+  read(force: boolean, keys: boolean): Promise<Snapshot>;
+
+  /** Waits for the lock, then compares and reloads. */
+  beginWrite(force: boolean, keys: boolean): Promise<Hold>;
+
+  /**
+   * Merges a change into the store and releases. A hold that expired, or none, is made up for: locked again, merged with
+   * whatever is stored by then.
+   */
+  commit(hold: Hold | undefined, change: Change, keys: boolean): Promise<Committed>;
+
+  /** Keeps a copy of held content that is of no use, and goes on as if nothing were stored. */
+  setAside(hold: Hold, reason: string, refusal: unknown): Promise<void>;
+
+  /** Gives up a hold without writing. */
+  release(hold: Hold): void;
+}
