@@ -247,17 +247,18 @@ impl WriteAccess {
         let merged = match schema::merge(change, theirs) {
             Err(error) if error.kind() == ErrorKind::Damaged => {
                 self.set_aside("it is not a token cache")?;
-                schema::merge(change, None)?
+                match self.content().filter(|content| !content.is_empty()) {
+                    // It was caught in motion and is whole now.
+                    Some(theirs) => schema::merge(change, Some(theirs))?,
+                    // Damage signs nobody out: everything the client still knows is kept.
+                    None => schema::merge(&Change::additions(change.ours), None)?,
+                }
             }
             merged => merged?,
         };
         let conflict = merged.conflict();
         // Nothing of ours is new: the store need not be written, and nobody has to read it again.
-        let snapshot = if Some(merged.content.expose()) == self.content() {
-            self.snapshot
-        } else {
-            self.save(merged.content)?
-        };
+        let snapshot = if merged.unchanged { self.snapshot } else { self.save(merged.content)? };
         match conflict {
             Some(error) => Err(error),
             None => Ok(snapshot),

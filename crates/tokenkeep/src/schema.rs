@@ -1,28 +1,98 @@
-//! Placeholder until the real one lands from branch `schema` (take that one whole). cache.rs uses: Change{base, ours, disturbed},
-//! merge -> Merged{content: Secret, conflict() -> Option<Error>}, is_msal_cache, is_whole; adapt cache.rs where the real API differs.
-#![allow(missing_docs)]
-use crate::{Error, Result, Secret};
-#[derive(Debug)]
-pub struct Change<'a> {
-    pub base: Option<&'a [u8]>,
-    pub ours: &'a [u8],
-    pub disturbed: bool,
+//! The token cache of the MSAL libraries, as JSON text: merging, removing an account, telling whole from torn.
+//!
+//! Pure functions over bytes; nothing here reads or writes a store. All of the libraries (JavaScript, Python, .NET,
+//! Java, Go) keep one object with five [sections](Section) of entries under keys of their own making. What this module
+//! does not know is kept byte for byte: sections, fields and whole entries that a newer library may have added. Strings
+//! and numbers are never rewritten, because some readers (.NET, Go) refuse a cache in which a value changed its type.
+//!
+//! A byte order mark is accepted in front of a text, since .NET programs easily produce one, but never written;
+//! [`without_bom`] removes it for clients whose own parser refuses it.
+
+mod document;
+mod json;
+mod meaning;
+mod merge;
+mod output;
+mod removal;
+
+use std::fmt;
+
+pub use merge::{Change, Merged, merge};
+pub use removal::{Removal, remove_account};
+
+use json::Walker;
+
+use crate::{Error, ErrorKind};
+
+/// A part of the cache whose entries are understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Section {
+    /// Access tokens, short-lived.
+    AccessToken,
+    /// Refresh tokens: the sign-in itself.
+    RefreshToken,
+    /// ID tokens: who signed in.
+    IdToken,
+    /// The accounts that are signed in.
+    Account,
+    /// What is known of the applications sharing the cache.
+    AppMetadata,
 }
-#[derive(Debug)]
-pub struct Merged {
-    pub content: Secret,
-}
-impl Merged {
-    pub fn conflict(&self) -> Option<Error> {
-        None
+
+impl Section {
+    /// Every section, in the order most libraries write them.
+    pub const ALL: [Self; 5] =
+        [Self::AccessToken, Self::RefreshToken, Self::IdToken, Self::Account, Self::AppMetadata];
+
+    /// The name of the section in the cache.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AccessToken => "AccessToken",
+            Self::RefreshToken => "RefreshToken",
+            Self::IdToken => "IdToken",
+            Self::Account => "Account",
+            Self::AppMetadata => "AppMetadata",
+        }
+    }
+
+    fn named(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|section| section.name().as_bytes() == name)
+    }
+
+    fn index(self) -> usize {
+        self as usize
     }
 }
-pub fn merge(c: &Change<'_>, _t: Option<&[u8]>) -> Result<Merged> {
-    Ok(Merged { content: c.ours.into() })
+
+impl fmt::Display for Section {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
-pub fn is_msal_cache(b: &[u8]) -> bool {
-    b.first() == Some(&b'{')
+
+/// Whether `content` is a token cache: a JSON object with at least one known [`Section`], each an object (or `null`,
+/// which every library reads as an empty one). The empty object counts.
+///
+/// Anything else is opaque to this library, even if it is JSON: it is stored and replaced as a whole.
+pub fn is_msal_cache(content: &[u8]) -> bool {
+    document::is_msal_cache(content)
 }
-pub fn is_whole(b: &[u8]) -> bool {
-    b.first() != Some(&b'{') || b.last() == Some(&b'}')
+
+/// Whether `content` can be all of what was written. Content that begins like a JSON object must be one object, complete
+/// and followed by nothing; other content, whose end cannot be known, counts as whole.
+///
+/// Meant for what was read while somebody may have been writing: a part of a cache, or the beginning of one with the
+/// rest of another, is not whole. Costs about a millisecond for 3 MB.
+pub fn is_whole(content: &[u8]) -> bool {
+    let mut walker = Walker::new(without_bom(content));
+    walker.peek() != Some(b'{') || walker.value().and_then(|_| walker.end()).is_ok()
+}
+
+/// `content` without the byte order mark it may begin with.
+pub fn without_bom(content: &[u8]) -> &[u8] {
+    content.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(content)
+}
+
+fn damaged(refusal: document::Refusal) -> Error {
+    Error::new(ErrorKind::Damaged, "the stored token cache is damaged").because(refusal)
 }

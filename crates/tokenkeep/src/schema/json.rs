@@ -1,0 +1,345 @@
+//! Walks over JSON text without building anything from it.
+//!
+//! This file owns the grammar (RFC 8259); what a text means is `meaning.rs`. A walker is used instead of a parser into
+//! values because what we do not change is kept byte for byte, because `JSON.parse` accepts texts that a parser into
+//! Rust values refuses (lone surrogates, `1e999`), because nothing here recurses, so that nesting is bounded by memory
+//! and not by the stack, and because it is five times faster.
+
+/// The text stops being JSON at this byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Malformed {
+    pub(super) at: usize,
+}
+
+type Walk<T> = Result<T, Malformed>;
+
+/// A position in JSON text. Every step either moves past one well-formed token or fails.
+pub(super) struct Walker<'a> {
+    text: &'a [u8],
+    at: usize,
+    /// The containers the current value is nested in; kept to reuse its memory.
+    nesting: Vec<Container>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Container {
+    Object,
+    Array,
+}
+
+impl<'a> Walker<'a> {
+    pub(super) fn new(text: &'a [u8]) -> Self {
+        Self { text, at: 0, nesting: Vec::new() }
+    }
+
+    /// Steps into a container that begins with `brace`; `false`, and no step, where another kind of value begins.
+    pub(super) fn enter(&mut self, brace: u8) -> bool {
+        let found = self.peek() == Some(brace);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// The name (with quotes) of the next member of the entered object, or `None` once it is closed. `first` says
+    /// that nothing of the object has been read yet. The walker stands before the member's value afterwards.
+    pub(super) fn next_name(&mut self, first: bool) -> Walk<Option<&'a [u8]>> {
+        if self.next_or_closing(first, b'}')? { self.name().map(Some) } else { Ok(None) }
+    }
+
+    /// The next element of the entered array, or `None` once it is closed.
+    pub(super) fn next_element(&mut self, first: bool) -> Walk<Option<&'a [u8]>> {
+        if self.next_or_closing(first, b']')? { self.value().map(Some) } else { Ok(None) }
+    }
+
+    /// Steps over one value of any kind and returns its text.
+    pub(super) fn value(&mut self) -> Walk<&'a [u8]> {
+        self.skip_space();
+        let start = self.at;
+        let depth = self.nesting.len();
+        loop {
+            if self.value_or_opening()? {
+                continue;
+            }
+            loop {
+                if self.nesting.len() == depth {
+                    return Ok(&self.text[start..self.at]);
+                }
+                if self.separator_or_closing()? {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Makes sure that only white space is left.
+    pub(super) fn end(&mut self) -> Walk<()> {
+        if self.peek().is_none() { Ok(()) } else { self.fail() }
+    }
+
+    /// Where the walker stands.
+    pub(super) fn position(&self) -> usize {
+        self.at
+    }
+
+    /// The text from `start` up to where the walker stands.
+    pub(super) fn since(&self, start: usize) -> &'a [u8] {
+        &self.text[start..self.at]
+    }
+
+    /// The first byte of the next token.
+    pub(super) fn peek(&mut self) -> Option<u8> {
+        self.skip_space();
+        self.text.get(self.at).copied()
+    }
+
+    /// `true` when the token opened a container that has a first element to come, `false` when a value is complete.
+    fn value_or_opening(&mut self) -> Walk<bool> {
+        match self.peek() {
+            Some(b'"') => self.string()?,
+            Some(b'{') => {
+                self.at += 1;
+                if self.peek() != Some(b'}') {
+                    self.name()?;
+                    self.nesting.push(Container::Object);
+                    return Ok(true);
+                }
+                self.at += 1;
+            }
+            Some(b'[') => {
+                self.at += 1;
+                if self.peek() != Some(b']') {
+                    self.nesting.push(Container::Array);
+                    return Ok(true);
+                }
+                self.at += 1;
+            }
+            Some(b'-' | b'0'..=b'9') => self.number()?,
+            Some(b't') => self.literal(b"true")?,
+            Some(b'f') => self.literal(b"false")?,
+            Some(b'n') => self.literal(b"null")?,
+            _ => return self.fail(),
+        }
+        Ok(false)
+    }
+
+    /// After a value inside a container: `true` when another value follows, `false` when the container was closed.
+    fn separator_or_closing(&mut self) -> Walk<bool> {
+        let token = self.peek();
+        match (self.nesting.last(), token) {
+            (Some(Container::Object), Some(b',')) => {
+                self.at += 1;
+                self.name()?;
+                Ok(true)
+            }
+            (Some(Container::Array), Some(b',')) => {
+                self.at += 1;
+                Ok(true)
+            }
+            (Some(Container::Object), Some(b'}')) | (Some(Container::Array), Some(b']')) => {
+                self.at += 1;
+                self.nesting.pop();
+                Ok(false)
+            }
+            _ => self.fail(),
+        }
+    }
+
+    fn next_or_closing(&mut self, first: bool, brace: u8) -> Walk<bool> {
+        match self.peek() {
+            Some(token) if token == brace => {
+                self.at += 1;
+                Ok(false)
+            }
+            Some(_) if first => Ok(true),
+            Some(b',') => {
+                self.at += 1;
+                Ok(true)
+            }
+            _ => self.fail(),
+        }
+    }
+
+    /// A member's name and the colon behind it.
+    fn name(&mut self) -> Walk<&'a [u8]> {
+        if self.peek() != Some(b'"') {
+            return self.fail();
+        }
+        let start = self.at;
+        self.string()?;
+        let name = &self.text[start..self.at];
+        if self.peek() != Some(b':') {
+            return self.fail();
+        }
+        self.at += 1;
+        Ok(name)
+    }
+
+    fn string(&mut self) -> Walk<()> {
+        self.at += 1;
+        let start = self.at;
+        let mut ascii = true;
+        loop {
+            let plain = plain_run(&self.text[self.at..]);
+            self.at += plain.length;
+            ascii &= plain.ascii;
+            match self.text.get(self.at) {
+                Some(b'"') => break,
+                Some(b'\\') => self.escape()?,
+                _ => return self.fail(),
+            }
+        }
+        // Outside strings the grammar allows ASCII only, so this is the whole check for UTF-8.
+        if !ascii && let Err(invalid) = std::str::from_utf8(&self.text[start..self.at]) {
+            return Err(Malformed { at: start + invalid.valid_up_to() });
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn escape(&mut self) -> Walk<()> {
+        self.at += 1;
+        match self.text.get(self.at) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
+            Some(b'u') => {
+                self.at += 1;
+                for _ in 0..4 {
+                    if !self.text.get(self.at).is_some_and(u8::is_ascii_hexdigit) {
+                        return self.fail();
+                    }
+                    self.at += 1;
+                }
+            }
+            _ => return self.fail(),
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Walk<()> {
+        if self.text[self.at] == b'-' {
+            self.at += 1;
+        }
+        // A leading zero stands alone.
+        if self.text.get(self.at) == Some(&b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.text.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.text.get(self.at) {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.text.get(self.at) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Walk<()> {
+        let start = self.at;
+        while self.text.get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
+        if self.at == start { self.fail() } else { Ok(()) }
+    }
+
+    fn literal(&mut self, word: &[u8]) -> Walk<()> {
+        if !self.text[self.at..].starts_with(word) {
+            return self.fail();
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    fn skip_space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.text.get(self.at) {
+            self.at += 1;
+        }
+    }
+
+    fn fail<T>(&self) -> Walk<T> {
+        Err(Malformed { at: self.at })
+    }
+}
+
+/// How far a string goes on without a quote, a backslash or a control character.
+struct PlainRun {
+    length: usize,
+    ascii: bool,
+}
+
+fn plain_run(text: &[u8]) -> PlainRun {
+    // Most strings of a cache are short, so the first bytes are looked at in words; a token is long and goes in blocks,
+    // which the compiler turns into vector instructions.
+    let mut run = PlainRun { length: 0, ascii: true };
+    if run.extend_by_words(text, 8) {
+        return run;
+    }
+    run.extend_by_blocks(text);
+    if run.extend_by_words(text, usize::MAX) {
+        return run;
+    }
+    for &byte in &text[run.length..] {
+        if is_stop(byte) {
+            break;
+        }
+        run.ascii &= byte.is_ascii();
+        run.length += 1;
+    }
+    run
+}
+
+impl PlainRun {
+    /// Goes on by at most `limit` words of eight bytes; `true` when the end of the run was found.
+    fn extend_by_words(&mut self, text: &[u8], limit: usize) -> bool {
+        for word in text[self.length..].chunks_exact(8).take(limit) {
+            let word = u64::from_le_bytes(word.try_into().unwrap_or_default());
+            let stops = stops(word);
+            if stops != 0 {
+                let before = stops.trailing_zeros() / 8;
+                let seen = (1_u64 << (before * 8)) - 1;
+                self.ascii &= word & seen & HIGH == 0;
+                self.length += before as usize;
+                return true;
+            }
+            self.ascii &= word & HIGH == 0;
+            self.length += 8;
+        }
+        false
+    }
+
+    /// Goes on by blocks that hold no stop.
+    fn extend_by_blocks(&mut self, text: &[u8]) {
+        for block in text[self.length..].chunks_exact(64) {
+            let (mut stop, mut high) = (false, 0);
+            for &byte in block {
+                stop |= is_stop(byte);
+                high |= byte;
+            }
+            if stop {
+                break;
+            }
+            self.ascii &= high.is_ascii();
+            self.length += 64;
+        }
+    }
+}
+
+fn is_stop(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+}
+
+const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
+const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+
+/// Sets the high bit of the lowest byte that ends a plain run; higher bits may be set falsely, by borrowing.
+fn stops(word: u64) -> u64 {
+    let is = |byte: u8| {
+        let differing = word ^ (ONES * u64::from(byte));
+        differing.wrapping_sub(ONES) & !differing
+    };
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    (control | is(b'"') | is(b'\\')) & HIGH
+}

@@ -1,0 +1,223 @@
+//! What pieces of well-formed JSON text mean: the characters of a string, whether two values are equal.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::json::{Malformed, Walker};
+
+/// Values nested deeper than this are compared by their text alone. An entry of a token cache has depth 2.
+const COMPARED_DEPTH: usize = 32;
+
+/// A JSON value, borrowed from the text it was found in and known to be well formed.
+#[derive(Clone, Copy)]
+pub(super) struct Value<'a>(pub(super) &'a [u8]);
+
+impl<'a> Value<'a> {
+    /// Whether both are the same JSON value. White space, the order of members and the way a character is escaped do
+    /// not matter; numbers are the same only when written the same, because their readers round them differently.
+    pub(super) fn is_same(self, other: Value<'_>) -> bool {
+        same(self.0, other.0, 0)
+    }
+
+    /// The members of an object, in order, duplicates included; nothing for any other value.
+    pub(super) fn members(self) -> Members<'a> {
+        let mut walker = Walker::new(self.0);
+        let open = walker.enter(b'{');
+        Members { walker, open, first: true }
+    }
+
+    /// The value of the member called `name`; of several, the last, as in `JSON.parse`.
+    pub(super) fn member(self, name: &str) -> Option<Value<'a>> {
+        self.members().filter(|(key, _)| key.is(name)).last().map(|(_, value)| value)
+    }
+
+    /// The characters of a string, unescaped; `None` for any other value.
+    pub(super) fn text(self) -> Option<Cow<'a, [u8]>> {
+        Text::of(self.0).map(Text::unescaped)
+    }
+
+    /// A time in seconds, whether written as a number or, as all the libraries do, as a string of one.
+    pub(super) fn seconds(self) -> Option<f64> {
+        let written = self.text().unwrap_or(Cow::Borrowed(self.0));
+        let seconds: f64 = std::str::from_utf8(&written).ok()?.trim().parse().ok()?;
+        // Rust also reads "inf" and "nan".
+        seconds.is_finite().then_some(seconds)
+    }
+}
+
+/// The members of an object.
+pub(super) struct Members<'a> {
+    walker: Walker<'a>,
+    open: bool,
+    first: bool,
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (Text<'a>, Value<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if !self.open {
+            return None;
+        }
+        let member = next_member(&mut self.walker, std::mem::take(&mut self.first));
+        // The text is known to be well formed, so the only end is the closing brace.
+        let member = member.ok().flatten();
+        self.open = member.is_some();
+        member
+    }
+}
+
+fn next_member<'a>(walker: &mut Walker<'a>, first: bool) -> Result<Option<(Text<'a>, Value<'a>)>, Malformed> {
+    match walker.next_name(first)? {
+        Some(name) => Ok(Some((Text(inner(name)), Value(walker.value()?)))),
+        None => Ok(None),
+    }
+}
+
+/// The inside of a JSON string, still escaped.
+#[derive(Clone, Copy)]
+pub(super) struct Text<'a>(&'a [u8]);
+
+impl<'a> Text<'a> {
+    /// The inside of a string with its quotes; `None` for any other value.
+    pub(super) fn of(value: &'a [u8]) -> Option<Self> {
+        value.starts_with(b"\"").then(|| Self(inner(value)))
+    }
+
+    fn is_plain(self) -> bool {
+        !self.0.contains(&b'\\')
+    }
+
+    fn is(self, name: &str) -> bool {
+        self.0 == name.as_bytes() || (!self.is_plain() && self.bytes().eq(name.bytes()))
+    }
+
+    /// The characters in UTF-8. A lone surrogate, which UTF-8 cannot express and `JSON.parse` accepts, takes the three
+    /// bytes it would have (WTF-8), so that different texts stay different.
+    pub(super) fn unescaped(self) -> Cow<'a, [u8]> {
+        if self.is_plain() { Cow::Borrowed(self.0) } else { Cow::Owned(self.bytes().collect()) }
+    }
+
+    fn bytes(self) -> impl Iterator<Item = u8> + 'a {
+        Unescape { escaped: self.0, ready: [0; 4], length: 0, given: 0 }
+    }
+}
+
+fn inner(string: &[u8]) -> &[u8] {
+    &string[1..string.len() - 1]
+}
+
+/// Unescapes without building a copy: the string may be a secret.
+struct Unescape<'a> {
+    escaped: &'a [u8],
+    ready: [u8; 4],
+    length: usize,
+    given: usize,
+}
+
+impl Iterator for Unescape<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        if self.given == self.length {
+            self.refill()?;
+        }
+        self.given += 1;
+        Some(self.ready[self.given - 1])
+    }
+}
+
+impl Unescape<'_> {
+    fn refill(&mut self) -> Option<()> {
+        let (&byte, rest) = self.escaped.split_first()?;
+        self.escaped = rest;
+        self.given = 0;
+        self.length = 1;
+        self.ready[0] = byte;
+        if byte == b'\\' {
+            let (&kind, rest) = self.escaped.split_first()?;
+            self.escaped = rest;
+            self.ready[0] = match kind {
+                b'b' => 0x08,
+                b'f' => 0x0C,
+                b'n' => b'\n',
+                b'r' => b'\r',
+                b't' => b'\t',
+                b'u' => return self.code_point(),
+                itself => itself,
+            };
+        }
+        Some(())
+    }
+
+    /// The escape after `\u`, together with the second half of a surrogate pair where one follows.
+    fn code_point(&mut self) -> Option<()> {
+        let mut code = hexadecimal(self.escaped)?;
+        self.escaped = &self.escaped[4..];
+        if let 0xD800..=0xDBFF = code
+            && let Some(second) = self.escaped.strip_prefix(br"\u")
+            && let Some(low @ 0xDC00..=0xDFFF) = hexadecimal(second)
+        {
+            code = 0x1_0000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+            self.escaped = &second[4..];
+        }
+        match char::from_u32(code) {
+            Some(character) => self.length = character.encode_utf8(&mut self.ready).len(),
+            None => {
+                let [_, _, high, low] = code.to_be_bytes();
+                self.ready = [0xED, 0x80 | (high & 0x0F) << 2 | low >> 6, 0x80 | low & 0x3F, 0];
+                self.length = 3;
+            }
+        }
+        Some(())
+    }
+}
+
+fn hexadecimal(text: &[u8]) -> Option<u32> {
+    let digits = text.get(..4)?;
+    u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+fn same(one: &[u8], other: &[u8], depth: usize) -> bool {
+    if one == other {
+        return true;
+    }
+    // Values are never empty; the first byte tells what they are.
+    match (one[0], other[0]) {
+        _ if depth == COMPARED_DEPTH => false,
+        (b'"', b'"') => same_text(Text(inner(one)), Text(inner(other))),
+        (b'{', b'{') => same_members(Value(one), Value(other), depth),
+        (b'[', b'[') => same_elements(one, other, depth),
+        _ => false,
+    }
+}
+
+fn same_text(one: Text<'_>, other: Text<'_>) -> bool {
+    // Texts that differ and escape nothing differ; the slow comparison is for the rest.
+    !(one.is_plain() && other.is_plain()) && one.bytes().eq(other.bytes())
+}
+
+fn same_members(one: Value<'_>, other: Value<'_>, depth: usize) -> bool {
+    let (one, other) = (by_name(one), by_name(other));
+    one.len() == other.len()
+        && one
+            .iter()
+            .all(|(name, value)| other.get(name).is_some_and(|twin| same(value.0, twin.0, depth + 1)))
+}
+
+/// Of several members with one name the last is kept.
+fn by_name(object: Value<'_>) -> HashMap<Cow<'_, [u8]>, Value<'_>> {
+    object.members().map(|(name, value)| (name.unescaped(), value)).collect()
+}
+
+fn same_elements(one: &[u8], other: &[u8], depth: usize) -> bool {
+    let (mut one, mut other) = (Walker::new(one), Walker::new(other));
+    let mut first = one.enter(b'[') && other.enter(b'[');
+    loop {
+        match (one.next_element(first), other.next_element(first)) {
+            (Ok(Some(a)), Ok(Some(b))) if same(a, b, depth + 1) => first = false,
+            (Ok(None), Ok(None)) => return true,
+            _ => return false,
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What became of whole accounts: signing out takes more than one entry with it.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Section;
+use super::table::Versions;
+use crate::schema::document::{Document, Entry, HomeAccountId};
+
+/// The accounts for which the entries cannot be decided one by one. Nearly always there are none, and then no entry is
+/// looked into.
+pub(super) struct Accounts(HashMap<HomeAccountId, Fate>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// We signed it out: nothing of it stays.
+    SignedOut,
+    /// Somebody else signed it out: nothing of it comes back.
+    Gone,
+    /// Somebody else signed it out and we signed it in anew: all of ours is written, what had not changed too, because
+    /// the other side deleted it.
+    SignedInAgain,
+}
+
+impl Accounts {
+    pub(super) fn settle(
+        base: &Document<'_>,
+        ours: &Document<'_>,
+        theirs: &Document<'_>,
+        disturbed: bool,
+    ) -> Self {
+        let mut fates = HashMap::new();
+        let gone = missing_accounts(base, theirs);
+        if !gone.is_empty() {
+            let signed_in = ours.entries(Section::Account).iter().filter(|entry| {
+                let before = base.find(Section::Account, &entry.key);
+                before.is_none_or(|before| !before.value.is_same(entry.value))
+            });
+            let signed_in: HashSet<_> = signed_in.filter_map(Entry::account).collect();
+            fates.extend(gone.into_iter().map(|account| {
+                let fate = if signed_in.contains(&account) { Fate::SignedInAgain } else { Fate::Gone };
+                (account, fate)
+            }));
+        }
+        if !disturbed {
+            fates.extend(missing_accounts(base, ours).into_iter().map(|account| (account, Fate::SignedOut)));
+        }
+        Self(fates)
+    }
+
+    /// What became of the account that an entry belongs to, if that decides anything.
+    pub(super) fn fate_of(&self, versions: &Versions<'_, '_>) -> Option<Fate> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let account = versions.ours.or(versions.theirs)?.account()?;
+        self.0.get(&account).copied()
+    }
+}
+
+/// The accounts that `earlier` has and `later` has under no key, in no environment.
+fn missing_accounts(earlier: &Document<'_>, later: &Document<'_>) -> HashSet<HomeAccountId> {
+    let without_twin = |entry: &&Entry<'_>| later.find(Section::Account, &entry.key).is_none();
+    let mut missing: HashSet<_> =
+        earlier.entries(Section::Account).iter().filter(without_twin).filter_map(Entry::account).collect();
+    if !missing.is_empty() {
+        for account in later.entries(Section::Account).iter().filter_map(Entry::account) {
+            missing.remove(&account);
+        }
+    }
+    missing
+}

@@ -1,0 +1,66 @@
+//! Puts a cache together again from pieces of the texts it came from.
+
+use super::document::Entry;
+use crate::Secret;
+
+/// The pieces of the text to be written. They are joined once, so that no copy of a token is left behind in memory by
+/// a buffer that grew.
+#[derive(Default)]
+pub(super) struct Output<'a> {
+    pieces: Vec<&'a [u8]>,
+    /// Whether the next member is not the first of its object.
+    comma: bool,
+}
+
+impl<'a> Output<'a> {
+    pub(super) fn open(&mut self) {
+        self.pieces.push(b"{");
+        self.comma = false;
+    }
+
+    pub(super) fn close(&mut self) {
+        self.pieces.push(b"}");
+        self.comma = true;
+    }
+
+    /// The name of a member, as written, with its quotes.
+    pub(super) fn name(&mut self, name: &'a [u8]) {
+        if self.comma {
+            self.pieces.push(b",");
+        }
+        self.pieces.push(name);
+        self.pieces.push(b":");
+        self.comma = true;
+    }
+
+    pub(super) fn entry(&mut self, entry: &Entry<'a>) {
+        self.name(entry.name);
+        self.pieces.push(entry.value.0);
+    }
+
+    /// A place to come back to with [`Output::rewind`].
+    pub(super) fn mark(&self) -> Mark {
+        Mark { pieces: self.pieces.len(), comma: self.comma }
+    }
+
+    /// Takes back everything since `mark`.
+    pub(super) fn rewind(&mut self, mark: Mark) {
+        self.pieces.truncate(mark.pieces);
+        self.comma = mark.comma;
+    }
+
+    pub(super) fn into_secret(self) -> Secret {
+        let length = self.pieces.iter().map(|piece| piece.len()).sum();
+        let mut text = Vec::with_capacity(length);
+        for piece in self.pieces {
+            text.extend_from_slice(piece);
+        }
+        Secret::new(text)
+    }
+}
+
+/// A place in an [`Output`].
+pub(super) struct Mark {
+    pieces: usize,
+    comma: bool,
+}
