@@ -1,0 +1,117 @@
+// @ts-check
+/**
+ * The rows of the contract, and the three ways to test one.
+ */
+import { test } from "node:test";
+import { scratchDirectory } from "../support/scratch.mjs";
+import { imported, isOriginal } from "../support/subject.mjs";
+
+/** Every row; the name is how a test refers to it. */
+const ROWS = /** @type {const} */ ([
+  "exports",
+  "create()",
+  "create() errors",
+  "new FilePersistence(path)",
+  "file load",
+  "file save",
+  "DPAPI load",
+  "DPAPI off Windows",
+  "keystore load",
+  "keystore errors",
+  "foreign keystore",
+  "delete()",
+  "reloadNecessary()",
+  "paths",
+  "verifyPersistence()",
+  "createForPersistenceValidation()",
+  "createPersistence()",
+  "mockability",
+  "PersistenceError",
+  "plugin fields",
+  "first before, file absent",
+  "after without before",
+  "after a failed before",
+  "lock options",
+  "logger",
+  "Environment",
+  "types",
+  "broker",
+  "own persistence",
+  "several clients",
+]);
+
+/** @typedef {typeof ROWS[number]} Row */
+
+/**
+ * What a contract test is given.
+ *
+ * @typedef {object} Bench
+ * @property {any} ext      the package under test
+ * @property {string} dir   a scratch directory
+ * @typedef {(t: import("node:test").TestContext, bench: Bench) => unknown} Check
+ */
+
+/** @type {Set<string>} */
+const tested = new Set();
+
+/** @param {string} name @param {Row} row @param {Check} check */
+function register(name, row, check) {
+  tested.add(row);
+  test(name, async (t) => {
+    await check(t, { ext: await imported(), dir: await scratchDirectory(t) });
+  });
+}
+
+/**
+ * Both packages do this.
+ *
+ * @param {Row} row
+ * @param {string} sentence
+ * @param {Check} check
+ */
+export function keep(row, sentence, check) {
+  register(`${row} [keep]: ${sentence}`, row, check);
+}
+
+/**
+ * Ours is better; what the original does is stated beside it.
+ *
+ * @param {Row} row
+ * @param {string} sentence  what ours does
+ * @param {{ original: Check, ours: Check }} checks
+ */
+export function improve(row, sentence, { original, ours }) {
+  register(`${row} [improve]: ${sentence}`, row, isOriginal ? original : ours);
+}
+
+/**
+ * Ours is different on purpose; a program could notice, so the package's README lists it.
+ *
+ * @param {Row} row
+ * @param {string} sentence  what ours does
+ * @param {{ original: Check, ours: Check }} checks
+ */
+export function change(row, sentence, { original, ours }) {
+  register(`${row} [change]: ${sentence}`, row, isOriginal ? original : ours);
+}
+
+/** Rows nobody has written a test for. */
+export function rowsWithoutTests() {
+  return ROWS.filter((row) => !tested.has(row));
+}
+
+/**
+ * The error a promise rejects with; throws when it does not reject.
+ *
+ * @param {Promise<unknown> | (() => Promise<unknown>)} attempt
+ * @returns {Promise<any>}
+ */
+export async function rejection(attempt) {
+  let value;
+  try {
+    value = await (typeof attempt === "function" ? attempt() : attempt);
+  } catch (error) {
+    return error;
+  }
+  throw new Error(`expected a rejection, got ${String(value)}`);
+}

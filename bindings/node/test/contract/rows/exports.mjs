@@ -1,0 +1,62 @@
+// @ts-check
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { imported, required, subject } from "../../support/subject.mjs";
+import { improve, keep } from "../row.mjs";
+
+const VALUES = [
+  "DataProtectionScope",
+  "Environment",
+  "FilePersistence",
+  "FilePersistenceWithDataProtection",
+  "KeychainPersistence",
+  "LibSecretPersistence",
+  "NativeBrokerPlugin",
+  "PersistenceCachePlugin",
+  "PersistenceCreator",
+];
+
+keep("exports", "the nine values are there, by import and by require", async () => {
+  for (const module of [await imported(), required()]) {
+    for (const name of VALUES) {
+      assert.equal(typeof module[name], name === "DataProtectionScope" ? "object" : "function", name);
+    }
+  }
+});
+
+keep("exports", "DataProtectionScope has its two values", async (_, { ext }) => {
+  assert.deepEqual({ ...ext.DataProtectionScope }, { CurrentUser: "CurrentUser", LocalMachine: "LocalMachine" });
+});
+
+keep("exports", "./package.json can be required", () => {
+  const manifest = createRequire(import.meta.url)(`${subject}/package.json`);
+  assert.equal(manifest.name, subject);
+});
+
+keep("exports", "import and require offer the same names", async () => {
+  const names = Object.keys(await imported()).filter((name) => name !== "default" && name !== "module.exports");
+  assert.deepEqual(names.sort(), Object.keys(required()).sort());
+});
+
+improve("exports", "PersistenceError is exported, so that a program can catch by class", {
+  async original(_, { ext }) {
+    assert.equal(ext.PersistenceError, undefined);
+  },
+  async ours(_, { ext, dir }) {
+    const file = new ext.FilePersistence(`${dir}/absent`);
+    await assert.rejects(file.load(), ext.PersistenceError);
+  },
+});
+
+improve("exports", "import and require give one and the same class, so that instanceof holds across them", {
+  async original() {
+    const [esm, cjs] = [await imported(), required()];
+    assert.notEqual(esm.FilePersistence, cjs.FilePersistence);
+  },
+  async ours() {
+    const [esm, cjs] = [await imported(), required()];
+    for (const name of [...VALUES, "PersistenceError"]) {
+      assert.equal(esm[name], cjs[name], name);
+    }
+  },
+});
