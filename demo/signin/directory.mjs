@@ -22,9 +22,13 @@ import { createHash } from "node:crypto";
 function uuid(kind, name) {
   const hex = createHash("sha256").update(`${kind}\0${name.toLowerCase()}`).digest("hex");
   // The version (8: made by our own rule) and variant digits of RFC 9562, so that strict parsers accept it.
-  return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `a${hex.slice(17, 20)}`, hex.slice(20, 32)].join(
-    "-",
-  );
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `8${hex.slice(13, 16)}`,
+    `a${hex.slice(17, 20)}`,
+    hex.slice(20, 32),
+  ].join("-");
 }
 
 /**

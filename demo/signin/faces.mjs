@@ -82,9 +82,16 @@ export async function listen(service) {
       }
     }
     const host = incoming.headers[HOST_HEADER] ?? incoming.headers.host;
-    const answer = service.handle({ method: incoming.method ?? "GET", url: `https://${host}${incoming.url}`, body });
+    const answer = service.handle({
+      method: incoming.method ?? "GET",
+      url: `https://${host}${incoming.url}`,
+      body,
+    });
     const isText = typeof answer.body === "string";
-    outgoing.writeHead(answer.status, { "content-type": isText ? "text/html" : "application/json", ...answer.headers });
+    outgoing.writeHead(answer.status, {
+      "content-type": isText ? "text/html" : "application/json",
+      ...answer.headers,
+    });
     outgoing.end(isText ? answer.body : JSON.stringify(answer.body));
   });
   await new Promise((resolve, reject) => {

@@ -46,9 +46,14 @@ export const SOMEBODY = "ada@contoso.example";
 const FAULTS = {
   invalid_grant: () => refusal("invalid_grant", "AADSTS70000: the grant is not valid", 70000),
   interaction_required: () =>
-    refusal("interaction_required", "AADSTS50079: the user must enrol in multi-factor authentication", 50079, {
-      suberror: "basic_action",
-    }),
+    refusal(
+      "interaction_required",
+      "AADSTS50079: the user must enrol in multi-factor authentication",
+      50079,
+      {
+        suberror: "basic_action",
+      },
+    ),
   authorization_declined: () => refusal("authorization_declined", "AADSTS70018: the user said no", 70018),
   expired_token: () => refusal("expired_token", "AADSTS70020: the device code has expired", 70020),
   slow_down: () => refusal("slow_down", "AADSTS700016: polling too often", 700016),
@@ -339,7 +344,14 @@ export class SignInService {
         ...person,
       }),
       refresh_token: this.refreshTokenFor(username),
-      id_token: jwt({ aud: client, sub: user.oid, ...(nonce ? { nonce } : {}), ...issuer, ...times, ...person }),
+      id_token: jwt({
+        aud: client,
+        sub: user.oid,
+        ...(nonce ? { nonce } : {}),
+        ...issuer,
+        ...times,
+        ...person,
+      }),
       client_info: Buffer.from(JSON.stringify({ uid: user.oid, utid: user.tid })).toString("base64url"),
     });
   }

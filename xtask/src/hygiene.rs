@@ -39,6 +39,7 @@ pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
         }
     }
     problems.extend(version_problems(job, &files)?);
+    problems.extend(lock_problems(job, &files)?);
     job.note(&format!("{} tracked files", files.len()))?;
     if problems.is_empty() { Ok(()) } else { Err(Failure::new(problems.join("\n    "))) }
 }
@@ -80,10 +81,8 @@ fn content_problems(name: &str, text: &str, machine: &[String]) -> Vec<String> {
         }
         // npm's lock files work with any registry only without these.
         if name.ends_with("package-lock.json") && line.contains("\"resolved\": \"http") {
-            problems.push(format!(
-                "{name}:{}: a download address; npm config omit-lockfile-registry-resolved keeps it out",
-                number + 1
-            ));
+            problems
+                .push(format!("{name}:{}: a download address; `cargo xtask lock` keeps it out", number + 1));
             break;
         }
     }
@@ -103,6 +102,19 @@ fn version_problems(job: &mut Job<'_>, files: &[String]) -> Outcome<Vec<String>>
         .map(|(name, version)| format!("{name}: version {version}, the workspace has {VERSION}"))
         .collect())
 }
+
+/// Lock files that `npm ci` would refuse: they lack a package for a platform other than the writer's.
+fn lock_problems(job: &mut Job<'_>, files: &[String]) -> Outcome<Vec<String>> {
+    let locks = files.iter().filter(|name| name.ends_with("package-lock.json"));
+    let mut node = job.command("node");
+    node.args(["-e", PRINT_MISSING]).args(locks);
+    let listing = job.output(&mut node)?;
+    Ok(listing.lines().map(|line| format!("{line} is missing; run `cargo xtask lock`")).collect())
+}
+
+const PRINT_MISSING: &str = "for (const f of process.argv.slice(1)) { const { packages } = JSON.parse(require('fs').readFileSync(f, 'utf8')); \
+    for (const [place, p] of Object.entries(packages)) for (const name in p.optionalDependencies ?? {}) \
+    if (!packages[place + '/node_modules/' + name] && !packages['node_modules/' + name]) console.log(f + ': ' + name) }";
 
 const PRINT_VERSIONS: &str = "for (const f of process.argv.slice(1)) { const p = JSON.parse(require('fs').readFileSync(f, 'utf8')); \
     if (p.version !== undefined || !p.private) console.log(f + '\\t' + p.version) }";

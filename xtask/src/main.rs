@@ -33,6 +33,7 @@ Usage: cargo xtask <command>
   setup               bring this machine to the state the tests need
   build [--release]   build the addon and the TypeScript of the npm package
   pack                write the npm tarballs to target/npm
+  lock                bring the npm lock files up to date with their package.json
 ";
 
 fn main() -> ExitCode {
@@ -55,6 +56,7 @@ fn dispatch(arguments: &[String]) -> Outcome<ExitCode> {
         "test" => return suite::command(&workspace, stages::TEST, rest),
         "setup" => setup::command(&workspace, none(command, rest)?)?,
         "build" => addon::command(&workspace, addon::Profile::parse(rest)?)?,
+        "lock" => npm::lock_command(&workspace, none(command, rest)?)?,
         "pack" => pack::command(&workspace, none(command, rest)?)?,
         "help" | "-h" | "--help" => println!("{USAGE}"),
         unknown => return Err(job::Failure::new(format!("there is no command {unknown:?}\n\n{USAGE}"))),

@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::job::{Failure, Job, Outcome, at};
+use crate::workspace::Workspace;
 
 /// The folders with a `package-lock.json` whose packages the tests and the demo need.
 pub(crate) const FOLDERS: &[&str] = &["bindings/node", "bindings/node/test", "demo"];
@@ -36,6 +38,23 @@ pub(crate) fn install(job: &mut Job<'_>, folder: &str) -> Outcome<()> {
     let mut npm = command(job, &place);
     job.run(npm.arg("ci"))?;
     fs::write(&stamp, lock).map_err(at(&stamp))
+}
+
+/// `cargo xtask lock`: brings the lock files up to their package.json, whatever the registry in use offers.
+pub(crate) fn lock_command(workspace: &Workspace, (): ()) -> Outcome<()> {
+    let mut job = Job::start(workspace, "lock", Duration::from_secs(5 * 60), true)?;
+    FOLDERS.iter().try_for_each(|folder| lock(&mut job, folder))
+}
+
+fn lock(job: &mut Job<'_>, folder: &str) -> Outcome<()> {
+    let place = job.workspace.path(folder);
+    let mut npm = command(job, &place);
+    // Without download addresses, which differ from registry to registry.
+    npm.env("npm_config_omit_lockfile_registry_resolved", "true");
+    job.run(npm.args(["install", "--package-lock-only", "--ignore-scripts"]))?;
+    let mut node = job.command("node");
+    node.arg(job.workspace.path("xtask/complete-lock.mjs")).current_dir(&place);
+    job.run(&mut node)
 }
 
 /// Runs a script of `folder/package.json`: its name, then its arguments, separated by spaces.

@@ -11,7 +11,7 @@ pub(crate) const TEST: &[Stage] = &[
         .needs(&["setup"])
         .minutes(10),
     task("hygiene", "the tracked files hold nothing that does not belong there", hygiene::stage),
-    cargo("fmt", "Rust is formatted", "fmt --all --check"),
+    cargo("fmt", "Rust is formatted", "fmt --all --check -- --color never"),
     cargo("clippy", "Rust has no lints", "clippy --locked --workspace --all-targets -- -D warnings")
         .minutes(10),
     task("deny", "licences, bans and sources of the crates", setup::deny).needs(&["setup"]),
@@ -23,11 +23,10 @@ pub(crate) const TEST: &[Stage] = &[
         .with(&[("RUSTDOCFLAGS", "-D warnings")])
         .minutes(10),
     task("build", "the addon, release build, and its TypeScript", addon::stage).needs(&["npm"]).minutes(15),
-    package("ts-lint", "TypeScript is formatted and has no lints", "lint").needs(&["npm"]),
     package("ts-types", "TypeScript has no type errors", "typecheck").needs(&["npm"]),
     package("consumers", "programs of every module kind compile against the types", "test:types")
         .needs(&["build"]),
-    tests("test-lint", "tests and demo are formatted and have no lints", "lint").needs(&["npm"]),
+    tests("lint", "TypeScript, JavaScript and JSON are formatted and have no lints", "lint").needs(&["npm"]),
     tests("test-types", "tests and demo have no type errors", "types").needs(&["build"]),
     tests("contract", "the Node contract, on the original and on ours", "test contract")
         .counting()

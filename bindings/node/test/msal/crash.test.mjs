@@ -114,9 +114,12 @@ for (const situation of STORES) {
     );
     // What lies in the store now, past every plugin: msal-node calls `afterCacheAccess` even after `beforeCacheAccess`
     // failed, and a plugin that saves there replaces everybody by nobody.
-    const untouched = await impatient.run(async ({ tools, store }) => (await tools.createPersistence(store)).load(), {
-      store,
-    });
+    const untouched = await impatient.run(
+      async ({ tools, store }) => (await tools.createPersistence(store)).load(),
+      {
+        store,
+      },
+    );
     for (const user of OLD) {
       assert.match(untouched, new RegExp(user), `${user} is still stored`);
     }
@@ -125,9 +128,12 @@ for (const situation of STORES) {
       await scene.late;
     });
     const last = await startActor(t, session.env);
-    const stored = await last.run(async ({ tools, store }) => tools.usernames((await tools.open(store)).client), {
-      store,
-    });
+    const stored = await last.run(
+      async ({ tools, store }) => tools.usernames((await tools.open(store)).client),
+      {
+        store,
+      },
+    );
     assert.deepEqual(stored, [...OLD, "dan@contoso.example"]);
   });
 }

@@ -41,8 +41,12 @@ for (const situation of STORES) {
           await tools.signInWithRefreshToken(setUp.client, user);
         }
         const clients = [await tools.open(store), await tools.open(store)].map(({ client }) => client);
-        const accounts = await Promise.all(clients.map((client, index) => tools.accountNamed(client, users[index])));
-        await Promise.all(clients.map((client, index) => client.getTokenCache().removeAccount(accounts[index])));
+        const accounts = await Promise.all(
+          clients.map((client, index) => tools.accountNamed(client, users[index])),
+        );
+        await Promise.all(
+          clients.map((client, index) => client.getTokenCache().removeAccount(accounts[index])),
+        );
         return tools.usernames((await tools.open(store)).client);
       },
       { store },
@@ -72,7 +76,9 @@ for (const situation of STORES) {
     const actor = await startActor(t, session.env);
     const { stored, expected } = await actor.run(
       async ({ tools, store }) => {
-        const clients = await Promise.all(Array.from({ length: 5 }, async () => (await tools.open(store)).client));
+        const clients = await Promise.all(
+          Array.from({ length: 5 }, async () => (await tools.open(store)).client),
+        );
         // Warm, as plugins are in a program that has run for a while.
         await Promise.all(clients.map((client) => tools.usernames(client)));
         const expected = [];

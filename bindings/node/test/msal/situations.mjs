@@ -19,7 +19,12 @@ import { startSession } from "../support/session.mjs";
 export const SITUATIONS = [
   { name: "FilePersistence, no bus", session: "none", kind: "FilePersistence", place: "plaintext" },
   { name: "FilePersistence, keyring", session: "keyring", kind: "FilePersistence", place: "plaintext" },
-  { name: "LibSecretPersistence, keyring", session: "keyring", kind: "LibSecretPersistence", place: "keyring" },
+  {
+    name: "LibSecretPersistence, keyring",
+    session: "keyring",
+    kind: "LibSecretPersistence",
+    place: "keyring",
+  },
   { name: "PersistenceCreator, keyring", session: "keyring", kind: "PersistenceCreator", place: "keyring" },
   {
     name: "PersistenceCreator, plaintext refused, keyring",

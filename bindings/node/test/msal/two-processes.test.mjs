@@ -11,7 +11,8 @@ import { enter, SITUATIONS, STORES } from "./situations.mjs";
 const openInScene = async (/** @type {any} */ { tools, scene, store }) => {
   Object.assign(scene, await tools.open(store));
 };
-const signIn = (/** @type {any} */ { tools, scene, user }) => tools.signInWithRefreshToken(scene.client, user);
+const signIn = (/** @type {any} */ { tools, scene, user }) =>
+  tools.signInWithRefreshToken(scene.client, user);
 const names = (/** @type {any} */ { tools, scene }) => tools.usernames(scene.client);
 
 for (const situation of SITUATIONS) {

@@ -16,7 +16,9 @@ function report(thrown) {
   if (!(thrown instanceof Error)) {
     return { name: typeof thrown, message: String(thrown), stack: "", fields: {} };
   }
-  const fields = Object.entries(thrown).filter(([, value]) => ["string", "number", "boolean"].includes(typeof value));
+  const fields = Object.entries(thrown).filter(([, value]) =>
+    ["string", "number", "boolean"].includes(typeof value),
+  );
   // The constructor's name, not `error.name`: some packages forget to set the latter.
   const name = thrown.constructor.name === "Error" ? thrown.name : thrown.constructor.name;
   return { name, message: thrown.message, stack: thrown.stack ?? "", fields: Object.fromEntries(fields) };

@@ -4,7 +4,11 @@
  * Runs inside actors; the tests say which persistence, which user, which network.
  */
 import { PublicClientApplication } from "@azure/msal-node";
-import { localNetworkClient, loopbackNetworkClient, noNetworkClient } from "../../../../demo/signin/faces.mjs";
+import {
+  localNetworkClient,
+  loopbackNetworkClient,
+  noNetworkClient,
+} from "../../../../demo/signin/faces.mjs";
 import { KNOWN_HOST, SignInService } from "../../../../demo/signin/service.mjs";
 import { imported } from "./subject.mjs";
 
@@ -78,7 +82,9 @@ function networkClientFor(network) {
   if (network === "off") {
     return /** @type {any} */ (noNetworkClient());
   }
-  return network instanceof SignInService ? localNetworkClient(network) : loopbackNetworkClient(network.origin);
+  return network instanceof SignInService
+    ? localNetworkClient(network)
+    : loopbackNetworkClient(network.origin);
 }
 
 /**
@@ -148,5 +154,9 @@ export async function accountNamed(client, username) {
  * @param {{ forceRefresh?: boolean }} [options]
  */
 export async function silently(client, username, { forceRefresh = false } = {}) {
-  return client.acquireTokenSilent({ scopes: SCOPES, account: await accountNamed(client, username), forceRefresh });
+  return client.acquireTokenSilent({
+    scopes: SCOPES,
+    account: await accountNamed(client, username),
+    forceRefresh,
+  });
 }

@@ -14,9 +14,13 @@ import { requireTools } from "./tools.mjs";
  */
 export async function lookup(session, service, account) {
   requireTools("secret-tool");
-  const { code, stdout, stderr } = await run("secret-tool", ["lookup", "service", service, "account", account], {
-    env: session.env,
-  });
+  const { code, stdout, stderr } = await run(
+    "secret-tool",
+    ["lookup", "service", service, "account", account],
+    {
+      env: session.env,
+    },
+  );
   if (code !== 0 && stderr) {
     throw new Error(`secret-tool lookup: ${stderr}`);
   }

@@ -50,7 +50,11 @@ export class Session {
 
   /** @param {string} method @param {string[]} args */
   #service(method, ...args) {
-    const target = [`--dest=${SERVICE}`, "/org/freedesktop/secrets", `org.freedesktop.Secret.Service.${method}`];
+    const target = [
+      `--dest=${SERVICE}`,
+      "/org/freedesktop/secrets",
+      `org.freedesktop.Secret.Service.${method}`,
+    ];
     return output("dbus-send", ["--session", "--print-reply", "--reply-timeout=5000", ...target, ...args], {
       env: this.env,
     });
@@ -68,7 +72,9 @@ async function environment(home) {
   for (const directory of Object.values(xdg)) {
     await mkdir(directory, { mode: 0o700 });
   }
-  const kept = Object.fromEntries(KEPT.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
+  const kept = Object.fromEntries(
+    KEPT.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),
+  );
   return { ...kept, HOME: home, ...xdg };
 }
 
@@ -112,12 +118,19 @@ async function startBus(home, env, scope) {
 /** @param {Session} session @param {import("./scratch.mjs").Scope} scope */
 async function startKeyring(session, scope) {
   const args = ["--foreground", "--unlock", "--components=secrets"];
-  const daemon = track(spawn("gnome-keyring-daemon", args, { env: session.env, stdio: ["pipe", "ignore", "ignore"] }));
+  const daemon = track(
+    spawn("gnome-keyring-daemon", args, { env: session.env, stdio: ["pipe", "ignore", "ignore"] }),
+  );
   // SIGKILL, because a frozen one hears nothing else.
   scope.after(() => end(daemon, "SIGKILL"));
   daemon.stdin.end(PASSWORD);
   await until("gnome-keyring on the private D-Bus", async () => {
-    const asked = ["--dest=org.freedesktop.DBus", "/", "org.freedesktop.DBus.NameHasOwner", `string:${SERVICE}`];
+    const asked = [
+      "--dest=org.freedesktop.DBus",
+      "/",
+      "org.freedesktop.DBus.NameHasOwner",
+      `string:${SERVICE}`,
+    ];
     const { stdout } = await run("dbus-send", ["--session", "--print-reply", ...asked], { env: session.env });
     return stdout.includes("boolean true") && (await session.defaultCollection()) !== "/";
   });

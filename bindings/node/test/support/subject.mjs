@@ -13,7 +13,9 @@ export const ORIGINAL = "@azure/msal-node-extensions";
 export const subject = process.env.TOKENKEEP_TEST_PACKAGE ?? OURS;
 
 if (subject !== OURS && subject !== ORIGINAL) {
-  throw new Error(`TOKENKEEP_TEST_PACKAGE is ${JSON.stringify(subject)}; it can be "${OURS}" or "${ORIGINAL}"`);
+  throw new Error(
+    `TOKENKEEP_TEST_PACKAGE is ${JSON.stringify(subject)}; it can be "${OURS}" or "${ORIGINAL}"`,
+  );
 }
 
 /** True when the original is being watched instead of ours. */
