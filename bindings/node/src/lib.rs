@@ -1,1 +1,36 @@
+//! The native addon inside the npm package tokenkeep.
+//!
+//! Everything that decides anything is in the core; this crate moves calls and answers between JavaScript and threads
+//! of its own. Three rules hold throughout:
+//!
+//! - JavaScript's thread does no more than a single look at a file ([`cache::Cache::is_current`]). All else runs on
+//!   the threads of [`pool`], never on Node's, and answers over the [`channel`].
+//! - Everything that JavaScript or a thread enters by passes [`guard`]: a panic becomes an error, never a dead host.
+//! - Bytes are copied across the border, in both directions, as Electron's memory cage demands.
 
+mod cache;
+mod channel;
+mod events;
+mod failure;
+mod guard;
+mod holds;
+mod lock;
+mod merge;
+mod pool;
+mod reply;
+mod timer;
+mod turns;
+
+use napi_derive::napi;
+
+// What JavaScript sees, beside `version`.
+pub use cache::Cache;
+pub use channel::Channel;
+pub use lock::Lock;
+pub use merge::{keys, merge};
+
+/// The version of this addon, which has to be the package's.
+#[napi]
+pub fn version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}

@@ -164,7 +164,8 @@ export class PersistenceCachePlugin implements CachePlugin {
     ours: string,
   ): Promise<void> {
     try {
-      const change = { base: window?.base, ours, disturbed: window?.disturbed ?? false };
+      const held = window?.hold.snapshot.content ?? null;
+      const change = { held, base: window?.base, ours, disturbed: window?.disturbed ?? false };
       const { snapshot, keys } = await store.commit(window?.hold, change, client.wantsKeys);
       client.exchange(keys ?? []);
       this.synced(store, snapshot);

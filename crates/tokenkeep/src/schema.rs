@@ -88,6 +88,15 @@ pub fn is_whole(content: &[u8]) -> bool {
     walker.peek() != Some(b'{') || walker.value().and_then(|_| walker.end()).is_ok()
 }
 
+/// The key of every entry of the cache, section by section; none for content that is no token cache.
+///
+/// For clients that hold entries in memory by their keys and have to find out which of them are gone.
+pub fn entry_keys(content: &[u8]) -> Vec<String> {
+    let Ok(document) = document::Document::parse(content) else { return Vec::new() };
+    let entries = Section::ALL.into_iter().flat_map(|section| document.entries(section));
+    entries.map(|entry| String::from_utf8_lossy(&entry.key).into_owned()).collect()
+}
+
 /// `content` without the byte order mark it may begin with.
 pub fn without_bom(content: &[u8]) -> &[u8] {
     content.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(content)

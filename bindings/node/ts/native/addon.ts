@@ -9,8 +9,8 @@ export interface Failure {
   /** The core's kind, such as `busy`, or `expired`, `panic`, `closed` from the addon itself. */
   kind: string;
   message: string;
-  /** The errno name, where a system call failed. */
-  errno?: string;
+  /** The error number, where a system call failed. */
+  osCode?: number;
   /** The file it is about. */
   path?: string;
 }
@@ -75,11 +75,15 @@ export interface NativeCache {
   prepare(call: number): void;
   read(call: number, known: number, force: boolean, keys: boolean): void;
   loadBytes(call: number): void;
-  begin(call: number, known: number, keys: boolean, limit: number): void;
-  /** Merges `base` to `ours` into the store. `null` for what was held, `undefined` for no base at all. */
+  begin(call: number, known: number, force: boolean, keys: boolean, limit: number): void;
+  /**
+   * Merges `base` to `ours` into the store; `base` was made from `held`. Under a hold, `null` means what is held, for
+   * either. No base at all is `undefined`.
+   */
   commit(
     call: number,
     hold: number,
+    held: string | null,
     base: string | null | undefined,
     ours: string,
     disturbed: boolean,
@@ -121,6 +125,7 @@ export interface Addon {
   merge(
     channel: NativeChannel,
     call: number,
+    held: string | null,
     base: string | undefined,
     ours: string,
     theirs: string | null,

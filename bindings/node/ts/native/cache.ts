@@ -19,8 +19,9 @@ export interface HeldSnapshot {
   readonly snapshot: Snapshot;
 }
 
-/** A client's change: `base` is `null` for exactly what was held, `undefined` when nothing is known of it. */
+/** A client's change from `base`, which the client made of `held`, to `ours`. Where nothing is known, no base. */
 export interface Change {
+  readonly held: string | null;
   readonly base: string | null | undefined;
   readonly ours: string;
   readonly disturbed: boolean;
@@ -109,20 +110,20 @@ export class Cache {
   }
 
   /** Waits for the lock, at most `limit` milliseconds, then compares and reloads. */
-  async begin(limit: number, keys: boolean): Promise<HeldSnapshot> {
+  async begin(limit: number, force: boolean, keys: boolean): Promise<HeldSnapshot> {
     const { latest } = this;
     this.keys ||= keys;
     const reply = await this.ask<HoldReply>((id) =>
-      this.native.begin(id, knownWith(latest, keys), keys, limit),
+      this.native.begin(id, knownWith(latest, keys), force, keys, limit),
     );
     return { hold: reply.hold, snapshot: this.publish(reply, latest) };
   }
 
   /** Merges a change into the store, under `hold` or, where that is 0, under a lock taken for it. */
   async commit(hold: number, change: Change, keys: boolean, limit: number): Promise<Committed> {
-    const { base, ours, disturbed } = change;
+    const { held, base, ours, disturbed } = change;
     const reply = await this.ask<CommitReply>((id) =>
-      this.native.commit(id, hold, base, ours, disturbed, keys, limit),
+      this.native.commit(id, hold, held, base, ours, disturbed, keys, limit),
     );
     const content = reply.content === undefined ? ours : reply.content;
     const own = reply.keys ?? null;

@@ -1,4 +1,5 @@
 // Turns failures that Rust reports into the errors programs know.
+import { getSystemErrorName } from "node:util";
 import { PersistenceError } from "../persistence-error";
 import type { Failure } from "./addon";
 
@@ -18,7 +19,7 @@ export class NativeFailure extends Error {
     super(failure.message);
     this.name = "NativeFailure";
     this.kind = failure.kind;
-    this.errno = failure.errno;
+    this.errno = failure.osCode === undefined ? undefined : getSystemErrorName(-failure.osCode);
     this.path = failure.path;
   }
 }

@@ -1,6 +1,7 @@
 // What persistences that Rust knows nothing of borrow from it: the lock between processes and the merge.
 import { resolve } from "node:path";
 import type { MergeReply, NativeLock } from "./addon";
+import type { Change } from "./cache";
 import { call, link } from "./channel";
 import { NativeFailure, translate } from "./errors";
 
@@ -35,16 +36,13 @@ export interface Merged {
   readonly conflict: unknown;
 }
 
-/** Applies the change from `base` to `ours` to `theirs`. Without a base only additions count. */
-export async function merge(
-  base: string | undefined,
-  ours: string,
-  theirs: string | null,
-  disturbed: boolean,
-  keys: boolean,
-): Promise<Merged> {
+/** Applies a client's change to `theirs`. Without a base only additions count. */
+export async function merge(change: Change, theirs: string | null, keys: boolean): Promise<Merged> {
+  const { held, base, ours, disturbed } = change;
   const { addon, channel } = link();
-  const reply = await ask<MergeReply>((id) => addon.merge(channel, id, base, ours, theirs, disturbed, keys));
+  const reply = await ask<MergeReply>((id) =>
+    addon.merge(channel, id, held, base ?? undefined, ours, theirs, disturbed, keys),
+  );
   const conflict = reply.conflict && translate(new NativeFailure(reply.conflict));
   return { content: reply.content, keys: reply.keys ?? null, conflict };
 }

@@ -96,7 +96,7 @@ export class CustomStore implements Store {
     const unmerged = !theirs || (base === theirs && !disturbed);
     const merged = unmerged
       ? { content: ours, keys: keys ? await entryKeys(ours) : null, conflict: undefined }
-      : await merge(base ?? undefined, ours, theirs, disturbed, keys);
+      : await merge(change, theirs, keys);
     const path = this.persistence.getFilePath();
     this.begun += 1;
     const order = this.begun;

@@ -17,17 +17,17 @@ export class NativeStore implements Store {
     return this.cache.read({ force, keys });
   }
 
-  async beginWrite(_force: boolean, keys: boolean): Promise<Hold> {
-    const { hold, snapshot } = await this.cache.begin(this.limit, keys);
+  async beginWrite(force: boolean, keys: boolean): Promise<Hold> {
+    const { hold, snapshot } = await this.cache.begin(this.limit, force, keys);
     return { id: hold, snapshot };
   }
 
   async commit(hold: Hold | undefined, change: Change, keys: boolean): Promise<Committed> {
     if (hold !== undefined) {
-      // The base is usually the held content itself, which Rust still has.
-      const base = change.base === hold.snapshot.content ? null : change.base;
+      // Rust still has the held content, which the base often is as well.
+      const base = change.base === change.held ? null : change.base;
       try {
-        return await this.cache.commit(hold.id, { ...change, base }, keys, this.limit);
+        return await this.cache.commit(hold.id, { ...change, held: null, base }, keys, this.limit);
       } catch (error) {
         if ((error as PersistenceError).code !== "expired") {
           throw error;

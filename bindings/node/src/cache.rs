@@ -1,0 +1,305 @@
+//! One cache, as JavaScript uses it. Methods with a call number answer under it over the channel.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use napi::bindgen_prelude::{Buffer, Either, Either3, Env, Null, Undefined};
+use napi_derive::napi;
+use tokenkeep::schema::Change;
+use tokenkeep::{
+    FilePersistence, OnDamage, Persistence, Secret, Snapshot, TokenCache, WaitOptions, WriteAccess,
+};
+
+use crate::channel::{Channel, Link, Ticket};
+use crate::events::listener;
+use crate::failure::{Failure, Thrown};
+use crate::guard::{Place, guard};
+use crate::holds::{Held, Holds};
+use crate::lock::release;
+use crate::reply::{Reply, View};
+use crate::turns::line_up;
+
+/// A token cache in one place.
+#[napi]
+#[allow(missing_debug_implementations)] // Only JavaScript has one in hand.
+pub struct Cache {
+    link: Arc<Link>,
+    cache: TokenCache,
+    path: PathBuf,
+    /// What can be prepared: the cache file. A keystore's marker is prepared as a file of its own.
+    file: Option<FilePersistence>,
+}
+
+#[napi]
+impl Cache {
+    /// A cache in a plaintext file. Its events carry the number `source`.
+    #[napi(factory)]
+    pub fn file(channel: &Channel, source: u32, path: String) -> Result<Self, Thrown> {
+        guard(Place::Export, || {
+            let listener = listener(channel.link(), source);
+            let file = FilePersistence::new(PathBuf::from(path))?.on_event(listener.clone());
+            Ok(Self::over(channel, Arc::new(file.clone()), listener, Some(file)))
+        })
+        .map_err(Failure::into_exception)
+    }
+
+    /// Whether nothing newer than `generation` is stored: one look, at once.
+    #[napi]
+    pub fn is_current(&self, generation: f64) -> bool {
+        guard(Place::Export, || Ok(self.cache.is_current(whole(generation)))).unwrap_or(false)
+    }
+
+    /// Creates what has to exist before the cache is used.
+    #[napi]
+    pub fn prepare(&self, env: Env, call: u32) -> Result<(), Thrown> {
+        let file = self.file.clone();
+        self.work(&env, call, move |_| {
+            if let Some(file) = file {
+                file.prepare()?;
+            }
+            Ok(Reply::Nothing)
+        })
+    }
+
+    /// Answers with what is stored, as far as it is not `known`; with `force` even when the store looks unchanged.
+    #[napi]
+    pub fn read(&self, env: Env, call: u32, known: f64, force: bool, keys: bool) -> Result<(), Thrown> {
+        let cache = self.cache.clone();
+        self.work(&env, call, move |_| {
+            if force {
+                cache.forget();
+            }
+            Ok(Reply::Snapshot(View::of(&cache.snapshot()?, whole(known), keys)))
+        })
+    }
+
+    /// Answers with the bytes that are stored, or null.
+    #[napi]
+    pub fn load_bytes(&self, env: Env, call: u32) -> Result<(), Thrown> {
+        let cache = self.cache.clone();
+        self.work(&env, call, move |_| Ok(Reply::Bytes(cache.read()?)))
+    }
+
+    /// Waits for the lock; answers with a hold and what is stored, as far as it is not `known`.
+    #[napi]
+    pub fn begin(
+        &self,
+        env: Env,
+        call: u32,
+        known: f64,
+        force: bool,
+        keys: bool,
+        limit: u32,
+    ) -> Result<(), Thrown> {
+        let cache = self.cache.clone();
+        self.turn(&env, call, limit, move |link, wait| {
+            if force {
+                cache.forget();
+            }
+            let access = cache.begin_write_waiting(wait)?;
+            let view = View::of(access.snapshot(), whole(known), keys);
+            Ok(Reply::Hold(Holds::insert(link, Held::Write(access))?, view))
+        })
+    }
+
+    /// Merges the change from `base` to `ours` into the store, under `hold`, or 0 for a lock of its own.
+    ///
+    /// `held` is what `base` was made from. Under a hold, null means the held content, for either.
+    #[napi]
+    #[allow(clippy::too_many_arguments)] // One call, because each costs a crossing.
+    pub fn commit(
+        &self,
+        env: Env,
+        call: u32,
+        hold: u32,
+        held: Option<String>,
+        base: Either3<String, Null, Undefined>,
+        ours: String,
+        disturbed: bool,
+        keys: bool,
+        limit: u32,
+    ) -> Result<(), Thrown> {
+        let base = match base {
+            Either3::A(text) => Base::Text(secret(text)),
+            Either3::B(Null) => Base::Held,
+            Either3::C(()) => Base::Unknown,
+        };
+        let proposal = Proposal { held: held.map(secret), base, ours: secret(ours), disturbed };
+        let answer = move |access, proposal: Proposal| {
+            let snapshot = proposal.commit(access)?;
+            Ok(Reply::Snapshot(View::after(&snapshot, proposal.ours.expose(), keys)))
+        };
+        if hold == 0 {
+            let cache = self.cache.clone();
+            return self
+                .turn(&env, call, limit, move |_, wait| answer(cache.begin_write_waiting(wait)?, proposal));
+        }
+        self.work(&env, call, move |link| match link.holds().take(hold) {
+            Some(Held::Write(access)) => answer(access, proposal),
+            Some(Held::Lock(_)) | None => Err(Failure::expired()),
+        })
+    }
+
+    /// Stores `contents` as they are, under `hold`, or 0 for a lock of its own.
+    #[napi]
+    pub fn replace(
+        &self,
+        env: Env,
+        call: u32,
+        hold: u32,
+        contents: Either<String, Buffer>,
+        limit: u32,
+    ) -> Result<(), Thrown> {
+        let contents = match contents {
+            Either::A(text) => secret(text),
+            Either::B(bytes) => Secret::from(&*bytes),
+        };
+        let cache = self.cache.clone();
+        if hold == 0 {
+            return self.turn(&env, call, limit, move |_, wait| {
+                cache.begin_write_waiting(wait)?.commit(contents)?;
+                Ok(Reply::Nothing)
+            });
+        }
+        self.work(&env, call, move |link| {
+            link.holds().with(hold, |held| {
+                cache.persistence().save(held.guard(), contents.expose())?;
+                cache.forget();
+                Ok(Reply::Nothing)
+            })
+        })
+    }
+
+    /// Removes what is stored, under `hold`, or 0 for a lock of its own; answers whether anything was.
+    #[napi]
+    pub fn remove(&self, env: Env, call: u32, hold: u32, limit: u32) -> Result<(), Thrown> {
+        let cache = self.cache.clone();
+        if hold == 0 {
+            return self.turn(&env, call, limit, move |_, wait| {
+                Ok(Reply::Flag(cache.begin_write_waiting(wait)?.delete()?))
+            });
+        }
+        self.work(&env, call, move |link| {
+            link.holds().with(hold, |held| {
+                let removed = cache.persistence().delete(held.guard())?;
+                cache.forget();
+                Ok(Reply::Flag(removed))
+            })
+        })
+    }
+
+    /// Keeps a copy of held content that is of no use, and goes on as if nothing were stored.
+    #[napi]
+    pub fn set_aside(&self, env: Env, call: u32, hold: u32, reason: String) -> Result<(), Thrown> {
+        self.work(&env, call, move |link| {
+            link.holds().with(hold, |held| match held {
+                Held::Write(access) => Ok(access.set_aside(&reason).map(|()| Reply::Nothing)?),
+                Held::Lock(_) => Err(Failure::expired()),
+            })
+        })
+    }
+
+    /// Gives up a hold.
+    #[napi]
+    pub fn release(&self, hold: u32) {
+        release(&self.link, hold);
+    }
+
+    /// Writes, reads back and removes a probe beside the real place.
+    #[napi]
+    pub fn verify(&self, env: Env, call: u32) -> Result<(), Thrown> {
+        let cache = self.cache.clone();
+        self.work(&env, call, move |_| Ok(cache.persistence().verify().map(|()| Reply::Nothing)?))
+    }
+
+    /// Answers what kind of place this is.
+    #[napi]
+    pub fn info(&self, env: Env, call: u32) -> Result<(), Thrown> {
+        let cache = self.cache.clone();
+        self.work(&env, call, move |_| Ok(Reply::Info(cache.info())))
+    }
+}
+
+impl Cache {
+    fn over(
+        channel: &Channel,
+        persistence: Arc<dyn Persistence>,
+        listener: impl Fn(&tokenkeep::Event) + Send + Sync + 'static,
+        file: Option<FilePersistence>,
+    ) -> Self {
+        let path = persistence.path().to_owned();
+        let cache =
+            TokenCache::with_options(persistence, WaitOptions::default(), OnDamage::SetAside, listener);
+        Self { link: Arc::clone(channel.link()), cache, path, file }
+    }
+
+    fn ticket(&self, env: &Env, call: u32) -> Result<Ticket, Thrown> {
+        guard(Place::Export, || Ok(self.link.ticket(env, call)?)).map_err(Failure::into_exception)
+    }
+
+    fn work(
+        &self,
+        env: &Env,
+        call: u32,
+        work: impl FnOnce(&Arc<Link>) -> Result<Reply, Failure> + Send + 'static,
+    ) -> Result<(), Thrown> {
+        self.ticket(env, call)?.work(work);
+        Ok(())
+    }
+
+    fn turn(
+        &self,
+        env: &Env,
+        call: u32,
+        limit: u32,
+        work: impl FnOnce(&Arc<Link>, &WaitOptions) -> Result<Reply, Failure> + Send + 'static,
+    ) -> Result<(), Thrown> {
+        let ticket = self.ticket(env, call)?;
+        line_up(&self.path, Duration::from_millis(limit.into()), ticket, work);
+        Ok(())
+    }
+}
+
+/// A client's change on its way into the store.
+struct Proposal {
+    held: Option<Secret>,
+    base: Base,
+    ours: Secret,
+    disturbed: bool,
+}
+
+enum Base {
+    Text(Secret),
+    /// Byte for byte what was held.
+    Held,
+    Unknown,
+}
+
+impl Proposal {
+    fn commit(&self, access: WriteAccess) -> Result<Snapshot, Failure> {
+        if matches!(self.base, Base::Held) && !self.disturbed && access.content().is_some() {
+            // The client saw all of what is stored and nothing came in between: there is nothing to merge with.
+            return Ok(access.commit(&self.ours)?);
+        }
+        let stored = access.snapshot().content.clone();
+        let held = self.held.as_ref().or(stored.as_ref()).map(Secret::expose);
+        let base = match &self.base {
+            Base::Text(base) => Some(base.expose()),
+            Base::Held => held,
+            Base::Unknown => None,
+        };
+        let change = Change { held, base, ours: self.ours.expose(), disturbed: self.disturbed };
+        Ok(access.commit_change(&change)?)
+    }
+}
+
+fn secret(text: String) -> Secret {
+    Secret::new(text.into_bytes())
+}
+
+/// Generations are small whole numbers on both sides of the border.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn whole(number: f64) -> u64 {
+    number as u64
+}

@@ -1,0 +1,58 @@
+//! What the core tells beside its results, on the way to JavaScript.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+
+use napi::bindgen_prelude::{Env, Object};
+use tokenkeep::Event;
+
+use crate::channel::Link;
+use crate::guard::{Place, quietly};
+use crate::reply::Reply;
+
+/// An event, and which cache it is of.
+#[derive(Debug)]
+pub(crate) struct Told {
+    source: u32,
+    kind: &'static str,
+    message: String,
+    set_aside: Option<(PathBuf, String)>,
+}
+
+/// A listener for the core that passes everything on to `link` under the number `source`.
+pub(crate) fn listener(link: &Arc<Link>, source: u32) -> impl Fn(&Event) + Send + Sync + Clone + use<> {
+    // Weak: a cache must not keep alive the channel that its JavaScript thread has closed.
+    let link = Arc::downgrade(link);
+    move |event| quietly(Place::Event, || tell(&link, source, event))
+}
+
+fn tell(link: &Weak<Link>, source: u32, event: &Event) {
+    let (kind, message, set_aside) = match event {
+        Event::SetAside { path, copy, reason } => (
+            "set_aside",
+            format!("{} could not be used: {reason}. A copy was kept at {copy}", path.display()),
+            Some((path.clone(), copy.clone())),
+        ),
+        Event::Warning(text) => ("warning", text.clone(), None),
+        Event::Notice(text) => ("notice", text.clone(), None),
+        // A kind that is newer than this addon: better told badly than not at all.
+        other => ("notice", format!("{other:?}"), None),
+    };
+    if let Some(link) = link.upgrade() {
+        link.tell(Reply::Event(Told { source, kind, message, set_aside }));
+    }
+}
+
+impl Told {
+    pub(crate) fn to_object<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let mut object = Object::new(env)?;
+        object.set("source", self.source)?;
+        object.set("kind", self.kind)?;
+        object.set("message", &self.message)?;
+        if let Some((path, copy)) = &self.set_aside {
+            object.set("path", path.to_string_lossy().as_ref())?;
+            object.set("copy", copy)?;
+        }
+        Ok(object)
+    }
+}

@@ -1,0 +1,84 @@
+//! Failures as JavaScript gets them.
+
+use std::any::Any;
+use std::path::PathBuf;
+
+use napi::bindgen_prelude::{Env, Object};
+use tokenkeep::Error;
+
+use crate::guard::Place;
+
+/// What an export throws that fails at once; JavaScript sees the kind as `code` of the exception.
+pub(crate) type Thrown = napi::Error<&'static str>;
+
+/// What went wrong, for `errors.ts` to turn into a `PersistenceError`.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    kind: &'static str,
+    message: String,
+    os_code: Option<i32>,
+    path: Option<PathBuf>,
+}
+
+impl Failure {
+    /// A failure of the addon itself.
+    pub(crate) fn new(kind: &'static str, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), os_code: None, path: None }
+    }
+
+    /// The hold ended before it was used: its client took too long.
+    pub(crate) fn expired() -> Self {
+        Self::new("expired", "The lock was given back because its owner took too long")
+    }
+
+    /// The JavaScript thread that asked is ending.
+    pub(crate) fn closed() -> Self {
+        Self::new("closed", "This JavaScript thread is ending")
+    }
+
+    /// Nobody answered a call: there was no thread to do the work on.
+    pub(crate) fn unanswered() -> Self {
+        Self::new("io", "The system gave no thread to do this on")
+    }
+
+    pub(crate) fn panicked(place: Place, panic: &(dyn Any + Send)) -> Self {
+        let said = panic.downcast_ref::<&str>().copied().or_else(|| Some(panic.downcast_ref::<String>()?));
+        Self::new("panic", format!("{place:?}: {}", said.unwrap_or("a panic without a message")))
+    }
+
+    /// The failure as an object of JavaScript.
+    pub(crate) fn to_object<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let mut object = Object::new(env)?;
+        object.set("kind", self.kind)?;
+        object.set("message", &self.message)?;
+        if let Some(code) = self.os_code {
+            object.set("osCode", code)?;
+        }
+        if let Some(path) = &self.path {
+            object.set("path", path.to_string_lossy().as_ref())?;
+        }
+        Ok(object)
+    }
+
+    /// The failure as an exception, for exports that fail at once. Its `code` is the kind.
+    pub(crate) fn into_exception(self) -> napi::Error<&'static str> {
+        napi::Error::new(self.kind, self.message)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self {
+            kind: error.kind().code(),
+            os_code: error.os_code(),
+            path: error.path().map(ToOwned::to_owned),
+            message: error.to_string(),
+        }
+    }
+}
+
+impl From<napi::Error> for Failure {
+    fn from(error: napi::Error) -> Self {
+        Self::new("internal", error.reason.clone())
+    }
+}

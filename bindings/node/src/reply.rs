@@ -1,0 +1,150 @@
+//! Answers as JavaScript gets them.
+
+use napi::bindgen_prelude::{Array, Buffer, Env, JsValue, Object, ToNapiValue, Unknown};
+use tokenkeep::{Info, Secret, Snapshot, schema};
+use zeroize::Zeroizing;
+
+use crate::events::Told;
+use crate::failure::Failure;
+
+/// What a call is answered with.
+pub(crate) enum Reply {
+    Nothing,
+    Flag(bool),
+    Number(u32),
+    Bytes(Option<Secret>),
+    Keys(Vec<String>),
+    Info(Info),
+    Snapshot(View),
+    Hold(u32, View),
+    Merged(Text, Option<Vec<String>>, Option<Failure>),
+    Event(Told),
+}
+
+/// A snapshot as far as the caller does not know it.
+pub(crate) struct View {
+    generation: u64,
+    /// `None` where the caller has it already.
+    content: Option<Option<Text>>,
+    keys: Option<Vec<String>>,
+}
+
+impl View {
+    /// The snapshot for a caller that has seen the generation `known`.
+    pub(crate) fn of(snapshot: &Snapshot, known: u64, keys: bool) -> Self {
+        let content = (snapshot.generation != known).then_some(snapshot.content.as_ref());
+        let keys = content.filter(|_| keys).map(|content| keys_of(content.map(Secret::expose)));
+        Self { generation: snapshot.generation, content: content.map(|content| content.map(Text::of)), keys }
+    }
+
+    /// The snapshot for a caller that has just handed in `ours`.
+    pub(crate) fn after(snapshot: &Snapshot, ours: &[u8], keys: bool) -> Self {
+        let stored = snapshot.content.as_ref();
+        let content = stored.filter(|stored| stored.expose() != ours).map(|stored| Some(Text::of(stored)));
+        let keys = keys.then(|| keys_of(Some(ours)));
+        Self { generation: snapshot.generation, content, keys }
+    }
+
+    fn to_object<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let mut object = Object::new(env)?;
+        object.set("generation", number(self.generation))?;
+        match &self.content {
+            Some(Some(text)) => object.set("content", text.to_js(env)?)?,
+            Some(None) => object.set("content", napi::bindgen_prelude::Null)?,
+            None => {}
+        }
+        if let Some(keys) = &self.keys {
+            object.set("keys", list(env, keys)?)?;
+        }
+        Ok(object)
+    }
+}
+
+/// The key of every entry; none for content that is no token cache.
+pub(crate) fn keys_of(content: Option<&[u8]>) -> Vec<String> {
+    content.map(schema::entry_keys).unwrap_or_default()
+}
+
+/// Content on its way into a string. The work that its length costs is done before it gets to JavaScript's thread.
+pub(crate) enum Text {
+    /// Needs no decoding, which is several times faster.
+    Ascii(Secret),
+    Unicode(Zeroizing<String>),
+}
+
+impl Text {
+    pub(crate) fn of(content: &Secret) -> Self {
+        // A client's parser refuses the mark that some programs put in front.
+        let bytes = schema::without_bom(content.expose());
+        if bytes.is_ascii() && bytes.len() == content.len() {
+            return Self::Ascii(content.clone());
+        }
+        Self::Unicode(Zeroizing::new(String::from_utf8_lossy(bytes).into_owned()))
+    }
+
+    fn to_js<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
+        let text = match self {
+            Self::Ascii(content) => env.create_string_latin1(content.expose())?,
+            Self::Unicode(content) => env.create_string(content.as_str())?,
+        };
+        Ok(text.to_unknown())
+    }
+}
+
+impl Reply {
+    /// The answer as a value of JavaScript.
+    pub(crate) fn to_js<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
+        match self {
+            Self::Nothing => ().into_unknown(env),
+            Self::Flag(flag) => flag.into_unknown(env),
+            Self::Number(number) => number.into_unknown(env),
+            Self::Bytes(None) => napi::bindgen_prelude::Null.into_unknown(env),
+            Self::Bytes(Some(bytes)) => Buffer::from(bytes.expose()).into_unknown(env),
+            Self::Keys(keys) => Ok(list(env, keys)?.to_unknown()),
+            Self::Info(info) => Ok(info_object(env, info)?.to_unknown()),
+            Self::Snapshot(view) => Ok(view.to_object(env)?.to_unknown()),
+            Self::Hold(hold, view) => {
+                let mut object = view.to_object(env)?;
+                object.set("hold", hold)?;
+                Ok(object.to_unknown())
+            }
+            Self::Merged(text, keys, conflict) => {
+                let mut object = Object::new(env)?;
+                object.set("content", text.to_js(env)?)?;
+                if let Some(keys) = keys {
+                    object.set("keys", list(env, keys)?)?;
+                }
+                if let Some(conflict) = conflict {
+                    object.set("conflict", conflict.to_object(env)?)?;
+                }
+                Ok(object.to_unknown())
+            }
+            Self::Event(told) => Ok(told.to_object(env)?.to_unknown()),
+        }
+    }
+}
+
+fn info_object<'env>(env: &'env Env, info: &Info) -> napi::Result<Object<'env>> {
+    let mut object = Object::new(env)?;
+    object.set("backend", info.backend.code())?;
+    object.set("protection", info.protection.code())?;
+    object.set("survivesReboot", info.survives_reboot)?;
+    object.set("location", &info.location)?;
+    object.set("crashSafe", info.crash_safe)?;
+    Ok(object)
+}
+
+fn list<'env>(env: &'env Env, texts: &[String]) -> napi::Result<Array<'env>> {
+    let length = u32::try_from(texts.len()).unwrap_or(u32::MAX);
+    let mut array = env.create_array(length)?;
+    for (index, text) in (0..length).zip(texts) {
+        array.set(index, text)?;
+    }
+    Ok(array)
+}
+
+/// Generations count writes one by one: a thousand a second would take 285,000 years to lose a digit here.
+#[allow(clippy::cast_precision_loss)]
+fn number(generation: u64) -> f64 {
+    generation as f64
+}
