@@ -10,7 +10,13 @@ import { join } from "node:path";
 const home = mkdtempSync(join(tmpdir(), "tk-"));
 process.on("exit", () => rmSync(home, { recursive: true, force: true }));
 
-for (const name of ["DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY", "XDG_DATA_HOME", "XDG_CACHE_HOME"]) {
+for (const name of [
+  "DBUS_SESSION_BUS_ADDRESS",
+  "DISPLAY",
+  "WAYLAND_DISPLAY",
+  "XDG_DATA_HOME",
+  "XDG_CACHE_HOME",
+]) {
   delete process.env[name];
 }
 process.env.HOME = home;

@@ -18,17 +18,21 @@ const CLASSES = /** @type {const} */ ([
 const mode = async (path) => (await stat(path)).mode & 0o777;
 
 for (const [name, more] of CLASSES) {
-  keep("create()", `${name}: makes directories 0700 and an empty file 0600, whatever the umask`, async (t, bench) => {
-    const before = process.umask(0);
-    t.after(() => process.umask(before));
-    const path = join(bench.dir, "one", "two", "cache.json");
-    const persistence = await bench.ext[name].create(path, ...more);
-    assert.ok(persistence instanceof bench.ext[name]);
-    assert.equal(await mode(path), 0o600);
-    assert.equal(await mode(dirname(path)), 0o700);
-    assert.equal(await mode(dirname(dirname(path))), 0o700);
-    assert.equal(await readFile(path, "utf8"), "");
-  });
+  keep(
+    "create()",
+    `${name}: makes directories 0700 and an empty file 0600, whatever the umask`,
+    async (t, bench) => {
+      const before = process.umask(0);
+      t.after(() => process.umask(before));
+      const path = join(bench.dir, "one", "two", "cache.json");
+      const persistence = await bench.ext[name].create(path, ...more);
+      assert.ok(persistence instanceof bench.ext[name]);
+      assert.equal(await mode(path), 0o600);
+      assert.equal(await mode(dirname(path)), 0o700);
+      assert.equal(await mode(dirname(dirname(path))), 0o700);
+      assert.equal(await readFile(path, "utf8"), "");
+    },
+  );
 
   keep("create()", `${name}: tightens an existing file and keeps what is in it`, async (_, { ext, dir }) => {
     const path = join(dir, "cache.json");

@@ -43,16 +43,20 @@ function pretend(t, ext, platform) {
 
 for (const [platform, name, fields, sentence] of PLATFORMS) {
   for (const field of fields) {
-    keep("createPersistence()", `${platform}: without ${field}, the sentence of the original`, async (t, bench) => {
-      pretend(t, bench.ext, platform);
-      for (const nothing of [undefined, ""]) {
-        const config = { ...complete(bench.dir), [field]: nothing };
-        const error = await rejection(bench.ext.PersistenceCreator.createPersistence(config));
-        assert.equal(error.name, "PersistenceError");
-        assert.equal(error.errorCode, "PersistenceNotValidatedError");
-        assert.equal(error.errorMessage, sentence);
-      }
-    });
+    keep(
+      "createPersistence()",
+      `${platform}: without ${field}, the sentence of the original`,
+      async (t, bench) => {
+        pretend(t, bench.ext, platform);
+        for (const nothing of [undefined, ""]) {
+          const config = { ...complete(bench.dir), [field]: nothing };
+          const error = await rejection(bench.ext.PersistenceCreator.createPersistence(config));
+          assert.equal(error.name, "PersistenceError");
+          assert.equal(error.errorCode, "PersistenceNotValidatedError");
+          assert.equal(error.errorMessage, sentence);
+        }
+      },
+    );
   }
 
   keep("createPersistence()", `${platform}: gives a ${name} whose file exists`, async (t, { ext, dir }) => {
@@ -72,37 +76,52 @@ keep("createPersistence()", "an unknown platform is a NotSupportedError", async 
   assert.equal(error.errorMessage, "The current environment is not supported by msal-node-extensions yet.");
 });
 
-keep("createPersistence()", "the error of a failing verification reaches the caller as it is", async (t, bench) => {
-  pretend(t, bench.ext, "linux");
-  const thrown = new Error("not today");
-  t.mock.method(bench.ext.LibSecretPersistence.prototype, "verifyPersistence", async () => {
-    throw thrown;
-  });
-  assert.equal(await rejection(bench.ext.PersistenceCreator.createPersistence(complete(bench.dir))), thrown);
-});
+keep(
+  "createPersistence()",
+  "the error of a failing verification reaches the caller as it is",
+  async (t, bench) => {
+    pretend(t, bench.ext, "linux");
+    const thrown = new Error("not today");
+    t.mock.method(bench.ext.LibSecretPersistence.prototype, "verifyPersistence", async () => {
+      throw thrown;
+    });
+    assert.equal(
+      await rejection(bench.ext.PersistenceCreator.createPersistence(complete(bench.dir))),
+      thrown,
+    );
+  },
+);
 
-keep("createPersistence()", "plaintext, where allowed, comes when the keyring does not verify", async (t, bench) => {
-  pretend(t, bench.ext, "linux");
-  t.mock.method(bench.ext.LibSecretPersistence.prototype, "verifyPersistence", async () => {
-    throw new Error("not today");
-  });
-  const config = { ...complete(bench.dir), usePlaintextFileOnLinux: true };
-  const persistence = await bench.ext.PersistenceCreator.createPersistence(config);
-  assert.ok(persistence instanceof bench.ext.FilePersistence);
-  assert.equal(persistence.getFilePath(), config.cachePath);
-});
+keep(
+  "createPersistence()",
+  "plaintext, where allowed, comes when the keyring does not verify",
+  async (t, bench) => {
+    pretend(t, bench.ext, "linux");
+    t.mock.method(bench.ext.LibSecretPersistence.prototype, "verifyPersistence", async () => {
+      throw new Error("not today");
+    });
+    const config = { ...complete(bench.dir), usePlaintextFileOnLinux: true };
+    const persistence = await bench.ext.PersistenceCreator.createPersistence(config);
+    assert.ok(persistence instanceof bench.ext.FilePersistence);
+    assert.equal(persistence.getFilePath(), config.cachePath);
+  },
+);
 
-keep("createPersistence()", "plaintext that does not verify is a PersistenceNotVerifiedError", async (t, bench) => {
-  pretend(t, bench.ext, "linux");
-  t.mock.method(bench.ext.LibSecretPersistence.prototype, "verifyPersistence", async () => {
-    throw new Error("not today");
-  });
-  t.mock.method(bench.ext.FilePersistence.prototype, "verifyPersistence", async () => false);
-  const config = { ...complete(bench.dir), usePlaintextFileOnLinux: true };
-  const error = await rejection(bench.ext.PersistenceCreator.createPersistence(config));
-  assert.equal(error.errorCode, "PersistenceNotVerifiedError");
-  assert.equal(error.errorMessage, "Persistence could not be verified");
-});
+keep(
+  "createPersistence()",
+  "plaintext that does not verify is a PersistenceNotVerifiedError",
+  async (t, bench) => {
+    pretend(t, bench.ext, "linux");
+    t.mock.method(bench.ext.LibSecretPersistence.prototype, "verifyPersistence", async () => {
+      throw new Error("not today");
+    });
+    t.mock.method(bench.ext.FilePersistence.prototype, "verifyPersistence", async () => false);
+    const config = { ...complete(bench.dir), usePlaintextFileOnLinux: true };
+    const error = await rejection(bench.ext.PersistenceCreator.createPersistence(config));
+    assert.equal(error.errorCode, "PersistenceNotVerifiedError");
+    assert.equal(error.errorMessage, "Persistence could not be verified");
+  },
+);
 
 improve("createPersistence()", "no configuration at all is a PersistenceNotValidatedError", {
   async original(_, { ext }) {
@@ -165,29 +184,33 @@ improve("createPersistence()", "a fallback to plaintext is logged as a warning t
   ours: async (t) => assert.match((await warningsOfFallback(t)).join("\n"), /plain ?text|unencrypted/i),
 });
 
-improve("createPersistence()", "what it gives can say where the tokens are and how they are protected: info()", {
-  async original(t, { ext, dir }) {
-    t.mock.method(ext.LibSecretPersistence.prototype, "verifyPersistence", async () => true);
-    assert.equal((await ext.PersistenceCreator.createPersistence(complete(dir))).info, undefined);
+improve(
+  "createPersistence()",
+  "what it gives can say where the tokens are and how they are protected: info()",
+  {
+    async original(t, { ext, dir }) {
+      t.mock.method(ext.LibSecretPersistence.prototype, "verifyPersistence", async () => true);
+      assert.equal((await ext.PersistenceCreator.createPersistence(complete(dir))).info, undefined);
+    },
+    async ours(t) {
+      const session = await startSession(t);
+      const actor = await startActor(t, session.env);
+      const [keyring, file] = await actor.run(
+        async ({ tools, ext, path }) => [
+          await (await tools.createPersistence({ kind: "PersistenceCreator", cachePath: path })).info(),
+          await (await ext.FilePersistence.create(path)).info(),
+        ],
+        { path: join(session.home, "cache.json") },
+      );
+      assert.equal(keyring.protection, "os-user");
+      assert.equal(file.protection, "plaintext");
+      for (const info of [keyring, file]) {
+        assert.equal(typeof info.backend, "string");
+        assert.equal(info.survivesReboot, true);
+      }
+    },
   },
-  async ours(t) {
-    const session = await startSession(t);
-    const actor = await startActor(t, session.env);
-    const [keyring, file] = await actor.run(
-      async ({ tools, ext, path }) => [
-        await (await tools.createPersistence({ kind: "PersistenceCreator", cachePath: path })).info(),
-        await (await ext.FilePersistence.create(path)).info(),
-      ],
-      { path: join(session.home, "cache.json") },
-    );
-    assert.equal(keyring.protection, "os-user");
-    assert.equal(file.protection, "plaintext");
-    for (const info of [keyring, file]) {
-      assert.equal(typeof info.backend, "string");
-      assert.equal(info.survivesReboot, true);
-    }
-  },
-});
+);
 
 keep("mockability", "the platform is asked of Environment at each call", async (t, { ext, dir }) => {
   t.mock.method(ext.Environment, "isWindowsPlatform", () => true);
@@ -196,17 +219,21 @@ keep("mockability", "the platform is asked of Environment at each call", async (
   assert.ok(persistence instanceof ext.FilePersistenceWithDataProtection);
 });
 
-keep("mockability", "verifyPersistence goes through the methods of the prototype", async (t, { ext, dir }) => {
-  const { prototype } = ext.FilePersistence;
-  const spies = ["createForPersistenceValidation", "save", "load", "delete"].map((name) =>
-    t.mock.method(prototype, name),
-  );
-  const persistence = await ext.FilePersistence.create(join(dir, "cache.json"));
-  assert.equal(await persistence.verifyPersistence(), true);
-  for (const spy of spies) {
-    assert.equal(spy.mock.callCount(), 1);
-  }
-});
+keep(
+  "mockability",
+  "verifyPersistence goes through the methods of the prototype",
+  async (t, { ext, dir }) => {
+    const { prototype } = ext.FilePersistence;
+    const spies = ["createForPersistenceValidation", "save", "load", "delete"].map((name) =>
+      t.mock.method(prototype, name),
+    );
+    const persistence = await ext.FilePersistence.create(join(dir, "cache.json"));
+    assert.equal(await persistence.verifyPersistence(), true);
+    for (const spy of spies) {
+      assert.equal(spy.mock.callCount(), 1);
+    }
+  },
+);
 
 keep("mockability", "the plugin goes through the methods of the prototype", async (t, { ext, dir }) => {
   const load = t.mock.method(ext.FilePersistence.prototype, "load", async () => '{"Account":{}}');

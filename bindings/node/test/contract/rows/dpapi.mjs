@@ -7,7 +7,10 @@ import { improve, keep, rejection } from "../row.mjs";
 const UNSUPPORTED = "Dpapi is not supported on this platform";
 
 keep("DPAPI load", "an empty file is null", async (_, { ext, dir }) => {
-  const persistence = await ext.FilePersistenceWithDataProtection.create(join(dir, "cache.bin"), "CurrentUser");
+  const persistence = await ext.FilePersistenceWithDataProtection.create(
+    join(dir, "cache.bin"),
+    "CurrentUser",
+  );
   assert.equal(await persistence.load(), null);
 });
 
@@ -21,12 +24,16 @@ keep("DPAPI load", "an absent file rejects with ENOENT", async (_, { ext, dir })
 });
 
 if (process.platform === "win32") {
-  keep("DPAPI load", "a blob that cannot be decrypted rejects with DPAPIEncryptedFileError", async (_, bench) => {
-    const path = join(bench.dir, "cache.bin");
-    const persistence = await bench.ext.FilePersistenceWithDataProtection.create(path, "CurrentUser");
-    await writeFile(path, "no such blob");
-    assert.equal((await rejection(persistence.load())).errorCode, "DPAPIEncryptedFileError");
-  });
+  keep(
+    "DPAPI load",
+    "a blob that cannot be decrypted rejects with DPAPIEncryptedFileError",
+    async (_, bench) => {
+      const path = join(bench.dir, "cache.bin");
+      const persistence = await bench.ext.FilePersistenceWithDataProtection.create(path, "CurrentUser");
+      await writeFile(path, "no such blob");
+      assert.equal((await rejection(persistence.load())).errorCode, "DPAPIEncryptedFileError");
+    },
+  );
 }
 
 /** Both ways to reach DPAPI. @param {import("../row.mjs").Bench} bench */

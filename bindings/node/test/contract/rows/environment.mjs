@@ -94,20 +94,24 @@ keep("Environment", "on Unix HOME comes first", (t, { ext }) => {
   }
 });
 
-keep("Environment", "without HOME, the first of LOGNAME, USER, LNAME, USERNAME names the directory", (t, { ext }) => {
-  for (const [platform, parent] of /** @type {const} */ ([
-    ["linux", "/home"],
-    ["darwin", "/Users"],
-  ])) {
-    pretend(t, ext, platform);
-    for (const [index, name] of NAMES.entries()) {
-      const later = Object.fromEntries(NAMES.slice(index + 1).map((other) => [other, "somebody-else"]));
-      variables(t, { ...later, [name]: "ada" });
-      assert.equal(ext.Environment.getUserRootDirectory(), join(parent, "ada"), `${platform} ${name}`);
+keep(
+  "Environment",
+  "without HOME, the first of LOGNAME, USER, LNAME, USERNAME names the directory",
+  (t, { ext }) => {
+    for (const [platform, parent] of /** @type {const} */ ([
+      ["linux", "/home"],
+      ["darwin", "/Users"],
+    ])) {
+      pretend(t, ext, platform);
+      for (const [index, name] of NAMES.entries()) {
+        const later = Object.fromEntries(NAMES.slice(index + 1).map((other) => [other, "somebody-else"]));
+        variables(t, { ...later, [name]: "ada" });
+        assert.equal(ext.Environment.getUserRootDirectory(), join(parent, "ada"), `${platform} ${name}`);
+      }
+      t.mock.restoreAll();
     }
-    t.mock.restoreAll();
-  }
-});
+  },
+);
 
 keep("Environment", "with nothing to go by it is null, and /root for root on Linux", (t, { ext }) => {
   variables(t, {});

@@ -11,12 +11,12 @@ keep(
   "is an Error with name, errorCode, errorMessage, and both in its message",
   async (_, bench) => {
     const error = await caught(bench);
-    assert.ok(error instanceof Error);
     assert.equal(error.name, "PersistenceError");
     assert.equal(error.errorCode, "ENOENT");
     assert.match(error.errorMessage, /no such file/);
     assert.equal(error.message, `${error.errorCode}: ${error.errorMessage}`);
     assert.equal(String(error), `PersistenceError: ${error.message}`);
+    assert.ok(error instanceof Error);
   },
 );
 

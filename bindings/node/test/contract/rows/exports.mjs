@@ -25,7 +25,10 @@ keep("exports", "the nine values are there, by import and by require", async () 
 });
 
 keep("exports", "DataProtectionScope has its two values", async (_, { ext }) => {
-  assert.deepEqual({ ...ext.DataProtectionScope }, { CurrentUser: "CurrentUser", LocalMachine: "LocalMachine" });
+  assert.deepEqual(
+    { ...ext.DataProtectionScope },
+    { CurrentUser: "CurrentUser", LocalMachine: "LocalMachine" },
+  );
 });
 
 keep("exports", "./package.json can be required", () => {
@@ -34,7 +37,9 @@ keep("exports", "./package.json can be required", () => {
 });
 
 keep("exports", "import and require offer the same names", async () => {
-  const names = Object.keys(await imported()).filter((name) => name !== "default" && name !== "module.exports");
+  const names = Object.keys(await imported()).filter(
+    (name) => name !== "default" && name !== "module.exports",
+  );
   assert.deepEqual(names.sort(), Object.keys(required()).sort());
 });
 

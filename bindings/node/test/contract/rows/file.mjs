@@ -24,14 +24,18 @@ keep("file load", "an empty file is the empty string, and an empty Buffer", asyn
   assert.equal(bytes.length, 0);
 });
 
-keep("file load", "what was saved comes back: text of any script, NUL, five megabytes", async (_, { ext, dir }) => {
-  const persistence = await ext.FilePersistence.create(join(dir, "cache.json"));
-  for (const text of ['{"a":1}', "Zoë, 東京, 🔑", "a\0b", "x".repeat(5 << 20)]) {
-    await persistence.save(text);
-    assert.equal(await persistence.load(), text);
-    assert.deepEqual(await persistence.loadBuffer(), Buffer.from(text));
-  }
-});
+keep(
+  "file load",
+  "what was saved comes back: text of any script, NUL, five megabytes",
+  async (_, { ext, dir }) => {
+    const persistence = await ext.FilePersistence.create(join(dir, "cache.json"));
+    for (const text of ['{"a":1}', "Zoë, 東京, 🔑", "a\0b", "x".repeat(5 << 20)]) {
+      await persistence.save(text);
+      assert.equal(await persistence.load(), text);
+      assert.deepEqual(await persistence.loadBuffer(), Buffer.from(text));
+    }
+  },
+);
 
 keep("file save", "Uint8Array and Buffer are accepted by save and saveBuffer", async (_, { ext, dir }) => {
   const persistence = await ext.FilePersistence.create(join(dir, "cache.json"));
@@ -44,18 +48,22 @@ keep("file save", "Uint8Array and Buffer are accepted by save and saveBuffer", a
   }
 });
 
-keep("file save", "any other type is refused with ERR_INVALID_ARG_TYPE, and nothing is written", async (_, bench) => {
-  const persistence = await bench.ext.FilePersistence.create(join(bench.dir, "cache.json"));
-  await persistence.save("old");
-  for (const content of [undefined, null, 5, true, {}]) {
-    for (const method of ["save", "saveBuffer"]) {
-      const error = await rejection(persistence[method](content));
-      assert.equal(error.name, "PersistenceError");
-      assert.equal(error.errorCode, "ERR_INVALID_ARG_TYPE");
+keep(
+  "file save",
+  "any other type is refused with ERR_INVALID_ARG_TYPE, and nothing is written",
+  async (_, bench) => {
+    const persistence = await bench.ext.FilePersistence.create(join(bench.dir, "cache.json"));
+    await persistence.save("old");
+    for (const content of [undefined, null, 5, true, {}]) {
+      for (const method of ["save", "saveBuffer"]) {
+        const error = await rejection(persistence[method](content));
+        assert.equal(error.name, "PersistenceError");
+        assert.equal(error.errorCode, "ERR_INVALID_ARG_TYPE");
+      }
     }
-  }
-  assert.equal(await persistence.load(), "old");
-});
+    assert.equal(await persistence.load(), "old");
+  },
+);
 
 keep("file save", "an existing file is tightened to 0600", async (_, { ext, dir }) => {
   const path = join(dir, "cache.json");
@@ -65,28 +73,32 @@ keep("file save", "an existing file is tightened to 0600", async (_, { ext, dir 
   assert.equal((await stat(path)).mode & 0o777, 0o600);
 });
 
-keep("delete()", "true when there was a file, false with a warning when there was none", async (_, { ext, dir }) => {
-  /** @type {[number, string][]} */
-  const logged = [];
-  const loggerOptions = {
-    loggerCallback: (/** @type {number} */ level, /** @type {string} */ text) => logged.push([level, text]),
-  };
-  const path = join(dir, "cache.json");
-  for (const persistence of [
-    await ext.FilePersistence.create(path, loggerOptions),
-    await ext.FilePersistenceWithDataProtection.create(path, "CurrentUser", undefined, loggerOptions),
-  ]) {
-    await writeFile(path, "content");
-    assert.equal(await persistence.delete(), true);
-    await assert.rejects(readFile(path), { code: "ENOENT" });
-    logged.length = 0;
-    assert.equal(await persistence.delete(), false);
-    assert.ok(
-      logged.some(([level]) => level === 1),
-      "a warning",
-    );
-  }
-});
+keep(
+  "delete()",
+  "true when there was a file, false with a warning when there was none",
+  async (_, { ext, dir }) => {
+    /** @type {[number, string][]} */
+    const logged = [];
+    const loggerOptions = {
+      loggerCallback: (/** @type {number} */ level, /** @type {string} */ text) => logged.push([level, text]),
+    };
+    const path = join(dir, "cache.json");
+    for (const persistence of [
+      await ext.FilePersistence.create(path, loggerOptions),
+      await ext.FilePersistenceWithDataProtection.create(path, "CurrentUser", undefined, loggerOptions),
+    ]) {
+      await writeFile(path, "content");
+      assert.equal(await persistence.delete(), true);
+      await assert.rejects(readFile(path), { code: "ENOENT" });
+      logged.length = 0;
+      assert.equal(await persistence.delete(), false);
+      assert.ok(
+        logged.some(([level]) => level === 1),
+        "a warning",
+      );
+    }
+  },
+);
 
 /** A plugin in another process opens a write window and stays in it. @param {import("node:test").TestContext} t @param {string} path */
 async function holdWindow(t, path) {
@@ -138,7 +150,8 @@ async function tokenAfterDelete(t, { ext, dir }) {
   const session = await startSession(t, "none");
   const first = await startActor(t, session.env);
   await first.run(
-    async ({ tools, store }) => tools.signInWithRefreshToken((await tools.open(store)).client, "ada@contoso.example"),
+    async ({ tools, store }) =>
+      tools.signInWithRefreshToken((await tools.open(store)).client, "ada@contoso.example"),
     { store },
   );
   // The original misses a change made in the millisecond it last looked; that is another row.
@@ -166,19 +179,23 @@ improve("delete()", "is seen by other processes: they hand out no token from a d
   ours: async (t, bench) => assert.equal(await tokenAfterDelete(t, bench), "no_tokens_found"),
 });
 
-keep("reloadNecessary()", "true while the given time is before the file's, in whole milliseconds", async (_, bench) => {
-  const path = join(bench.dir, "cache.json");
-  const persistence = await bench.ext.FilePersistence.create(path);
-  for (const seconds of [1_700_000_000, 1_700_000_000.1234, 1_700_000_000.1239]) {
-    await utimes(path, seconds, seconds);
-    // Node's own idea of the modification time as a Date; below a millisecond it rounds.
-    const time = (await stat(path)).mtime.getTime();
-    assert.equal(await persistence.reloadNecessary(time - 1), true);
-    assert.equal(await persistence.reloadNecessary(time), false);
-    assert.equal(await persistence.reloadNecessary(time + 1), false);
-  }
-  assert.equal(await persistence.reloadNecessary(0), true);
-});
+keep(
+  "reloadNecessary()",
+  "true while the given time is before the file's, in whole milliseconds",
+  async (_, bench) => {
+    const path = join(bench.dir, "cache.json");
+    const persistence = await bench.ext.FilePersistence.create(path);
+    for (const seconds of [1_700_000_000, 1_700_000_000.1234, 1_700_000_000.1239]) {
+      await utimes(path, seconds, seconds);
+      // Node's own idea of the modification time as a Date; below a millisecond it rounds.
+      const time = (await stat(path)).mtime.getTime();
+      assert.equal(await persistence.reloadNecessary(time - 1), true);
+      assert.equal(await persistence.reloadNecessary(time), false);
+      assert.equal(await persistence.reloadNecessary(time + 1), false);
+    }
+    assert.equal(await persistence.reloadNecessary(0), true);
+  },
+);
 
 keep("reloadNecessary()", "false for an absent file", async (_, { ext, dir }) => {
   const persistence = new ext.FilePersistence(join(dir, "absent"));

@@ -55,17 +55,21 @@ keep("lock options", "a writer goes on as soon as the lock file is gone", async 
   assert.match(await readFile(path, "utf8"), /olga/);
 });
 
-keep("lock options", "the lock file is there between before and after, and gone afterwards", async (_, bench) => {
-  const path = join(bench.dir, "cache.json");
-  const plugin = new bench.ext.PersistenceCachePlugin(await bench.ext.FilePersistence.create(path));
-  const context = contextOf(tokenCache(), true);
-  await plugin.beforeCacheAccess(context);
-  assert.equal(await lockfileExists(path), true);
-  // The original's record is the pid and nothing else; siblings read up to the first space.
-  assert.equal(parseInt(await readFile(`${path}.lockfile`, "utf8"), 10), process.pid);
-  await plugin.afterCacheAccess(context);
-  assert.equal(await lockfileExists(path), false);
-});
+keep(
+  "lock options",
+  "the lock file is there between before and after, and gone afterwards",
+  async (_, bench) => {
+    const path = join(bench.dir, "cache.json");
+    const plugin = new bench.ext.PersistenceCachePlugin(await bench.ext.FilePersistence.create(path));
+    const context = contextOf(tokenCache(), true);
+    await plugin.beforeCacheAccess(context);
+    assert.equal(await lockfileExists(path), true);
+    // The original's record is the pid and nothing else; siblings read up to the first space.
+    assert.equal(parseInt(await readFile(`${path}.lockfile`, "utf8"), 10), process.pid);
+    await plugin.afterCacheAccess(context);
+    assert.equal(await lockfileExists(path), false);
+  },
+);
 
 /** Options with which the original takes no lock at all, although it is free. */
 const INCOMPLETE = [{}, { retryDelay: 100 }, { retryNumber: 0, retryDelay: 100 }];
@@ -74,7 +78,9 @@ for (const options of INCOMPLETE) {
   improve("lock options", `${JSON.stringify(options)} takes a free lock`, {
     async original(_, { ext, dir }) {
       const persistence = await ext.FilePersistence.create(join(dir, "cache.json"));
-      const error = await rejection(write(new ext.PersistenceCachePlugin(persistence, options), entry("olga")));
+      const error = await rejection(
+        write(new ext.PersistenceCachePlugin(persistence, options), entry("olga")),
+      );
       assert.equal(error.errorCode, "CrossPlatformLockError");
     },
     async ours(_, { ext, dir }) {

@@ -17,18 +17,25 @@ async function recorded(ext, dir, more = {}) {
   return { calls, logger: persistence.getLogger() };
 }
 
-keep("logger", "the callback gets level, text and whether it holds personal data", async (_, { ext, dir }) => {
-  const { calls, logger } = await recorded(ext, dir, { logLevel: msal.LogLevel.Trace, piiLoggingEnabled: true });
-  for (const [level, method] of METHODS.entries()) {
-    logger[method]("hello", "correlation");
-    logger[`${method}Pii`]("hello", "correlation");
-    const [plain, pii] = calls.splice(0);
-    assert.equal(plain?.[0], level);
-    assert.match(String(plain?.[1]), /hello$/);
-    assert.equal(plain?.[2], false);
-    assert.deepEqual([pii?.[0], pii?.[2]], [level, true]);
-  }
-});
+keep(
+  "logger",
+  "the callback gets level, text and whether it holds personal data",
+  async (_, { ext, dir }) => {
+    const { calls, logger } = await recorded(ext, dir, {
+      logLevel: msal.LogLevel.Trace,
+      piiLoggingEnabled: true,
+    });
+    for (const [level, method] of METHODS.entries()) {
+      logger[method]("hello", "correlation");
+      logger[`${method}Pii`]("hello", "correlation");
+      const [plain, pii] = calls.splice(0);
+      assert.equal(plain?.[0], level);
+      assert.match(String(plain?.[1]), /hello$/);
+      assert.equal(plain?.[2], false);
+      assert.deepEqual([pii?.[0], pii?.[2]], [level, true]);
+    }
+  },
+);
 
 keep("logger", "the default level is info", async (_, { ext, dir }) => {
   const { calls, logger } = await recorded(ext, dir);

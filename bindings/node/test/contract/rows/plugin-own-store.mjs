@@ -41,20 +41,24 @@ function ownStore(path, content) {
   return store;
 }
 
-keep("own persistence", "a program's own IPersistence is asked, loaded and saved", async (_, { ext, dir }) => {
-  const store = ownStore(join(dir, "cache.json"), entry("olga"));
-  const plugin = new ext.PersistenceCachePlugin(store);
-  const cache = tokenCache();
-  await plugin.beforeCacheAccess(contextOf(cache, false));
-  assert.ok(store.calls.includes("reloadNecessary"));
-  assert.ok(store.calls.includes("load"));
-  assert.deepEqual(cache.seen, [entry("olga")]);
-  await plugin.afterCacheAccess(contextOf(cache, false));
+keep(
+  "own persistence",
+  "a program's own IPersistence is asked, loaded and saved",
+  async (_, { ext, dir }) => {
+    const store = ownStore(join(dir, "cache.json"), entry("olga"));
+    const plugin = new ext.PersistenceCachePlugin(store);
+    const cache = tokenCache();
+    await plugin.beforeCacheAccess(contextOf(cache, false));
+    assert.ok(store.calls.includes("reloadNecessary"));
+    assert.ok(store.calls.includes("load"));
+    assert.deepEqual(cache.seen, [entry("olga")]);
+    await plugin.afterCacheAccess(contextOf(cache, false));
 
-  await write(plugin, entry("bob"), cache);
-  assert.ok(store.calls.includes("save"));
-  assert.match(store.content, /bob/);
-});
+    await write(plugin, entry("bob"), cache);
+    assert.ok(store.calls.includes("save"));
+    assert.match(store.content, /bob/);
+  },
+);
 
 keep("own persistence", "its answer to reloadNecessary decides about the load", async (_, { ext, dir }) => {
   const store = ownStore(join(dir, "cache.json"), entry("olga"));
@@ -135,11 +139,15 @@ keep("own persistence", "a method replaced on the instance is called", async (t,
   assert.ok(cache.seen.includes(entry("olga")));
 });
 
-keep("own persistence", "a persistence swapped in the plugin's field is the one used", async (_, { ext, dir }) => {
-  const plugin = new ext.PersistenceCachePlugin(await ext.FilePersistence.create(join(dir, "cache.json")));
-  const store = ownStore(join(dir, "cache.json"), entry("olga"));
-  plugin.persistence = store;
-  const cache = tokenCache();
-  await plugin.beforeCacheAccess(contextOf(cache, false));
-  assert.deepEqual(cache.seen, [entry("olga")]);
-});
+keep(
+  "own persistence",
+  "a persistence swapped in the plugin's field is the one used",
+  async (_, { ext, dir }) => {
+    const plugin = new ext.PersistenceCachePlugin(await ext.FilePersistence.create(join(dir, "cache.json")));
+    const store = ownStore(join(dir, "cache.json"), entry("olga"));
+    plugin.persistence = store;
+    const cache = tokenCache();
+    await plugin.beforeCacheAccess(contextOf(cache, false));
+    assert.deepEqual(cache.seen, [entry("olga")]);
+  },
+);

@@ -88,7 +88,9 @@ async function printed(bench) {
   const { plugin, path } = await pluginOverFile(bench);
   await writeFile(path, entry("the-secret"));
   await plugin.beforeCacheAccess(contextOf(tokenCache(), false));
-  return inspect(plugin, { depth: 9 }) + JSON.stringify({ ...plugin, persistence: undefined, logger: undefined });
+  return (
+    inspect(plugin, { depth: 9 }) + JSON.stringify({ ...plugin, persistence: undefined, logger: undefined })
+  );
 }
 
 improve("plugin fields", "printing a plugin shows no token", {

@@ -39,27 +39,38 @@ function assertVerificationError(error) {
   assert.ok(error.errorMessage.startsWith(PREFIX), error.errorMessage);
 }
 
-keep("verifyPersistence()", "a failing save is a CachePersistenceError that names it", async (t, { ext, dir }) => {
-  const persistence = await ext.FilePersistence.create(join(dir, "cache.json"));
-  t.mock.method(ext.FilePersistence.prototype, "save", async () => {
-    throw new Error("no more paper");
-  });
-  const error = await rejection(persistence.verifyPersistence());
-  assertVerificationError(error);
-  assert.match(error.message, /no more paper/);
-});
+keep(
+  "verifyPersistence()",
+  "a failing save is a CachePersistenceError that names it",
+  async (t, { ext, dir }) => {
+    const persistence = await ext.FilePersistence.create(join(dir, "cache.json"));
+    t.mock.method(ext.FilePersistence.prototype, "save", async () => {
+      throw new Error("no more paper");
+    });
+    const error = await rejection(persistence.verifyPersistence());
+    assertVerificationError(error);
+    assert.match(error.message, /no more paper/);
+  },
+);
 
-keep("verifyPersistence()", "reading nothing, or something else, is a CachePersistenceError", async (t, bench) => {
-  const persistence = await bench.ext.FilePersistence.create(join(bench.dir, "cache.json"));
-  for (const read of ["", null, "something else"]) {
-    const mock = t.mock.method(bench.ext.FilePersistence.prototype, "load", async () => read);
-    assertVerificationError(await rejection(persistence.verifyPersistence()));
-    mock.mock.restore();
-  }
-});
+keep(
+  "verifyPersistence()",
+  "reading nothing, or something else, is a CachePersistenceError",
+  async (t, bench) => {
+    const persistence = await bench.ext.FilePersistence.create(join(bench.dir, "cache.json"));
+    for (const read of ["", null, "something else"]) {
+      const mock = t.mock.method(bench.ext.FilePersistence.prototype, "load", async () => read);
+      assertVerificationError(await rejection(persistence.verifyPersistence()));
+      mock.mock.restore();
+    }
+  },
+);
 
 keep("verifyPersistence()", "DPAPI off Windows is a CachePersistenceError", async (_, { ext, dir }) => {
-  const persistence = await ext.FilePersistenceWithDataProtection.create(join(dir, "cache.bin"), "CurrentUser");
+  const persistence = await ext.FilePersistenceWithDataProtection.create(
+    join(dir, "cache.bin"),
+    "CurrentUser",
+  );
   const error = await rejection(persistence.verifyPersistence());
   assertVerificationError(error);
   assert.match(error.message, /Dpapi is not supported on this platform/);
@@ -96,19 +107,23 @@ improve("verifyPersistence()", "cleans up after a failure too", {
   ours: async (t, bench) => assert.deepEqual(await leftovers(t, bench), []),
 });
 
-keep("createForPersistenceValidation()", "gives the same class in the same directory", async (_, { ext, dir }) => {
-  for (const persistence of [
-    await ext.FilePersistence.create(join(dir, "cache.json")),
-    await ext.FilePersistenceWithDataProtection.create(join(dir, "cache.json"), "LocalMachine"),
-    await ext.KeychainPersistence.create(join(dir, "cache.json"), "service", "account"),
-    await ext.LibSecretPersistence.create(join(dir, "cache.json"), "service", "account"),
-  ]) {
-    const probe = await persistence.createForPersistenceValidation();
-    assert.equal(probe.constructor, persistence.constructor);
-    assert.equal(dirname(probe.getFilePath()), dir);
-    assert.notEqual(probe.getFilePath(), persistence.getFilePath());
-  }
-});
+keep(
+  "createForPersistenceValidation()",
+  "gives the same class in the same directory",
+  async (_, { ext, dir }) => {
+    for (const persistence of [
+      await ext.FilePersistence.create(join(dir, "cache.json")),
+      await ext.FilePersistenceWithDataProtection.create(join(dir, "cache.json"), "LocalMachine"),
+      await ext.KeychainPersistence.create(join(dir, "cache.json"), "service", "account"),
+      await ext.LibSecretPersistence.create(join(dir, "cache.json"), "service", "account"),
+    ]) {
+      const probe = await persistence.createForPersistenceValidation();
+      assert.equal(probe.constructor, persistence.constructor);
+      assert.equal(dirname(probe.getFilePath()), dir);
+      assert.notEqual(probe.getFilePath(), persistence.getFilePath());
+    }
+  },
+);
 
 /** Base names of two probes. @param {import("../row.mjs").Bench} bench */
 async function probeNames({ ext, dir }) {
