@@ -125,14 +125,12 @@ keep("Environment", "with nothing to go by it is null, and /root for root on Lin
 });
 
 keep("Environment", "elsewhere, and for Unix on Windows, it is a NotSupportedError", async (t, { ext }) => {
-  const sentence = "Getting the user home directory for unix is not supported in windows";
   variables(t, {});
   for (const platform of ["plan9", "win32"]) {
     pretend(t, ext, platform);
     const error = await rejection(async () => ext.Environment.getUserHomeDirOnUnix());
     assert.equal(error.name, "PersistenceError");
     assert.equal(error.errorCode, "NotSupportedError");
-    assert.equal(error.errorMessage, sentence);
     t.mock.restoreAll();
   }
 });
