@@ -5,8 +5,9 @@ use std::collections::HashMap;
 
 use super::json::{Malformed, Walker};
 
-/// Values nested deeper than this are compared by their text alone. An entry of a token cache has depth 2.
-const COMPARED_DEPTH: usize = 32;
+/// Values nested deeper than this are compared by their text alone. An entry of a token cache has depth 2; every level
+/// more costs another walk over what is inside.
+const COMPARED_DEPTH: usize = 8;
 
 /// A JSON value, borrowed from the text it was found in and known to be well formed.
 #[derive(Clone, Copy)]

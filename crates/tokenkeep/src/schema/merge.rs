@@ -74,7 +74,9 @@ impl Merged {
         (self.dropped > 0).then(|| {
             let what = match self.dropped {
                 1 => "a token was not stored because its account has been signed out meanwhile".to_owned(),
-                many => format!("{many} tokens were not stored because their account has been signed out meanwhile"),
+                many => format!(
+                    "{many} tokens were not stored because their account has been signed out meanwhile"
+                ),
             };
             Error::new(ErrorKind::Conflict, what).remedy("Sign in again if the account is still wanted")
         })
