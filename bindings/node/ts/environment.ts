@@ -102,6 +102,7 @@ export class Environment {
 
 function notUnix(): PersistenceError {
   return PersistenceError.createNotSupportedError(
-    `A Unix home directory cannot be told on ${Environment.getEnvironmentPlatform()}`,
+    // The sentence programs know, said of every platform that is neither Linux nor macOS.
+    "Getting the user home directory for unix is not supported in windows",
   );
 }

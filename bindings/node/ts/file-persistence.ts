@@ -100,7 +100,7 @@ export class FilePersistence extends BasePersistence implements IPersistence {
   }
 
   private absent(): never {
-    throw PersistenceError.createFileSystemError("ENOENT", `There is no cache file at ${this.filePath}`);
+    throw PersistenceError.createFileSystemError("ENOENT", `no such file: ${this.filePath}`);
   }
 
   private async timeLastModified(): Promise<number> {

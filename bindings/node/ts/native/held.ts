@@ -13,9 +13,10 @@ let context: AsyncLocalStorage<Held> | undefined;
 
 /** Runs `action` as the owner of `hold`, which locks the cache at `path`. */
 export function underHold<T>(path: string, hold: number, action: () => T): T {
-  context ??= new (
-    require("node:async_hooks") as typeof import("node:async_hooks")
-  ).AsyncLocalStorage<Held>();
+  if (context === undefined) {
+    const hooks = require("node:async_hooks") as typeof import("node:async_hooks");
+    context = new hooks.AsyncLocalStorage();
+  }
   return context.run({ path: resolve(path), hold }, action);
 }
 

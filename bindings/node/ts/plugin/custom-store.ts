@@ -122,11 +122,24 @@ export class CustomStore implements Store {
     this.begun += 1;
     const order = this.begun;
     const before = Date.now();
-    const content = (await this.persistence.load()) ?? null;
+    const content = await this.loadOrNothing();
     const found = content && keys ? await entryKeys(content) : [];
     // A file this young may change again under the same time: better one reload too many.
     this.synced.lastSync = before - CLOCK_GRAIN;
     return this.publish(order, content, keys ? found : null);
+  }
+
+  private async loadOrNothing(): Promise<string | null> {
+    try {
+      return (await this.persistence.load()) ?? null;
+    } catch (error) {
+      // A store that is not there yet is an empty one.
+      const { errorCode, code } = (error ?? {}) as { errorCode?: unknown; code?: unknown };
+      if (errorCode === "ENOENT" || code === "ENOENT") {
+        return null;
+      }
+      throw error;
+    }
   }
 
   private publish(order: number, content: string | null, keys: readonly string[] | null): Snapshot {
