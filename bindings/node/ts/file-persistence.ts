@@ -105,7 +105,7 @@ export class FilePersistence extends BasePersistence implements IPersistence {
 
   private async timeLastModified(): Promise<number> {
     try {
-      return Math.floor((await files.stat(this.filePath)).mtimeMs);
+      return (await files.stat(this.filePath)).mtime.getTime();
     } catch (cause) {
       const { code = "unknown_error", message } = cause as NodeJS.ErrnoException;
       if (code === "ENOENT") {

@@ -109,7 +109,7 @@ impl CacheLock {
         let waited = deadline.waited().as_millis();
         let (holder, remedy) = match lock_file::holder(paths) {
             Some(holder) if holder.pid == std::process::id() => (
-                "this process itself".to_owned(),
+                format!("this process itself ({})", holder.pid),
                 "Another operation of this program is using the cache; let it finish or raise the time limit"
                     .to_owned(),
             ),

@@ -9,6 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt,
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use crate::platform::os;
@@ -145,9 +146,11 @@ pub(crate) fn require_plain_file(path: &Path, status: &Metadata) -> Result<()> {
         () => Some("a device"),
     };
     if let Some(what) = what {
-        return Err(Error::new(ErrorKind::UnsafeFile, format!("Expected a plain file but found {what}"))
+        let error = Error::new(ErrorKind::UnsafeFile, format!("Expected a plain file but found {what}"))
             .at(path)
-            .remedy("Choose another cache path"));
+            .remedy("Choose another cache path");
+        // Programs look for the number that opening a directory for writing would have given.
+        return Err(if kind.is_dir() { error.because(io::Error::from(Errno::ISDIR)) } else { error });
     }
     let user = effective_user();
     if user != 0 && status.uid() != user {
@@ -282,6 +285,9 @@ pub(crate) fn create_directory(directory: &Path) -> Result<()> {
         Ok(()) => {}
         // Another process was faster; whatever it made is judged by use.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(Error::io("Cannot create the directory", directory, Errno::NOTDIR));
+        }
         Err(error) => return Err(Error::io("Cannot create the directory", directory, error)),
     }
     retry(|| fs::set_permissions(directory, Permissions::from_mode(DIRECTORY_MODE)))
