@@ -1,0 +1,79 @@
+// @ts-check
+/**
+ * The processes of the demo: started, asked, killed by their own pid, never waited for without a limit.
+ */
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+
+const ACTOR = fileURLToPath(new URL("actor.mjs", import.meta.url));
+const ALIAS = new URL("alias.mjs", import.meta.url).href;
+
+/** @type {Set<Player>} */
+const playing = new Set();
+process.on("exit", () => {
+  for (const player of playing) {
+    player.child.kill("SIGKILL");
+  }
+});
+
+/** One process. */
+export class Player {
+  /**
+   * @param {NodeJS.ProcessEnv} env
+   * @param {{ deadline: number, onMessage: (text: string) => void }} options
+   */
+  constructor(env, { deadline, onMessage }) {
+    const execArgv = env.TOKENKEEP_DEMO_PACKAGE ? ["--import", ALIAS] : [];
+    this.child = fork(ACTOR, { env, execArgv, stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    this.deadline = deadline;
+    this.onMessage = onMessage;
+    playing.add(this);
+    this.child.once("exit", () => playing.delete(this));
+  }
+
+  get pid() {
+    return this.child.pid;
+  }
+
+  /**
+   * Asks for one action and waits for its result.
+   *
+   * @param {string} action
+   * @param {object} [argument]
+   * @returns {Promise<any>}
+   */
+  async ask(action, argument = {}) {
+    return new Promise((resolve, reject) => {
+      /** @param {() => void} settle */
+      const finish = (settle) => {
+        clearTimeout(late);
+        this.child.off("message", hear).off("exit", gone);
+        settle();
+      };
+      const hear = (/** @type {any} */ answer) => {
+        if (answer.message !== undefined) {
+          this.onMessage(answer.message);
+        } else if (answer.error !== undefined) {
+          finish(() => reject(new Error(answer.error)));
+        } else {
+          finish(() => resolve(answer.value));
+        }
+      };
+      const gone = (/** @type {number | null} */ code, /** @type {string | null} */ signal) =>
+        finish(() => reject(new Error(`process ${this.pid} ended with ${signal ?? code} during ${action}`)));
+      const late = setTimeout(
+        () => finish(() => reject(new Error(`${action} took longer than ${this.deadline / 1000} s`))),
+        this.deadline,
+      );
+      this.child.on("message", hear).on("exit", gone);
+      this.child.send({ action, argument });
+    });
+  }
+
+  async kill() {
+    const gone = once(this.child, "exit");
+    this.child.kill("SIGKILL");
+    await gone;
+  }
+}
