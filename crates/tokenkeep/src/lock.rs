@@ -21,6 +21,9 @@ use line::{Deadline, Head, Lines};
 /// The sibling libraries' own limit: 500 tries, 100 ms apart.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(50);
 
+/// Between two tries of which the first found its files gone.
+const AGAIN: Duration = Duration::from_micros(50);
+
 static LINES: Lines<Private> = Lines::new();
 
 /// How long to wait for the lock.
@@ -91,13 +94,17 @@ impl CacheLock {
             };
             let failed = |cause| Error::io("Cannot lock the private lock file", paths.private(), cause);
             let private = head.lock(&deadline, attempt, block, failed).map_err(explain)?;
-            // Somebody may have removed the file while we waited: then we hold the lock of a file without a name.
-            if !private.is_current(&paths)? {
-                continue;
-            }
             let sleep = |longest| deadline.sleep(longest);
-            let held = lock_file::meet_siblings(private, &paths, &sleep, &self.events).map_err(explain)?;
-            return Ok(LockGuard { held: Some(held), head, path: self.path.clone(), target });
+            // Somebody may have removed the file while we waited: then we hold the lock of a file without a name.
+            if private.is_current(&paths)? {
+                let held =
+                    lock_file::meet_siblings(private, &paths, &sleep, &self.events).map_err(explain)?;
+                if let Some(held) = held {
+                    return Ok(LockGuard { held: Some(held), head, path: self.path.clone(), target });
+                }
+            }
+            // From the beginning, with the file that has the name now; the sleep ends this at the limit.
+            sleep(AGAIN).map_err(explain)?;
         }
     }
 

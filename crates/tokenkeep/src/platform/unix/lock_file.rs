@@ -8,6 +8,8 @@
 //!   its pid is judged, and only after the file was seen unchanged for a while.
 
 mod record;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -25,10 +27,15 @@ use record::{Author, Record};
 /// Looks at a busy sibling lock this often at first, and ever more seldom.
 const FIRST_LOOK: Duration = Duration::from_micros(500);
 const LATER_LOOK: Duration = Duration::from_millis(10);
+/// When something changed between two calls, it is looked at again this soon.
+const AGAIN: Duration = Duration::from_micros(50);
 /// A sibling's lock file must stand unchanged this long before its dead owner is believed to be dead.
 const SETTLED: Duration = Duration::from_secs(2);
 /// A sibling creates its file and then writes its pid; one that was killed in between leaves an empty file.
 const NAMELESS: Duration = Duration::from_secs(10);
+/// Go and Python with portalocker unlock first and unlink microseconds later. If one of them had locked a file that
+/// a dead process of ours left, we may be let in between the two; after this pause it shows.
+const LATE_UNLINK: Duration = Duration::from_millis(5);
 /// No library holds the lock this long; a live process that seems to has lost track of its own file.
 const FORGOTTEN: Duration = Duration::from_secs(600);
 
@@ -189,6 +196,16 @@ enum Sibling {
     Own(File),
 }
 
+impl Sibling {
+    /// The file whose flock goes with the name.
+    fn file<'a>(&'a self, private: &'a Private) -> &'a File {
+        match self {
+            Self::Linked => &private.file,
+            Self::Own(file) => file,
+        }
+    }
+}
+
 impl Held {
     /// Whether a process died holding this lock.
     pub(crate) fn recovered(&self) -> bool {
@@ -198,10 +215,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let file = match &self.sibling {
-            Sibling::Linked => &self.private.file,
-            Sibling::Own(file) => file,
-        };
+        let file = self.sibling.file(&self.private);
         // A sibling's stray unlink may have removed our file and another sibling may have put its own in the place.
         // Nothing can be done about a failure here; what is left behind is recognised as ours and adopted.
         if names(&self.path, file).unwrap_or(false) {
@@ -214,19 +228,26 @@ impl Drop for Held {
 }
 
 /// What one look at the sibling lock file yielded.
+#[derive(Debug)]
 enum Look {
-    Taken { sibling: Sibling, recovered: bool },
+    Taken {
+        sibling: Sibling,
+        recovered: bool,
+    },
     Occupied,
     Again,
+    /// The link that was made is gone, or there is nothing to link.
+    Lost,
 }
 
-/// With the private lock held, makes the sibling lock file ours, waiting for whoever has it.
+/// With the private lock held, makes the sibling lock file ours, waiting for whoever has it. `None`: a file was
+/// removed under our hands, and all begins anew.
 pub(crate) fn meet_siblings(
     private: Private,
     paths: &Paths,
     sleep: &dyn Fn(Duration) -> Result<()>,
     events: &Events,
-) -> Result<Held> {
+) -> Result<Option<Held>> {
     // Read before our own record replaces it: on a shared file system it tells which machine left the link.
     let previous = if paths.remote { Record::read(&private.file) } else { Record::default() };
     let record = record::own();
@@ -238,13 +259,19 @@ pub(crate) fn meet_siblings(
         match look(&private, paths, &previous, &mut watch, events)? {
             Look::Taken { sibling, recovered } => {
                 if recovered {
+                    std::thread::sleep(LATE_UNLINK);
+                    if !names(&paths.sibling, sibling.file(&private))? {
+                        sleep(AGAIN)?;
+                        continue;
+                    }
                     events.notice(|| {
                         format!("Took over the lock {:?} from a process that died", paths.sibling)
                     });
                 }
-                return Ok(Held { sibling, path: paths.sibling.clone(), recovered, private });
+                return Ok(Some(Held { sibling, path: paths.sibling.clone(), recovered, private }));
             }
-            Look::Again => sleep(Duration::from_micros(50))?,
+            Look::Lost => return Ok(None),
+            Look::Again => sleep(AGAIN)?,
             Look::Occupied => {
                 sleep(pause)?;
                 pause = (pause * 2).min(LATER_LOOK);
@@ -266,13 +293,11 @@ fn look(
             Ok(()) if names(path, &private.file)? => {
                 return Ok(Look::Taken { sibling: Sibling::Linked, recovered: false });
             }
-            // The private file was exchanged under our hands: this link is not to a file that we hold.
-            Ok(()) => {
-                let text = "The private lock file was replaced while it was held";
-                return Err(Error::new(ErrorKind::Io, text)
-                    .at(&paths.private)
-                    .remedy("Leave the .tk-lock files alone"));
-            }
+            // A sibling's stray unlink came before the look, or the private file was exchanged under our hands and
+            // this link is not to the file that we hold.
+            Ok(()) => return Ok(Look::Lost),
+            // The private file was removed under our hands.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Lost),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 return examine(private, paths, previous, watch, events);
             }
@@ -289,21 +314,19 @@ fn look(
     }
 }
 
-/// Without hard links: the new file is empty and unlocked for an instant, which everybody grants it.
+/// Without hard links: the new file is empty and unlocked for an instant. It says whose it is before it is locked:
+/// whoever locks it first has it, and when they have gone it is recognised as ours.
 fn create(file: File, paths: &Paths) -> Result<Look> {
     let path = &paths.sibling;
     paths.finish_new(path, &file)?;
-    // Whoever examines the file holds its flock for some microseconds.
-    for _ in 0..100 {
-        match try_lock(&file) {
-            Ok(true) => break,
-            Ok(false) => std::thread::sleep(Duration::from_micros(100)),
-            Err(error) if is_unsupported(&error) => break,
-            Err(error) => return Err(Error::io("Cannot lock the lock file", path, error)),
-        }
-    }
     retry(|| file.write_all_at(record::own(), 0))
         .map_err(|error| Error::io("Cannot write the lock file", path, error))?;
+    match try_lock(&file) {
+        Ok(true) => {}
+        Ok(false) => return Ok(Look::Occupied),
+        Err(error) if is_unsupported(&error) => {}
+        Err(error) => return Err(Error::io("Cannot lock the lock file", path, error)),
+    }
     if names(path, &file)? {
         Ok(Look::Taken { sibling: Sibling::Own(file), recovered: false })
     } else {
@@ -337,7 +360,11 @@ fn examine(
     }
     let lockable = match try_lock(&file) {
         Ok(true) => true,
-        Ok(false) => return Ok(Look::Occupied),
+        Ok(false) => {
+            // Somebody is in there: only what stands unchanged *and* free for a while was left by the dead.
+            watch.restart();
+            return Ok(Look::Occupied);
+        }
         Err(error) if is_unsupported(&error) => false,
         Err(error) => return Err(Error::io("Cannot lock the lock file", path, error)),
     };
@@ -373,11 +400,8 @@ fn adopt(file: File, path: &Path) -> Result<Look> {
     let written =
         retry(|| file.write_all_at(record, 0)).and_then(|()| retry(|| file.set_len(record.len() as u64)));
     written.map_err(|error| Error::io("Cannot write the lock file", path, error))?;
-    if names(path, &file)? {
-        Ok(Look::Taken { sibling: Sibling::Own(file), recovered: true })
-    } else {
-        Ok(Look::Again)
-    }
+    // Whether it still has its name is looked at after a pause, by the caller.
+    Ok(Look::Taken { sibling: Sibling::Own(file), recovered: true })
 }
 
 /// Without flock a dead process's file cannot be held in place. Renaming is atomic, so that of several processes one
@@ -403,6 +427,10 @@ fn clear_away(judged: &File, path: &Path) -> Result<Look> {
 struct Watch(Option<(crate::stamp::Print, Instant)>);
 
 impl Watch {
+    fn restart(&mut self) {
+        self.0 = None;
+    }
+
     fn unchanged(&mut self, status: &fs::Metadata) -> Duration {
         let now = files::print(status);
         match &self.0 {

@@ -1,0 +1,116 @@
+//! What the model of the protocol (`crates/proofs`) found, on the real files. The rest is tested from outside.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::{LATE_UNLINK, Look, Paths, SETTLED, create, with_suffix};
+use crate::{CacheLock, WaitOptions};
+
+struct Place {
+    _directory: tempfile::TempDir,
+    cache: PathBuf,
+    lock: CacheLock,
+}
+
+impl Place {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = directory.path().join("cache.json");
+        let lock = CacheLock::new(&cache).unwrap();
+        Self { _directory: directory, cache, lock }
+    }
+
+    fn lockfile(&self) -> PathBuf {
+        with_suffix(&self.cache, ".lockfile")
+    }
+
+    /// What a process of ours that was killed inside leaves behind.
+    fn leave_a_dead_link(&self) {
+        drop(self.lock.acquire(&ten_seconds()).unwrap());
+        fs::hard_link(with_suffix(&self.cache, ".tk-lock"), self.lockfile()).unwrap();
+    }
+}
+
+fn ten_seconds() -> WaitOptions {
+    WaitOptions::within(Duration::from_secs(10))
+}
+
+#[test]
+fn without_hard_links_a_new_file_that_a_sibling_locked_first_is_the_siblings() {
+    let place = Place::new();
+    let path = place.lockfile();
+    let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+    let sibling = File::open(&path).unwrap();
+    sibling.try_lock().unwrap();
+    let look = create(file, &Paths::new(&place.cache, &place.cache).unwrap()).unwrap();
+    assert!(matches!(look, Look::Occupied), "{look:?}");
+}
+
+#[test]
+fn a_stray_unlink_between_the_link_and_the_look_is_not_an_error() {
+    let place = Place::new();
+    let path = place.lockfile();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let _ = fs::remove_file(&path);
+            }
+        });
+        let outcome: Result<(), _> = (0..500).try_for_each(|_| place.lock.acquire(&ten_seconds()).map(drop));
+        done.store(true, Ordering::Relaxed);
+        outcome.unwrap();
+    });
+}
+
+#[test]
+fn the_time_in_which_a_sibling_holds_the_flock_does_not_make_its_file_stale() {
+    let place = Place::new();
+    // A pid beyond the maximum is of no living process. Go locks such a file and cannot write its own pid into it.
+    fs::write(place.lockfile(), "4194305").unwrap();
+    let sibling = File::open(place.lockfile()).unwrap();
+    sibling.try_lock().unwrap();
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| {
+            let guard = place.lock.acquire(&ten_seconds()).unwrap();
+            (Instant::now(), guard)
+        });
+        std::thread::sleep(SETTLED + Duration::from_millis(300));
+        let released = Instant::now();
+        sibling.unlock().unwrap();
+        let (entered, _guard) = waiter.join().unwrap();
+        let waited = entered - released;
+        assert!(waited >= SETTLED - Duration::from_millis(100), "{waited:?} after the sibling's unlock");
+    });
+}
+
+#[test]
+fn a_sibling_that_unlinks_after_it_unlocked_does_not_take_our_lock_file_away() {
+    let mut prompt = 0;
+    for round in 0..200 {
+        let place = Place::new();
+        place.leave_a_dead_link();
+        let sibling = File::open(place.lockfile()).unwrap();
+        sibling.try_lock().unwrap();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| place.lock.acquire(&ten_seconds()).unwrap());
+            // Until the waiter blocks in flock.
+            std::thread::sleep(Duration::from_millis(20));
+            sibling.unlock().unwrap();
+            let unlocked = Instant::now();
+            std::thread::sleep(Duration::from_micros(200));
+            fs::remove_file(place.lockfile()).unwrap();
+            // On a busy machine this thread may have slept for longer than the pause that is to be tested.
+            let late = unlocked.elapsed() >= LATE_UNLINK - Duration::from_millis(1);
+            let _guard = waiter.join().unwrap();
+            assert!(late || place.lockfile().exists(), "round {round}");
+            prompt += u32::from(!late);
+        });
+        if prompt == 10 {
+            return;
+        }
+    }
+    panic!("the machine is too busy to sleep for less than the pause");
+}
