@@ -110,11 +110,11 @@ export class Actor {
 /**
  * @param {import("./scratch.mjs").Scope} scope
  * @param {NodeJS.ProcessEnv} env
+ * @param {string} [packageName] the package it plays with; the one under test unless named
  */
-export async function startActor(scope, env) {
-  const options = { TOKENKEEP_TEST_PACKAGE: subject };
+export async function startActor(scope, env, packageName = subject) {
   const child = fork(STAGE, {
-    env: { ...env, ...options },
+    env: { ...env, TOKENKEEP_TEST_PACKAGE: packageName },
     serialization: "advanced",
     stdio: ["ignore", "ignore", "pipe", "ipc"],
     // The test runner's own flags (--test, coverage) are not for the actor.

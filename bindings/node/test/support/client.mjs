@@ -160,3 +160,8 @@ export async function silently(client, username, { forceRefresh = false } = {}) 
     forceRefresh,
   });
 }
+
+/** The module the original stores with, itself. */
+export async function keytar() {
+  return (await import("keytar")).default;
+}

@@ -2,7 +2,7 @@
 /**
  * What lies in a keyring, as seen by somebody else's program (`secret-tool`, of libsecret).
  */
-import { run } from "./processes.mjs";
+import { output, run } from "./processes.mjs";
 import { requireTools } from "./tools.mjs";
 
 /**
@@ -28,20 +28,18 @@ export async function lookup(session, service, account) {
 }
 
 /**
- * Stores an item as `secret-tool store` does: schema-less but for libsecret's generic one.
+ * Stores an item of keytar's shape. `secret-tool` itself writes no schema, and keytar finds no item without one.
  *
  * @param {import("./session.mjs").Session} session
- * @param {string} service
- * @param {string} account
+ * @param {{ service: string, account: string, [more: string]: string }} attributes
  * @param {string} secret
+ * @param {string} [label]
  */
-export async function store(session, service, account, secret) {
+export async function store(session, attributes, secret, label = "stored by a test") {
   requireTools("secret-tool");
-  const args = ["store", `--label=${service}/${account}`, "service", service, "account", account];
-  const { code, stderr } = await run("secret-tool", args, { env: session.env, input: secret });
-  if (code !== 0) {
-    throw new Error(`secret-tool store: ${stderr}`);
-  }
+  const shape = { "xdg:schema": "org.freedesktop.Secret.Generic", ...attributes };
+  const args = ["store", `--label=${label}`, ...Object.entries(shape).flat()];
+  await output("secret-tool", args, { env: session.env, input: secret });
 }
 
 /**

@@ -42,20 +42,21 @@ keep("keystore load", "what was saved comes back", async (t) => {
   const { actor } = await withKeystore(t, "keyring");
   for (const text of ['{"a":1}', "Zoë, 東京, 🔑", "x".repeat(1 << 20)]) {
     await actor.run(attempt, { method: "save", args: [text] });
-    assert.deepEqual(await actor.run(attempt, { method: "load" }), { value: text });
+    const { value } = await actor.run(attempt, { method: "load" });
+    assert.ok(value === text, `${text.length} characters come back as ${value?.length}`);
   }
 });
 
 change("keystore load", "a locked collection rejects, because null would look like signed out", {
   async original(t) {
     const { session, actor } = await withKeystore(t, "keyring");
-    await storeSecret(session, "service", "account", "content");
+    await storeSecret(session, { service: "service", account: "account" }, "content");
     await session.lock();
     assert.deepEqual(await actor.run(attempt, { method: "load" }), { value: null });
   },
   async ours(t) {
     const { session, actor } = await withKeystore(t, "keyring");
-    await storeSecret(session, "service", "account", "content");
+    await storeSecret(session, { service: "service", account: "account" }, "content");
     await session.lock();
     const outcome = await actor.run(attempt, { method: "load" });
     assert.equal(outcome.name, "PersistenceError");
