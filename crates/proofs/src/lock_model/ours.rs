@@ -1,0 +1,315 @@
+//! The program of this library, as `crates/tokenkeep/src/lock.rs` and `platform/unix/lock_file.rs` have it: one
+//! system call per step, in the same order.
+
+use super::files::{Record, Which};
+use super::{Event, Process, State, World, sibling};
+
+/// What can deliberately be made wrong, to see that the checker notices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// After the flock of the private file nobody looks whether the file still has its name.
+    SkipPrivateRecheck,
+    /// After taking over a lock file nobody looks whether it still has its name.
+    SkipTakeOverRecheck,
+    /// After the link nobody looks what was linked.
+    SkipLinkRecheck,
+    /// A dead process's lock file is unlinked instead of taken over, flocked as it is.
+    UnlinkToSteal,
+    /// The same without holding its flock.
+    UnlinkToStealUnlocked,
+    /// The lock file is created exclusively and then flocked, and there is no private lock.
+    NoPrivateLock,
+    /// On leaving, the lock file is unlinked without a look.
+    UnlinkUnseen,
+    /// On leaving, the private lock is given up before the lock file is unlinked.
+    UnlockBeforeUnlink,
+    /// A free flock proves a sibling dead.
+    TrustFreeFlock,
+    /// Without hard links, a lock file that somebody else flocked first is used nevertheless.
+    UseUnlocked,
+    /// A link that is gone at once is an error.
+    FailOnLostLink,
+    /// There is no pause before the second look at a lock that was taken over.
+    NoPause,
+}
+
+/// Steps, named by what is done next.
+mod at {
+    pub(super) const OUTSIDE: u8 = 0;
+    pub(super) const CREATE_PRIVATE: u8 = 1;
+    pub(super) const FLOCK_PRIVATE: u8 = 2;
+    pub(super) const RECHECK_PRIVATE: u8 = 3;
+    pub(super) const WRITE_PRIVATE: u8 = 4;
+    pub(super) const LINK: u8 = 5;
+    pub(super) const RECHECK_LINK: u8 = 6;
+    pub(super) const OPEN_SIBLING: u8 = 7;
+    pub(super) const FLOCK_SIBLING: u8 = 8;
+    pub(super) const JUDGE: u8 = 9;
+    pub(super) const TAKE_OVER: u8 = 10;
+    pub(super) const PAUSE: u8 = 11;
+    pub(super) const RECHECK_TAKEN: u8 = 12;
+    /// Without hard links: the new file is written, flocked, looked for.
+    pub(super) const WRITE_CREATED: u8 = 13;
+    pub(super) const FLOCK_CREATED: u8 = 14;
+    pub(super) const RECHECK_CREATED: u8 = 15;
+    pub(super) const STEAL: u8 = 16;
+    pub(super) const INSIDE: u8 = 17;
+    pub(super) const LOOK: u8 = 18;
+    pub(super) const UNLINK: u8 = 19;
+    pub(super) const UNLOCK_SIBLING: u8 = 20;
+    pub(super) const UNLOCK_PRIVATE: u8 = 21;
+}
+
+/// Only with a fault.
+pub const STEALS: &str = "unlinks a lock file in order to steal it";
+
+const NAMES: [&str; 22] = [
+    "opens the private lock file",
+    "creates the private lock file",
+    "flocks the private lock file",
+    "looks whether the private lock file still has its name",
+    "writes its record",
+    "links the private lock file to the lock file",
+    "looks whether the link is there",
+    "opens the lock file it found",
+    "flocks the lock file",
+    "reads and judges the lock file",
+    "writes its record into the lock file it takes over",
+    "pauses",
+    "looks whether the lock file still has its name, and is inside",
+    "writes its record into the lock file it created",
+    "flocks the lock file it created",
+    "looks whether the lock file it created still has its name, and is inside",
+    STEALS,
+    "is done and begins to leave",
+    "looks whether the lock file is its own",
+    "unlinks the lock file",
+    "unlocks the lock file",
+    "unlocks the private lock file and closes",
+];
+
+/// Everything a process of ours may do next, in words.
+pub fn every_step() -> impl Iterator<Item = &'static str> {
+    NAMES.into_iter()
+}
+
+/// What `process` does next, in words.
+pub fn name(process: &Process) -> &'static str {
+    NAMES[usize::from(process.step)]
+}
+
+/// Whether the cache is this process's to write.
+pub fn is_inside(process: &Process) -> bool {
+    process.step == at::INSIDE
+}
+
+/// Whether the next step opens a lock file that may have stood for long.
+pub fn may_judge(world: &World, state: &State, process: u8) -> bool {
+    let opens = state.processes[usize::from(process)].step == at::OPEN_SIBLING;
+    opens && state.files.named(Which::Sibling).is_some_and(|ino| world.settles(state, ino))
+}
+
+/// Does the next system call of `process`; `false` when it blocks.
+pub fn step(world: &World, state: &mut State, process: u8, later: bool) -> bool {
+    let mut me = state.processes[usize::from(process)];
+    let before = me;
+    let moved = advance(world, state, process, later, &mut me);
+    debug_assert!(moved || me == before, "a step that blocks changes nothing");
+    state.processes[usize::from(process)] = me;
+    moved
+}
+
+fn advance(world: &World, state: &mut State, process: u8, later: bool, me: &mut Process) -> bool {
+    let files = &mut state.files;
+    let private = me.private.unwrap_or_default();
+    let sibling = me.sibling.unwrap_or_default();
+    match me.step {
+        at::OUTSIDE if world.has(Fault::NoPrivateLock) => me.step = at::LINK,
+        at::OUTSIDE => match files.named(Which::Private) {
+            Some(ino) => {
+                me.private = Some(ino);
+                me.step = at::FLOCK_PRIVATE;
+            }
+            None => me.step = at::CREATE_PRIVATE,
+        },
+        at::CREATE_PRIVATE => match files.named(Which::Private) {
+            Some(_) => me.step = at::OUTSIDE,
+            None => {
+                me.private = Some(files.create(Which::Private));
+                me.step = at::FLOCK_PRIVATE;
+            }
+        },
+        at::FLOCK_PRIVATE => {
+            if !files.flock(private, process, false) {
+                return false;
+            }
+            me.step = at::RECHECK_PRIVATE;
+        }
+        at::RECHECK_PRIVATE => {
+            if files.named(Which::Private) == me.private || world.has(Fault::SkipPrivateRecheck) {
+                me.step = at::WRITE_PRIVATE;
+            } else {
+                leave(state, process, me);
+            }
+        }
+        at::WRITE_PRIVATE => {
+            files.write(private, Record::Ours);
+            me.step = at::LINK;
+        }
+        at::LINK if files.named(Which::Sibling).is_some() => me.step = at::OPEN_SIBLING,
+        at::LINK if world.has(Fault::NoPrivateLock) => {
+            me.sibling = Some(files.create(Which::Sibling));
+            me.step = at::FLOCK_CREATED;
+        }
+        at::LINK if !world.hard_links => {
+            me.sibling = Some(files.create(Which::Sibling));
+            me.step = if world.has(Fault::UseUnlocked) { at::FLOCK_CREATED } else { at::WRITE_CREATED };
+        }
+        at::LINK => match files.named(Which::Private) {
+            Some(ino) => {
+                files.link(Which::Sibling, ino);
+                me.step = if world.has(Fault::SkipLinkRecheck) { at::INSIDE } else { at::RECHECK_LINK };
+            }
+            None => {
+                leave(state, process, me);
+                if world.has(Fault::FailOnLostLink) {
+                    state.event = Event::Failed;
+                }
+            }
+        },
+        at::RECHECK_LINK => {
+            if files.named(Which::Sibling) == me.private {
+                me.step = at::INSIDE;
+            } else {
+                leave(state, process, me);
+                if world.has(Fault::FailOnLostLink) {
+                    state.event = Event::Failed;
+                }
+            }
+        }
+        at::OPEN_SIBLING => match files.named(Which::Sibling) {
+            None => me.step = at::LINK,
+            Some(ino) if Some(ino) == me.private => me.step = at::PAUSE,
+            Some(ino) => {
+                me.sibling = Some(ino);
+                me.settled = later;
+                me.step = at::FLOCK_SIBLING;
+                if world.has(Fault::UnlinkToStealUnlocked) {
+                    me.step = at::JUDGE;
+                }
+            }
+        },
+        at::FLOCK_SIBLING => {
+            if files.flock(sibling, process, true) {
+                me.step = at::JUDGE;
+            } else {
+                look_again(state, process, me);
+            }
+        }
+        at::JUDGE => {
+            let stale = match files.record(sibling) {
+                // Under the private lock nobody of ours is in there who lives; without one, the flock tells.
+                Record::Ours => true,
+                Record::Living(_) => world.has(Fault::TrustFreeFlock),
+                Record::Empty | Record::Dead => me.settled,
+            };
+            if !stale {
+                look_again(state, process, me);
+            } else if world.has(Fault::UnlinkToSteal) || world.has(Fault::UnlinkToStealUnlocked) {
+                me.step = at::STEAL;
+            } else {
+                me.step = at::TAKE_OVER;
+            }
+        }
+        at::STEAL => {
+            let held = files.named(Which::Sibling) == me.sibling && files.holder(sibling) == Some(process);
+            let gone = files.named(Which::Sibling).is_none();
+            files.unlink(Which::Sibling);
+            look_again(state, process, me);
+            if !held && !gone {
+                state.event = Event::ForeignUnlink;
+            }
+        }
+        at::TAKE_OVER => {
+            files.write(sibling, Record::Ours);
+            me.step = at::PAUSE;
+        }
+        at::PAUSE if world.has(Fault::NoPause) => me.step = at::RECHECK_TAKEN,
+        at::PAUSE => {
+            if world.brisk && sibling::is_somebody_leaving(world, state) {
+                return false;
+            }
+            me.step = at::RECHECK_TAKEN;
+        }
+        at::RECHECK_TAKEN | at::RECHECK_CREATED => {
+            let held = me.sibling.or(me.private);
+            if files.named(Which::Sibling) == held || world.has(Fault::SkipTakeOverRecheck) {
+                me.settled = false;
+                me.step = at::INSIDE;
+            } else {
+                look_again(state, process, me);
+            }
+        }
+        at::WRITE_CREATED => {
+            files.write(sibling, Record::Ours);
+            me.step = at::FLOCK_CREATED;
+        }
+        at::FLOCK_CREATED => {
+            let flocked = files.flock(sibling, process, true);
+            if world.has(Fault::NoPrivateLock) || world.has(Fault::UseUnlocked) {
+                files.write(sibling, Record::Ours);
+            }
+            if flocked || world.has(Fault::UseUnlocked) {
+                me.step = at::RECHECK_CREATED;
+            } else {
+                look_again(state, process, me);
+            }
+        }
+        at::INSIDE => {
+            me.step = if world.has(Fault::UnlinkUnseen) { at::UNLINK } else { at::LOOK };
+        }
+        at::LOOK => {
+            let own = files.named(Which::Sibling) == me.sibling.or(me.private);
+            if world.has(Fault::UnlockBeforeUnlink) {
+                files.unlock(private, process, false);
+            }
+            me.step = if own { at::UNLINK } else { at::UNLOCK_SIBLING };
+        }
+        at::UNLINK => {
+            let named = files.named(Which::Sibling);
+            let held = me.sibling.or(me.private);
+            let flocked = held.is_some_and(|ino| files.holder(ino) == Some(process));
+            if named.is_some() && (named != held || !flocked) {
+                let seen = !world.has(Fault::UnlinkUnseen) && flocked;
+                state.event = if seen { Event::SlippedUnlink } else { Event::ForeignUnlink };
+            }
+            files.unlink(Which::Sibling);
+            me.step = at::UNLOCK_SIBLING;
+        }
+        at::UNLOCK_SIBLING => {
+            if me.sibling.is_some() {
+                files.unlock(sibling, process, true);
+            }
+            me.sibling = None;
+            me.step = at::UNLOCK_PRIVATE;
+        }
+        at::UNLOCK_PRIVATE => leave(state, process, me),
+        _ => unreachable!("no such step"),
+    }
+    true
+}
+
+/// Closes the lock file that was found and looks again.
+fn look_again(state: &mut State, process: u8, me: &mut Process) {
+    if let Some(ino) = me.sibling.take() {
+        state.files.unlock(ino, process, true);
+    }
+    me.settled = false;
+    me.step = at::LINK;
+}
+
+/// Closes everything.
+fn leave(state: &mut State, process: u8, me: &mut Process) {
+    state.files.release_all(process);
+    *me = Process::default();
+}
