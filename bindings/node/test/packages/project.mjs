@@ -1,0 +1,83 @@
+// @ts-check
+/**
+ * A project of somebody else: a package.json, installed by the real npm, with programs that run in it.
+ */
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { output } from "../support/processes.mjs";
+import { scratchDirectory } from "../support/scratch.mjs";
+import { startRegistry } from "./registry.mjs";
+import { tarballs } from "./tarball.mjs";
+
+/** npm fetches dozens of packages, and the original compiles keytar. */
+const INSTALL_MS = 5 * 60_000;
+
+/** What npm fetched, kept between runs but apart from the person's own cache. */
+const CACHE = fileURLToPath(new URL("../node_modules/.cache/npm", import.meta.url));
+
+export class Project {
+  /** @param {string} folder */
+  constructor(folder) {
+    this.folder = folder;
+  }
+
+  /** Names of all installed packages, nested ones as npm's lock file writes them. */
+  async installed() {
+    const lock = JSON.parse(await readFile(join(this.folder, "package-lock.json"), "utf8"));
+    return Object.keys(lock.packages)
+      .filter((place) => place !== "")
+      .map((place) => place.replace(/^node_modules\//, ""));
+  }
+
+  /**
+   * Runs an ES module in the project and returns what it printed.
+   *
+   * @param {string} program
+   * @param {NodeJS.ProcessEnv} [env]
+   */
+  async play(program, env = process.env) {
+    const file = join(this.folder, "program.mjs");
+    await writeFile(file, program);
+    return (await output(process.execPath, [file], { cwd: this.folder, env })).trim();
+  }
+}
+
+/**
+ * Installs a project, with our tarballs as if published and with scripts off, because ours needs none. For the original
+ * in its own place: the configured registry, and scripts, because it cannot do without.
+ *
+ * @param {import("../support/scratch.mjs").Scope} scope
+ * @param {object} manifest
+ * @param {{ original?: boolean }} [options]
+ */
+export async function install(scope, manifest, { original = false } = {}) {
+  const folder = await scratchDirectory(scope);
+  await writeFile(join(folder, "package.json"), JSON.stringify({ private: true, ...manifest }));
+  const env = { ...process.env, npm_config_audit: "false", npm_config_fund: "false" };
+  // Settings of the npm that may have started this test are not those of a user.
+  for (const name of Object.keys(env)) {
+    if (/^npm_(lifecycle|package)_/.test(name)) {
+      delete (/** @type {NodeJS.ProcessEnv} */ (env)[name]);
+    }
+  }
+  if (!original) {
+    Object.assign(env, {
+      npm_config_registry: await startRegistry(scope, tarballs()),
+      npm_config_cache: CACHE,
+      npm_config_ignore_scripts: "true",
+      npm_config_noproxy: "127.0.0.1",
+    });
+  }
+  await output("npm", ["install"], { cwd: folder, env, deadline: INSTALL_MS });
+  return new Project(folder);
+}
+
+/** The version of the packed main package. */
+export function packedVersion() {
+  const main = tarballs().find(({ manifest }) => manifest.name === "tokenkeep");
+  if (!main) {
+    throw new Error("there is no packed tokenkeep; make it with: cargo xtask pack");
+  }
+  return main.manifest.version;
+}
