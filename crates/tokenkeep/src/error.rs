@@ -114,6 +114,12 @@ impl Error {
         }
     }
 
+    /// The same error, its sentence put after what was being done: "cannot read the item: the keyring is locked".
+    pub(crate) fn within(mut self, what: &str) -> Self {
+        self.0.what = format!("{what}: {}", self.0.what);
+        self
+    }
+
     /// The same error, naming the path it is about.
     #[must_use]
     pub fn at(mut self, path: &Path) -> Self {

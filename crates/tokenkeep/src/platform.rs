@@ -3,14 +3,19 @@
 //! Every variant exposes the same items, so that nothing above this file asks where it runs.
 
 #[cfg(target_os = "linux")]
-#[path = "platform/linux.rs"]
-mod os;
+mod linux;
+#[cfg(target_os = "linux")]
+use linux as os;
 #[cfg(target_os = "macos")]
-#[path = "platform/macos.rs"]
-mod os;
+mod macos;
+#[cfg(target_os = "macos")]
+use macos as os;
 
 #[cfg(unix)]
 mod unix;
 
 #[cfg(unix)]
 pub(crate) use unix::{files, lock_file, process};
+
+#[cfg(target_os = "linux")]
+pub use os::secret_service::SecretServiceItem;

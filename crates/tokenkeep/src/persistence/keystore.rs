@@ -4,6 +4,7 @@
 //! processes that the item changed, and its path is where the lock stands.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::{Result, Secret};
 
@@ -35,4 +36,30 @@ pub trait Keystore: Send + Sync + fmt::Debug {
 
     /// The item in the form `service/account`.
     fn location(&self) -> String;
+
+    /// Whether the item is still there after a restart of the machine, as far as the calls so far have shown.
+    fn survives_reboot(&self) -> bool {
+        true
+    }
+}
+
+/// Whether an operation on a keystore may ask a person for a password.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Prompting {
+    /// A locked keystore is `StoreLocked`, at once. The default: a library does not know whether anybody is there.
+    #[default]
+    Never,
+    /// The keystore may show a prompt.
+    Allowed {
+        /// The prompt is taken away after this long, and the operation is `StoreLocked`.
+        limit: Duration,
+    },
+}
+
+impl Prompting {
+    /// Prompts with the time that a person needs to notice one, find the password and type it: two minutes.
+    pub fn allowed() -> Self {
+        Self::Allowed { limit: Duration::from_secs(120) }
+    }
 }

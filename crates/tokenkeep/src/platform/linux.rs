@@ -1,4 +1,6 @@
-//! What only Linux knows: `/proc`, the coarse clock, the magic numbers of file systems.
+//! What only Linux knows: `/proc`, the coarse clock, the magic numbers of file systems, the Secret Service.
+
+pub(crate) mod secret_service;
 
 use std::fs::{self, File};
 use std::path::Path;

@@ -1,0 +1,197 @@
+//! What went wrong, in the words of the library: kind, sentence, remedy.
+
+use super::bus::BusError;
+use crate::{Error, ErrorKind};
+
+/// Why an operation ended without its result.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// A call failed; what that means is decided at the end of the operation.
+    Bus(BusError),
+    /// The operation cannot go on; the error is complete but for the item it is about.
+    Final(Error),
+}
+
+impl From<BusError> for Failure {
+    fn from(error: BusError) -> Self {
+        Self::Bus(error)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Final(error)
+    }
+}
+
+/// D-Bus names of errors.
+mod name {
+    pub(super) const SERVICE_UNKNOWN: &str = "org.freedesktop.DBus.Error.ServiceUnknown";
+    pub(super) const NO_OWNER: &str = "org.freedesktop.DBus.Error.NameHasNoOwner";
+    pub(super) const NO_REPLY: &str = "org.freedesktop.DBus.Error.NoReply";
+    pub(super) const DISCONNECTED: &str = "org.freedesktop.DBus.Error.Disconnected";
+    pub(super) const TIMED_OUT: &str = "org.freedesktop.DBus.Error.TimedOut";
+    pub(super) const ACCESS_DENIED: &str = "org.freedesktop.DBus.Error.AccessDenied";
+    pub(super) const NOT_SUPPORTED: &str = "org.freedesktop.DBus.Error.NotSupported";
+    pub(super) const UNKNOWN_OBJECT: &str = "org.freedesktop.DBus.Error.UnknownObject";
+    pub(super) const UNKNOWN_METHOD: &str = "org.freedesktop.DBus.Error.UnknownMethod";
+    pub(super) const UNKNOWN_INTERFACE: &str = "org.freedesktop.DBus.Error.UnknownInterface";
+    pub(super) const SPAWN: &str = "org.freedesktop.DBus.Error.Spawn.";
+    pub(super) const NO_SESSION: &str = "org.freedesktop.Secret.Error.NoSession";
+    pub(super) const NO_SUCH_OBJECT: &str = "org.freedesktop.Secret.Error.NoSuchObject";
+    pub(super) const IS_LOCKED: &str = "org.freedesktop.Secret.Error.IsLocked";
+}
+
+impl Failure {
+    /// Whether the service or the bus ended while we held a connection, so that a new one may serve.
+    pub(super) fn is_interruption(&self) -> bool {
+        match self {
+            Self::Bus(BusError::Closed(_)) => true,
+            Self::Bus(error) => matches!(
+                error.remote_name(),
+                Some(
+                    name::SERVICE_UNKNOWN
+                        | name::NO_OWNER
+                        | name::NO_REPLY
+                        | name::DISCONNECTED
+                        | name::NO_SESSION
+                )
+            ),
+            Self::Final(_) => false,
+        }
+    }
+
+    /// Whether an item or collection that a search named a moment ago is gone.
+    pub(super) fn is_missing_object(&self) -> bool {
+        // A service that has removed an object knows neither it nor the methods it had.
+        matches!(
+            self,
+            Self::Bus(error) if matches!(
+                error.remote_name(),
+                Some(
+                    name::NO_SUCH_OBJECT
+                        | name::UNKNOWN_OBJECT
+                        | name::UNKNOWN_METHOD
+                        | name::UNKNOWN_INTERFACE
+                )
+            )
+        )
+    }
+
+    /// The error to report: `what` could not be done with the item at `location`.
+    pub(super) fn into_error(self, what: &str, location: &str) -> Error {
+        // Debug form, because a name with a line break must not forge a line of a log.
+        let what = format!("{what} keystore item {location:?}");
+        match self {
+            Self::Final(error) => error.within(&what),
+            Self::Bus(error) => {
+                let (kind, reason, remedy) = explain(&error);
+                Error::new(kind, format!("{what}: {reason}")).remedy(remedy).because(error)
+            }
+        }
+    }
+}
+
+const START_SESSION: &str =
+    "Run the program in a desktop session or under dbus-run-session, or store elsewhere";
+const INSTALL: &str = "Install and start gnome-keyring, KWallet or KeePassXC, or store elsewhere";
+
+fn explain(error: &BusError) -> (ErrorKind, &'static str, &'static str) {
+    use BusError as Bus;
+    match error {
+        Bus::NoAddress(_) => (ErrorKind::StoreUnavailable, "there is no D-Bus session bus", START_SESSION),
+        Bus::BadAddress(_) => (
+            ErrorKind::StoreUnavailable,
+            "the address of the D-Bus session bus cannot be used",
+            "Set DBUS_SESSION_BUS_ADDRESS to a unix: address of a running bus, or unset it",
+        ),
+        Bus::NotListening(..) => (
+            ErrorKind::StoreUnavailable,
+            "nobody listens at the address of the D-Bus session bus",
+            "The session that DBUS_SESSION_BUS_ADDRESS names has probably ended; sign in again, or store elsewhere",
+        ),
+        Bus::Refused(_) => (
+            ErrorKind::StoreUnavailable,
+            "the D-Bus session bus refused the connection",
+            "Run the program as the user whose session it is",
+        ),
+        Bus::TimedOut(_) => (
+            ErrorKind::StoreTimeout,
+            "the D-Bus session bus or the Secret Service on it did not answer",
+            "Restart the keyring service, or store elsewhere; whether a write arrived is unknown",
+        ),
+        Bus::Closed(_) => (
+            ErrorKind::StoreUnavailable,
+            "the D-Bus session bus or the Secret Service ended in the middle",
+            "Try again; if it happens again, look into the log of the keyring service",
+        ),
+        Bus::Malformed(_) => (
+            ErrorKind::StoreFailed,
+            "the Secret Service gave an answer that breaks its protocol",
+            "Report this with the name and version of the keyring service",
+        ),
+        Bus::System(_) => (
+            ErrorKind::Io,
+            "the operating system refused this process what it takes",
+            "Look for a limit on threads or open files that this process has reached",
+        ),
+        Bus::Remote { name, .. } => explain_remote(name),
+    }
+}
+
+fn explain_remote(error: &str) -> (ErrorKind, &'static str, &'static str) {
+    match error {
+        name::SERVICE_UNKNOWN | name::NO_OWNER => {
+            (ErrorKind::StoreUnavailable, "there is no Secret Service on the D-Bus session bus", INSTALL)
+        }
+        name::NO_REPLY | name::DISCONNECTED => (
+            ErrorKind::StoreUnavailable,
+            "the Secret Service ended in the middle",
+            "Try again; if it happens again, look into the log of the keyring service",
+        ),
+        name::TIMED_OUT => (
+            ErrorKind::StoreTimeout,
+            "the Secret Service did not start in time",
+            "Start the keyring service by hand to see why, or store elsewhere",
+        ),
+        name::ACCESS_DENIED => (
+            ErrorKind::StoreUnavailable,
+            "this program may not talk to the Secret Service",
+            "Allow org.freedesktop.secrets in the sandbox or bus policy (Flatpak: --talk-name, Snap: password-manager-service)",
+        ),
+        name::NOT_SUPPORTED => (
+            ErrorKind::StoreFailed,
+            "the Secret Service lacks what is needed, such as encrypted sessions",
+            "Use gnome-keyring, KWallet or KeePassXC, or store elsewhere",
+        ),
+        name::IS_LOCKED => locked("the keyring was locked in the middle"),
+        _ if error.starts_with(name::SPAWN) => {
+            (ErrorKind::StoreUnavailable, "the Secret Service could not be started", INSTALL)
+        }
+        _ => (
+            ErrorKind::StoreFailed,
+            "the Secret Service reported a failure",
+            "Look into the log of the keyring service",
+        ),
+    }
+}
+
+const UNLOCK: &str =
+    "Unlock the keyring, for example by signing in with a password or with the desktop's password program";
+
+fn locked(reason: &'static str) -> (ErrorKind, &'static str, &'static str) {
+    (ErrorKind::StoreLocked, reason, UNLOCK)
+}
+
+/// The keyring is locked, and `why` it stays so.
+pub(super) fn is_locked(why: &str) -> Error {
+    Error::new(ErrorKind::StoreLocked, format!("the keyring is locked and {why}")).remedy(UNLOCK)
+}
+
+/// There is nowhere to put a new item.
+pub(super) fn no_default_collection() -> Error {
+    Error::new(ErrorKind::StoreUnavailable, "the Secret Service has no default collection").remedy(
+        "Create a keyring and make it the default with the desktop's password program, such as Seahorse; \
+         with KeePassXC, open the database",
+    )
+}

@@ -1,0 +1,313 @@
+//! One read, write or removal: find the item, open it where it is, and leave everything else alone.
+//!
+//! An item without a schema counts where there is none with ours. Which item is meant, when there are several with our attributes:
+//! - One that is unlocked is taken, as libsecret does, even if others are locked.
+//! - Several that are alike in attributes and content are one item stored twice. The first is read, as libsecret
+//!   does; a write updates it and removes the others, which would otherwise be found with old content.
+//! - Several that differ are [`ErrorKind::Ambiguous`]: whichever were taken, a program that takes another would lose
+//!   what is in it. A removal may take all of them, as libsecret's does, if they differ in content only: the same
+//!   attributes mean the same entry, of which nothing shall be left.
+
+use std::time::{Duration, Instant};
+
+use zbus::wire::{ObjectPath, OwnedObjectPath};
+
+use super::SCHEMA_ATTRIBUTE;
+use super::bus::{BusError, Deadline};
+use super::failure::{self, Failure};
+use super::service::{Answer, Attributes, Client};
+use crate::persistence::keystore::Prompting;
+use crate::{Error, ErrorKind, Secret};
+
+/// How often an operation starts over because the store changed under it. Each time needs another program's doing.
+const ATTEMPTS: u32 = 4;
+
+/// More items than this with the same attributes are not compared but refused.
+const DUPLICATE_LIMIT: usize = 16;
+
+/// What `secret-tool` and libsecret call the collection that they create where there is none.
+const COLLECTION_LABEL: &str = "Default keyring";
+
+/// A connection at work, with the limits of what it does.
+#[derive(Debug)]
+pub(super) struct Operation<'c> {
+    pub(super) client: &'c mut Client,
+    pub(super) deadline: Deadline,
+    pub(super) prompting: Prompting,
+}
+
+/// An item and what it held.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The item, or the collection that it would go into.
+    pub(super) place: OwnedObjectPath,
+    pub(super) content: Option<Secret>,
+}
+
+/// Where the item is.
+#[derive(Debug)]
+enum Place {
+    /// In unlocked collections; more than one only if they were not told apart yet.
+    Items { first: OwnedObjectPath, others: Vec<OwnedObjectPath> },
+    /// Nowhere; it would go into this collection.
+    Nowhere(OwnedObjectPath),
+}
+
+impl Operation<'_> {
+    /// The content of the item.
+    pub(super) async fn read(&mut self, attributes: &Attributes<'_>) -> Result<Found, Failure> {
+        let mut attempt = 1;
+        loop {
+            match self.try_read(attributes).await {
+                Err(failure) if failure.is_missing_object() && attempt < ATTEMPTS => attempt += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_read(&mut self, attributes: &Attributes<'_>) -> Result<Found, Failure> {
+        match self.locate(attributes).await? {
+            Place::Nowhere(collection) => Ok(Found { place: collection, content: None }),
+            Place::Items { first, others } => {
+                let content = self.agreed_content(&first, &others).await?;
+                Ok(Found { place: first, content: Some(content) })
+            }
+        }
+    }
+
+    /// Replaces the content of the item, or creates it. Returns where it is.
+    pub(super) async fn write(
+        &mut self,
+        attributes: &Attributes<'_>,
+        label: &str,
+        content: &[u8],
+    ) -> Result<OwnedObjectPath, Failure> {
+        let mut attempt = 1;
+        loop {
+            match self.try_write(attributes, label, content).await {
+                Err(failure) if failure.is_missing_object() && attempt < ATTEMPTS => attempt += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_write(
+        &mut self,
+        attributes: &Attributes<'_>,
+        label: &str,
+        content: &[u8],
+    ) -> Result<OwnedObjectPath, Failure> {
+        match self.locate(attributes).await? {
+            Place::Nowhere(collection) => self.create(&collection, attributes, label, content).await,
+            Place::Items { first, others } => {
+                if !others.is_empty() {
+                    self.agreed_content(&first, &others).await?;
+                }
+                self.client.set_secret(&first, content, &self.deadline).await?;
+                for copy in &others {
+                    self.remove_item(copy).await?;
+                }
+                Ok(first)
+            }
+        }
+    }
+
+    /// Removes the item; `false` when there was none.
+    pub(super) async fn remove(&mut self, attributes: &Attributes<'_>) -> Result<bool, Failure> {
+        match self.locate(attributes).await? {
+            Place::Nowhere(_) => Ok(false),
+            Place::Items { first, others } => {
+                self.agree_in_attributes(&first, &others).await?;
+                let mut removed = false;
+                for item in std::iter::once(&first).chain(&others) {
+                    removed |= self.remove_item(item).await?;
+                }
+                Ok(removed)
+            }
+        }
+    }
+
+    /// Whether an item or a collection is gone when its user logs out.
+    pub(super) async fn ends_with_login(&mut self, place: &ObjectPath<'_>) -> Result<bool, Failure> {
+        Ok(self.client.ends_with_login(place, &self.deadline).await?)
+    }
+
+    /// Creates the item. If another program created one at the same moment, one of the two is kept, by a rule that
+    /// both would follow, and holds our content as if we had come later.
+    pub(super) async fn create(
+        &mut self,
+        collection: &ObjectPath<'_>,
+        attributes: &Attributes<'_>,
+        label: &str,
+        content: &[u8],
+    ) -> Result<OwnedObjectPath, Failure> {
+        let answer = self.client.create_item(collection, label, attributes, content, &self.deadline).await?;
+        let ours = match answer {
+            Answer::Done(item) => Some(item),
+            Answer::AfterPrompt(prompt) => {
+                self.ask(&prompt).await?;
+                None
+            }
+        };
+        let mut found = self.client.search(attributes, &self.deadline).await?.unlocked;
+        // The older one where paths are numbered, as gnome-keyring's are; elsewhere just the same one for everybody.
+        found.sort_by(|a, b| (a.len(), a.as_str()).cmp(&(b.len(), b.as_str())));
+        let mut found = found.into_iter();
+        let kept =
+            found.next().ok_or_else(|| BusError::malformed("an item that was just created is not there"))?;
+        let others: Vec<_> = found.collect();
+        if ours.as_ref() == Some(&kept) && others.is_empty() {
+            return Ok(kept);
+        }
+        self.agree_in_attributes(&kept, &others).await?;
+        self.client.set_secret(&kept, content, &self.deadline).await?;
+        for other in &others {
+            self.remove_item(other).await?;
+        }
+        Ok(kept)
+    }
+
+    /// Finds the item, and unlocks what is in the way if a person may be asked.
+    ///
+    /// "Nowhere" is certain: the default collection was there and open. A keyring that is closed may hide its items.
+    async fn locate(&mut self, attributes: &Attributes<'_>) -> Result<Place, Failure> {
+        let mut asked = false;
+        loop {
+            let found = self.client.search(attributes, &self.deadline).await?;
+            let mut unlocked = found.unlocked.into_iter();
+            if let Some(first) = unlocked.next() {
+                return Ok(Place::Items { first, others: unlocked.collect() });
+            }
+            if !found.locked.is_empty() {
+                self.unlock(&found.locked, &mut asked).await?;
+                continue;
+            }
+            if let Some(place) = self.locate_without_schema(attributes).await? {
+                return Ok(place);
+            }
+            match self.client.default_collection(&self.deadline).await? {
+                None => self.create_collection(&mut asked).await?,
+                Some(collection) if self.client.is_locked(&collection, &self.deadline).await? => {
+                    self.unlock(&[collection], &mut asked).await?;
+                }
+                Some(collection) => return Ok(Place::Nowhere(collection)),
+            }
+        }
+    }
+
+    /// Finds an item that was stored without a schema, as secret-tool does. gnome-keyring takes such an item for a
+    /// generic one and marks it so sooner or later; one of ours beside it would then be its double.
+    async fn locate_without_schema(&mut self, attributes: &Attributes<'_>) -> Result<Option<Place>, Failure> {
+        let mut without = attributes.clone();
+        if without.remove(SCHEMA_ATTRIBUTE).is_none() {
+            return Ok(None);
+        }
+        let mut found = Vec::new();
+        for item in self.client.search(&without, &self.deadline).await?.unlocked {
+            if !self.client.attributes(&item, &self.deadline).await?.contains_key(SCHEMA_ATTRIBUTE) {
+                found.push(item);
+            }
+        }
+        let mut found = found.into_iter();
+        Ok(found.next().map(|first| Place::Items { first, others: found.collect() }))
+    }
+
+    async fn unlock(&mut self, objects: &[OwnedObjectPath], asked: &mut bool) -> Result<(), Failure> {
+        if self.prompting == Prompting::Never {
+            return Err(failure::is_locked("prompts are not allowed here").into());
+        }
+        if std::mem::replace(asked, true) {
+            return Err(failure::is_locked("stayed so after it was to be unlocked").into());
+        }
+        match self.client.unlock(objects, &self.deadline).await? {
+            Answer::Done(()) => Ok(()),
+            Answer::AfterPrompt(prompt) => self.ask(&prompt).await,
+        }
+    }
+
+    async fn create_collection(&mut self, asked: &mut bool) -> Result<(), Failure> {
+        if self.prompting == Prompting::Never || std::mem::replace(asked, true) {
+            return Err(failure::no_default_collection().into());
+        }
+        match self.client.create_default_collection(COLLECTION_LABEL, &self.deadline).await? {
+            Answer::Done(_) => Ok(()),
+            Answer::AfterPrompt(prompt) => self.ask(&prompt).await,
+        }
+    }
+
+    /// Shows a prompt to a person, if that is allowed, and gives them their time.
+    async fn ask(&mut self, prompt: &ObjectPath<'_>) -> Result<(), Failure> {
+        let Prompting::Allowed { limit } = self.prompting else {
+            self.client.dismiss_prompt(prompt, &self.deadline).await?;
+            return Err(failure::is_locked("prompts are not allowed here").into());
+        };
+        let asked = Instant::now();
+        let answer = self.client.show_prompt(prompt, &self.deadline, &Deadline::after(limit)).await;
+        let unanswered = asked.elapsed() >= limit;
+        self.deadline = self.deadline.without_time_since(asked);
+        match answer {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(failure::is_locked("the prompt was dismissed").into()),
+            Err(BusError::TimedOut(_)) if unanswered => {
+                // Nobody is there; leave no window behind. The connection is fit, for no call is under way.
+                self.client.dismiss_prompt(prompt, &Deadline::after(Duration::from_secs(1))).await?;
+                Err(failure::is_locked(&format!("nobody answered the prompt within {limit:?}")).into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes one item; `false` when it is gone already.
+    pub(super) async fn remove_item(&mut self, item: &ObjectPath<'_>) -> Result<bool, Failure> {
+        match self.client.delete(item, &self.deadline).await.map_err(Failure::from) {
+            Ok(Answer::Done(())) => Ok(true),
+            Ok(Answer::AfterPrompt(prompt)) => self.ask(&prompt).await.map(|()| true),
+            Err(failure) if failure.is_missing_object() => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// The content that all items have in common; alone, an item agrees with itself.
+    async fn agreed_content(
+        &mut self,
+        first: &OwnedObjectPath,
+        others: &[OwnedObjectPath],
+    ) -> Result<Secret, Failure> {
+        self.agree_in_attributes(first, others).await?;
+        let content = self.client.secret(first, &self.deadline).await?;
+        for other in others {
+            if self.client.secret(other, &self.deadline).await? != content {
+                return Err(ambiguous(first, others).into());
+            }
+        }
+        Ok(content)
+    }
+
+    async fn agree_in_attributes(
+        &mut self,
+        first: &OwnedObjectPath,
+        others: &[OwnedObjectPath],
+    ) -> Result<(), Failure> {
+        if others.is_empty() {
+            return Ok(());
+        }
+        if others.len() >= DUPLICATE_LIMIT {
+            return Err(ambiguous(first, others).into());
+        }
+        let attributes = self.client.attributes(first, &self.deadline).await?;
+        for other in others {
+            if self.client.attributes(other, &self.deadline).await? != attributes {
+                return Err(ambiguous(first, others).into());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn ambiguous(first: &OwnedObjectPath, others: &[OwnedObjectPath]) -> Error {
+    let all = std::iter::once(first).chain(others);
+    let names: Vec<_> = all.take(DUPLICATE_LIMIT).map(|item| item.as_str()).collect();
+    let what = format!("{} items match and differ: {}", others.len() + 1, names.join(", "));
+    Error::new(ErrorKind::Ambiguous, what)
+        .remedy("Remove all but the right one with the desktop's password program, such as Seahorse")
+}

@@ -1,0 +1,114 @@
+//! Trying out whether the store keeps what it is given.
+//!
+//! A probe is an item under a random name that no other process can have, removed at the end whatever happened. Only
+//! a process that is killed in between leaves one behind, and a later verification removes it. Probes never prompt:
+//! the operation that runs them does not allow it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use zbus::wire::ObjectPath;
+
+use super::bus::{BusError, Deadline};
+use super::failure::Failure;
+use super::operation::Operation;
+use super::service::{Attributes, Client};
+use super::{SCHEMA, SCHEMA_ATTRIBUTE};
+use crate::{Error, ErrorKind, Secret};
+
+/// The service name of all probes, by which left-over ones are found.
+const SERVICE: &str = "tokenkeep-probe";
+
+const LABEL: &str = "tokenkeep probe, safe to remove";
+
+/// A probe this old belongs to a process that was killed: no verification has a deadline as long.
+const ABANDONED: Duration = Duration::from_secs(60);
+
+/// How many left-over probes are removed at a time, so that most of the time limit is left for our own.
+const CLEANING_LIMIT: usize = 8;
+
+/// The time that removing a probe has after a failure that may have used up all there was.
+const CLEANING_TIME: Duration = Duration::from_secs(1);
+
+/// Proves that `collection` gives back, over another connection, what it was given.
+pub(super) async fn try_out(
+    operation: &mut Operation<'_>,
+    bus: Option<&str>,
+    collection: &ObjectPath<'_>,
+) -> Result<(), Failure> {
+    remove_abandoned(operation).await?;
+    let account = random_hex()?;
+    let attributes =
+        Attributes::from([(SCHEMA_ATTRIBUTE, SCHEMA), ("service", SERVICE), ("account", &account)]);
+    let content = random_hex()?;
+
+    let created = operation.create(collection, &attributes, LABEL, content.as_bytes()).await;
+    let outcome = match created {
+        Ok(_) => read_elsewhere(bus, &operation.deadline, &attributes).await,
+        Err(failure) => Err(failure),
+    };
+    match outcome {
+        Ok(found) => {
+            operation.remove(&attributes).await?;
+            if found.as_ref().map(Secret::expose) == Some(content.as_bytes()) {
+                return Ok(());
+            }
+            let what = "the Secret Service did not give back what it was given";
+            let error = Error::new(ErrorKind::NotVerified, what);
+            Err(error.remedy("Restart the keyring service, or store elsewhere").into())
+        }
+        Err(failure) => {
+            // The probe may be there, even if it was the answer to its creation that got lost. If it cannot be
+            // removed now, a later verification does it; the failure to report is the first.
+            let _ = remove_after_failure(bus, &attributes).await;
+            Err(failure)
+        }
+    }
+}
+
+/// Reads the probe as another process would: over a connection and a session of its own.
+async fn read_elsewhere(
+    bus: Option<&str>,
+    deadline: &Deadline,
+    attributes: &Attributes<'_>,
+) -> Result<Option<Secret>, Failure> {
+    let mut client = Client::connect(bus, deadline).await?;
+    let mut reader = quiet(&mut client, *deadline);
+    Ok(reader.read(attributes).await?.content)
+}
+
+async fn remove_after_failure(bus: Option<&str>, attributes: &Attributes<'_>) -> Result<(), Failure> {
+    let deadline = Deadline::after(CLEANING_TIME);
+    let mut client = Client::connect(bus, &deadline).await?;
+    quiet(&mut client, deadline).remove(attributes).await.map(|_| ())
+}
+
+fn quiet(client: &mut Client, deadline: Deadline) -> Operation<'_> {
+    Operation { client, deadline, prompting: crate::Prompting::Never }
+}
+
+async fn remove_abandoned(operation: &mut Operation<'_>) -> Result<(), Failure> {
+    let attributes = Attributes::from([(SCHEMA_ATTRIBUTE, SCHEMA), ("service", SERVICE)]);
+    let probes = operation.client.search(&attributes, &operation.deadline).await?.unlocked;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    for probe in probes.iter().take(CLEANING_LIMIT) {
+        let created = operation.client.created(probe, &operation.deadline).await.map_err(Failure::from);
+        match created {
+            // Either way, because a clock that was set back would keep a probe for ever.
+            Ok(created) if created.abs_diff(now) > ABANDONED => {
+                operation.remove_item(probe).await?;
+            }
+            Ok(_) => {}
+            // Its owner was faster.
+            Err(failure) if failure.is_missing_object() => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(())
+}
+
+/// 128 random bits in hexadecimal.
+fn random_hex() -> Result<String, BusError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(BusError::no_random)?;
+    Ok(format!("{:032x}", u128::from_le_bytes(bytes)))
+}

@@ -1,0 +1,321 @@
+//! The Secret Service's methods as Rust calls: one function for each, no decisions.
+//!
+//! A [`Client`] is one connection with one encrypted session. It talks to the unique name of the service that opened
+//! the session, so that a service which is restarted can never take our session for one of its own.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_bytes::Bytes;
+use zbus::export::serde::Serialize;
+use zbus::message::Message;
+use zbus::wire::{DynamicType, ObjectPath, OwnedObjectPath, OwnedVariant, Variant};
+use zbus::{MatchRule, message};
+
+use super::bus::{Bus, BusError, Deadline};
+use super::session::{ALGORITHM, BLOCK, Exchange, SessionKey};
+use crate::Secret;
+
+const NAME: &str = "org.freedesktop.secrets";
+const PATH: &str = "/org/freedesktop/secrets";
+const SERVICE: &str = "org.freedesktop.Secret.Service";
+const COLLECTION: &str = "org.freedesktop.Secret.Collection";
+const ITEM: &str = "org.freedesktop.Secret.Item";
+const PROMPT: &str = "org.freedesktop.Secret.Prompt";
+const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+
+/// The only content type that libsecret's readers of text accept, to the letter.
+const CONTENT_TYPE: &str = "text/plain";
+
+/// Attribute names and values, by which items are found.
+pub(super) type Attributes<'a> = BTreeMap<&'a str, &'a str>;
+
+/// A secret as it crosses the bus: session, initialisation vector, ciphertext, content type.
+type Sealed<'a> = (ObjectPath<'a>, &'a Bytes, &'a Bytes, &'a str);
+
+/// A connection with an open session.
+#[derive(Debug)]
+pub(super) struct Client {
+    bus: Bus,
+    owner: String,
+    session: OwnedObjectPath,
+    key: SessionKey,
+    /// The collection that ends with the log-in session, once asked for.
+    session_collection: Option<Option<OwnedObjectPath>>,
+}
+
+/// What a search found.
+#[derive(Debug)]
+pub(super) struct Matches {
+    pub(super) unlocked: Vec<OwnedObjectPath>,
+    pub(super) locked: Vec<OwnedObjectPath>,
+}
+
+/// The answer of a method that may need a person first.
+#[derive(Debug)]
+pub(super) enum Answer<T> {
+    Done(T),
+    AfterPrompt(OwnedObjectPath),
+}
+
+impl Client {
+    /// Connects to the bus at `address`, or without one to the session bus, and opens an encrypted session. Starts the
+    /// service where the bus knows how.
+    pub(super) async fn connect(address: Option<&str>, deadline: &Deadline) -> Result<Self, BusError> {
+        let bus = Bus::connect(address, deadline).await?;
+        let exchange = Exchange::begin().map_err(BusError::no_random)?;
+        let public = exchange.public();
+        let body = (ALGORITHM, Variant::from(&public[..]));
+        let answer = bus.call(NAME, path(PATH), SERVICE, "OpenSession", &body, deadline).await?;
+        let (theirs, session): (OwnedVariant, OwnedObjectPath) = answer.body().deserialize()?;
+        let theirs = Vec::<u8>::try_from(theirs)?;
+        let key = exchange.finish(&theirs).ok_or_else(|| BusError::malformed("an unfit public key"))?;
+        let owner = answer.header().sender().map(ToString::to_string);
+        let owner = owner.ok_or_else(|| BusError::malformed("an answer without a sender"))?;
+        Ok(Self { bus, owner, session, key, session_collection: None })
+    }
+
+    async fn call<B: Serialize + DynamicType>(
+        &self,
+        object: &ObjectPath<'_>,
+        interface: &'static str,
+        member: &'static str,
+        body: &B,
+        deadline: &Deadline,
+    ) -> Result<Message, BusError> {
+        self.bus.call(&self.owner, object.as_ref(), interface, member, body, deadline).await
+    }
+
+    /// The items, in all collections, that have at least these attributes.
+    pub(super) async fn search(
+        &self,
+        attributes: &Attributes<'_>,
+        deadline: &Deadline,
+    ) -> Result<Matches, BusError> {
+        let answer = self.call(&path(PATH), SERVICE, "SearchItems", &(attributes,), deadline).await?;
+        let (unlocked, locked) = answer.body().deserialize()?;
+        Ok(Matches { unlocked, locked })
+    }
+
+    /// The content of an unlocked item.
+    pub(super) async fn secret(
+        &self,
+        item: &ObjectPath<'_>,
+        deadline: &Deadline,
+    ) -> Result<Secret, BusError> {
+        let answer = self.call(item, ITEM, "GetSecret", &(&self.session,), deadline).await?;
+        let body = answer.body();
+        let ((session, iv, sealed, _),): (Sealed<'_>,) = body.deserialize()?;
+        if session != *self.session {
+            return Err(BusError::malformed("a secret of another session"));
+        }
+        let content = self.key.open(iv, sealed);
+        content.ok_or_else(|| BusError::malformed("a secret that the session's key does not open"))
+    }
+
+    /// Replaces the content of an item; its attributes, label and place stay.
+    pub(super) async fn set_secret(
+        &self,
+        item: &ObjectPath<'_>,
+        content: &[u8],
+        deadline: &Deadline,
+    ) -> Result<(), BusError> {
+        let (iv, sealed) = self.seal(content)?;
+        let secret = self.on_the_wire(&iv, &sealed);
+        self.call(item, ITEM, "SetSecret", &(secret,), deadline).await.map(|_| ())
+    }
+
+    /// Adds an item beside those that are there.
+    pub(super) async fn create_item(
+        &self,
+        collection: &ObjectPath<'_>,
+        label: &str,
+        attributes: &Attributes<'_>,
+        content: &[u8],
+        deadline: &Deadline,
+    ) -> Result<Answer<OwnedObjectPath>, BusError> {
+        // Not "replace": gnome-keyring would replace an item that has more attributes, and drop those.
+        const REPLACE: bool = false;
+        let properties = BTreeMap::from([
+            ("org.freedesktop.Secret.Item.Label", Variant::from(label)),
+            ("org.freedesktop.Secret.Item.Attributes", Variant::from(attributes.clone())),
+        ]);
+        let (iv, sealed) = self.seal(content)?;
+        let body = (properties, self.on_the_wire(&iv, &sealed), REPLACE);
+        let answer = self.call(collection, COLLECTION, "CreateItem", &body, deadline).await?;
+        object_or_prompt(&answer)
+    }
+
+    fn seal(&self, content: &[u8]) -> Result<([u8; BLOCK], Vec<u8>), BusError> {
+        let mut iv = [0; BLOCK];
+        getrandom::fill(&mut iv).map_err(BusError::no_random)?;
+        let sealed = self.key.seal(&iv, content);
+        Ok((iv, sealed))
+    }
+
+    fn on_the_wire<'a>(&'a self, iv: &'a [u8], sealed: &'a [u8]) -> Sealed<'a> {
+        (self.session.as_ref(), Bytes::new(iv), Bytes::new(sealed), CONTENT_TYPE)
+    }
+
+    /// Removes an item.
+    pub(super) async fn delete(
+        &self,
+        item: &ObjectPath<'_>,
+        deadline: &Deadline,
+    ) -> Result<Answer<()>, BusError> {
+        let answer = self.call(item, ITEM, "Delete", &(), deadline).await?;
+        let prompt: OwnedObjectPath = answer.body().deserialize()?;
+        Ok(some(prompt).map_or(Answer::Done(()), Answer::AfterPrompt))
+    }
+
+    /// The attributes of an item.
+    pub(super) async fn attributes(
+        &self,
+        item: &ObjectPath<'_>,
+        deadline: &Deadline,
+    ) -> Result<BTreeMap<String, String>, BusError> {
+        Ok(self.property(item, ITEM, "Attributes", deadline).await?.try_into()?)
+    }
+
+    /// When an item was created, since the epoch.
+    pub(super) async fn created(
+        &self,
+        item: &ObjectPath<'_>,
+        deadline: &Deadline,
+    ) -> Result<Duration, BusError> {
+        Ok(Duration::from_secs(self.property(item, ITEM, "Created", deadline).await?.try_into()?))
+    }
+
+    /// Whether a collection is locked.
+    pub(super) async fn is_locked(
+        &self,
+        collection: &ObjectPath<'_>,
+        deadline: &Deadline,
+    ) -> Result<bool, BusError> {
+        Ok(self.property(collection, COLLECTION, "Locked", deadline).await?.try_into()?)
+    }
+
+    async fn property(
+        &self,
+        object: &ObjectPath<'_>,
+        interface: &'static str,
+        name: &'static str,
+        deadline: &Deadline,
+    ) -> Result<OwnedVariant, BusError> {
+        let answer = self.call(object, PROPERTIES, "Get", &(interface, name), deadline).await?;
+        Ok(answer.body().deserialize()?)
+    }
+
+    /// The collection behind the alias `default`.
+    pub(super) async fn default_collection(
+        &self,
+        deadline: &Deadline,
+    ) -> Result<Option<OwnedObjectPath>, BusError> {
+        self.alias("default", deadline).await
+    }
+
+    async fn alias(&self, name: &str, deadline: &Deadline) -> Result<Option<OwnedObjectPath>, BusError> {
+        let answer = self.call(&path(PATH), SERVICE, "ReadAlias", &(name,), deadline).await?;
+        Ok(some(answer.body().deserialize()?))
+    }
+
+    /// Whether a collection, or the one that holds an item, is the one that is gone when its user logs out.
+    pub(super) async fn ends_with_login(
+        &mut self,
+        object: &ObjectPath<'_>,
+        deadline: &Deadline,
+    ) -> Result<bool, BusError> {
+        if self.session_collection.is_none() {
+            self.session_collection = Some(self.alias("session", deadline).await?);
+        }
+        let Some(Some(session)) = &self.session_collection else { return Ok(false) };
+        let inside = object.as_str().strip_prefix(session.as_str());
+        Ok(inside.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    }
+
+    /// Creates the default collection, for which the service asks a person for a password.
+    pub(super) async fn create_default_collection(
+        &self,
+        label: &str,
+        deadline: &Deadline,
+    ) -> Result<Answer<OwnedObjectPath>, BusError> {
+        let properties = BTreeMap::from([("org.freedesktop.Secret.Collection.Label", Variant::from(label))]);
+        let body = (properties, "default");
+        let answer = self.call(&path(PATH), SERVICE, "CreateCollection", &body, deadline).await?;
+        object_or_prompt(&answer)
+    }
+
+    /// Asks to unlock items or collections.
+    pub(super) async fn unlock(
+        &self,
+        objects: &[OwnedObjectPath],
+        deadline: &Deadline,
+    ) -> Result<Answer<()>, BusError> {
+        let answer = self.call(&path(PATH), SERVICE, "Unlock", &(objects,), deadline).await?;
+        let (_, prompt): (Vec<OwnedObjectPath>, OwnedObjectPath) = answer.body().deserialize()?;
+        Ok(some(prompt).map_or(Answer::Done(()), Answer::AfterPrompt))
+    }
+
+    /// Shows a prompt and waits, as long as `patience` says, until a person is done with it; `false` when they
+    /// dismissed it.
+    pub(super) async fn show_prompt(
+        &self,
+        prompt: &ObjectPath<'_>,
+        deadline: &Deadline,
+        patience: &Deadline,
+    ) -> Result<bool, BusError> {
+        let completed = MatchRule::builder()
+            .msg_type(message::Type::Signal)
+            .sender(self.owner.as_str())
+            .path(prompt.as_ref())
+            .interface(PROMPT)
+            .member("Completed")
+            .build()?;
+        // A service that dies takes its prompt along, and its answer never comes.
+        let gone = MatchRule::builder()
+            .msg_type(message::Type::Signal)
+            .sender("org.freedesktop.DBus")
+            .member("NameOwnerChanged")
+            .arg(0, self.owner.as_str())
+            .build()?;
+        let mut completed = self.bus.subscribe(completed, deadline).await?;
+        let mut gone = self.bus.subscribe(gone, deadline).await?;
+        // No window of ours to put the prompt in front of.
+        self.call(prompt, PROMPT, "Prompt", &("",), deadline).await?;
+        match self.bus.signal(&mut completed, &mut gone, patience).await? {
+            Some(signal) => {
+                let (dismissed, _): (bool, OwnedVariant) = signal.body().deserialize()?;
+                Ok(!dismissed)
+            }
+            None => Err(BusError::Closed("the service ended while its prompt was shown".to_owned())),
+        }
+    }
+
+    /// Takes a prompt away from the screen.
+    pub(super) async fn dismiss_prompt(
+        &self,
+        prompt: &ObjectPath<'_>,
+        deadline: &Deadline,
+    ) -> Result<(), BusError> {
+        self.call(prompt, PROMPT, "Dismiss", &(), deadline).await.map(|_| ())
+    }
+}
+
+/// A path of ours, known to be valid.
+fn path(text: &'static str) -> ObjectPath<'static> {
+    ObjectPath::from_str_unchecked(text)
+}
+
+/// The Secret Service says "none" with the path `/`.
+fn some(path: OwnedObjectPath) -> Option<OwnedObjectPath> {
+    (path.as_str() != "/").then_some(path)
+}
+
+fn object_or_prompt(answer: &Message) -> Result<Answer<OwnedObjectPath>, BusError> {
+    let (object, prompt): (OwnedObjectPath, OwnedObjectPath) = answer.body().deserialize()?;
+    match (some(object), some(prompt)) {
+        (Some(object), _) => Ok(Answer::Done(object)),
+        (None, Some(prompt)) => Ok(Answer::AfterPrompt(prompt)),
+        (None, None) => Err(BusError::malformed("neither an object nor a prompt")),
+    }
+}

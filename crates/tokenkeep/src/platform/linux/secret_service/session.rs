@@ -1,0 +1,166 @@
+//! The encrypted session: what crosses the bus is ciphertext, whoever watches it.
+//!
+//! Algorithm `dh-ietf1024-sha256-aes128-cbc-pkcs7` of the [Secret Service specification]: a Diffie-Hellman exchange
+//! in the second Oakley group, HKDF-SHA256 without salt or info, AES-128 in CBC mode. It keeps secrets out of bus
+//! monitors, logs and core dumps of the bus; it proves nobody's identity, which is the bus's task.
+//!
+//! [Secret Service specification]: https://specifications.freedesktop.org/secret-service-spec/latest/
+
+use aes::Aes128;
+use aes::cipher::block_padding::Pkcs7;
+use aes::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
+use crypto_bigint::modular::{ConstMontyForm, ConstMontyParams};
+use crypto_bigint::{U256, U1024, const_monty_params};
+use hkdf::Hkdf;
+use sha2::Sha256;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::Secret;
+
+/// The name under which the algorithm is asked for.
+pub(super) const ALGORITHM: &str = "dh-ietf1024-sha256-aes128-cbc-pkcs7";
+
+/// Bytes in a block of AES, and in the initialisation vector that goes with each secret.
+pub(super) const BLOCK: usize = 16;
+
+/// Bytes in a number of the group.
+const NUMBER: usize = 128;
+
+const_monty_params!(
+    Group,
+    U1024,
+    // RFC 2409, section 6.2.
+    "ffffffffffffffffc90fdaa22168c234c4c6628b80dc1cd129024e088a67cc74\
+     020bbea63b139b22514a08798e3404ddef9519b3cd3a431b302b0a6df25f1437\
+     4fe1356d6d51c245e485b576625e7ec6f44c42e9a637ed6b0bff5cb6f406b7ed\
+     ee386bfb5a899fa5ae9f24117c4b1fe649286651ece65381ffffffffffffffff"
+);
+
+type Element = ConstMontyForm<Group, { U1024::LIMBS }>;
+
+/// Our half of a key exchange.
+pub(super) struct Exchange {
+    private: U256,
+}
+
+impl Exchange {
+    /// A fresh private key. 256 bits are more than twice what the group's own strength asks for (RFC 3526, section
+    /// 8), at a quarter of the cost of a full-length exponent.
+    pub(super) fn begin() -> Result<Self, getrandom::Error> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *bytes)?;
+        Ok(Self { private: U256::from_be_slice(&*bytes) })
+    }
+
+    /// What the other side gets to see.
+    pub(super) fn public(&self) -> [u8; NUMBER] {
+        number_bytes(&Element::new(&U1024::from_u8(2)).pow(&self.private).retrieve())
+    }
+
+    /// The key that both sides arrive at; `None` when the other side's number is unfit.
+    pub(super) fn finish(self, theirs: &[u8]) -> Option<SessionKey> {
+        // Services leave out leading zeroes, or add one as signed big integers do.
+        let significant = &theirs[theirs.iter().take_while(|byte| **byte == 0).count()..];
+        let mut padded = [0; NUMBER];
+        padded.get_mut(NUMBER.checked_sub(significant.len())?..)?.copy_from_slice(significant);
+        let theirs = U1024::from_be_slice(&padded);
+        // 0, 1 and p - 1 would make the shared number known to everybody; beyond p is no element.
+        let greatest = Group::PARAMS.modulus().as_ref().wrapping_sub(&U1024::from_u8(2));
+        if theirs < U1024::from_u8(2) || theirs > greatest {
+            return None;
+        }
+        let mut shared = Element::new(&theirs).pow(&self.private).retrieve();
+        let bytes = Zeroizing::new(number_bytes(&shared));
+        shared.zeroize();
+        let mut key = Zeroizing::new([0; BLOCK]);
+        Hkdf::<Sha256>::new(None, &*bytes).expand(&[], &mut *key).ok()?;
+        Some(SessionKey(key))
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.private.zeroize();
+    }
+}
+
+fn number_bytes(number: &U1024) -> [u8; NUMBER] {
+    let mut bytes = [0; NUMBER];
+    bytes.copy_from_slice(number.to_be_bytes().as_ref());
+    bytes
+}
+
+/// The key of one session.
+pub(super) struct SessionKey(Zeroizing<[u8; BLOCK]>);
+
+impl SessionKey {
+    /// The ciphertext of `content`, for which `iv` is used once.
+    pub(super) fn seal(&self, iv: &[u8; BLOCK], content: &[u8]) -> Vec<u8> {
+        let cipher = cbc::Encryptor::<Aes128>::new((&*self.0).into(), iv.into());
+        // From buffer to buffer: no copy of the content is left behind.
+        cipher.encrypt_padded_vec::<Pkcs7>(content)
+    }
+
+    /// The content of a ciphertext; `None` when it was not made with this key.
+    pub(super) fn open(&self, iv: &[u8], sealed: &[u8]) -> Option<Secret> {
+        let cipher = cbc::Decryptor::<Aes128>::new_from_slices(&*self.0, iv).ok()?;
+        let mut content = Zeroizing::new(vec![0; sealed.len()]);
+        let length = cipher.decrypt_padded_b2b::<Pkcs7>(sealed, &mut content).ok()?.len();
+        content.truncate(length);
+        Some(Secret::from_zeroizing(content))
+    }
+}
+
+impl std::fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SessionKey")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agreed() -> (SessionKey, SessionKey) {
+        let (ours, theirs) = (Exchange::begin().unwrap(), Exchange::begin().unwrap());
+        let (our_number, their_number) = (ours.public(), theirs.public());
+        (ours.finish(&their_number).unwrap(), theirs.finish(&our_number).unwrap())
+    }
+
+    #[test]
+    fn both_sides_arrive_at_one_key() {
+        let (ours, theirs) = agreed();
+        assert_eq!(*ours.0, *theirs.0);
+    }
+
+    #[test]
+    fn content_of_every_length_comes_back() {
+        let (ours, theirs) = agreed();
+        for length in (0..40).chain([4096, 100_001]) {
+            let content: Vec<u8> = (0..=255).cycle().take(length).collect();
+            let sealed = ours.seal(&[7; BLOCK], &content);
+            assert_eq!(theirs.open(&[7; BLOCK], &sealed).unwrap().expose(), content);
+        }
+    }
+
+    #[test]
+    fn unfit_numbers_of_the_other_side_are_refused() {
+        let modulus = number_bytes(Group::PARAMS.modulus().as_ref());
+        let mut below = modulus;
+        below[NUMBER - 1] -= 1;
+        for unfit in [&[][..], &[0], &[1], &modulus, &below, &[0xff; NUMBER], &[1; NUMBER + 1]] {
+            assert!(Exchange::begin().unwrap().finish(unfit).is_none());
+        }
+        let mut signed = vec![0];
+        signed.extend_from_slice(&Exchange::begin().unwrap().public());
+        assert!(Exchange::begin().unwrap().finish(&signed).is_some());
+    }
+
+    #[test]
+    fn a_ciphertext_that_is_none_is_refused() {
+        let (key, _) = agreed();
+        for (iv, sealed) in [(&[0; 16][..], &[0; 15][..]), (&[0; 16], &[]), (&[0; 3], &[0; 16])] {
+            assert!(key.open(iv, sealed).is_none());
+        }
+    }
+}

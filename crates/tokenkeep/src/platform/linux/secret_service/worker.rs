@@ -1,0 +1,171 @@
+//! The thread that talks to the bus.
+//!
+//! A connection of zbus belongs to the thread that made it, which has to run for the connection to be served. So each
+//! connection has a thread of its own, which sleeps while nothing is asked of it and ends with its [`Worker`]. It
+//! also makes the deadline hold whatever happens over there: who asks waits for an answer, not for the bus.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use zruntime::mpmc;
+
+use super::Identity;
+use super::bus::{BusError, Deadline};
+use super::failure::Failure;
+use super::operation::Operation;
+use super::probe;
+use super::service::Client;
+use crate::persistence::keystore::Prompting;
+use crate::{Error, ErrorKind, Secret};
+
+/// How much longer than its deadline an operation may take to say that it has passed, and to tidy up.
+const GRACE: Duration = Duration::from_millis(1500);
+
+/// What to do with the item.
+#[derive(Clone, Debug)]
+pub(super) enum Work {
+    Load,
+    Save(Secret),
+    Delete,
+    /// Unless the item can be read, prove that its store keeps what it is given.
+    Verify,
+}
+
+/// One operation, with its limits.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) item: Identity,
+    /// The bus, if it is another than the session's.
+    pub(super) bus: Option<String>,
+    pub(super) work: Work,
+    pub(super) deadline: Deadline,
+    pub(super) prompting: Prompting,
+}
+
+/// What came of an operation.
+#[derive(Debug)]
+pub(super) struct Report {
+    /// What the item holds, after a load.
+    pub(super) content: Option<Secret>,
+    /// Whether there was something to remove, after a removal.
+    pub(super) removed: bool,
+    /// Whether the item is, or would be, in a collection that ends with the log-in session; unknown after a removal.
+    pub(super) ends_with_login: Option<bool>,
+}
+
+type Reply = mpsc::Sender<Result<Report, Failure>>;
+
+/// A thread with a connection, or about to have one.
+#[derive(Debug)]
+pub(super) struct Worker {
+    requests: mpmc::Sender<(Request, Reply)>,
+    process: u32,
+}
+
+impl Worker {
+    /// Starts the thread. It connects when it is first asked for something.
+    pub(super) fn start() -> Result<Self, BusError> {
+        let (requests, inbox) = mpmc::unbounded();
+        thread::Builder::new()
+            .name("tokenkeep-dbus".to_owned())
+            .spawn(move || zruntime::block_on(serve(inbox)))
+            .map_err(BusError::System)?;
+        Ok(Self { requests, process: std::process::id() })
+    }
+
+    /// Whether this process started the thread: a forked child has none of its parent's threads.
+    pub(super) fn is_ours(&self) -> bool {
+        self.process == std::process::id()
+    }
+
+    /// Has an operation done and waits for what comes of it. `None`: the thread is stuck or dead and of no more use.
+    pub(super) fn ask(&self, request: Request) -> Option<Result<Report, Failure>> {
+        let patience = match request.prompting {
+            Prompting::Never => Duration::ZERO,
+            Prompting::Allowed { limit } => limit,
+        };
+        let wait = request.deadline.left().saturating_add(patience).saturating_add(GRACE);
+        let (reply, answer) = mpsc::channel();
+        self.requests.try_send((request, reply)).ok()?;
+        answer.recv_timeout(wait).ok()
+    }
+}
+
+async fn serve(inbox: mpmc::Receiver<(Request, Reply)>) {
+    let mut kept = None;
+    while let Ok((request, reply)) = inbox.recv().await {
+        let outcome = perform(&request, &mut kept).await;
+        // Whoever asked may have given up.
+        let _ = reply.send(outcome);
+    }
+}
+
+/// Does the work on the kept or a new connection, and once more on a new one if the service went away underneath.
+///
+/// Repeating is safe: each operation begins by looking at what is there and ends in the same state however often it
+/// is done. Where no answer came in time nothing is repeated.
+async fn perform(request: &Request, kept: &mut Option<Client>) -> Result<Report, Failure> {
+    let mut repeated = false;
+    loop {
+        let mut client = match kept.take() {
+            Some(client) => client,
+            None => Client::connect(request.bus.as_deref(), &request.deadline).await?,
+        };
+        let mut operation =
+            Operation { client: &mut client, deadline: request.deadline, prompting: request.prompting };
+        let outcome = request.item.perform(&request.work, request.bus.as_deref(), &mut operation).await;
+        match &outcome {
+            Err(failure) if failure.is_interruption() && !repeated => {
+                repeated = true;
+                continue;
+            }
+            Err(Failure::Bus(error)) if !error.leaves_connection_usable() => {}
+            _ => *kept = Some(client),
+        }
+        return outcome;
+    }
+}
+
+impl Identity {
+    async fn perform(
+        &self,
+        work: &Work,
+        bus: Option<&str>,
+        operation: &mut Operation<'_>,
+    ) -> Result<Report, Failure> {
+        let attributes = self.attributes();
+        let (content, place) = match work {
+            Work::Load => {
+                let found = operation.read(&attributes).await?;
+                (found.content, found.place)
+            }
+            Work::Save(content) => {
+                (None, operation.write(&attributes, &self.to_string(), content.expose()).await?)
+            }
+            Work::Delete => {
+                let removed = operation.remove(&attributes).await?;
+                return Ok(Report { content: None, removed, ends_with_login: None });
+            }
+            Work::Verify => {
+                let found = operation.read(&attributes).await?;
+                // An item that reads back is proof enough, and nothing need be written.
+                if found.content.is_none() {
+                    probe::try_out(operation, bus, &found.place).await?;
+                }
+                (None, found.place)
+            }
+        };
+        let ends_with_login = operation.ends_with_login(&place).await?;
+        Ok(Report { content, removed: false, ends_with_login: Some(ends_with_login) })
+    }
+}
+
+/// The thread gave no answer, not even that it has none.
+pub(super) fn stuck(deadline: &Deadline) -> Failure {
+    let what = format!("the connection to the session bus did not come back within {:?}", deadline.limit());
+    Failure::Final(
+        Error::new(ErrorKind::StoreTimeout, what)
+            .remedy("Restart the keyring service, or store elsewhere; whether a write arrived is unknown"),
+    )
+}

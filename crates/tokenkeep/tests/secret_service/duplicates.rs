@@ -1,0 +1,63 @@
+//! Several items with our attributes.
+
+use tokenkeep::{ErrorKind, Keystore};
+
+use crate::keyring::Keyring;
+use crate::{ATTRIBUTES, assert_kind, item};
+
+const LOGIN: &str = "/org/freedesktop/secrets/collection/login";
+const SESSION: &str = "/org/freedesktop/secrets/collection/session";
+
+#[test]
+fn items_that_differ_are_refused_by_name_and_without_their_content() {
+    let keyring = Keyring::start();
+    let paths = keyring.by_hand(async |hand| {
+        [hand.create(LOGIN, &ATTRIBUTES, b"one secret").await, hand.create(LOGIN, &ATTRIBUTES, b"two").await]
+    });
+    let item = item(&keyring.bus);
+    for error in [item.load().unwrap_err(), item.save(b"three").unwrap_err()] {
+        assert_kind(&error, ErrorKind::Ambiguous, paths[0].as_str());
+        assert_kind(&error, ErrorKind::Ambiguous, paths[1].as_str());
+        assert!(!format!("{error:?}").contains("one secret"), "{error:?}");
+    }
+    assert_eq!(keyring.by_hand(async |hand| hand.search(&ATTRIBUTES).await.len()), 2);
+}
+
+#[test]
+fn items_with_other_attributes_than_each_other_are_refused_also_by_delete() {
+    let keyring = Keyring::start();
+    let richer = [ATTRIBUTES[0], ATTRIBUTES[1], ATTRIBUTES[2], ("username", "somebody")];
+    keyring.by_hand(async |hand| {
+        hand.create(LOGIN, &ATTRIBUTES, b"same").await;
+        hand.create(LOGIN, &richer, b"same").await;
+    });
+    let item = item(&keyring.bus);
+    assert_kind(&item.load().unwrap_err(), ErrorKind::Ambiguous, "2 items");
+    assert_kind(&item.delete().unwrap_err(), ErrorKind::Ambiguous, "2 items");
+    assert_eq!(keyring.by_hand(async |hand| hand.search(&ATTRIBUTES).await.len()), 2);
+}
+
+#[test]
+fn one_item_stored_twice_is_read_and_becomes_one_again_when_written() {
+    let keyring = Keyring::start();
+    keyring.by_hand(async |hand| {
+        hand.create(LOGIN, &ATTRIBUTES, b"same").await;
+        hand.create(SESSION, &ATTRIBUTES, b"same").await;
+    });
+    let item = item(&keyring.bus);
+    assert_eq!(item.load().unwrap().unwrap().expose(), b"same");
+    item.save(b"new").unwrap();
+    assert_eq!(keyring.by_hand(async |hand| hand.search(&ATTRIBUTES).await.len()), 1);
+    assert_eq!(item.load().unwrap().unwrap().expose(), b"new");
+}
+
+#[test]
+fn delete_leaves_nothing_of_items_with_the_same_attributes() {
+    let keyring = Keyring::start();
+    keyring.by_hand(async |hand| {
+        hand.create(LOGIN, &ATTRIBUTES, b"one").await;
+        hand.create(LOGIN, &ATTRIBUTES, b"two").await;
+    });
+    assert!(item(&keyring.bus).delete().unwrap());
+    assert_eq!(keyring.by_hand(async |hand| hand.search(&ATTRIBUTES).await.len()), 0);
+}

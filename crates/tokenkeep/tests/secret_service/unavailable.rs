@@ -1,0 +1,132 @@
+//! No bus, no service, no answer: typed, distinct and fast.
+
+use std::os::unix::net::UnixListener;
+use std::time::Duration;
+
+use tokenkeep::{ErrorKind, Keystore, SecretServiceItem};
+
+use crate::keyring::{Bus, Keyring};
+use crate::{assert_kind, failure, item};
+
+/// What the plan promises for a bus that is not there.
+const AT_ONCE: Duration = Duration::from_millis(50);
+
+fn item_at(address: &str) -> SecretServiceItem {
+    SecretServiceItem::new("s", "a").unwrap().on_bus(address)
+}
+
+#[test]
+fn a_socket_that_does_not_exist_is_unavailable_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let item = item_at(&format!("unix:path={}/none", folder.path().display()));
+    for (error, time) in [failure(|| item.load()), failure(|| item.save(b"x")), failure(|| item.verify())] {
+        assert_kind(&error, ErrorKind::StoreUnavailable, "nobody listens");
+        assert!(time < AT_ONCE, "{time:?}");
+    }
+}
+
+#[test]
+fn a_dead_socket_is_unavailable_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("bus");
+    drop(UnixListener::bind(&socket).unwrap());
+    let item = item_at(&format!("unix:path={}", socket.display()));
+    let (error, time) = failure(|| item.load());
+    assert_kind(&error, ErrorKind::StoreUnavailable, "Connection refused");
+    assert!(time < AT_ONCE, "{time:?}");
+}
+
+#[test]
+fn an_address_that_is_no_socket_is_unavailable_at_once() {
+    for address in ["", "autolaunch:", "tcp:host=localhost,port=1", "unixexec:path=/bin/true", "rubbish"] {
+        let (error, time) = failure(|| item_at(address).load());
+        assert_kind(&error, ErrorKind::StoreUnavailable, "address");
+        assert!(time < AT_ONCE, "{time:?}");
+    }
+}
+
+#[test]
+fn a_bus_without_a_secret_service_is_unavailable_at_once() {
+    let bus = Bus::start();
+    let (error, time) = failure(|| item(&bus).load());
+    assert_kind(&error, ErrorKind::StoreUnavailable, "no Secret Service");
+    assert_kind(&error, ErrorKind::StoreUnavailable, "Install");
+    assert!(time < Duration::from_millis(500), "{time:?}");
+}
+
+#[test]
+fn a_keyring_without_a_default_collection_is_unavailable_with_a_remedy_of_its_own() {
+    let keyring = Keyring::start_without_collections();
+    let item = item(&keyring.bus);
+    for error in [item.load().unwrap_err(), item.save(b"x").unwrap_err(), item.verify().unwrap_err()] {
+        assert_kind(&error, ErrorKind::StoreUnavailable, "no default collection");
+        assert_kind(&error, ErrorKind::StoreUnavailable, "Create a keyring");
+    }
+}
+
+#[test]
+fn a_bus_that_accepts_and_never_speaks_meets_the_deadline() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("bus");
+    let _listener = UnixListener::bind(&socket).unwrap();
+    meets_its_deadline(item_at(&format!("unix:path={}", socket.display())));
+}
+
+#[test]
+fn a_bus_that_accepts_nobody_meets_the_deadline() {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("bus");
+    let address = SocketAddrUnix::new(&socket).unwrap();
+    let open = || {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap()
+    };
+    let listener = open();
+    rustix::net::bind(&listener, &address).unwrap();
+    rustix::net::listen(&listener, 0).unwrap();
+    // Fill the queue of those that wait to be accepted.
+    let crowd: Vec<_> =
+        (0..10).map(|_| open()).take_while(|client| rustix::net::connect(client, &address).is_ok()).collect();
+    assert!(crowd.len() < 10, "the queue has no end");
+    meets_its_deadline(item_at(&format!("unix:path={}", socket.display())));
+}
+
+#[test]
+fn a_bus_that_drops_the_line_while_signing_in_is_unavailable() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("bus");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let item = item_at(&format!("unix:path={}", socket.display()));
+    std::thread::scope(|scope| {
+        scope.spawn(|| drop(listener.accept().unwrap()));
+        let (error, _) = failure(|| item.load());
+        assert_eq!(error.kind(), ErrorKind::StoreUnavailable, "{error}");
+    });
+}
+
+#[test]
+fn a_service_that_never_answers_meets_the_deadline() {
+    let bus = Bus::start();
+    zbus::block_on(async {
+        // Owns the name and serves nothing: calls pile up unread.
+        let mute = bus.connect().await;
+        mute.request_name("org.freedesktop.secrets").await.unwrap();
+        let (error, time) = failure(|| item(&bus).deadline(DEADLINE).load());
+        assert_kind(&error, ErrorKind::StoreTimeout, "did not answer");
+        assert!(time >= DEADLINE && time < DEADLINE + SLACK, "{time:?}");
+    });
+}
+
+const DEADLINE: Duration = Duration::from_millis(300);
+
+/// For a busy machine.
+const SLACK: Duration = Duration::from_millis(300);
+
+fn meets_its_deadline(item: SecretServiceItem) {
+    let item = item.deadline(DEADLINE);
+    for (error, time) in [failure(|| item.load()), failure(|| item.save(b"x"))] {
+        assert_kind(&error, ErrorKind::StoreTimeout, "did not answer");
+        assert!(time >= DEADLINE && time < DEADLINE + SLACK, "{time:?}");
+    }
+}

@@ -1,0 +1,311 @@
+//! Private message buses and keyrings for tests.
+//!
+//! Each [`Bus`] is a dbus-daemon with a configuration that starts nothing by itself, each [`Keyring`] a
+//! gnome-keyring-daemon on a bus of its own, with folders of its own. All are ended by their process when dropped.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use zbus::Connection;
+use zbus::wire::{OwnedObjectPath, OwnedVariant, Variant};
+
+/// How long a daemon may take to be ready before a test fails. Generous: several test suites may share two cores.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) const SCHEMA: &str = "org.freedesktop.Secret.Generic";
+
+/// A message bus of its own, with folders of its own.
+#[derive(Debug)]
+pub(crate) struct Bus {
+    daemon: Daemon,
+    address: String,
+    folders: TempDir,
+}
+
+impl Bus {
+    pub(crate) fn start() -> Self {
+        // A short name: the path of a socket has at most 107 bytes.
+        let folders = tempfile::Builder::new().prefix("tk-").tempdir_in("/tmp").expect("a temporary folder");
+        for name in ["data", "run", "home"] {
+            let folder = folders.path().join(name);
+            fs::create_dir(&folder).expect("a folder");
+            fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).expect("a private folder");
+        }
+        let configuration = folders.path().join("bus.conf");
+        fs::write(&configuration, configuration_text(folders.path())).expect("a bus configuration");
+        let mut command = Command::new("dbus-daemon");
+        command.arg(format!("--config-file={}", configuration.display()));
+        command.args(["--nofork", "--nopidfile", "--print-address=1"]).stdout(Stdio::piped());
+        let mut daemon = Daemon::start(&mut command, "dbus");
+        let mut address = String::new();
+        let output = daemon.0.stdout.take().expect("the daemon's output");
+        BufReader::new(output).read_line(&mut address).expect("the bus's address");
+        Self { daemon, address: address.trim().to_owned(), folders }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folders.path()
+    }
+
+    /// A command in the environment of this bus's session.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        let folder = self.folders.path();
+        command.env("DBUS_SESSION_BUS_ADDRESS", &self.address).env("HOME", folder.join("home"));
+        command.env("XDG_DATA_HOME", folder.join("data")).env("XDG_RUNTIME_DIR", folder.join("run"));
+        for inherited in ["XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "DISPLAY", "WAYLAND_DISPLAY"]
+        {
+            command.env_remove(inherited);
+        }
+        command
+    }
+
+    /// Ends the bus as a crash does.
+    pub(crate) fn kill(&mut self) {
+        self.daemon.kill();
+    }
+
+    /// A connection of the test's own.
+    pub(crate) async fn connect(&self) -> Connection {
+        let builder = zbus::connection::Builder::address(self.address.as_str());
+        builder.build().await.expect("a connection to the bus")
+    }
+}
+
+/// An unlocked gnome-keyring on a bus of its own.
+#[derive(Debug)]
+pub(crate) struct Keyring {
+    daemon: Mutex<Daemon>,
+    pub(crate) bus: Bus,
+}
+
+impl Keyring {
+    pub(crate) fn start() -> Self {
+        let bus = Bus::start();
+        let daemon = Mutex::new(start_keyring(&bus, Collections::Login));
+        Self { daemon, bus }
+    }
+
+    /// A keyring that was never used: it has no default collection.
+    pub(crate) fn start_without_collections() -> Self {
+        let bus = Bus::start();
+        let daemon = Mutex::new(start_keyring(&bus, Collections::None));
+        Self { daemon, bus }
+    }
+
+    /// Ends the keyring as a crash does; the bus stays.
+    pub(crate) fn kill(&self) {
+        self.daemon.lock().expect("the daemon").kill();
+    }
+
+    /// Ends the keyring and starts it again over the same files.
+    pub(crate) fn restart(&self) {
+        let mut daemon = self.daemon.lock().expect("the daemon");
+        daemon.kill();
+        *daemon = start_keyring(&self.bus, Collections::Login);
+    }
+
+    /// Runs secret-tool with `input` and returns what it printed.
+    pub(crate) fn secret_tool(&self, arguments: &[&str], input: &str) -> Output {
+        let mut command = self.bus.command("secret-tool");
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = spawn(&mut command, "libsecret-tools");
+        let mut stdin = child.stdin.take().expect("secret-tool's input");
+        stdin.write_all(input.as_bytes()).expect("secret-tool reads");
+        drop(stdin);
+        child.wait_with_output().expect("secret-tool's output")
+    }
+
+    /// Does something to the keyring behind the library's back.
+    pub(crate) fn by_hand<T>(&self, work: impl AsyncFnOnce(Hand) -> T) -> T {
+        zbus::block_on(async { work(Hand(self.bus.connect().await)).await })
+    }
+}
+
+/// Access to the Secret Service without the library under test.
+#[derive(Debug)]
+pub(crate) struct Hand(Connection);
+
+const NAME: &str = "org.freedesktop.secrets";
+const PATH: &str = "/org/freedesktop/secrets";
+const SERVICE: &str = "org.freedesktop.Secret.Service";
+
+impl Hand {
+    /// The paths of all items with these attributes, locked or not.
+    pub(crate) async fn search(&self, attributes: &[(&str, &str)]) -> Vec<OwnedObjectPath> {
+        let attributes: HashMap<_, _> = attributes.iter().copied().collect();
+        let body = (attributes,);
+        let answer = self.0.call_method(Some(NAME), PATH, Some(SERVICE), "SearchItems", &body).await;
+        let (mut unlocked, locked): (Vec<OwnedObjectPath>, Vec<OwnedObjectPath>) =
+            answer.expect("a search").body().deserialize().expect("what was found");
+        unlocked.extend(locked);
+        unlocked
+    }
+
+    /// Creates an item beside what is there, with exactly these attributes.
+    pub(crate) async fn create(
+        &self,
+        collection: &str,
+        attributes: &[(&str, &str)],
+        content: &[u8],
+    ) -> OwnedObjectPath {
+        let plain = ("plain", Variant::from(""));
+        let answer = self.0.call_method(Some(NAME), PATH, Some(SERVICE), "OpenSession", &plain).await;
+        let (_, session): (OwnedVariant, OwnedObjectPath) =
+            answer.expect("a session").body().deserialize().expect("its path");
+        let attributes: HashMap<_, _> = attributes.iter().copied().collect();
+        let properties = HashMap::from([
+            ("org.freedesktop.Secret.Item.Label", Variant::from("by hand")),
+            ("org.freedesktop.Secret.Item.Attributes", Variant::from(attributes)),
+        ]);
+        let body = (properties, (session, &[0_u8; 0][..], content, "text/plain"), false);
+        let interface = Some("org.freedesktop.Secret.Collection");
+        let answer = self.0.call_method(Some(NAME), collection, interface, "CreateItem", &body).await;
+        let (item, _): (OwnedObjectPath, OwnedObjectPath) =
+            answer.expect("an item").body().deserialize().expect("its path");
+        item
+    }
+
+    pub(crate) async fn attributes(&self, item: &OwnedObjectPath) -> HashMap<String, String> {
+        self.property(item, "Attributes").await.try_into().expect("a dictionary")
+    }
+
+    pub(crate) async fn label(&self, item: &OwnedObjectPath) -> String {
+        self.property(item, "Label").await.try_into().expect("a string")
+    }
+
+    async fn property(&self, item: &OwnedObjectPath, name: &str) -> OwnedVariant {
+        let body = ("org.freedesktop.Secret.Item", name);
+        let interface = Some("org.freedesktop.DBus.Properties");
+        let answer = self.0.call_method(Some(NAME), item, interface, "Get", &body).await;
+        answer.expect("a property").body().deserialize().expect("its value")
+    }
+
+    /// How many connections the bus has, ours included.
+    pub(crate) async fn connections(&self) -> usize {
+        let bus = Some("org.freedesktop.DBus");
+        let answer = self.0.call_method(bus, "/org/freedesktop/DBus", bus, "ListNames", &()).await;
+        let names: Vec<String> = answer.expect("the names").body().deserialize().expect("a list");
+        names.iter().filter(|name| name.starts_with(':')).count()
+    }
+
+    pub(crate) async fn default_collection(&self) -> OwnedObjectPath {
+        let answer = self.0.call_method(Some(NAME), PATH, Some(SERVICE), "ReadAlias", &("default",)).await;
+        answer.expect("an alias").body().deserialize().expect("its path")
+    }
+
+    /// Makes `collection` the default one; `/` for none.
+    pub(crate) async fn set_default_collection(&self, collection: &str) {
+        let collection = OwnedObjectPath::try_from(collection).expect("a path");
+        let body = ("default", collection);
+        let answer = self.0.call_method(Some(NAME), PATH, Some(SERVICE), "SetAlias", &body).await;
+        answer.expect("the alias is set");
+    }
+
+    pub(crate) async fn lock(&self, collection: &OwnedObjectPath) {
+        let body = (vec![collection],);
+        let answer = self.0.call_method(Some(NAME), PATH, Some(SERVICE), "Lock", &body).await;
+        answer.expect("the collection is locked");
+    }
+}
+
+/// What a keyring starts with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Collections {
+    /// The keyring "login", unlocked, which is the default collection.
+    Login,
+    None,
+}
+
+fn start_keyring(bus: &Bus, collections: Collections) -> Daemon {
+    let mut command = bus.command("gnome-keyring-daemon");
+    command.args(["--foreground", "--components=secrets"]);
+    if collections == Collections::Login {
+        command.arg("--unlock");
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut daemon = Daemon::start(&mut command, "gnome-keyring");
+    // Unlocking with a first password creates the keyring.
+    daemon.0.stdin.take().expect("the daemon's input").write_all(b"password").expect("the daemon reads");
+    zbus::block_on(async {
+        let connection = bus.connect().await;
+        let start = Instant::now();
+        while !is_ready(&connection, collections).await {
+            assert!(start.elapsed() < PATIENCE, "gnome-keyring-daemon did not become ready");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
+    daemon
+}
+
+async fn is_ready(connection: &Connection, collections: Collections) -> bool {
+    let name = ("org.freedesktop.secrets",);
+    let bus = Some("org.freedesktop.DBus");
+    let owned = connection.call_method(bus, "/org/freedesktop/DBus", bus, "NameHasOwner", &name).await;
+    let owned = owned.expect("the bus answers").body().deserialize::<bool>().expect("a boolean");
+    owned
+        && (collections == Collections::None
+            || Hand(connection.clone()).default_collection().await.as_str() != "/")
+}
+
+/// A child process that ends with its value.
+#[derive(Debug)]
+struct Daemon(Child);
+
+impl Daemon {
+    fn start(command: &mut Command, package: &str) -> Self {
+        Self(spawn(command, package))
+    }
+
+    fn kill(&mut self) {
+        // Fails only if it ended by itself.
+        let _ = self.0.kill();
+        self.0.wait().expect("the process's end");
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn spawn(command: &mut Command, package: &str) -> Child {
+    command.spawn().unwrap_or_else(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            panic!("{} is missing: run apt-get install {package}", command.get_program().display())
+        }
+        _ => panic!("{}: {error}", command.get_program().display()),
+    })
+}
+
+fn configuration_text(folder: &Path) -> String {
+    format!(
+        r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:path={}/bus</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+"#,
+        folder.display()
+    )
+}
