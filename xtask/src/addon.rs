@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::job::{Failure, Job, Outcome, at};
 use crate::npm;
 use crate::platform::Platform;
-use crate::workspace::Workspace;
+use crate::workspace::{self, Workspace};
 
 /// How the addon is compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,8 @@ pub(crate) fn build(job: &mut Job<'_>, profile: Profile) -> Outcome<()> {
     let fresh = wanted.with_extension("node.new");
     fs::copy(&built, &fresh).map_err(at(&built))?;
     fs::rename(&fresh, &wanted).map_err(at(&wanted))?;
+    // The compiler leaves the output of a source that has gone.
+    workspace::remove(&job.workspace.path("bindings/node/dist"))?;
     npm::run_script(job, "bindings/node", "build", &[])
 }
 

@@ -256,14 +256,13 @@ fn verdict(name: &str, status: Option<ExitStatus>, limit: Duration) -> Outcome<(
     }
 }
 
-/// The command as a person would type it, without the watcher around it.
+/// The command as a person would type it, without the watcher around it and without the text of scripts.
 fn describe(command: &Command) -> String {
-    let skip = if cfg!(unix) { 3 } else { 0 };
-    let arguments = command.get_args().skip(skip).map(|argument| argument.to_string_lossy().into_owned());
-    let program = if cfg!(unix) { None } else { Some(command.get_program().to_string_lossy().into_owned()) };
-    let words: Vec<String> = program.into_iter().chain(arguments).collect();
-    // A script handed to `sh -c` is shown by its first line.
-    words.join(" ").lines().next().unwrap_or_default().to_owned()
+    let program = (!cfg!(unix)).then(|| command.get_program());
+    let arguments = command.get_args().skip(if cfg!(unix) { 3 } else { 0 });
+    let words = program.into_iter().chain(arguments).map(|word| word.to_string_lossy());
+    let words: Vec<_> = words.map(|word| if word.contains('\n') { "...".into() } else { word }).collect();
+    words.join(" ")
 }
 
 #[cfg(test)]

@@ -12,13 +12,13 @@ use crate::addon::{self, Profile};
 use crate::job::{Failure, Job, Outcome, at};
 use crate::npm;
 use crate::platform::Platform;
-use crate::workspace::{VERSION, Workspace};
+use crate::workspace::{self, VERSION, Workspace};
 
 /// The goal for the one binary a user downloads.
 const LARGEST_ADDON: u64 = 2_000_000;
 
-/// Every file of the two packages, so that one too many or too few is noticed.
-const CONTENTS: &str = include_str!("../pack-contents.txt");
+/// What every package holds besides what it is for.
+const ALWAYS: &[&str] = &["LICENSE", "README.md", "package.json"];
 
 /// Written into the platform package, whose page on npm is all that anybody reads of it.
 const PLATFORM_README: &str = "# PACKAGE\n\nThe native part of [tokenkeep](https://www.npmjs.com/package/tokenkeep) for one platform. \
@@ -54,7 +54,8 @@ pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
     let native = pack_platform(job, &out, platform)?;
     fs::remove_dir_all(out.join("stage")).map_err(at(&out))?;
 
-    check_contents(job, &[&main, &native], platform)?;
+    check_contents(job, &main, &compiled(&job.workspace.path("bindings/node/ts"), "dist")?)?;
+    check_contents(job, &native, &[platform.addon_file()])?;
     check_addon(job, platform)?;
     check_installed(job, &[&main, &native])?;
     for tarball in [&main, &native] {
@@ -120,36 +121,42 @@ fn npm_pack(job: &mut Job<'_>, from: &Path, to: &Path, name: &str) -> Outcome<Pa
     }
 }
 
-/// Compares the files of the tarballs with the list kept beside this source.
-fn check_contents(job: &mut Job<'_>, tarballs: &[&Path], platform: Platform) -> Outcome<()> {
-    let mut found = Vec::new();
-    for tarball in tarballs {
-        let mut tar = job.command("tar");
-        let listing = job.output(tar.arg("-tzf").arg(tarball))?;
-        let name =
-            tarball.file_name().unwrap_or_default().to_string_lossy().replace(&format!("-{VERSION}.tgz"), "");
-        found.extend(
-            listing
-                .lines()
-                .filter_map(|line| line.strip_prefix("package/"))
-                .map(|file| format!("{name}/{file}")),
-        );
-    }
-    let expected: Vec<String> = CONTENTS
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(|line| line.replace("PLATFORM", platform.name))
-        .collect();
+/// The files a tarball must hold, no more and no less: no test, no source map, nothing left over from an older build.
+fn check_contents(job: &mut Job<'_>, tarball: &Path, own: &[String]) -> Outcome<()> {
+    let mut tar = job.command("tar");
+    let listing = job.output(tar.arg("-tzf").arg(tarball))?;
+    let found: Vec<&str> = listing.lines().filter_map(|line| line.strip_prefix("package/")).collect();
+    let expected: Vec<&str> = ALWAYS.iter().copied().chain(own.iter().map(String::as_str)).collect();
     let extra = found.iter().filter(|file| !expected.contains(file)).map(|file| format!("+ {file}"));
     let absent = expected.iter().filter(|file| !found.contains(file)).map(|file| format!("- {file}"));
     let differences: Vec<String> = extra.chain(absent).collect();
     if differences.is_empty() {
-        return job.note(&format!("{} files, as listed in xtask/pack-contents.txt", found.len()));
+        return job.note(&format!("{}: {} files, as they should be", tarball.display(), found.len()));
     }
     Err(Failure::new(format!(
-        "the tarballs differ from xtask/pack-contents.txt:\n      {}",
+        "{} has (+) or lacks (-)\n      {}",
+        tarball.display(),
         differences.join("\n      ")
     )))
+}
+
+/// What the compiler makes of a folder of TypeScript: a module and its types for every source.
+fn compiled(sources: &Path, to: &str) -> Outcome<Vec<String>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(sources).map_err(at(sources))? {
+        let path = entry.map_err(at(sources))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path.is_dir() {
+            files.extend(compiled(&path, &format!("{to}/{name}"))?);
+        } else if let Some(stem) = name.strip_suffix(".mts") {
+            files.extend([format!("{to}/{stem}.mjs"), format!("{to}/{stem}.d.mts")]);
+        } else if let Some(stem) = name.strip_suffix(".ts") {
+            files.extend([format!("{to}/{stem}.js"), format!("{to}/{stem}.d.ts")]);
+        } else {
+            return Err(Failure::new(format!("{} is no TypeScript", path.display())));
+        }
+    }
+    Ok(files)
 }
 
 /// Size, the system library it asks for, and no path of this machine inside.
@@ -203,10 +210,7 @@ fn check_installed(job: &mut Job<'_>, tarballs: &[&Path]) -> Outcome<()> {
 
 /// An empty folder, whatever was there.
 fn fresh(path: &Path) -> Outcome<PathBuf> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(at(path)(error)),
-        _ => {}
-    }
+    workspace::remove(path)?;
     fs::create_dir_all(path).map_err(at(path))?;
     Ok(path.to_path_buf())
 }

@@ -1,12 +1,22 @@
 //! Where things are: the checkout, cargo's target folder and the files xtask itself writes.
 
 use std::env;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::job::{Failure, Outcome};
+use crate::job::{Failure, Outcome, at};
 
 /// The version every package of the project carries.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Removes a folder that may not be there.
+pub(crate) fn remove(folder: &Path) -> Outcome<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(folder)(error)),
+        _ => Ok(()),
+    }
+}
 
 /// The folders of one checkout.
 #[derive(Debug, Clone)]

@@ -9,9 +9,8 @@ import { gunzipSync } from "node:zlib";
 
 const REPOSITORY = fileURLToPath(new URL("../../../..", import.meta.url));
 
-/** Where `cargo xtask pack` writes them. */
-const FOLDER =
-  process.env.TOKENKEEP_TARBALLS ?? join(process.env.CARGO_TARGET_DIR ?? join(REPOSITORY, "target"), "npm");
+/** Where `cargo xtask pack` writes them, wherever cargo itself builds. */
+const FOLDER = process.env.TOKENKEEP_TARBALLS ?? join(REPOSITORY, "target", "npm");
 
 /** A tar header and every file in it is a multiple of this (POSIX ustar). */
 const BLOCK = 512;

@@ -11,9 +11,25 @@ const base64url = (value) => Buffer.from(JSON.stringify(value)).toString("base64
 
 function answer(url, person) {
   if (url.includes("/devicecode")) {
-    return { device_code: "fake", user_code: "FAKE", verification_uri: "https://example.com", interval: 1, expires_in: 60, message: "" };
+    return {
+      device_code: "fake",
+      user_code: "FAKE",
+      verification_uri: "https://example.com",
+      interval: 1,
+      expires_in: 60,
+      message: "",
+    };
   }
-  const claims = { oid: person.oid, tid: TENANT, sub: `sub-${person.name}`, preferred_username: `${person.name}@example.com`, name: person.full, aud: CLIENT, iss: `${AUTHORITY}/v2.0`, ver: "2.0" };
+  const claims = {
+    oid: person.oid,
+    tid: TENANT,
+    sub: `sub-${person.name}`,
+    preferred_username: `${person.name}@example.com`,
+    name: person.full,
+    aud: CLIENT,
+    iss: `${AUTHORITY}/v2.0`,
+    ver: "2.0",
+  };
   return {
     token_type: "Bearer",
     scope: "User.Read openid profile",
