@@ -5,6 +5,7 @@
  */
 import { PublicClientApplication } from "@azure/msal-node";
 import {
+  browser,
   localNetworkClient,
   loopbackNetworkClient,
   noNetworkClient,
@@ -12,7 +13,7 @@ import {
 import { KNOWN_HOST, SignInService } from "../../../../demo/signin/service.mjs";
 import { imported } from "./subject.mjs";
 
-export { localNetworkClient, loopbackNetworkClient, noNetworkClient, SignInService };
+export { browser, localNetworkClient, loopbackNetworkClient, noNetworkClient, SignInService };
 
 export const CLIENT_ID = "00000000-0000-4000-8000-00000000c11e";
 export const AUTHORITY = `https://${KNOWN_HOST}/organizations`;
