@@ -113,7 +113,7 @@ fn name_hash(target: &Path) -> u64 {
 }
 
 /// FNV-1a: names must stay the same over releases, and nothing depends on nobody finding a second preimage.
-fn fnv(bytes: &[u8]) -> u64 {
+pub(crate) fn fnv(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))

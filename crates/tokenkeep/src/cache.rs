@@ -4,7 +4,7 @@
 //! compares and reloads, so that nothing written meanwhile is overwritten.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::event::{Event, Events};
 use crate::schema::{self, Change};
@@ -21,6 +21,7 @@ pub struct TokenCache(Arc<Shared>);
 struct Shared {
     persistence: Arc<dyn Persistence>,
     lock: CacheLock,
+    shared_lock: Option<CacheLock>,
     wait: WaitOptions,
     damage: OnDamage,
     events: Events,
@@ -78,8 +79,17 @@ impl TokenCache {
         events: Events,
     ) -> Self {
         let lock = CacheLock::with_events(persistence.path(), events.clone());
+        let shared_lock = persistence.shared_lock().map(|path| CacheLock::with_events(path, events.clone()));
         let held = Held { snapshot: Snapshot { generation: 0, content: None }, stamp: Stamp::UNKNOWN };
-        Self(Arc::new(Shared { persistence, lock, wait, damage, events, held: Mutex::new(held) }))
+        Self(Arc::new(Shared {
+            persistence,
+            lock,
+            shared_lock,
+            wait,
+            damage,
+            events,
+            held: Mutex::new(held),
+        }))
     }
 
     /// The content now stored; `None` when there is none.
@@ -148,9 +158,19 @@ impl TokenCache {
     /// # Errors
     /// As [`TokenCache::begin_write`].
     pub fn begin_write_waiting(&self, wait: &WaitOptions) -> Result<WriteAccess> {
-        let guard = self.0.lock.acquire(wait)?;
-        let snapshot = self.0.refresh(&guard)?;
-        Ok(WriteAccess { cache: self.clone(), guard, snapshot })
+        let shared = &self.0;
+        let Some(outer) = &shared.shared_lock else {
+            let guard = shared.lock.acquire(wait)?;
+            let snapshot = shared.refresh(&guard)?;
+            return Ok(WriteAccess { cache: self.clone(), snapshot, guard, outer: None });
+        };
+        let start = Instant::now();
+        let outer = outer.acquire(wait)?;
+        let rest = WaitOptions { limit: wait.limit.saturating_sub(start.elapsed()), ..wait.clone() };
+        let guard = shared.lock.acquire(&rest)?;
+        // Whoever shares the store may have written it by another path, without a trace on ours.
+        let snapshot = shared.reload(&guard)?;
+        Ok(WriteAccess { cache: self.clone(), snapshot, guard, outer: Some(outer) })
     }
 
     /// The persistence underneath.
@@ -206,6 +226,9 @@ pub struct WriteAccess {
     cache: TokenCache,
     snapshot: Snapshot,
     guard: LockGuard,
+    /// The lock of a store that several paths share. After the other, so that it is released last.
+    #[expect(dead_code, reason = "held until the write is over")]
+    outer: Option<LockGuard>,
 }
 
 impl WriteAccess {

@@ -29,7 +29,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use event::Event;
 pub use lock::{CacheLock, LockGuard, WaitOptions};
 pub use persistence::file::FilePersistence;
-pub use persistence::keystore::{Keystore, Prompting};
+pub use persistence::keystore::{Keystore, KeystorePersistence, Prompting};
 pub use persistence::{Backend, Info, Loaded, Persistence, Protection};
 #[cfg(target_os = "linux")]
 pub use platform::SecretServiceItem;

@@ -18,6 +18,12 @@ pub trait Persistence: Send + Sync + fmt::Debug {
     /// The absolute path of the cache file, or of the marker file of a keystore item. The lock stands beside it.
     fn path(&self) -> &Path;
 
+    /// The path of one more lock, for a store that several paths may share. Writers take it before the lock of
+    /// [`Persistence::path`], and read the store even when its stamp has not changed.
+    fn shared_lock(&self) -> Option<&Path> {
+        None
+    }
+
     /// A cheap fingerprint of what is stored now. Equal trusted stamps mean unchanged content.
     ///
     /// # Errors

@@ -1,12 +1,22 @@
 //! A keystore item and its marker file.
 //!
 //! The item (macOS Keychain, Linux Secret Service) holds the content; the marker file's modification tells other
-//! processes that the item changed, and its path is where the lock stands.
+//! processes that the item changed, and its path is where the lock stands. This file owns what a [`Keystore`] has to
+//! do and [`KeystorePersistence`], which makes a persistence of one; [`marker`] owns the file.
+
+mod marker;
 
 use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::{Result, Secret};
+use self::marker::Marker;
+use crate::event::{Event, Events};
+use crate::{
+    Backend, Error, ErrorKind, Info, Loaded, LockGuard, Persistence, Protection, Result, Secret, Stamp,
+};
 
 /// One item of the operating system's keystore.
 pub trait Keystore: Send + Sync + fmt::Debug {
@@ -28,6 +38,14 @@ pub trait Keystore: Send + Sync + fmt::Debug {
     /// As `load`.
     fn delete(&self) -> Result<bool>;
 
+    /// Keeps a copy of the item's content in an item of another account, and returns where, as `service/account`.
+    ///
+    /// # Errors
+    /// As `load`; `NotSupported` when this keystore cannot keep copies.
+    fn set_aside(&self) -> Result<String> {
+        Err(Error::new(ErrorKind::NotSupported, "This keystore cannot set damaged content aside"))
+    }
+
     /// Writes, reads back over a new connection and removes a probe item under a random name, without a prompt.
     ///
     /// # Errors
@@ -36,6 +54,11 @@ pub trait Keystore: Send + Sync + fmt::Debug {
 
     /// The item in the form `service/account`.
     fn location(&self) -> String;
+
+    /// The kind of store.
+    fn backend(&self) -> Backend {
+        Backend::Custom
+    }
 
     /// Whether the item is still there after a restart of the machine, as far as the calls so far have shown.
     fn survives_reboot(&self) -> bool {
@@ -61,5 +84,166 @@ impl Prompting {
     /// Prompts with the time that a person needs to notice one, find the password and type it: two minutes.
     pub fn allowed() -> Self {
         Self::Allowed { limit: Duration::from_secs(120) }
+    }
+}
+
+/// A cache in a keystore item, with a marker file beside which the lock stands.
+///
+/// A write bumps the marker, writes the item and bumps the marker again, so that a reader who looks at the marker
+/// before it reads the item never takes old content for new. A marker that holds anything but nothing or `{}` is
+/// content that an older store left there; it is never overwritten.
+///
+/// One item may be shared by several paths. Their writers exclude each other by one more lock, named after the item,
+/// and always read the item first; their readers notice only what was written through their own path.
+#[derive(Clone, Debug)]
+pub struct KeystorePersistence {
+    keystore: Arc<dyn Keystore>,
+    marker: Marker,
+    shared_lock: PathBuf,
+    events: Events,
+    /// Whether somebody was told that the item will be gone after log-out.
+    warned: Arc<AtomicBool>,
+}
+
+impl KeystorePersistence {
+    /// A cache in `keystore` whose marker is the file at `path`, which is made absolute. Nothing is created yet.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a path that names no file, and when the environment names no home directory.
+    pub fn new(path: impl AsRef<Path>, keystore: impl Keystore + 'static) -> Result<Self> {
+        let marker = Marker::new(path.as_ref())?;
+        let directory = crate::environment::data_directory().ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                "The environment names no home directory for the locks of items",
+            )
+            .remedy("Set HOME")
+        })?;
+        let persistence = Self {
+            keystore: Arc::new(keystore),
+            marker,
+            shared_lock: PathBuf::new(),
+            events: Events::default(),
+            warned: Arc::default(),
+        };
+        Ok(persistence.lock_directory(directory.join("tokenkeep").join("locks")))
+    }
+
+    /// The same persistence with the locks of items in another directory than the user's own. All programs that
+    /// share an item must name the same.
+    #[must_use]
+    pub fn lock_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        // Nothing secret, and nothing that depends on nobody finding the same twice: at worst, two items share a lock.
+        let name = crate::atomic_file::fnv(self.keystore.location().as_bytes());
+        self.shared_lock = directory.into().join(format!("{name:016x}"));
+        self
+    }
+
+    /// The same persistence, telling `listener` what is worth knowing.
+    #[must_use]
+    pub fn on_event(mut self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.events = Events::to(listener);
+        self.marker.file = self.marker.file.with_events(self.events.clone());
+        self
+    }
+
+    /// Creates the directories (0700) and an empty marker (0600) where they are missing, and makes an existing marker
+    /// 0600. The keystore is not contacted.
+    ///
+    /// # Errors
+    /// `PermissionDenied`, `UnsafeFile`, `StorageFull`, `Io`.
+    pub fn prepare(&self) -> Result<()> {
+        self.marker.file.prepare()
+    }
+
+    /// Tells once that the item does not last.
+    fn warn_if_it_does_not_last(&self) {
+        if !self.keystore.survives_reboot() && !self.warned.swap(true, Ordering::Relaxed) {
+            self.events.warn(|| {
+                format!(
+                    "The keystore item {:?} is in a collection that is gone at log-out; make a lasting keyring the \
+                     default one",
+                    self.keystore.location()
+                )
+            });
+        }
+    }
+}
+
+impl Persistence for KeystorePersistence {
+    fn path(&self) -> &Path {
+        self.marker.file.path()
+    }
+
+    fn shared_lock(&self) -> Option<&Path> {
+        Some(&self.shared_lock)
+    }
+
+    fn stamp(&self) -> Result<Stamp> {
+        self.marker.stamp()
+    }
+
+    fn load(&self, guard: Option<&LockGuard>) -> Result<Loaded> {
+        if let Some(guard) = guard {
+            guard.require(self.path())?;
+        }
+        // Before the item: a change in between then makes the stamp old, never the content.
+        let stamp = self.marker.stamp()?;
+        let content = self.keystore.load()?;
+        if content.is_none() {
+            self.marker.require_vacant(guard)?;
+        }
+        self.warn_if_it_does_not_last();
+        // A sibling may bump its marker before it writes the item, and be between the two.
+        let settled = guard.is_some() || !self.marker.is_being_written()?;
+        Ok(Loaded { content, stamp: if settled { stamp } else { Stamp::UNKNOWN } })
+    }
+
+    fn save(&self, guard: &LockGuard, content: &[u8]) -> Result<Stamp> {
+        guard.require(self.path())?;
+        self.marker.require_vacant(Some(guard))?;
+        self.marker.bump(guard)?;
+        let saved = self.keystore.save(content);
+        // Also after a failure, which may mean only that the answer was lost.
+        let stamp = self.marker.bump(guard);
+        saved?;
+        self.warn_if_it_does_not_last();
+        stamp
+    }
+
+    fn delete(&self, guard: &LockGuard) -> Result<bool> {
+        guard.require(self.path())?;
+        self.marker.require_vacant(Some(guard))?;
+        let deleted = self.keystore.delete();
+        if matches!(deleted, Ok(false)) {
+            return Ok(false);
+        }
+        let bumped = self.marker.bump(guard);
+        let deleted = deleted?;
+        bumped?;
+        Ok(deleted)
+    }
+
+    fn set_aside(&self, guard: &LockGuard) -> Result<String> {
+        guard.require(self.path())?;
+        self.keystore.set_aside()
+    }
+
+    fn verify(&self) -> Result<()> {
+        self.marker.file.verify()?;
+        self.keystore.verify()?;
+        self.warn_if_it_does_not_last();
+        Ok(())
+    }
+
+    fn info(&self) -> Info {
+        let backend = self.keystore.backend();
+        let protection = match backend {
+            Backend::Custom => Protection::Unknown,
+            _ => Protection::OsUser,
+        };
+        let mut info = Info::new(backend, protection, self.keystore.location());
+        info.survives_reboot = self.keystore.survives_reboot();
+        info
     }
 }

@@ -9,6 +9,7 @@ mod keyring;
 mod content;
 mod duplicates;
 mod locked;
+mod persistence;
 mod prompts;
 mod restarts;
 mod sharing;

@@ -27,7 +27,7 @@ use self::failure::Failure;
 use self::service::Attributes;
 use self::worker::{Report, Request, Work, Worker};
 use crate::persistence::keystore::{Keystore, Prompting};
-use crate::{Error, ErrorKind, Result, Secret};
+use crate::{Backend, Error, ErrorKind, Result, Secret, atomic_file};
 
 /// How long an operation may take unless [`SecretServiceItem::deadline`] says otherwise. A healthy service answers
 /// within milliseconds; starting one takes less than a second.
@@ -133,9 +133,17 @@ impl SecretServiceItem {
     }
 
     fn perform(&self, what: &str, work: Work, prompting: Prompting) -> Result<Report> {
+        let report = self.perform_on(self.identity.clone(), what, work, prompting)?;
+        if let Some(ends_with_login) = report.ends_with_login {
+            self.ends_with_login.store(ends_with_login, Ordering::Relaxed);
+        }
+        Ok(report)
+    }
+
+    fn perform_on(&self, item: Identity, what: &str, work: Work, prompting: Prompting) -> Result<Report> {
+        let location = item.to_string();
         let deadline = Deadline::after(self.deadline);
-        let request =
-            Request { item: self.identity.clone(), bus: self.bus.clone(), work, deadline, prompting };
+        let request = Request { item, bus: self.bus.clone(), work, deadline, prompting };
         let worker = self.idle_worker().map_or_else(|| Worker::start().map_err(Failure::Bus), Ok);
         let outcome = worker.and_then(|worker| match worker.ask(request) {
             Some(outcome) => {
@@ -144,11 +152,7 @@ impl SecretServiceItem {
             }
             None => Err(worker::stuck(&deadline)),
         });
-        let report = outcome.map_err(|failure| failure.into_error(what, &self.location()))?;
-        if let Some(ends_with_login) = report.ends_with_login {
-            self.ends_with_login.store(ends_with_login, Ordering::Relaxed);
-        }
-        Ok(report)
+        outcome.map_err(|failure| failure.into_error(what, &location))
     }
 
     fn idle_workers(&self) -> std::sync::MutexGuard<'_, Vec<Worker>> {
@@ -187,12 +191,29 @@ impl Keystore for SecretServiceItem {
         Ok(self.perform("Cannot remove", Work::Delete, self.prompting)?.removed)
     }
 
+    fn set_aside(&self) -> Result<String> {
+        let content = self.perform("Cannot read", Work::Load, self.prompting)?.content;
+        let content = content
+            .ok_or_else(|| Error::new(ErrorKind::Damaged, "There is no keystore item to set aside"))?;
+        // Named after the content, so that the same damage met twice is kept once.
+        let account =
+            format!("{}.corrupt-{:016x}", self.identity.account, atomic_file::fnv(content.expose()));
+        let copy = Identity { service: self.identity.service.clone(), account };
+        let location = copy.to_string();
+        self.perform_on(copy, "Cannot write", Work::Save(content), self.prompting)?;
+        Ok(location)
+    }
+
     fn verify(&self) -> Result<()> {
         self.perform("Cannot verify the store of", Work::Verify, Prompting::Never).map(|_| ())
     }
 
     fn location(&self) -> String {
         self.identity.to_string()
+    }
+
+    fn backend(&self) -> Backend {
+        Backend::SecretService
     }
 
     fn survives_reboot(&self) -> bool {
