@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { imported, required, subject } from "../../support/subject.mjs";
+import { copyPackage, play } from "../installation.mjs";
 import { improve, keep } from "../row.mjs";
 
 const VALUES = [
@@ -63,5 +64,36 @@ improve("exports", "import and require give one and the same class, so that inst
     for (const name of [...VALUES, "PersistenceError"]) {
       assert.equal(esm[name], cjs[name], name);
     }
+  },
+});
+
+/** A runtime that is there, so that only the addons are missing. */
+const RUNTIME = "exports.msalNodeRuntime = {};";
+
+/** Uses what needs no native code, and prints how far it came. */
+const WITHOUT_ADDON = `
+  let at = "import";
+  try {
+    const { createRequire } = await import("node:module");
+    const ext = createRequire(import.meta.url)("${subject}");
+    at = "environment";
+    ext.Environment.getUserRootDirectory();
+    at = "creation";
+    const persistence = await ext.LibSecretPersistence.create("cache.json", "service", "account");
+    at = "use";
+    await persistence.load();
+    at = "end";
+  } catch (error) {
+    console.log(at, error.name);
+  }`;
+
+improve("exports", "without the compiled addon the package still imports, and fails at use, typed", {
+  async original(_, { dir }) {
+    await copyPackage(dir, { runtime: RUNTIME, native: false });
+    assert.equal(await play(dir, WITHOUT_ADDON), "import Error");
+  },
+  async ours(_, { dir }) {
+    await copyPackage(dir, { native: false });
+    assert.match(await play(dir, WITHOUT_ADDON), /^(creation|use) PersistenceError$/);
   },
 });
