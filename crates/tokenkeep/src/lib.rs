@@ -5,6 +5,7 @@
 // The transaction
 mod cache;
 mod cancel;
+mod config;
 mod lock;
 
 // Where content is kept
@@ -25,6 +26,7 @@ pub mod schema;
 pub use atomic_file::Durability;
 pub use cache::{OnDamage, Snapshot, TokenCache, WriteAccess};
 pub use cancel::Cancel;
+pub use config::Config;
 pub use error::{Error, ErrorKind, Result};
 pub use event::Event;
 pub use lock::{CacheLock, LockGuard, WaitOptions};

@@ -141,8 +141,12 @@ impl KeystorePersistence {
 
     /// The same persistence, telling `listener` what is worth knowing.
     #[must_use]
-    pub fn on_event(mut self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        self.events = Events::to(listener);
+    pub fn on_event(self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.with_events(Events::to(listener))
+    }
+
+    pub(crate) fn with_events(mut self, events: Events) -> Self {
+        self.events = events;
         self.marker.file = self.marker.file.with_events(self.events.clone());
         self
     }
