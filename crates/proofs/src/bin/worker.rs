@@ -1,0 +1,69 @@
+//! One of the processes of a recorded run; `tests/linearizability.rs` starts several.
+//!
+//! `tokenkeep-proofs-worker PATH LOG NUMBER THREADS ACCOUNTS DURABILITY FAULT PACE` does random operations in each of
+//! THREADS threads until its standard input is closed, but not for ever.
+#![expect(clippy::print_stderr, reason = "the test shows it when something fails")]
+
+use std::error::Error;
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::{io, thread};
+
+use tokenkeep::{Durability, FilePersistence, TokenCache};
+use tokenkeep_proofs::Dice;
+use tokenkeep_proofs::workload::{Fault, Worker};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("worker: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
+    let [path, log, number, threads, accounts, durability, fault, pace] = arguments else {
+        return Err("wrong number of arguments".into());
+    };
+    let path = PathBuf::from(path);
+    // One write per line, at the end: what was written before a kill stays, and threads do not mix.
+    let log = File::options().append(true).create(true).open(log)?;
+    let number: u64 = number.parse()?;
+    let durability = if durability == "synced" { Durability::Synced } else { Durability::Cached };
+    let fault = Fault::ALL.into_iter().find(|known| known.word() == fault).ok_or("unknown fault")?;
+    let open = || -> tokenkeep::Result<TokenCache> {
+        Ok(TokenCache::new(Arc::new(FilePersistence::new(&path)?.durability(durability))))
+    };
+    let hasty = pace == "hasty";
+    let shared = open()?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&stop);
+    // Nobody waits for this thread when the work is done first.
+    thread::Builder::new().name("stdin".into()).spawn(move || {
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        told.store(true, Ordering::Relaxed);
+    })?;
+    let tokens = AtomicU64::new(number * 1_000_000 + 1);
+    let accounts = accounts.parse()?;
+    thread::scope(|scope| {
+        let (path, log, tokens, stop) = (&path, &log, &tokens, &stop);
+        let mut running = Vec::new();
+        for thread in 0..threads.parse()? {
+            // Every third thread has a cache of its own, the others share one.
+            let cache = if thread % 3 == 2 { open()? } else { shared.clone() };
+            let worker = Worker { cache, path, thread, log, tokens, stop, accounts, fault, hasty };
+            let dice = Dice::new(number * 1000 + thread as u64);
+            running.push(scope.spawn(move || worker.run(dice)));
+        }
+        for thread in running {
+            thread.join().map_err(|_| "a thread panicked")??;
+        }
+        Ok(())
+    })
+}
