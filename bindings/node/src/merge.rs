@@ -39,7 +39,9 @@ pub fn merge(
         let (content, conflict) = if schema::is_msal_cache(ours.expose()) {
             let merged = match schema::merge(&change, theirs.as_ref().map(Secret::expose)) {
                 // What a program's own persistence holds is that program's: what is no cache is replaced, as ever.
-                Err(error) if error.kind() == ErrorKind::Damaged => schema::merge(&change, None)?,
+                Err(error) if error.kind() == ErrorKind::Damaged => {
+                    schema::merge(&Change::additions(ours.expose()), None)?
+                }
                 merged => merged?,
             };
             let conflict = merged.conflict().map(Failure::from);

@@ -263,11 +263,10 @@ impl WriteAccess {
     /// As [`WriteAccess::commit`]; `Damaged` under [`OnDamage::Fail`]; `Conflict` when the change was based on an
     /// account that has been signed out meanwhile: the rest of it is saved.
     pub fn commit_change(mut self, change: &Change<'_>) -> Result<Snapshot> {
-        if !schema::is_msal_cache(change.ours) {
-            return self.commit(change.ours);
-        }
         let theirs = self.content().filter(|content| !content.is_empty());
         let merged = match schema::merge(change, theirs) {
+            // Ours is no cache: opaque content, which only its owner understands.
+            Err(error) if error.kind() == ErrorKind::InvalidInput => return self.commit(change.ours),
             Err(error) if error.kind() == ErrorKind::Damaged => {
                 self.set_aside("it is not a token cache")?;
                 match self.content().filter(|content| !content.is_empty()) {

@@ -13,7 +13,10 @@ fuzz_target!(|content: &[u8]| {
         if whole {
             // All but the white space behind it is needed.
             let text = text.trim_ascii_end();
-            assert!(!is_whole(&text[..text.len() - 1]) && !is_whole(&text[..text.len() / 2 + 1]) || text.len() <= 2);
+            assert!(
+                !is_whole(&text[..text.len() - 1]) && !is_whole(&text[..text.len() / 2 + 1])
+                    || text.len() <= 2
+            );
         }
     } else if !text.first().is_some_and(u8::is_ascii_whitespace) {
         assert!(whole, "what is no JSON object is opaque");
