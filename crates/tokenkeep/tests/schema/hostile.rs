@@ -28,7 +28,7 @@ fn nesting_a_hundred_thousand_deep_is_only_text() {
 }
 
 #[test]
-fn sixty_four_megabytes_are_merged_within_seconds() {
+fn sixty_four_megabytes_are_merged_in_reasonable_time() {
     let token = "x".repeat(64 * 1024);
     let entries: Vec<_> = (0..1024).map(|n| format!(r#""{n}":{{"secret":"{token}"}}"#)).collect();
     let theirs = format!(r#"{{"RefreshToken":{{{}}}}}"#, entries.join(",")).into_bytes();
@@ -41,8 +41,8 @@ fn sixty_four_megabytes_are_merged_within_seconds() {
     .unwrap();
     assert_eq!(merged.undeleted, 1024);
     assert_eq!(merged.content.len(), theirs.len() + r#","Account":{"eve":{"home_account_id":"eve"}}"#.len());
-    // Unoptimised, on a busy machine; it takes 0.1 s otherwise.
-    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    // 0.1 s when optimised. The bound is for what grows with the square of the size, not for a busy machine.
+    assert!(start.elapsed() < Duration::from_secs(120), "{:?}", start.elapsed());
 }
 
 #[test]
