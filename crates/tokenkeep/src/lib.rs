@@ -38,3 +38,8 @@ pub use platform::SecretServiceItem;
 pub use protector::{Plain, Protector};
 pub use secret::Secret;
 pub use stamp::Stamp;
+
+/// The Rust example of the project's README, compiled as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct ReadmeExamples;
