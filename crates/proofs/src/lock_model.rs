@@ -17,7 +17,7 @@ mod story;
 
 use stateright::{Model, Property};
 
-use files::{Files, Ino, Which};
+use files::{Files, Ino, Record, Which};
 use ours::Fault;
 use sibling::Kind;
 
@@ -37,6 +37,10 @@ pub struct World {
     pub human: Human,
     /// Whether the file system has hard links.
     pub hard_links: bool,
+    /// Whether the file system has flock. Without, only existence and pids tell who is inside.
+    pub flock: bool,
+    /// Whether processes are killed.
+    pub kills: bool,
     /// Whether siblings that unlock before they unlink do both without a pause that is longer than ours at a take-over,
     /// and flock what they have opened without a pause.
     pub brisk: bool,
@@ -66,6 +70,8 @@ impl World {
             stray_unlinks: false,
             human: Human::Away,
             hard_links: true,
+            flock: true,
+            kills: true,
             brisk: false,
             freezing: false,
             fault: None,
@@ -90,6 +96,20 @@ impl World {
     #[must_use]
     pub fn without_hard_links(mut self) -> Self {
         self.hard_links = false;
+        self
+    }
+
+    /// The same on a file system without flock.
+    #[must_use]
+    pub fn without_flock(mut self) -> Self {
+        self.flock = false;
+        self
+    }
+
+    /// The same with processes that all come to their own end.
+    #[must_use]
+    pub fn without_kills(mut self) -> Self {
+        self.kills = false;
         self
     }
 
@@ -140,8 +160,10 @@ impl World {
     }
 
     fn concerned(&self, state: &State, ino: Ino) -> bool {
-        (self.ours..self.processes())
-            .any(|process| state.processes[usize::from(process)].sibling == Some(ino))
+        (0..self.processes()).any(|process| {
+            let at = &state.processes[usize::from(process)];
+            at.sibling == Some(ino) && (!self.is_ours(process) || ours::is_creating(at))
+        })
     }
 }
 
@@ -230,7 +252,7 @@ impl Model for World {
             if self.is_ours(process) && ours::may_judge(self, state, process) {
                 actions.push(Action::StepLater(process));
             }
-            if state.processes[usize::from(process)] != Process::default() {
+            if self.kills && state.processes[usize::from(process)] != Process::default() {
                 actions.push(Action::Kill(process));
             }
         }
@@ -294,7 +316,8 @@ impl Model for World {
 impl World {
     pub(crate) fn kill(&self, state: &mut State, process: u8) {
         state.files.release_all(process);
-        state.files.bury(process);
+        // Where there is flock it tells whether one of ours is dead; without it, the pid in the record does.
+        state.files.bury(process, if self.is_ours(process) { Record::Ours } else { Record::Dead });
         state.processes[usize::from(process)] = Process::default();
     }
 

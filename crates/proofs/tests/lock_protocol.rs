@@ -9,7 +9,7 @@ use tokenkeep_proofs::lock_model::ours::{Fault, STEALS};
 use tokenkeep_proofs::lock_model::sibling::Kind::{Dotnet, Existence, Go, Portalocker};
 use tokenkeep_proofs::lock_model::{
     EVERYBODY_GETS_IN, Human, NO_FAILURE, NO_FOREIGN_UNLINK, NO_SLIPPED_UNLINK, OURS_EXCLUDE_OURS,
-    OURS_EXCLUDE_SIBLINGS, World,
+    OURS_EXCLUDE_SIBLINGS, SURVIVOR_GETS_IN, World,
 };
 
 /// What stray unlinks break: the sibling lock file no longer says that we are inside, and at release it can change
@@ -82,6 +82,17 @@ fn a_person_may_remove_the_private_lock_file() {
     expect("rash person, .NET", &rash(World::of(2, &[Dotnet])), &[EVERYBODY_GETS_IN]);
 }
 
+/// There is then no way to hold on to what a dead process left while it is taken over.
+#[test]
+fn without_flock_exclusion_lasts_until_somebody_dies() {
+    let poor = |world: World| world.without_flock();
+    expect("without flock or kills", &poor(World::of(3, &[Existence])).without_kills(), &[]);
+    expect("without flock, one of ours", &poor(World::of(1, &[Existence])), &[]);
+    let all =
+        [EVERYBODY_GETS_IN, NO_SLIPPED_UNLINK, OURS_EXCLUDE_OURS, OURS_EXCLUDE_SIBLINGS, SURVIVOR_GETS_IN];
+    expect("without flock, two of ours", &poor(World::of(2, &[Existence])), &all);
+}
+
 #[test]
 fn what_the_protocol_admits_is_known() {
     let stray = World::of(1, &[Existence]).with_stray_unlinks();
@@ -107,13 +118,18 @@ fn what_the_protocol_admits_is_known() {
     let frozen = World::of(1, &[Existence]).with_freezing_siblings();
     show("JavaScript, frozen before it wrote its pid", &frozen, OURS_EXCLUDE_SIBLINGS);
     let both = World::of(2, &[Existence]).with_stray_unlinks().with_human(Human::Rash);
+    let poor = World::of(2, &[Existence]).without_flock();
+    show("without flock: two take over at once", &poor, OURS_EXCLUDE_OURS);
     show("a person and a stray unlink together", &both, OURS_EXCLUDE_OURS);
 }
 
 #[test]
 fn every_step_of_our_program_is_explored() {
-    let worlds =
-        [World::of(2, &[Existence]).with_human(Human::Tidy), World::of(1, &[Dotnet]).without_hard_links()];
+    let worlds = [
+        World::of(2, &[Existence]).with_human(Human::Tidy),
+        World::of(1, &[Dotnet]).without_hard_links(),
+        World::of(2, &[Existence]).without_flock(),
+    ];
     assert_eq!(explore::unreached(&worlds), BTreeSet::from([STEALS]));
 }
 

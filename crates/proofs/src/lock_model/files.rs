@@ -23,9 +23,9 @@ pub enum Record {
     /// Nothing.
     #[default]
     Empty,
-    /// A process of ours wrote it; which one is never asked on a local file system.
+    /// A process of ours wrote it; which one is never asked where there is flock. Where there is none, a dead one.
     Ours,
-    /// This process of a sibling wrote it, and lives.
+    /// This process of a sibling wrote it, or of ours where there is no flock, and lives.
     Living(u8),
     /// A process of a sibling wrote it that is dead.
     Dead,
@@ -120,10 +120,10 @@ impl Files {
     }
 
     /// Whatever this process wrote is now the record of a dead one.
-    pub fn bury(&mut self, process: u8) {
+    pub fn bury(&mut self, process: u8, dead: Record) {
         for inode in &mut self.inodes {
             if inode.record == Record::Living(process) {
-                inode.record = Record::Dead;
+                inode.record = dead;
             }
         }
     }

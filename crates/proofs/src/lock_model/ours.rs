@@ -58,12 +58,17 @@ mod at {
     pub(super) const UNLINK: u8 = 19;
     pub(super) const UNLOCK_SIBLING: u8 = 20;
     pub(super) const UNLOCK_PRIVATE: u8 = 21;
+    /// Without flock: what a dead process left is moved away.
+    pub(super) const MOVE_ASIDE: u8 = 22;
+    pub(super) const CHECK_ASIDE: u8 = 23;
+    pub(super) const LINK_BACK: u8 = 24;
+    pub(super) const REMOVE_ASIDE: u8 = 25;
 }
 
 /// Only with a fault.
 pub const STEALS: &str = "unlinks a lock file in order to steal it";
 
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 26] = [
     "opens the private lock file",
     "creates the private lock file",
     "flocks the private lock file",
@@ -86,6 +91,10 @@ const NAMES: [&str; 22] = [
     "unlinks the lock file",
     "unlocks the lock file",
     "unlocks the private lock file and closes",
+    "moves the lock file that stands there aside",
+    "looks whether what it moved is what it judged",
+    "links what it moved back",
+    "removes what it moved",
 ];
 
 /// Everything a process of ours may do next, in words.
@@ -101,6 +110,11 @@ pub fn name(process: &Process) -> &'static str {
 /// Whether the cache is this process's to write.
 pub fn is_inside(process: &Process) -> bool {
     process.step == at::INSIDE
+}
+
+/// Whether a lock file was created and says not yet whose it is.
+pub(super) fn is_creating(process: &Process) -> bool {
+    process.step == at::WRITE_CREATED
 }
 
 /// Whether the next step opens a lock file that may have stood for long.
@@ -139,6 +153,7 @@ fn advance(world: &World, state: &mut State, process: u8, later: bool, me: &mut 
                 me.step = at::FLOCK_PRIVATE;
             }
         },
+        at::FLOCK_PRIVATE if !world.flock => me.step = at::RECHECK_PRIVATE,
         at::FLOCK_PRIVATE => {
             if !files.flock(private, process, false) {
                 return false;
@@ -154,6 +169,10 @@ fn advance(world: &World, state: &mut State, process: u8, later: bool, me: &mut 
         }
         at::WRITE_PRIVATE => {
             files.write(private, Record::Ours);
+            if !world.flock {
+                // Of no further use; the place is needed for what is moved aside.
+                me.private = None;
+            }
             me.step = at::LINK;
         }
         at::LINK if files.named(Which::Sibling).is_some() => me.step = at::OPEN_SIBLING,
@@ -161,7 +180,7 @@ fn advance(world: &World, state: &mut State, process: u8, later: bool, me: &mut 
             me.sibling = Some(files.create(Which::Sibling));
             me.step = at::FLOCK_CREATED;
         }
-        at::LINK if !world.hard_links => {
+        at::LINK if !world.hard_links || !world.flock => {
             me.sibling = Some(files.create(Which::Sibling));
             me.step = if world.has(Fault::UseUnlocked) { at::FLOCK_CREATED } else { at::WRITE_CREATED };
         }
@@ -193,10 +212,8 @@ fn advance(world: &World, state: &mut State, process: u8, later: bool, me: &mut 
             Some(ino) => {
                 me.sibling = Some(ino);
                 me.settled = later;
-                me.step = at::FLOCK_SIBLING;
-                if world.has(Fault::UnlinkToStealUnlocked) {
-                    me.step = at::JUDGE;
-                }
+                let unlocked = !world.flock || world.has(Fault::UnlinkToStealUnlocked);
+                me.step = if unlocked { at::JUDGE } else { at::FLOCK_SIBLING };
             }
         },
         at::FLOCK_SIBLING => {
@@ -215,6 +232,8 @@ fn advance(world: &World, state: &mut State, process: u8, later: bool, me: &mut 
             };
             if !stale {
                 look_again(state, process, me);
+            } else if !world.flock {
+                me.step = at::MOVE_ASIDE;
             } else if world.has(Fault::UnlinkToSteal) || world.has(Fault::UnlinkToStealUnlocked) {
                 me.step = at::STEAL;
             } else {
@@ -229,6 +248,27 @@ fn advance(world: &World, state: &mut State, process: u8, later: bool, me: &mut 
             if !held && !gone {
                 state.event = Event::ForeignUnlink;
             }
+        }
+        at::MOVE_ASIDE => match files.named(Which::Sibling) {
+            Some(ino) => {
+                me.private = Some(ino);
+                files.unlink(Which::Sibling);
+                me.step = at::CHECK_ASIDE;
+            }
+            None => look_again(state, process, me),
+        },
+        at::CHECK_ASIDE => {
+            me.step = if me.private == me.sibling { at::REMOVE_ASIDE } else { at::LINK_BACK };
+        }
+        at::LINK_BACK => {
+            if files.named(Which::Sibling).is_none() {
+                files.link(Which::Sibling, private);
+            }
+            me.step = at::REMOVE_ASIDE;
+        }
+        at::REMOVE_ASIDE => {
+            me.private = None;
+            look_again(state, process, me);
         }
         at::TAKE_OVER => {
             files.write(sibling, Record::Ours);
@@ -249,6 +289,10 @@ fn advance(world: &World, state: &mut State, process: u8, later: bool, me: &mut 
             } else {
                 look_again(state, process, me);
             }
+        }
+        at::WRITE_CREATED if !world.flock => {
+            files.write(sibling, Record::Living(process));
+            me.step = at::RECHECK_CREATED;
         }
         at::WRITE_CREATED => {
             files.write(sibling, Record::Ours);
@@ -278,7 +322,7 @@ fn advance(world: &World, state: &mut State, process: u8, later: bool, me: &mut 
         at::UNLINK => {
             let named = files.named(Which::Sibling);
             let held = me.sibling.or(me.private);
-            let flocked = held.is_some_and(|ino| files.holder(ino) == Some(process));
+            let flocked = !world.flock || held.is_some_and(|ino| files.holder(ino) == Some(process));
             if named.is_some() && (named != held || !flocked) {
                 let seen = !world.has(Fault::UnlinkUnseen) && flocked;
                 state.event = if seen { Event::SlippedUnlink } else { Event::ForeignUnlink };
