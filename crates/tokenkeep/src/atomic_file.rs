@@ -92,14 +92,34 @@ pub(crate) fn keep_copy(target: &Path, content: &[u8]) -> Result<PathBuf> {
         name = format!("tk-{:016x}.corrupt-{hash:016x}", name_hash(target)).into();
     }
     let copy = target.with_file_name(name);
+    keep_as(target, &copy, content)?;
+    Ok(copy)
+}
+
+/// Keeps `content`, which nobody can read any more, as `<target>.lapsed` (0600) in the place of an earlier one, and
+/// returns the path.
+///
+/// # Errors
+/// As [`replace`].
+pub(crate) fn keep_lapsed(target: &Path, content: &[u8]) -> Result<PathBuf> {
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    name.push(".lapsed");
+    if name.len() > 255 {
+        name = format!("tk-{:016x}.lapsed", name_hash(target)).into();
+    }
+    let copy = target.with_file_name(name);
+    keep_as(target, &copy, content)?;
+    Ok(copy)
+}
+
+fn keep_as(target: &Path, copy: &Path, content: &[u8]) -> Result<()> {
     // Under the target's own prefix, so that a killed writer's remains are found together.
     let temporary = Temporary::create(target)?;
     temporary.fill(content, None, SystemTime::now(), Durability::Synced)?;
-    retry(|| fs::rename(&temporary.path, &copy))
-        .map_err(|error| Error::io("Cannot keep a copy of the damaged content", &copy, error))?;
+    retry(|| fs::rename(&temporary.path, copy))
+        .map_err(|error| Error::io("Cannot keep a copy of the old content", copy, error))?;
     drop(temporary.placed());
-    files::sync_directory(files::directory_of(target))?;
-    Ok(copy)
+    files::sync_directory(files::directory_of(target))
 }
 
 /// `.tk-<hash of the target's name>-`: fits beside a name of 255 bytes, and never another cache's file.

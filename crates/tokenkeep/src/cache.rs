@@ -13,6 +13,9 @@ use crate::{CacheLock, Error, ErrorKind, Info, LockGuard, Persistence, Result, S
 /// A reader that found the content in motion waits this long for the lock, to read it at rest.
 const SETTLE: Duration = Duration::from_secs(1);
 
+/// Between the two looks at damaged content: longer than a sibling library takes to write a file in place.
+const SECOND_LOOK: Duration = Duration::from_millis(50);
+
 /// One token cache, shared by all clones of this handle, by other processes and by the sibling libraries.
 #[derive(Clone, Debug)]
 pub struct TokenCache(Arc<Shared>);
@@ -124,7 +127,7 @@ impl TokenCache {
                 }
                 // Content of a writer that truncates and writes in place, caught between the two.
                 Ok(_) => break,
-                Err(error) if error.kind() == ErrorKind::Busy => break,
+                Err(error) if settles_under_lock(error.kind()) => break,
                 Err(error) => return Err(error),
             }
         }
@@ -147,8 +150,12 @@ impl TokenCache {
 
     /// Waits for the lock and then looks at the store, so that the write builds on what is there.
     ///
+    /// Content that a protector finds damaged is read once more and then set aside as [`OnDamage`] says. Content whose
+    /// key is wrong or missing is not damaged: the error is returned, and nothing can be written over it.
+    ///
     /// # Errors
-    /// Those of [`CacheLock::acquire`] and of [`Persistence::load`].
+    /// Those of [`CacheLock::acquire`] and of [`Persistence::load`]; `Damaged` only under [`OnDamage::Fail`], or when
+    /// no copy could be kept.
     pub fn begin_write(&self) -> Result<WriteAccess> {
         self.begin_write_waiting(&self.0.wait)
     }
@@ -161,7 +168,7 @@ impl TokenCache {
         let shared = &self.0;
         let Some(outer) = &shared.shared_lock else {
             let guard = shared.lock.acquire(wait)?;
-            let snapshot = shared.refresh(&guard)?;
+            let snapshot = shared.usable(&guard, shared.refresh(&guard))?;
             return Ok(WriteAccess { cache: self.clone(), snapshot, guard, outer: None });
         };
         let start = Instant::now();
@@ -169,7 +176,7 @@ impl TokenCache {
         let rest = WaitOptions { limit: wait.limit.saturating_sub(start.elapsed()), ..wait.clone() };
         let guard = shared.lock.acquire(&rest)?;
         // Whoever shares the store may have written it by another path, without a trace on ours.
-        let snapshot = shared.reload(&guard)?;
+        let snapshot = shared.usable(&guard, shared.reload(&guard))?;
         Ok(WriteAccess { cache: self.clone(), snapshot, guard, outer: Some(outer) })
     }
 
@@ -205,6 +212,38 @@ impl Shared {
     fn reload(&self, guard: &LockGuard) -> Result<Snapshot> {
         let loaded = self.persistence.load(Some(guard))?;
         Ok(self.held().publish(loaded.content, loaded.stamp))
+    }
+
+    /// Under the lock, for a writer: what was read. What a protector found damaged is read once more, since a program
+    /// that ignores the lock may have been writing it, and then set aside.
+    fn usable(&self, guard: &LockGuard, read: Result<Snapshot>) -> Result<Snapshot> {
+        match read {
+            Err(error) if error.kind() == ErrorKind::Damaged => {}
+            read => return read,
+        }
+        std::thread::sleep(SECOND_LOOK);
+        match self.reload(guard) {
+            Err(error) if error.kind() == ErrorKind::Damaged => {
+                let reason = error.what().to_owned();
+                self.set_aside(guard, &reason, error)?;
+                Ok(self.held().publish(None, Stamp::UNKNOWN))
+            }
+            again => again,
+        }
+    }
+
+    /// Under the lock: keeps a copy of what is stored and tells the listener, or fails with `damaged`.
+    fn set_aside(&self, guard: &LockGuard, reason: &str, damaged: Error) -> Result<()> {
+        if self.damage == OnDamage::Fail {
+            return Err(damaged.remedy("Restore the cache from a copy, or sign in again after removing it"));
+        }
+        let copy = match self.persistence.set_aside(guard) {
+            Ok(copy) => copy,
+            Err(error) => return Err(damaged.because(error)),
+        };
+        let (path, reason) = (self.persistence.path().to_owned(), reason.to_owned());
+        self.events.raise(|| Event::SetAside { path, copy, reason });
+        Ok(())
     }
 }
 
@@ -324,16 +363,9 @@ impl WriteAccess {
                 return Ok(());
             }
         }
-        let path = shared.persistence.path();
-        let damaged = || {
-            Error::new(ErrorKind::Damaged, format!("The stored content cannot be used: {reason}")).at(path)
-        };
-        if shared.damage == OnDamage::Fail {
-            return Err(damaged().remedy("Restore the cache from a copy, or sign in again after removing it"));
-        }
-        let copy = shared.persistence.set_aside(&self.guard).map_err(|error| damaged().because(error))?;
-        let (path, reason) = (path.to_owned(), reason.to_owned());
-        shared.events.raise(|| Event::SetAside { path, copy, reason });
+        let damaged = Error::new(ErrorKind::Damaged, format!("The stored content cannot be used: {reason}"))
+            .at(shared.persistence.path());
+        shared.set_aside(&self.guard, reason, damaged)?;
         self.snapshot.content = None;
         Ok(())
     }
@@ -349,6 +381,12 @@ impl WriteAccess {
             }
         }
     }
+}
+
+/// Whether an error of reading without the lock may be of the moment: content in motion, damage that is a writer caught
+/// in the middle, plaintext that the persistence encrypts once it is safe from other writers.
+fn settles_under_lock(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Busy | ErrorKind::Damaged | ErrorKind::Unprotected)
 }
 
 /// Whether content that was read without the lock can be believed: not empty, and not a piece of a JSON object.

@@ -36,6 +36,19 @@ pub enum ErrorKind {
     Conflict,
     /// The content is not what was once written: truncated, altered, or not a token cache.
     Damaged,
+    /// The key that the content is encrypted with is not to be had: no such item, file or variable, or one that only
+    /// another machine, user or container holds. The content is unharmed and nothing is written over it.
+    MissingKey,
+    /// The content is encrypted with another key than the one at hand. It is unharmed and nothing is written over it.
+    WrongKey,
+    /// The key lived in memory only and is gone for good, as after a restart of the machine: what it encrypted can
+    /// never be opened again. A persistence treats such content as absent.
+    KeyGone,
+    /// The content is encrypted in a form that this release does not know: made by a newer one, or with an algorithm
+    /// or a cost it refuses. Nothing is written over it.
+    UnknownFormat,
+    /// Plaintext stands where encrypted content belongs: an older store's cache, which is to be moved, not overwritten.
+    Unprotected,
     /// No keystore can be reached: no session bus, no service on it, a socket nobody listens on.
     StoreUnavailable,
     /// The keystore is there but locked, and a prompt was not allowed or not answered.
@@ -66,6 +79,11 @@ impl ErrorKind {
             Self::Cancelled => "cancelled",
             Self::Conflict => "conflict",
             Self::Damaged => "damaged",
+            Self::MissingKey => "missing_key",
+            Self::WrongKey => "wrong_key",
+            Self::KeyGone => "key_gone",
+            Self::UnknownFormat => "unknown_format",
+            Self::Unprotected => "unprotected",
             Self::StoreUnavailable => "store_unavailable",
             Self::StoreLocked => "store_locked",
             Self::StoreTimeout => "store_timeout",
@@ -144,6 +162,11 @@ impl Error {
     /// What a program can decide by.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// What failed, without path, cause and remedy.
+    pub(crate) fn what(&self) -> &str {
+        &self.0.what
     }
 
     /// The file this error is about, where there is one.

@@ -17,6 +17,20 @@ pub enum Event {
         /// What was wrong with it, without any of the content.
         reason: String,
     },
+    /// The content was encrypted with a key that is gone for good, as it is after a restart of the machine when the
+    /// key lived in memory. The cache starts empty; the next write keeps a copy beside it, with the suffix `.lapsed`.
+    Lapsed {
+        /// The cache, by its file.
+        path: PathBuf,
+        /// Why the key can never come back.
+        reason: String,
+    },
+    /// A plaintext cache, of an older release or another library, stood where an encrypted one belongs. Its content
+    /// was encrypted in its place, read back, and the plaintext overwritten.
+    Encrypted {
+        /// The cache, by its file.
+        path: PathBuf,
+    },
     /// Something works but is weaker or odder than it should be: a world-writable directory, a lock held for ten
     /// minutes, a plaintext file chosen because no keystore answered.
     Warning(String),

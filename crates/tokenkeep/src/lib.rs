@@ -21,6 +21,7 @@ mod secret;
 mod stamp;
 
 pub mod environment;
+pub mod key_source;
 pub mod schema;
 
 pub use atomic_file::Durability;
@@ -35,6 +36,7 @@ pub use persistence::keystore::{Keystore, KeystorePersistence, Prompting};
 pub use persistence::{Backend, Info, Loaded, Persistence, Protection};
 #[cfg(target_os = "linux")]
 pub use platform::SecretServiceItem;
+pub use protector::sealed::Sealed;
 pub use protector::{Plain, Protector};
 pub use secret::Secret;
 pub use stamp::Stamp;

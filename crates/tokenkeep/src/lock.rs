@@ -8,6 +8,7 @@
 //! This file puts the steps in order; [`line`] is the queue inside this process and `platform::lock_file` the files.
 
 mod line;
+mod shared;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -62,6 +63,14 @@ impl CacheLock {
     /// `InvalidInput` for a path that names no file.
     pub fn new(path: impl AsRef<Path>) -> Result<Self> {
         Ok(Self { path: files::absolute(path.as_ref())?, events: Events::default() })
+    }
+
+    /// The lock of something that has no file of its own and that several caches may share, such as a keystore item.
+    ///
+    /// # Errors
+    /// `PermissionDenied`, `UnsafeFile`, `Io` when there is no directory for it.
+    pub(crate) fn of_shared(kind: &str, name: &str) -> Result<Self> {
+        Self::new(shared::path(kind, name)?)
     }
 
     pub(crate) fn with_events(path: &Path, events: Events) -> Self {

@@ -110,6 +110,8 @@ impl Info {
 pub enum Backend {
     /// A plaintext file.
     PlaintextFile,
+    /// A file encrypted with a key from a [`KeySource`](crate::key_source::KeySource).
+    EncryptedFile,
     /// A file encrypted by Windows' Data Protection API.
     DpapiFile,
     /// An item in the macOS Keychain.
@@ -125,6 +127,7 @@ impl Backend {
     pub fn code(self) -> &'static str {
         match self {
             Self::PlaintextFile => "plaintext-file",
+            Self::EncryptedFile => "encrypted-file",
             Self::DpapiFile => "dpapi-file",
             Self::Keychain => "keychain",
             Self::SecretService => "secret-service",
@@ -139,6 +142,12 @@ impl Backend {
 pub enum Protection {
     /// Encrypted by the operating system for the signed-in user.
     OsUser,
+    /// Encrypted with a key derived from a passphrase.
+    Passphrase,
+    /// Encrypted with a key that the operating system holds in memory for this user; gone at the next restart.
+    UntilReboot,
+    /// Encrypted with a key from a file or an environment value that an operator provides.
+    KeyFile,
     /// Not encrypted: file permissions (0600) are all there is.
     Plaintext,
     /// Known only to the program that brought the persistence along.
@@ -150,6 +159,9 @@ impl Protection {
     pub fn code(self) -> &'static str {
         match self {
             Self::OsUser => "os-user",
+            Self::Passphrase => "passphrase",
+            Self::UntilReboot => "until-reboot",
+            Self::KeyFile => "key-file",
             Self::Plaintext => "plaintext",
             Self::Unknown => "unknown",
         }

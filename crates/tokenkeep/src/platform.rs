@@ -15,7 +15,9 @@ use macos as os;
 mod unix;
 
 #[cfg(unix)]
-pub(crate) use unix::{files, lock_file, process};
+pub(crate) use os::keyring;
+#[cfg(unix)]
+pub(crate) use unix::{files, key_file, lock_file, process};
 
 #[cfg(target_os = "linux")]
 pub use os::secret_service::SecretServiceItem;

@@ -1,22 +1,38 @@
-//! What stands between a file's bytes and a cache's content.
+//! What stands between a file's bytes and a cache's content: nothing ([`Plain`]) or encryption ([`sealed`]).
+
+pub(crate) mod sealed;
 
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::{Backend, Protection, Result, Secret};
+use crate::{Backend, Error, ErrorKind, Protection, Result, Secret};
+use sealed::header;
 
 /// Turns content into what may lie in a file, and back.
 pub trait Protector: Send + Sync + fmt::Debug {
     /// The bytes to write for `content`. They need no wiping: either they are safe to show or `content` itself.
     ///
+    /// `replacing` is the beginning of the file that they will take the place of, as long as [`head_length`] asks for;
+    /// `None` when there is none. A protector refuses to replace what it has no key for.
+    ///
     /// # Errors
-    /// Those of the mechanism behind it; see the implementation.
-    fn protect<'a>(&self, content: &'a [u8]) -> Result<Cow<'a, [u8]>>;
+    /// `MissingKey`, `WrongKey`, `KeyGone`, `UnknownFormat`, `Unprotected` for what stands there; otherwise those of
+    /// the mechanism behind it, see the implementation.
+    ///
+    /// [`head_length`]: Protector::head_length
+    fn protect<'a>(&self, content: &'a [u8], replacing: Option<&[u8]>) -> Result<Cow<'a, [u8]>>;
+
+    /// How many of the first bytes of the file to be replaced [`protect`](Protector::protect) looks at.
+    fn head_length(&self) -> usize {
+        0
+    }
 
     /// The content that `bytes`, read from a file and not empty, stand for.
     ///
     /// # Errors
-    /// `Damaged` when they fail authentication with the right key; others as the mechanism has them.
+    /// `Damaged` when they fail authentication with the right key; `MissingKey`, `WrongKey`, `KeyGone`,
+    /// `UnknownFormat` when it cannot be told; `Unprotected` when they are a plaintext cache that was never protected;
+    /// others as the mechanism has them.
     fn unprotect(&self, bytes: Secret) -> Result<Secret>;
 
     /// The kind of store that this protector makes of a file.
@@ -24,6 +40,19 @@ pub trait Protector: Send + Sync + fmt::Debug {
 
     /// Who can read what it protects.
     fn protection(&self) -> Protection;
+
+    /// Whether what it protects can still be opened after a restart of the machine.
+    fn survives_reboot(&self) -> bool {
+        true
+    }
+
+    /// Sentences about what works but is weaker than it should be, for a warning when the store is verified.
+    ///
+    /// # Errors
+    /// Those of [`protect`](Protector::protect).
+    fn remarks(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
 }
 
 /// No encryption: the file's mode, 0600, is all there is.
@@ -31,11 +60,17 @@ pub trait Protector: Send + Sync + fmt::Debug {
 pub struct Plain;
 
 impl Protector for Plain {
-    fn protect<'a>(&self, content: &'a [u8]) -> Result<Cow<'a, [u8]>> {
+    fn protect<'a>(&self, content: &'a [u8], replacing: Option<&[u8]>) -> Result<Cow<'a, [u8]>> {
+        refuse_sealed(replacing.unwrap_or_default())?;
         Ok(Cow::Borrowed(content))
     }
 
+    fn head_length(&self) -> usize {
+        header::MAGIC.len()
+    }
+
     fn unprotect(&self, bytes: Secret) -> Result<Secret> {
+        refuse_sealed(bytes.expose())?;
         Ok(bytes)
     }
 
@@ -46,4 +81,13 @@ impl Protector for Plain {
     fn protection(&self) -> Protection {
         Protection::Plaintext
     }
+}
+
+/// A program that lost its key, or its configuration, must not write plaintext over somebody's encrypted sign-ins.
+fn refuse_sealed(bytes: &[u8]) -> Result<()> {
+    if !bytes.starts_with(&header::MAGIC) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::MissingKey, "The file is encrypted, and it was opened as plaintext")
+        .remedy("Open it as an encrypted file with the key it was made with, or choose another path"))
 }

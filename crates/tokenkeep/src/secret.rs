@@ -19,6 +19,11 @@ impl Secret {
         Self(Arc::new(bytes))
     }
 
+    /// The bytes for changing in place; copied only if somebody else holds them too.
+    pub(crate) fn into_zeroizing(self) -> Zeroizing<Vec<u8>> {
+        Arc::try_unwrap(self.0).unwrap_or_else(|shared| Zeroizing::clone(&shared))
+    }
+
     /// The bytes in the clear. The name says what the caller is doing.
     pub fn expose(&self) -> &[u8] {
         &self.0

@@ -1,11 +1,16 @@
 //! A cache in a file: a [`Protector`] over an atomic file.
 
+mod takeover;
+
+use std::borrow::Cow;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use zeroize::Zeroizing;
 
 use crate::atomic_file::{self, Durability};
 use crate::event::{Event, Events};
@@ -37,6 +42,8 @@ struct State {
     swept: AtomicBool,
     /// Whether the last write could be done by renaming.
     crash_safe: AtomicBool,
+    /// Whether it was told that the content lapsed, since the last write.
+    lapsed: AtomicBool,
 }
 
 impl FilePersistence {
@@ -55,7 +62,7 @@ impl FilePersistence {
     pub fn with_protector(path: impl AsRef<Path>, protector: impl Protector + 'static) -> Result<Self> {
         let path = files::absolute(path.as_ref())?;
         let remote = files::is_remote(files::directory_of(&path));
-        let state = Arc::new(State { swept: AtomicBool::new(false), crash_safe: AtomicBool::new(true) });
+        let state = Arc::new(State { swept: AtomicBool::new(false), crash_safe: AtomicBool::new(true), lapsed: AtomicBool::new(false) });
         let durability = Durability::default();
         Ok(Self {
             path,
@@ -132,6 +139,45 @@ impl FilePersistence {
             .remedy("Another program writes it without the lock; try again"))
     }
 
+    /// What the bytes of a file stand for; `None` when their key is gone for good.
+    fn unprotect(&self, bytes: Secret) -> Result<Option<Secret>> {
+        match self.protector.unprotect(bytes) {
+            Ok(content) => Ok(Some(content)),
+            Err(error) if error.kind() == ErrorKind::KeyGone => {
+                if !self.state.lapsed.swap(true, Ordering::Relaxed) {
+                    let (path, reason) = (self.path.clone(), error.to_string());
+                    self.events.raise(|| Event::Lapsed { path, reason });
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error.at(&self.path)),
+        }
+    }
+
+    /// The bytes to write for `content` in the place of what `target` holds, and whether that lapsed.
+    fn protect<'a>(&self, content: &'a [u8], target: &Path) -> Result<(Cow<'a, [u8]>, bool)> {
+        let head = self.head(target)?;
+        match self.protector.protect(content, head.as_ref().map(|head| head.expose())) {
+            Ok(bytes) => Ok((bytes, false)),
+            Err(error) if error.kind() == ErrorKind::KeyGone => Ok((self.protector.protect(content, None)?, true)),
+            Err(error) => Err(error.at(&self.path)),
+        }
+    }
+
+    /// The beginning of what is stored, as long as the protector wants to see it.
+    fn head(&self, target: &Path) -> Result<Option<Secret>> {
+        let wanted = self.protector.head_length();
+        if wanted == 0 {
+            return Ok(None);
+        }
+        let Some((file, _)) = files::open_existing(target, files::careful().read(true))? else { return Ok(None) };
+        let mut head = Zeroizing::new(Vec::with_capacity(wanted));
+        file.take(wanted as u64)
+            .read_to_end(&mut head)
+            .map_err(|error| Error::io("Cannot read the file", target, error))?;
+        Ok(Some(Secret::from_zeroizing(head)))
+    }
+
     fn sweep_once(&self, guard: &LockGuard) {
         if guard.recovered() || !self.state.swept.swap(true, Ordering::Relaxed) {
             atomic_file::remove_left_over(guard.target());
@@ -162,20 +208,25 @@ impl Persistence for FilePersistence {
             }
             None => self.read(&files::resolve(&self.path)?, false)?,
         };
-        match loaded.content {
-            Some(bytes) if !bytes.is_empty() => {
-                let content = self.protector.unprotect(bytes).map_err(|error| error.at(&self.path))?;
-                Ok(Loaded { content: Some(content), stamp: loaded.stamp })
-            }
-            _ => Ok(loaded),
+        match (loaded.content, guard) {
+            (Some(bytes), _) if !bytes.is_empty() => match (self.unprotect(bytes), guard) {
+                (Ok(content), _) => Ok(Loaded { content, stamp: loaded.stamp }),
+                (Err(error), Some(guard)) if error.kind() == ErrorKind::Unprotected => self.take_over(guard),
+                (Err(error), _) => Err(error),
+            },
+            (content, _) => Ok(Loaded { content, stamp: loaded.stamp }),
         }
     }
 
     fn save(&self, guard: &LockGuard, content: &[u8]) -> Result<Stamp> {
         guard.require(&self.path)?;
         self.sweep_once(guard);
-        let bytes = self.protector.protect(content)?;
+        let (bytes, lapsed) = self.protect(content, guard.target())?;
+        if lapsed && let Some(old) = self.read(guard.target(), true)?.content {
+            atomic_file::keep_lapsed(guard.target(), old.expose())?;
+        }
         let replaced = atomic_file::replace(guard.target(), &bytes, self.durability)?;
+        self.state.lapsed.store(false, Ordering::Relaxed);
         if !replaced.crash_safe && self.state.crash_safe.swap(false, Ordering::Relaxed) {
             self.events.warn(|| {
                 format!("{:?} cannot be replaced by renaming (is it mounted?); it is written in place, which a crash can tear", self.path)
@@ -217,9 +268,12 @@ impl Persistence for FilePersistence {
         if let Some(warning) = files::open_directory_warning(directory) {
             self.events.warn(|| warning);
         }
+        for remark in self.protector.remarks()? {
+            self.events.warn(|| remark);
+        }
         remove_abandoned_probes(directory);
         let probe = directory.join(format!("{PROBE_PREFIX}{:016x}", atomic_file::random()?));
-        let outcome = self.write_and_read_back(&probe);
+        let outcome = self.write_and_read_back(&probe, &target);
         let removed = files::retry(|| fs::remove_file(&probe));
         outcome?;
         removed.map_err(|error| Error::io("Cannot remove the probe file", &probe, error))
@@ -228,14 +282,22 @@ impl Persistence for FilePersistence {
     fn info(&self) -> Info {
         let location = self.path.display().to_string();
         let mut info = Info::new(self.protector.backend(), self.protector.protection(), location);
+        info.survives_reboot = self.protector.survives_reboot();
         info.crash_safe = self.state.crash_safe.load(Ordering::Relaxed);
         info
     }
 }
 
 impl FilePersistence {
-    fn write_and_read_back(&self, probe: &Path) -> Result<()> {
-        let bytes = self.protector.protect(PROBE)?;
+    /// The probe is protected as if it took the place of what `target` holds, so that a key that does not fit is
+    /// noticed before anybody signs in.
+    fn write_and_read_back(&self, probe: &Path, target: &Path) -> Result<()> {
+        let bytes = match self.protect(PROBE, target) {
+            Ok((bytes, _)) => bytes,
+            // It is taken over when it is loaded; what has to be shown here is that the key works.
+            Err(error) if error.kind() == ErrorKind::Unprotected => self.protector.protect(PROBE, None)?,
+            Err(error) => return Err(error),
+        };
         let failed = |error| Error::io("Cannot write the probe file", probe, error);
         let mut file =
             files::retry(|| files::careful().write(true).create_new(true).open(probe)).map_err(failed)?;

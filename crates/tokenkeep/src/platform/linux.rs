@@ -1,5 +1,6 @@
-//! What only Linux knows: `/proc`, the coarse clock, the magic numbers of file systems, the Secret Service.
+//! What only Linux knows: `/proc`, the coarse clock, the magic numbers of file systems, the kernel keyring, the Secret Service.
 
+pub(crate) mod keyring;
 pub(crate) mod secret_service;
 
 use std::fs::{self, File};
@@ -25,6 +26,12 @@ pub(crate) fn boot_id() -> &'static str {
         let id = id.trim();
         if id.is_empty() { "-".to_owned() } else { id.to_owned() }
     })
+}
+
+/// The user namespace of this process, by its number: keys that the kernel keeps in one are not seen from another.
+pub(crate) fn user_namespace() -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    Some(fs::metadata("/proc/self/ns/user").ok()?.ino())
 }
 
 /// Whether `pid` still runs, and if so since when.

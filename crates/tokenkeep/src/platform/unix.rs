@@ -1,5 +1,6 @@
 //! What Linux and macOS share: files, owners, hard links and flock.
 
 pub(crate) mod files;
+pub(crate) mod key_file;
 pub(crate) mod lock_file;
 pub(crate) mod process;

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use rustix::fs::{Access, AtFlags, OFlags};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
@@ -319,6 +319,30 @@ pub(crate) fn open_directory_warning(directory: &Path) -> Option<String> {
             mode & 0o777
         )
     })
+}
+
+/// Refuses a directory that another user made, or may change.
+///
+/// # Errors
+/// `UnsafeFile`, `Io`.
+pub(crate) fn require_own_directory(directory: &Path) -> Result<()> {
+    let status = retry(|| fs::symlink_metadata(directory))
+        .map_err(|error| Error::io("Cannot look at the directory", directory, error))?;
+    if status.is_dir() && status.uid() == effective_user() && status.mode() & 0o022 == 0 {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::UnsafeFile, "The directory is not this user's alone")
+        .at(directory)
+        .remedy("Remove it, or take the write permission from group and others (chmod go-w)"))
+}
+
+/// Refuses a directory in which this user can make no files, as on a file system mounted read-only.
+///
+/// # Errors
+/// `PermissionDenied`, `Io`.
+pub(crate) fn require_writable(directory: &Path) -> Result<()> {
+    rustix::fs::accessat(rustix::fs::CWD, directory, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
+        .map_err(|error| Error::io("Cannot write to the directory", directory, error))
 }
 
 /// Waits until what happened in `directory` is on the disk.

@@ -1,6 +1,6 @@
 //! Other processes, as far as the lock has to judge them.
 
-pub(crate) use crate::platform::os::{boot_id, command, life, start};
+pub(crate) use crate::platform::os::{boot_id, command, life, start, user_namespace};
 
 /// Whether a process is alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

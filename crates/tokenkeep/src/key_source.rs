@@ -1,0 +1,220 @@
+//! Where the key of an encrypted file comes from.
+//!
+//! A [`Sealed`](crate::Sealed) file needs 32 secret bytes, the same ones each time. Four sources have them:
+//!
+//! | source | the key is | after a restart |
+//! | --- | --- | --- |
+//! | [`KeystoreItem`] | random, in one small item of the operating system's keystore | still there |
+//! | [`KernelKeyring`] | random, in the kernel's memory (Linux) | gone, and the cache starts empty |
+//! | [`Passphrase`] | derived from a passphrase with Argon2id | asked for again |
+//! | [`KeyFile`] | in a file or environment variable that an operator provides | still there |
+//!
+//! This file owns the contract and the [`Key`]; each source is a file of its own.
+
+mod kernel_keyring;
+mod key_file;
+mod keystore_item;
+mod passphrase;
+mod text;
+
+use std::fmt;
+use std::time::Duration;
+
+use hkdf::Hkdf;
+use sha2::Sha256;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::{Error, ErrorKind, Protection, Result, WaitOptions};
+
+pub use kernel_keyring::KernelKeyring;
+pub use key_file::KeyFile;
+pub use keystore_item::KeystoreItem;
+pub use passphrase::{Cost, Passphrase};
+
+/// A source of keys for encrypted files.
+pub trait KeySource: Send + Sync + fmt::Debug {
+    /// Which kind of source this is; written into the file.
+    fn kind(&self) -> Kind;
+
+    /// The key for a file that is new, made where there is none yet, and up to 900 bytes of parameters from which
+    /// [`recall`](KeySource::recall) finds it again. The parameters are stored in the clear.
+    ///
+    /// Two processes that ask at the same time get the same key, or parameters that tell their keys apart.
+    ///
+    /// # Errors
+    /// `MissingKey` when there is none and none can be made; `StoreUnavailable`, `StoreLocked`, `StoreTimeout`,
+    /// `StoreFailed` when the place where it is kept does not answer; `InvalidInput` when it cannot be a key.
+    fn fresh(&self) -> Result<(Key, Vec<u8>)>;
+
+    /// The key of an existing file, by the `parameters` in it. A source that has several, or an old copy, returns the
+    /// one with this `id`; if it has none with it, the one it has: the caller compares.
+    ///
+    /// # Errors
+    /// As [`fresh`](KeySource::fresh); `KeyGone` when it is certain that the key can never come back; `UnknownFormat`
+    /// for parameters that this release refuses.
+    fn recall(&self, parameters: &[u8], id: &KeyId) -> Result<Key>;
+
+    /// Who can read what is encrypted with its keys.
+    fn protection(&self) -> Protection;
+
+    /// Whether the key is still there after a restart of the machine.
+    fn survives_reboot(&self) -> bool {
+        true
+    }
+
+    /// Sentences about what works but is weaker than it should be.
+    ///
+    /// # Errors
+    /// As [`fresh`](KeySource::fresh).
+    fn remarks(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    /// The source by name, for messages: "the key file /run/secrets/key". Nothing of the key.
+    fn describe(&self) -> String;
+}
+
+/// The kind of a key source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// [`KeystoreItem`].
+    KeystoreItem,
+    /// [`KernelKeyring`].
+    KernelKeyring,
+    /// [`Passphrase`].
+    Passphrase,
+    /// [`KeyFile`].
+    KeyFile,
+    /// A source that the program brought along.
+    Custom,
+}
+
+impl Kind {
+    /// The byte that stands for it in a file.
+    pub(crate) fn byte(self) -> u8 {
+        match self {
+            Self::KeystoreItem => 1,
+            Self::KernelKeyring => 2,
+            Self::Passphrase => 3,
+            Self::KeyFile => 4,
+            Self::Custom => 255,
+        }
+    }
+
+    /// What a file with this byte was made with, for messages.
+    pub(crate) fn named(byte: u8) -> &'static str {
+        match byte {
+            1 => "a key from a keystore item",
+            2 => "a key from the kernel keyring",
+            3 => "a passphrase",
+            4 => "a key file",
+            255 => "a key of the program's own",
+            _ => "a key from a source that this release does not know",
+        }
+    }
+}
+
+/// 32 secret bytes. Wiped when dropped, redacted in `Debug`.
+#[derive(Clone)]
+pub struct Key(Zeroizing<[u8; 32]>);
+
+impl Key {
+    /// Takes over `bytes`, which must come from a random source or a derivation made for keys. The caller's copy is
+    /// wiped.
+    pub fn new(bytes: &mut [u8; 32]) -> Self {
+        let key = Self(Zeroizing::new(*bytes));
+        bytes.zeroize();
+        key
+    }
+
+    /// A new key from the operating system's random source.
+    ///
+    /// # Errors
+    /// `Io` when there is none.
+    pub fn random() -> Result<Self> {
+        let mut key = Self(Zeroizing::new([0; 32]));
+        fill_random(&mut *key.0)?;
+        Ok(key)
+    }
+
+    /// The key that `bytes` are, if there are 32.
+    pub(crate) fn from_slice(bytes: &[u8]) -> Option<Self> {
+        Some(Self(Zeroizing::new(bytes.try_into().ok()?)))
+    }
+
+    /// The bytes in the clear. The name says what the caller is doing.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// What tells this key from another without telling anything about it.
+    pub fn id(&self) -> KeyId {
+        let mut id = [0; 16];
+        self.derive(b"tokenkeep sealed file, key id", &mut id);
+        KeyId(id)
+    }
+
+    /// Fills `out` with bytes for one purpose, independent of those for any other.
+    pub(crate) fn derive(&self, purpose: &[u8], out: &mut [u8]) {
+        let expanded = Hkdf::<Sha256>::new(None, self.expose()).expand(purpose, out);
+        // HKDF gives up to 255 hashes; every caller asks for one or less.
+        debug_assert!(expanded.is_ok());
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key")
+    }
+}
+
+/// What tells keys apart: derived from the key one way, and stored beside what it encrypts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyId(pub(crate) [u8; 16]);
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyId(")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        f.write_str(")")
+    }
+}
+
+/// Fills `bytes` from the operating system's random source.
+pub(crate) fn fill_random(bytes: &mut [u8]) -> Result<()> {
+    getrandom::fill(bytes).map_err(|error| {
+        Error::new(ErrorKind::Io, "The operating system gives no random bytes").because(error.to_string())
+    })
+}
+
+/// Making a key takes milliseconds; a keystore that answers slowly has a deadline of its own.
+fn brief_wait() -> WaitOptions {
+    WaitOptions::within(Duration::from_secs(15))
+}
+
+/// What a person can do about a key that is not to be had.
+const WITHOUT_KEY: &str =
+    "Bring the key back, or remove the file and sign in again: it cannot be opened without its key";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_shows_nothing_of_itself() {
+        let key = Key::new(&mut [0xAB; 32]);
+        assert_eq!(format!("{key:?}"), "Key");
+        assert_ne!(key.id().0[..], key.expose()[..16]);
+    }
+
+    #[test]
+    fn ids_and_purposes_differ() {
+        let key = Key::random().unwrap();
+        let mut cipher = [0; 16];
+        key.derive(b"another purpose", &mut cipher);
+        assert_ne!(cipher, key.id().0);
+        assert_ne!(Key::random().unwrap().id(), key.id());
+        assert_eq!(Key::from_slice(key.expose()).unwrap().id(), key.id());
+    }
+}

@@ -1,0 +1,90 @@
+//! A random key in one small item of the operating system's keystore: an envelope around a cache of any size.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{Key, KeyId, KeySource, Kind, WITHOUT_KEY, text};
+use crate::{CacheLock, Error, ErrorKind, Keystore, Protection, Result};
+
+/// A key kept in an item of a [`Keystore`], made and stored there when a file is first encrypted.
+///
+/// The item holds the key as base64 text, so that other programs for the same keystore can show and copy it. An item
+/// that holds anything else is refused, never overwritten. The key is asked for once and then kept in memory.
+#[derive(Debug)]
+pub struct KeystoreItem<K> {
+    item: K,
+    known: Mutex<Option<Key>>,
+}
+
+impl<K: Keystore> KeystoreItem<K> {
+    /// The key in `item`, which must not be the item of a cache.
+    pub fn new(item: K) -> Self {
+        Self { item, known: Mutex::new(None) }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Key>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stored(&self) -> Result<Option<Key>> {
+        let Some(content) = self.item.load()? else { return Ok(None) };
+        let key = text::decode(content.expose()).and_then(|bytes| Key::from_slice(&bytes)).ok_or_else(|| {
+            let text = format!("{} holds something else than a key", self.describe());
+            Error::new(ErrorKind::WrongKey, text)
+                .remedy("Choose another item for the key; this one was left as it is")
+        })?;
+        *self.known() = Some(key.clone());
+        Ok(Some(key))
+    }
+
+    /// Makes the key, under a lock that all users of the item share, and believes only what the keystore gives back.
+    fn create(&self) -> Result<Key> {
+        let lock = CacheLock::of_shared("key", &self.item.location())?;
+        let _guard = lock.acquire(&super::brief_wait())?;
+        if let Some(key) = self.stored()? {
+            return Ok(key);
+        }
+        let key = Key::random()?;
+        self.item.save(text::encode(&key).as_bytes())?;
+        match self.stored()? {
+            Some(back) if back.id() == key.id() => Ok(back),
+            _ => {
+                *self.known() = None;
+                let text = format!("{} did not give back the key that was stored in it", self.describe());
+                Err(Error::new(ErrorKind::NotVerified, text))
+            }
+        }
+    }
+}
+
+impl<K: Keystore> KeySource for KeystoreItem<K> {
+    fn kind(&self) -> Kind {
+        Kind::KeystoreItem
+    }
+
+    fn fresh(&self) -> Result<(Key, Vec<u8>)> {
+        // Not the key in memory: a person may have removed the item, and then nobody else could open the new file.
+        let key = match self.stored()? {
+            Some(key) => key,
+            None => self.create()?,
+        };
+        Ok((key, Vec::new()))
+    }
+
+    fn recall(&self, _parameters: &[u8], id: &KeyId) -> Result<Key> {
+        if let Some(key) = self.known().as_ref().filter(|key| key.id() == *id) {
+            return Ok(key.clone());
+        }
+        self.stored()?.ok_or_else(|| {
+            let text = format!("The key of the encrypted cache is missing: there is no {}", self.describe());
+            Error::new(ErrorKind::MissingKey, text).remedy(WITHOUT_KEY)
+        })
+    }
+
+    fn protection(&self) -> Protection {
+        Protection::OsUser
+    }
+
+    fn describe(&self) -> String {
+        format!("keystore item {:?}", self.item.location())
+    }
+}

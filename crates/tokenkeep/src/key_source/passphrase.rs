@@ -1,0 +1,234 @@
+//! A key derived from a passphrase with Argon2id (RFC 9106).
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::{Key, KeyId, KeySource, Kind, fill_random};
+use crate::{Error, ErrorKind, Protection, Result, Secret};
+
+const SALT: usize = 16;
+/// Argon2's version byte, memory, passes, lanes, salt: see `docs/format.md`.
+const PARAMETERS: usize = 1 + 4 + 4 + 4 + SALT;
+/// What a file may ask for at most, so that one planted by somebody else cannot exhaust memory or time.
+const MOST_MEMORY: u32 = 512 * 1024;
+const MOST_PASSES: u32 = 64;
+const MOST_LANES: u32 = 16;
+/// Memory times passes, in KiB: a few seconds' work.
+const MOST_WORK: u64 = 4 * 1024 * 1024;
+/// Of files opened lately. One program has few caches under one passphrase.
+const REMEMBERED: usize = 8;
+
+/// A key derived from a passphrase.
+///
+/// Deriving it takes time on purpose, so it is done once per file and process and the key kept in memory; the passphrase
+/// is asked for each time it is needed and wiped. It is used byte for byte: no white space is removed, nothing is
+/// normalised.
+#[derive(Clone)]
+pub struct Passphrase {
+    ask: Arc<dyn Fn() -> Result<Secret> + Send + Sync>,
+    origin: String,
+    cost: Cost,
+    derived: Arc<Mutex<Derived>>,
+}
+
+/// Keys that were found right, or made here, with their parameters.
+#[derive(Default)]
+struct Derived {
+    opened: Vec<(Vec<u8>, Key)>,
+    made: Option<(Vec<u8>, Key)>,
+}
+
+/// How much work it is to derive a key from a passphrase, for the person and for whoever guesses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    memory: u32,
+    passes: u32,
+}
+
+impl Default for Cost {
+    /// 64 MiB and three passes: the second choice of RFC 9106, on one lane. Stronger than OWASP's minimum (19 MiB, two
+    /// passes), about a tenth of a second.
+    fn default() -> Self {
+        Self { memory: 64 * 1024, passes: 3 }
+    }
+}
+
+impl Cost {
+    /// Memory in KiB and the number of passes over it. For files that are new; an existing one keeps its own.
+    ///
+    /// # Errors
+    /// `InvalidInput` below 8 KiB or one pass, or above what a file may ask for: 512 MiB, 64 passes, 4 GiB in all.
+    pub fn new(memory_kib: u32, passes: u32) -> Result<Self> {
+        let cost = Self { memory: memory_kib, passes };
+        let lanes = 1;
+        if is_bounded(memory_kib, passes, lanes) {
+            return Ok(cost);
+        }
+        let text = format!("{memory_kib} KiB and {passes} passes are no cost for deriving a key");
+        Err(Error::new(ErrorKind::InvalidInput, text)
+            .remedy("Give 8 KiB to 512 MiB and 1 to 64 passes, together at most 4 GiB"))
+    }
+}
+
+impl Passphrase {
+    /// A passphrase that is known already.
+    pub fn new(passphrase: impl Into<Secret>) -> Self {
+        let passphrase = passphrase.into();
+        Self::with("the passphrase given by the program".to_owned(), move || Ok(passphrase.clone()))
+    }
+
+    /// A passphrase that `ask` gives when it is needed: with a prompt, say. It may be called while the cache is locked;
+    /// an error of its own is passed on.
+    pub fn asking(ask: impl Fn() -> Result<Secret> + Send + Sync + 'static) -> Self {
+        Self::with("the passphrase the program asked for".to_owned(), ask)
+    }
+
+    /// A passphrase in the environment variable `name`, read when it is needed.
+    ///
+    /// Other programs of the same user can read the environment of a process, and its children inherit it: a key file
+    /// or a prompt tells fewer.
+    pub fn from_environment(name: impl Into<String>) -> Self {
+        let name = name.into();
+        let origin = format!("the passphrase in the environment variable {name}");
+        Self::with(origin, move || match std::env::var_os(&name) {
+            Some(value) => Ok(Secret::new(value.into_encoded_bytes())),
+            None => Err(missing(&format!("the environment variable {name} is not set"))),
+        })
+    }
+
+    /// The same passphrase with another cost for new files.
+    #[must_use]
+    pub fn cost(mut self, cost: Cost) -> Self {
+        self.cost = cost;
+        self
+    }
+
+    fn with(origin: String, ask: impl Fn() -> Result<Secret> + Send + Sync + 'static) -> Self {
+        Self { ask: Arc::new(ask), origin, cost: Cost::default(), derived: Arc::default() }
+    }
+
+    /// Held while deriving: threads that need the same key wait for one of them to do the work.
+    fn derived(&self) -> MutexGuard<'_, Derived> {
+        self.derived.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn derive(&self, memory: u32, passes: u32, lanes: u32, salt: &[u8]) -> Result<Key> {
+        let passphrase = (self.ask)()?;
+        if passphrase.is_empty() {
+            return Err(missing("it is empty"));
+        }
+        let failed = |error: argon2::Error| {
+            Error::new(ErrorKind::UnknownFormat, "The cost of deriving the key cannot be met")
+                .because(error.to_string())
+        };
+        let parameters = Params::new(memory, passes, lanes, Some(32)).map_err(failed)?;
+        let mut blocks = Blocks(Vec::new());
+        let count = parameters.block_count();
+        blocks.0.try_reserve_exact(count).map_err(|error| {
+            let text = format!("Deriving the key from the passphrase takes {memory} KiB of memory");
+            Error::new(ErrorKind::Io, text).because(error)
+        })?;
+        blocks.0.resize(count, Block::default());
+        let mut key = Zeroizing::new([0; 32]);
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters)
+            .hash_password_into_with_memory(passphrase.expose(), salt, &mut *key, &mut blocks.0)
+            .map_err(failed)?;
+        Ok(Key::new(&mut key))
+    }
+}
+
+impl KeySource for Passphrase {
+    fn kind(&self) -> Kind {
+        Kind::Passphrase
+    }
+
+    fn fresh(&self) -> Result<(Key, Vec<u8>)> {
+        let mut derived = self.derived();
+        if let Some((parameters, key)) = &derived.made {
+            return Ok((key.clone(), parameters.clone()));
+        }
+        let mut salt = [0; SALT];
+        fill_random(&mut salt)?;
+        let Cost { memory, passes } = self.cost;
+        let lanes: u32 = 1;
+        let key = self.derive(memory, passes, lanes, &salt)?;
+        let mut parameters = vec![Version::V0x13 as u8];
+        for number in [memory, passes, lanes] {
+            parameters.extend_from_slice(&number.to_be_bytes());
+        }
+        parameters.extend_from_slice(&salt);
+        derived.made = Some((parameters.clone(), key.clone()));
+        Ok((key, parameters))
+    }
+
+    fn recall(&self, parameters: &[u8], id: &KeyId) -> Result<Key> {
+        let mut derived = self.derived();
+        let known = derived.opened.iter().chain(&derived.made).find(|(of, key)| of == parameters && key.id() == *id);
+        if let Some((_, key)) = known {
+            return Ok(key.clone());
+        }
+        let (memory, passes, lanes, salt) = read(parameters)?;
+        let key = self.derive(memory, passes, lanes, salt)?;
+        // A wrong passphrase is not remembered: the next one asked for may be right.
+        if key.id() == *id {
+            derived.opened.truncate(REMEMBERED - 1);
+            derived.opened.insert(0, (parameters.to_vec(), key.clone()));
+        }
+        Ok(key)
+    }
+
+    fn protection(&self) -> Protection {
+        Protection::Passphrase
+    }
+
+    fn describe(&self) -> String {
+        self.origin.clone()
+    }
+}
+
+impl fmt::Debug for Passphrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Passphrase({})", self.origin)
+    }
+}
+
+/// Argon2's working memory, from which the key could be had.
+struct Blocks(Vec<Block>);
+
+impl Drop for Blocks {
+    fn drop(&mut self) {
+        self.0.iter_mut().for_each(Zeroize::zeroize);
+    }
+}
+
+/// Reads the parameters of a file, which somebody else may have planted.
+fn read(parameters: &[u8]) -> Result<(u32, u32, u32, &[u8])> {
+    let refused = |what: String| {
+        Error::new(ErrorKind::UnknownFormat, format!("The passphrase of this cache is to be used in a way that is refused: {what}"))
+            .remedy("Use the release that wrote it, or remove the file if you did not expect it; nothing was written")
+    };
+    if parameters.len() != PARAMETERS || parameters[0] != Version::V0x13 as u8 {
+        return Err(refused("not Argon2id of RFC 9106".to_owned()));
+    }
+    let number = |at: usize| parameters[at..at + 4].iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte));
+    let (memory, passes, lanes) = (number(1), number(5), number(9));
+    if !is_bounded(memory, passes, lanes) {
+        return Err(refused(format!("{memory} KiB of memory, {passes} passes, {lanes} lanes")));
+    }
+    Ok((memory, passes, lanes, &parameters[13..]))
+}
+
+fn is_bounded(memory: u32, passes: u32, lanes: u32) -> bool {
+    (1..=MOST_LANES).contains(&lanes)
+        && (8 * lanes..=MOST_MEMORY).contains(&memory)
+        && (1..=MOST_PASSES).contains(&passes)
+        && u64::from(memory) * u64::from(passes) <= MOST_WORK
+}
+
+fn missing(why: &str) -> Error {
+    Error::new(ErrorKind::MissingKey, format!("The passphrase of the encrypted cache is missing: {why}"))
+        .remedy("Give the passphrase that the cache was encrypted with; nothing was written")
+}
