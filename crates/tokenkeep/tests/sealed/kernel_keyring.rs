@@ -1,0 +1,239 @@
+//! Keys in the kernel's memory: the real kernel, as root and as others, allowed and forbidden.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use tokenkeep::key_source::KernelKeyring;
+use tokenkeep::{Event, Persistence, Protection};
+
+use crate::support::{CONTENT, OTHER, Opened, Place, example, fail, home_of, run, succeed, unprivileged};
+
+const USER: u32 = 54_331;
+const PERM: i32 = 1;
+const NOSYS: i32 = 38;
+const DQUOT: i32 = 122;
+
+/// A name that no other test or run uses. What the kernel keeps under it expires with the tests' user, or is removed.
+struct Name(String);
+
+impl Name {
+    fn new() -> Self {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).unwrap();
+        Self(format!("test-{:016x}", u64::from_le_bytes(random)))
+    }
+
+    fn source(&self) -> String {
+        format!("keyring:{}", self.0)
+    }
+
+    fn keyring() -> linux_keyutils::KeyRing {
+        linux_keyutils::KeyRing::get_persistent(linux_keyutils::KeyRingIdentifier::Process).unwrap()
+    }
+
+    /// Removes the key of the user who runs the test; `false` when there is none.
+    fn forget(&self) -> bool {
+        let ring = Self::keyring();
+        ring.search(&format!("tokenkeep:{}", self.0)).is_ok_and(|key| ring.unlink_key(key).is_ok())
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
+fn words<'a>(cache: &'a Path, source: &'a str, verb: &'a str) -> [&'a str; 4] {
+    [cache.to_str().unwrap(), "app/cache", source, verb]
+}
+
+#[test]
+fn the_key_is_shared_by_processes_and_said_not_to_survive_a_restart() {
+    let (place, name) = (Place::new(), Name::new());
+    let (cache, source) = (place.cache(), name.source());
+    succeed(&mut example(&words(&cache, &source, "verify")), b"");
+    succeed(&mut example(&words(&cache, &source, "write")), CONTENT.as_bytes());
+    assert_eq!(succeed(&mut example(&words(&cache, &source, "read")), b""), CONTENT);
+    let said = succeed(&mut example(&words(&cache, &source, "info")), b"");
+    assert!(said.starts_with("encrypted-file, until-reboot, is gone after a restart"), "{said}");
+    let opened = Opened::new(&cache, KernelKeyring::new(&name.0), "app/cache");
+    assert_eq!(opened.cache.info().protection, Protection::UntilReboot);
+    assert!(!opened.cache.info().survives_reboot);
+    assert_eq!(opened.read().unwrap().as_deref(), Some(CONTENT));
+}
+
+#[test]
+fn only_whoever_opens_the_keyring_can_read_or_even_see_the_key() {
+    let (place, name) = (Place::new(), Name::new());
+    Opened::new(&place.cache(), KernelKeyring::new(&name.0), "app/cache").write(CONTENT);
+    let key = Name::keyring().search(&format!("tokenkeep:{}", name.0)).unwrap();
+    assert_eq!(key.metadata().unwrap().get_perms().bits(), 0x3f00_0000);
+}
+
+#[test]
+fn threads_of_one_process_share_the_key() {
+    let (place, name) = (Place::new(), Name::new());
+    let opened = Opened::new(&place.cache(), KernelKeyring::new(&name.0), "app/cache");
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                opened.write(CONTENT);
+                opened.cache.forget();
+                assert_eq!(opened.read().unwrap().as_deref(), Some(CONTENT));
+            });
+        }
+    });
+}
+
+#[test]
+fn eight_processes_that_make_the_key_at_the_same_time_agree_on_it() {
+    for _ in 0..5 {
+        let (place, name) = (Place::new(), Name::new());
+        let source = name.source();
+        // Two processes per cache: the lock of a cache does not keep those of different caches apart.
+        let caches: Vec<_> = (0..4).map(|number| place.path().join(format!("cache-{number}"))).collect();
+        let children: Vec<_> = (0..8)
+            .map(|number| {
+                let mut command = example(&words(&caches[number % 4], &source, "write"));
+                command.stdin(Stdio::piped()).spawn().unwrap()
+            })
+            .collect();
+        for mut child in children {
+            // All wait for their input: closing it lets them go.
+            drop(child.stdin.take());
+            assert!(child.wait().unwrap().success());
+        }
+        for cache in &caches {
+            succeed(&mut example(&words(cache, &source, "write")), CONTENT.as_bytes());
+            assert_eq!(succeed(&mut example(&words(cache, &source, "read")), b""), CONTENT);
+        }
+    }
+}
+
+#[test]
+fn a_key_that_is_gone_for_good_leaves_an_empty_cache_and_a_copy() {
+    let (place, name) = (Place::new(), Name::new());
+    let opened = Opened::new(&place.cache(), KernelKeyring::new(&name.0), "app/cache");
+    opened.write(CONTENT);
+    let old = fs::read(place.cache()).unwrap();
+    assert!(name.forget());
+    opened.cache.forget();
+    opened.file.verify().unwrap();
+    assert_eq!(opened.read().unwrap(), None);
+    // Reading changes nothing, and it is told once.
+    opened.cache.forget();
+    assert_eq!(opened.read().unwrap(), None);
+    assert_eq!(fs::read(place.cache()).unwrap(), old);
+    let events = opened.events();
+    assert!(
+        matches!(&events[..], [Event::Lapsed { path, reason }] if *path == place.cache() && reason.contains("gone")),
+        "{events:?}"
+    );
+    opened.write(OTHER);
+    assert_eq!(opened.read().unwrap().as_deref(), Some(OTHER));
+    assert_eq!(fs::read(place.path().join("cache.bin.lapsed")).unwrap(), old);
+    // The next time there is one copy still.
+    assert!(name.forget());
+    opened.write(CONTENT);
+    assert_eq!(place.names(), ["cache.bin", "cache.bin.lapsed"]);
+}
+
+#[test]
+fn a_key_under_another_name_or_of_another_user_or_namespace_is_not_given_up() {
+    let (place, name) = (Place::new(), Name::new());
+    let (cache, source) = (place.cache(), name.source());
+    succeed(&mut example(&words(&cache, &source, "write")), CONTENT.as_bytes());
+    let before = fs::read(&cache).unwrap();
+    let other = Name::new().source();
+    let said = fail(&mut example(&words(&cache, &other, "write")), OTHER.as_bytes());
+    assert!(said.starts_with("wrong_key"), "{said}");
+
+    let program = example(&words(&cache, &source, "write"));
+    let mut contained = Command::new("unshare");
+    contained.args(["--user", "--map-root-user"]).arg(program.get_program()).args(program.get_args());
+    let said = fail(&mut contained, OTHER.as_bytes());
+    assert!(said.starts_with("missing_key") && said.contains("namespace"), "{said}");
+    assert_eq!(fs::read(&cache).unwrap(), before);
+
+    // Root opens the cache of a user, as with sudo, and finds no key of its own for it.
+    let (place, program) = home_of(USER);
+    let cache = place.cache();
+    let mut user = unprivileged(USER);
+    succeed(user.arg(&program).args(words(&cache, &source, "write")), CONTENT.as_bytes());
+    let said = fail(&mut example(&words(&cache, &source, "write")), OTHER.as_bytes());
+    assert!(said.starts_with("missing_key") && said.contains("54331"), "{said}");
+}
+
+#[test]
+fn a_user_without_rights_or_a_home_keeps_a_key_too() {
+    let (place, program) = home_of(USER);
+    let (cache, name) = (place.cache(), Name::new());
+    let source = name.source();
+    let user = |verb| {
+        let mut command = unprivileged(USER);
+        command.arg(&program).args(words(&cache, &source, verb));
+        command
+    };
+    succeed(&mut user("verify"), b"");
+    succeed(&mut user("write"), CONTENT.as_bytes());
+    assert_eq!(succeed(&mut user("read"), b""), CONTENT);
+    // Another user of the machine has the file, but not the key.
+    let mut other = unprivileged(USER + 1);
+    chown(&cache, Some(USER + 1), Some(USER + 1)).unwrap();
+    chown(place.path(), Some(USER + 1), Some(USER + 1)).unwrap();
+    for entry in fs::read_dir(place.path()).unwrap() {
+        chown(entry.unwrap().path(), Some(USER + 1), Some(USER + 1)).unwrap();
+    }
+    let said = fail(other.arg(&program).args(words(&cache, &source, "read")), b"");
+    assert!(said.starts_with("missing_key"), "{said}");
+}
+
+/// The command, with every call to the key service failing with `errno`.
+fn forbidden(command: &Command, errno: i32) -> Command {
+    let mut python = Command::new("python3");
+    python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sealed/seccomp.py")).arg(errno.to_string());
+    python.arg(command.get_program()).args(command.get_args());
+    python
+}
+
+#[test]
+fn a_kernel_that_refuses_says_why_and_what_to_do() {
+    let (place, name) = (Place::new(), Name::new());
+    let (cache, source) = (place.cache(), name.source());
+    succeed(&mut example(&words(&cache, &source, "write")), CONTENT.as_bytes());
+    let before = fs::read(&cache).unwrap();
+    for (errno, reason) in [(PERM, "seccomp"), (NOSYS, "no key service"), (DQUOT, "quota")] {
+        for verb in ["read", "write", "verify"] {
+            let said = fail(&mut forbidden(&example(&words(&cache, &source, verb)), errno), OTHER.as_bytes());
+            assert!(said.starts_with("store_unavailable"), "{errno} {verb}: {said}");
+            assert!(said.contains(reason) && said.contains("passphrase or a key file"), "{said}");
+        }
+    }
+    assert_eq!(fs::read(&cache).unwrap(), before);
+}
+
+#[test]
+fn a_used_up_quota_says_so_and_leaves_nothing_behind() {
+    let (place, program) = home_of(USER + 2);
+    let (cache, name) = (place.cache(), Name::new());
+    let source = name.source();
+    // Fills the user's quota with keys that go when the process does, then becomes the program.
+    let fill = "import ctypes, os, platform, sys\n\
+        add_key = {'x86_64': 248, 'aarch64': 217}[platform.machine()]\n\
+        libc = ctypes.CDLL(None)\n\
+        for size in (2000, 100, 1):\n    \
+        for number in range(20000):\n        \
+        name = b'fill-%d-%d' % (size, number)\n        \
+        if libc.syscall(add_key, b'user', name, b'x' * size, size, -2) < 0: break\n\
+        os.execv(sys.argv[1], sys.argv[1:])";
+    let mut command = unprivileged(USER + 2);
+    command.args(["python3", "-c", fill]).arg(&program).args(words(&cache, &source, "write"));
+    let output = run(&mut command, CONTENT.as_bytes());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.starts_with("store_unavailable"), "{said}");
+    assert!(said.contains("quota"), "{said}");
+    assert!(!cache.exists());
+}

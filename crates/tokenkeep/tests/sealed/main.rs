@@ -1,0 +1,14 @@
+//! The encrypted file, through the public face: what it promises about content, keys and whoever tampers with them.
+#![cfg(target_os = "linux")]
+
+mod support;
+
+mod content;
+mod kernel_keyring;
+mod key_file;
+mod keystore_item;
+mod passphrase;
+mod secrets;
+mod takeover;
+mod transaction;
+mod vectors;

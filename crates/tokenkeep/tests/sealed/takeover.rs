@@ -1,0 +1,129 @@
+//! A plaintext cache in the place of an encrypted one is taken over, at whatever moment the program is killed.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+
+use tokenkeep::key_source::KeyFile;
+use tokenkeep::{CacheLock, ErrorKind, Event, Persistence, WaitOptions};
+
+use crate::support::{CONTENT, OTHER, Opened, Place, example, run, succeed};
+
+fn is_encrypted(place: &Place) -> bool {
+    fs::read(place.cache()).unwrap().starts_with(b"\x89TKS\r\n\x1a\n")
+}
+
+fn with_plaintext(content: &str) -> (Place, Opened) {
+    let place = Place::new();
+    fs::write(place.cache(), content).unwrap();
+    let opened = Opened::new(&place.cache(), KeyFile::at(place.key("key")), "app/cache");
+    (place, opened)
+}
+
+#[test]
+fn the_first_access_encrypts_a_plaintext_cache_in_its_place() {
+    for content in [CONTENT, "\u{feff}{\"Account\":{}}", "{}"] {
+        let (place, opened) = with_plaintext(content);
+        opened.file.verify().unwrap();
+        assert_eq!(opened.read().unwrap().as_deref(), Some(content));
+        assert!(is_encrypted(&place), "{content}");
+        assert!(matches!(&opened.events()[..], [Event::Encrypted { path }] if *path == place.cache()));
+        // The next access finds it encrypted, and says nothing.
+        opened.cache.forget();
+        assert_eq!(opened.read().unwrap().as_deref(), Some(content));
+        assert!(opened.events().is_empty());
+        assert_eq!(place.names(), ["cache.bin", "key"]);
+    }
+}
+
+#[test]
+fn a_writer_builds_on_the_plaintext_it_found() {
+    let (place, opened) = with_plaintext(CONTENT);
+    let access = opened.cache.begin_write().unwrap();
+    assert_eq!(access.content(), Some(CONTENT.as_bytes()));
+    access.commit(OTHER).unwrap();
+    assert!(is_encrypted(&place));
+}
+
+#[test]
+fn opening_can_take_it_over_at_once() {
+    let (place, opened) = with_plaintext(CONTENT);
+    assert!(opened.file.encrypt_plaintext(&WaitOptions::default()).unwrap());
+    assert!(is_encrypted(&place));
+    assert!(!opened.file.encrypt_plaintext(&WaitOptions::default()).unwrap());
+}
+
+#[test]
+fn a_direct_save_does_not_overwrite_a_plaintext_cache_nobody_has_read() {
+    let (place, opened) = with_plaintext(CONTENT);
+    let guard = CacheLock::new(place.cache()).unwrap().acquire(&WaitOptions::default()).unwrap();
+    assert_eq!(opened.file.save(&guard, b"new").unwrap_err().kind(), ErrorKind::Unprotected);
+    assert_eq!(fs::read(place.cache()).unwrap(), CONTENT.as_bytes());
+    // An empty cache, as the sibling libraries leave it beside a keystore, holds nothing to lose.
+    fs::write(place.cache(), "{}").unwrap();
+    opened.file.save(&guard, b"new").unwrap();
+}
+
+#[test]
+fn plaintext_stays_when_its_key_is_missing() {
+    let (place, _) = with_plaintext(CONTENT);
+    let keyless = Opened::new(&place.cache(), KeyFile::at(place.path().join("nowhere")), "app/cache");
+    assert_eq!(keyless.read().unwrap_err().kind(), ErrorKind::MissingKey);
+    assert_eq!(fs::read(place.cache()).unwrap(), CONTENT.as_bytes());
+}
+
+#[test]
+fn the_plaintext_is_overwritten_where_it_was_but_not_through_a_name_of_somebody_elses() {
+    let (place, opened) = with_plaintext(CONTENT);
+    // An open descriptor sees what is left of the old file.
+    let old = fs::File::open(place.cache()).unwrap();
+    opened.read().unwrap();
+    let left = std::io::read_to_string(old).unwrap();
+    assert_eq!((left.len(), left.trim_matches('\0')), (CONTENT.len(), ""));
+
+    let (place, opened) = with_plaintext(CONTENT);
+    let backup = place.path().join("backup");
+    fs::hard_link(place.cache(), &backup).unwrap();
+    opened.read().unwrap();
+    assert_eq!(fs::read_to_string(backup).unwrap(), CONTENT);
+    assert!(opened.events().iter().any(|event| matches!(event, Event::Warning(text) if text.contains("hard links"))));
+}
+
+#[test]
+fn plaintext_that_is_no_token_cache_is_damage_and_kept() {
+    let (place, opened) = with_plaintext("{\"Account\":{\"torn");
+    assert_eq!(opened.read().unwrap_err().kind(), ErrorKind::Damaged);
+    opened.write(OTHER);
+    let [Event::SetAside { copy, .. }] = &opened.events()[..] else { panic!("one event") };
+    assert_eq!(fs::read_to_string(copy).unwrap(), "{\"Account\":{\"torn");
+    assert!(is_encrypted(&place));
+}
+
+#[test]
+fn no_sign_in_is_lost_when_it_is_killed_at_any_system_call() {
+    let place = Place::new();
+    let source = format!("key-file:{}", place.key("key").display());
+    let cache = place.cache();
+    let words = [cache.to_str().unwrap(), "app/cache", &source, "read"];
+    let mut killed = 0;
+    for number in 1..2000 {
+        fs::write(&cache, CONTENT).unwrap();
+        let program = example(&words);
+        let mut traced = Command::new("strace");
+        traced.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject=all:signal=KILL:when={number}")]);
+        traced.arg(program.get_program()).args(program.get_args());
+        let output = run(&mut traced, b"");
+        let ended = output.status.success();
+        assert!(ended || output.status.signal() == Some(9) || output.status.code() == Some(137), "{output:?}");
+        assert_eq!(succeed(&mut example(&words), b""), CONTENT, "killed at system call {number}");
+        assert!(is_encrypted(&place));
+        assert_eq!(place.names(), ["cache.bin", "key"], "killed at system call {number}");
+        if ended {
+            println!("killed at {killed} system calls");
+            assert!(killed > 50);
+            return;
+        }
+        killed += 1;
+    }
+    panic!("the program never came to its end");
+}
