@@ -79,15 +79,23 @@ impl KernelKeyring {
             let text = format!("The key of the encrypted cache is missing: {why}");
             Error::new(ErrorKind::MissingKey, text).remedy(WITHOUT_KEY)
         };
-        let gone = |why: &str| Error::new(ErrorKind::KeyGone, format!("The key of the encrypted cache is gone: {why}"));
+        let gone = |why: &str| {
+            Error::new(ErrorKind::KeyGone, format!("The key of the encrypted cache is gone: {why}"))
+        };
         match of {
             Some(of) if of.name != here.name => {
-                let text = format!("The cache is encrypted with a key of another name, not with {}", self.describe());
-                Error::new(ErrorKind::WrongKey, text).remedy("Use the name it was made with; nothing was written")
+                let text = format!(
+                    "The cache is encrypted with a key of another name, not with {}",
+                    self.describe()
+                );
+                Error::new(ErrorKind::WrongKey, text)
+                    .remedy("Use the name it was made with; nothing was written")
             }
             None => missing("the file does not say which kernel has it"),
             Some(of) if of.user != here.user => missing(&format!("the kernel keeps it for user {}", of.user)),
-            Some(of) if of.boot == UNKNOWN || here.boot == UNKNOWN => missing("which kernel had it is not known"),
+            Some(of) if of.boot == UNKNOWN || here.boot == UNKNOWN => {
+                missing("which kernel had it is not known")
+            }
             Some(of) if of.boot == here.boot && of.namespace != here.namespace => {
                 missing("the kernel keeps it for another user namespace, such as a container's")
             }
@@ -221,6 +229,9 @@ mod tests {
     fn identifiers_are_read_with_and_without_hyphens() {
         assert_eq!(identifier("00000000-0000-0000-0000-0000000000ff\n")[15], 255);
         assert_eq!(identifier("ff000000000000000000000000000000")[0], 255);
-        assert_eq!((identifier(""), identifier("uninitialized"), identifier("-")), (UNKNOWN, UNKNOWN, UNKNOWN));
+        assert_eq!(
+            (identifier(""), identifier("uninitialized"), identifier("-")),
+            (UNKNOWN, UNKNOWN, UNKNOWN)
+        );
     }
 }

@@ -147,7 +147,12 @@ mod tests {
         let long = [raw.expose().as_slice(), b"more"].concat();
         let hex: String = long.iter().map(|byte| format!("{byte:02x}")).collect();
         assert!(id(hex.as_bytes()).is_some_and(|long| long != raw.id()));
-        for bad in [&b""[..], b"correct horse battery staple", b"0123456789abcdef0123456789abcdef", &raw.expose()[..31]] {
+        for bad in [
+            &b""[..],
+            b"correct horse battery staple",
+            b"0123456789abcdef0123456789abcdef",
+            &raw.expose()[..31],
+        ] {
             assert_eq!(id(bad), None, "{} bytes", bad.len());
         }
         // Raw bytes with a line end are one byte too many, not a key of another length.

@@ -27,11 +27,12 @@ impl<K: Keystore> KeystoreItem<K> {
 
     fn stored(&self) -> Result<Option<Key>> {
         let Some(content) = self.item.load()? else { return Ok(None) };
-        let key = text::decode(content.expose()).and_then(|bytes| Key::from_slice(&bytes)).ok_or_else(|| {
-            let text = format!("{} holds something else than a key", self.describe());
-            Error::new(ErrorKind::WrongKey, text)
-                .remedy("Choose another item for the key; this one was left as it is")
-        })?;
+        let key =
+            text::decode(content.expose()).and_then(|bytes| Key::from_slice(&bytes)).ok_or_else(|| {
+                let text = format!("{} holds something else than a key", self.describe());
+                Error::new(ErrorKind::WrongKey, text)
+                    .remedy("Choose another item for the key; this one was left as it is")
+            })?;
         *self.known() = Some(key.clone());
         Ok(Some(key))
     }

@@ -166,7 +166,8 @@ impl KeySource for Passphrase {
 
     fn recall(&self, parameters: &[u8], id: &KeyId) -> Result<Key> {
         let mut derived = self.derived();
-        let known = derived.opened.iter().chain(&derived.made).find(|(of, key)| of == parameters && key.id() == *id);
+        let known =
+            derived.opened.iter().chain(&derived.made).find(|(of, key)| of == parameters && key.id() == *id);
         if let Some((_, key)) = known {
             return Ok(key.clone());
         }
@@ -207,8 +208,13 @@ impl Drop for Blocks {
 /// Reads the parameters of a file, which somebody else may have planted.
 fn read(parameters: &[u8]) -> Result<(u32, u32, u32, &[u8])> {
     let refused = |what: String| {
-        Error::new(ErrorKind::UnknownFormat, format!("The passphrase of this cache is to be used in a way that is refused: {what}"))
-            .remedy("Use the release that wrote it, or remove the file if you did not expect it; nothing was written")
+        Error::new(
+            ErrorKind::UnknownFormat,
+            format!("The passphrase of this cache is to be used in a way that is refused: {what}"),
+        )
+        .remedy(
+            "Use the release that wrote it, or remove the file if you did not expect it; nothing was written",
+        )
     };
     if parameters.len() != PARAMETERS || parameters[0] != Version::V0x13 as u8 {
         return Err(refused("not Argon2id of RFC 9106".to_owned()));

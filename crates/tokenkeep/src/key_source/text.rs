@@ -27,7 +27,8 @@ pub(super) fn decode(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 fn hex(text: &str) -> Zeroizing<Vec<u8>> {
-    let value = |byte: u8| (byte as char).to_digit(16).and_then(|digit| u8::try_from(digit).ok()).unwrap_or(0);
+    let value =
+        |byte: u8| (byte as char).to_digit(16).and_then(|digit| u8::try_from(digit).ok()).unwrap_or(0);
     let mut bytes = Zeroizing::new(Vec::with_capacity(text.len() / 2));
     bytes.extend(text.as_bytes().chunks_exact(2).map(|pair| value(pair[0]) << 4 | value(pair[1])));
     bytes

@@ -23,7 +23,8 @@ pub(super) fn path(kind: &str, name: &str) -> Result<PathBuf> {
             Err(error) => first = first.or(Some(error)),
         }
     }
-    Err(first.unwrap_or_else(|| Error::new(ErrorKind::InvalidInput, "No directory is known for this user's locks"))
+    Err(first
+        .unwrap_or_else(|| Error::new(ErrorKind::InvalidInput, "No directory is known for this user's locks"))
         .remedy("Set HOME, XDG_RUNTIME_DIR or TMPDIR to a directory that can be written"))
 }
 

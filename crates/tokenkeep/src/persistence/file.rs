@@ -62,7 +62,11 @@ impl FilePersistence {
     pub fn with_protector(path: impl AsRef<Path>, protector: impl Protector + 'static) -> Result<Self> {
         let path = files::absolute(path.as_ref())?;
         let remote = files::is_remote(files::directory_of(&path));
-        let state = Arc::new(State { swept: AtomicBool::new(false), crash_safe: AtomicBool::new(true), lapsed: AtomicBool::new(false) });
+        let state = Arc::new(State {
+            swept: AtomicBool::new(false),
+            crash_safe: AtomicBool::new(true),
+            lapsed: AtomicBool::new(false),
+        });
         let durability = Durability::default();
         Ok(Self {
             path,
@@ -159,9 +163,20 @@ impl FilePersistence {
         let head = self.head(target)?;
         match self.protector.protect(content, head.as_ref().map(|head| head.expose())) {
             Ok(bytes) => Ok((bytes, false)),
-            Err(error) if error.kind() == ErrorKind::KeyGone => Ok((self.protector.protect(content, None)?, true)),
+            Err(error) if error.kind() == ErrorKind::KeyGone => {
+                Ok((self.protector.protect(content, None)?, true))
+            }
+            Err(error) if error.kind() == ErrorKind::Unprotected && !self.is_plaintext_cache(target)? => {
+                Ok((self.protector.protect(content, None)?, false))
+            }
             Err(error) => Err(error.at(&self.path)),
         }
+    }
+
+    /// Whether what only began like a plaintext cache is one: torn content was set aside and may be replaced.
+    fn is_plaintext_cache(&self, target: &Path) -> Result<bool> {
+        let Some(bytes) = self.read(target, true)?.content else { return Ok(false) };
+        Ok(self.protector.unprotect(bytes).is_err_and(|error| error.kind() == ErrorKind::Unprotected))
     }
 
     /// The beginning of what is stored, as long as the protector wants to see it.
@@ -170,7 +185,9 @@ impl FilePersistence {
         if wanted == 0 {
             return Ok(None);
         }
-        let Some((file, _)) = files::open_existing(target, files::careful().read(true))? else { return Ok(None) };
+        let Some((file, _)) = files::open_existing(target, files::careful().read(true))? else {
+            return Ok(None);
+        };
         let mut head = Zeroizing::new(Vec::with_capacity(wanted));
         file.take(wanted as u64)
             .read_to_end(&mut head)

@@ -72,8 +72,9 @@ impl Sealed {
     fn key_over(&self, head: &[u8]) -> Result<(Key, Vec<u8>)> {
         match Header::parse(head) {
             Ok(header) => Ok((self.key_of(&header)?, header.parameters.to_vec())),
-            Err(Flaw::Foreign) if holds_plaintext(head) => Err(unprotected()
-                .remedy("Load the cache before saving it: that encrypts it in its place; nothing was written")),
+            Err(Flaw::Foreign) if holds_plaintext(head) => Err(unprotected().remedy(
+                "Load the cache before saving it: that encrypts it in its place; nothing was written",
+            )),
             Err(flaw @ Flaw::Unknown(_)) => Err(refusal(flaw)),
             // What is damaged beyond telling its key was set aside by whoever decided to write.
             Err(Flaw::Foreign | Flaw::Damaged(_)) => self.source.fresh(),
@@ -103,9 +104,14 @@ impl Protector for Sealed {
         let mut file = Vec::new();
         let length = header::length(parameters.len()).unwrap_or(0);
         file.reserve_exact(length + content.len() + TAG);
-        header::write(&mut file, kind, content.len() as u64, &key.id(), &nonce, &parameters).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidInput, "The key source has more parameters than fit into a header")
-        })?;
+        header::write(&mut file, kind, content.len() as u64, &key.id(), &nonce, &parameters).ok_or_else(
+            || {
+                Error::new(
+                    ErrorKind::InvalidInput,
+                    "The key source has more parameters than fit into a header",
+                )
+            },
+        )?;
         let data = self.associated_data(&file);
         file.resize(length + content.len(), 0);
         let tag = InOutBuf::new(content, &mut file[length..])
@@ -191,7 +197,9 @@ fn damaged(why: &str) -> Error {
 fn refusal(flaw: Flaw) -> Error {
     match flaw {
         Flaw::Foreign => Error::new(ErrorKind::Damaged, "The file is not an encrypted cache"),
-        Flaw::Damaged(why) => Error::new(ErrorKind::Damaged, format!("The encrypted cache is damaged: {why}")),
+        Flaw::Damaged(why) => {
+            Error::new(ErrorKind::Damaged, format!("The encrypted cache is damaged: {why}"))
+        }
         Flaw::Unknown(what) => {
             let text = format!("The cache is encrypted in a form that this release does not know: {what}");
             Error::new(ErrorKind::UnknownFormat, text)

@@ -125,10 +125,18 @@ fn a_newer_version_algorithm_or_feature_is_neither_damage_nor_a_wrong_key() {
     let place = Place::new();
     let (protector, whole) = sealed(&place, CONTENT.as_bytes());
     for (at, value) in [(10, 2), (10, 255), (10, 0), (11, 2), (13, 1)] {
-        assert_eq!(kind_of(&protector, &with_header_byte(&whole, at, value)), ErrorKind::UnknownFormat, "{at}");
+        assert_eq!(
+            kind_of(&protector, &with_header_byte(&whole, at, value)),
+            ErrorKind::UnknownFormat,
+            "{at}"
+        );
     }
     for source in [0, 5, 254] {
-        assert_eq!(kind_of(&protector, &with_header_byte(&whole, 12, source)), ErrorKind::WrongKey, "{source}");
+        assert_eq!(
+            kind_of(&protector, &with_header_byte(&whole, 12, source)),
+            ErrorKind::WrongKey,
+            "{source}"
+        );
     }
 }
 
@@ -176,7 +184,8 @@ fn a_planted_file_cannot_make_the_program_spend_memory_or_time() {
         let bytes = with(memory, passes, lanes);
         assert_eq!(kind_of(&protector, &bytes), ErrorKind::UnknownFormat, "{memory} {passes} {lanes}");
         fs::write(place.cache(), &bytes).unwrap();
-        let opened = Opened::new(&place.cache(), Passphrase::new(b"words".as_slice()).cost(cheap()), "app/cache");
+        let opened =
+            Opened::new(&place.cache(), Passphrase::new(b"words".as_slice()).cost(cheap()), "app/cache");
         assert_eq!(opened.cache.begin_write().unwrap_err().kind(), ErrorKind::UnknownFormat);
         assert_eq!(fs::read(place.cache()).unwrap(), bytes);
     }
@@ -192,7 +201,8 @@ fn sixty_four_megabytes_come_back_within_three_times_their_size() {
     let place = Place::new();
     let (cache, key) = (place.cache(), place.key("key"));
     let source = format!("key-file:{}", key.display());
-    let content: Vec<u8> = (0..64_u32 << 20).map(|at| u8::try_from(at % 253).unwrap()).collect();
+    let mut content = vec![0; 64 << 20];
+    getrandom::fill(&mut content).unwrap();
     let input = place.path().join("input");
     fs::write(&input, &content).unwrap();
     let output = place.path().join("output");

@@ -220,17 +220,21 @@ fn a_used_up_quota_says_so_and_leaves_nothing_behind() {
     let (place, program) = home_of(USER + 2);
     let (cache, name) = (place.cache(), Name::new());
     let source = name.source();
-    // Fills the user's quota with keys that go when the process does, then becomes the program.
+    // Becomes the user, fills the quota with keys that go when the process does, and becomes the program.
     let fill = "import ctypes, os, platform, sys\n\
-        add_key = {'x86_64': 248, 'aarch64': 217}[platform.machine()]\n\
+        add_key, keyctl = {'x86_64': (248, 250), 'aarch64': (217, 219)}[platform.machine()]\n\
         libc = ctypes.CDLL(None)\n\
+        user = int(sys.argv.pop(1))\n\
+        os.setgroups([]); os.setresgid(user, user, user); os.setresuid(user, user, user)\n\
+        join_session_keyring = 1\n\
+        assert libc.syscall(keyctl, join_session_keyring, 0) > 0\n\
         for size in (2000, 100, 1):\n    \
         for number in range(20000):\n        \
         name = b'fill-%d-%d' % (size, number)\n        \
-        if libc.syscall(add_key, b'user', name, b'x' * size, size, -2) < 0: break\n\
+        if libc.syscall(add_key, b'user', name, b'x' * size, size, -3) < 0: break\n\
         os.execv(sys.argv[1], sys.argv[1:])";
-    let mut command = unprivileged(USER + 2);
-    command.args(["python3", "-c", fill]).arg(&program).args(words(&cache, &source, "write"));
+    let mut command = Command::new("python3");
+    command.args(["-c", fill, &(USER + 2).to_string()]).arg(&program).args(words(&cache, &source, "write"));
     let output = run(&mut command, CONTENT.as_bytes());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.starts_with("store_unavailable"), "{said}");

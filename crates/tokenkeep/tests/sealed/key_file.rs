@@ -82,7 +82,8 @@ fn a_key_file_others_can_read_or_change_is_refused_unless_it_is_roots() {
         set(USER, mode);
         succeed(&mut run(), b"");
     }
-    for (owner, mode) in [(USER, 0o640), (USER, 0o604), (USER, 0o660), (USER, 0o602), (0, 0o666), (0, 0o464)] {
+    for (owner, mode) in [(USER, 0o640), (USER, 0o604), (USER, 0o660), (USER, 0o602), (0, 0o666), (0, 0o464)]
+    {
         set(owner, mode);
         let said = fail(&mut run(), b"");
         assert!(said.starts_with("unsafe_file") && said.contains("chmod"), "{owner} {mode:o}: {said}");

@@ -114,7 +114,11 @@ fn the_default_cost_takes_a_moment_but_not_a_second() {
 #[test]
 fn a_cost_out_of_bounds_is_refused() {
     for (memory, passes) in [(0, 1), (7, 1), (512 * 1024 + 1, 1), (64, 0), (64, 65), (512 * 1024, 9)] {
-        assert_eq!(Cost::new(memory, passes).unwrap_err().kind(), ErrorKind::InvalidInput, "{memory} {passes}");
+        assert_eq!(
+            Cost::new(memory, passes).unwrap_err().kind(),
+            ErrorKind::InvalidInput,
+            "{memory} {passes}"
+        );
     }
     assert!(Cost::new(19 * 1024, 2).is_ok() && Cost::new(512 * 1024, 8).is_ok());
 }

@@ -31,7 +31,8 @@ fn no_error_event_or_debug_output_holds_a_secret() {
     fs::write(place.path().join("odd"), format!("{hex}!")).unwrap();
     fs::write(place.path().join("item"), format!("{hex} {WORDS}")).unwrap();
     let item = || KeystoreItem::new(FileKeystore(place.path().join("item")));
-    let sources: Vec<(Box<dyn Fn() -> Sealed>, &str)> = vec![
+    type Make<'a> = Box<dyn Fn() -> Sealed + 'a>;
+    let sources: Vec<(Make<'_>, &str)> = vec![
         (Box::new(|| Sealed::new(KeyFile::at(place.path().join("key")), "p")), "key file"),
         (Box::new(|| Sealed::new(KeyFile::at(place.path().join("odd")), "p")), "odd key file"),
         (Box::new(|| Sealed::new(Passphrase::new(WORDS.as_bytes()).cost(cheap()), "p")), "passphrase"),
@@ -49,7 +50,9 @@ fn no_error_event_or_debug_output_holds_a_secret() {
         });
         for (other, _) in &sources {
             for cut in [bytes.len(), bytes.len() - 1, 30, 5] {
-                let Err(error) = other().unprotect(Secret::from(&bytes[..cut.min(bytes.len())])) else { continue };
+                let Err(error) = other().unprotect(Secret::from(&bytes[..cut.min(bytes.len())])) else {
+                    continue;
+                };
                 said += &everything(&error);
             }
         }

@@ -14,7 +14,8 @@ use tokenkeep::{
 };
 
 /// What the caches of these tests hold: small, and a token cache.
-pub(crate) const CONTENT: &str = r#"{"Account":{"uid.utid-login.example-utid":{"username":"somebody@example.org"}}}"#;
+pub(crate) const CONTENT: &str =
+    r#"{"Account":{"uid.utid-login.example-utid":{"username":"somebody@example.org"}}}"#;
 pub(crate) const OTHER: &str = r#"{"Account":{}}"#;
 
 /// A directory of the test's own.
@@ -81,7 +82,8 @@ impl Opened {
         damage: OnDamage,
     ) -> Self {
         let events = Arc::new(Mutex::new(Vec::new()));
-        let listener = |events: Arc<Mutex<Vec<Event>>>| move |event: &Event| events.lock().unwrap().push(event.clone());
+        let listener =
+            |events: Arc<Mutex<Vec<Event>>>| move |event: &Event| events.lock().unwrap().push(event.clone());
         let file = FilePersistence::with_protector(path, Sealed::new(source, partition))
             .unwrap()
             .durability(Durability::Cached)
@@ -118,7 +120,10 @@ impl Keystore for FileKeystore {
     }
 
     fn save(&self, content: &[u8]) -> Result<()> {
-        fs::write(&self.0, content).unwrap();
+        // Whole or not at all, as a keystore does it.
+        let new = self.0.with_extension(format!("{:?}", std::thread::current().id()));
+        fs::write(&new, content).unwrap();
+        fs::rename(&new, &self.0).unwrap();
         Ok(())
     }
 
@@ -196,7 +201,11 @@ pub(crate) fn unprivileged(user: u32) -> Command {
     let mut command = Command::new("setpriv");
     command.arg(format!("--reuid={user}")).arg(format!("--regid={user}"));
     command.args(["--clear-groups", "--inh-caps=-all", "--"]);
-    command.env_remove("HOME").env_remove("XDG_RUNTIME_DIR").env_remove("XDG_DATA_HOME").env("USER", "nobody-at-all");
+    command
+        .env_remove("HOME")
+        .env_remove("XDG_RUNTIME_DIR")
+        .env_remove("XDG_DATA_HOME")
+        .env("USER", "nobody-at-all");
     command
 }
 

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use tokenkeep::key_source::{KeyFile, Passphrase};
 use tokenkeep::schema::Change;
-use tokenkeep::{CacheLock, ErrorKind, Event, FilePersistence, OnDamage, Persistence, TokenCache, WaitOptions};
+use tokenkeep::{
+    CacheLock, ErrorKind, Event, FilePersistence, OnDamage, Persistence, TokenCache, WaitOptions,
+};
 
 use crate::content::{cheap, with_header_byte};
 use crate::support::{CONTENT, OTHER, Opened, Place};
@@ -105,7 +107,7 @@ fn a_change_is_merged_into_an_empty_cache_when_the_stored_one_is_damaged() {
     let place = Place::new();
     let opened = place.written();
     fs::write(place.cache(), b"neither encrypted nor a token cache").unwrap();
-    let change = Change { base: None, ours: CONTENT.as_bytes(), disturbed: false };
+    let change = Change { base: None, ours: CONTENT.as_bytes(), disturbed: false, held: None };
     opened.cache.begin_write().unwrap().commit_change(&change).unwrap();
     assert!(opened.read().unwrap().unwrap().contains("somebody@example.org"));
     assert!(matches!(&opened.events()[..], [Event::SetAside { .. }]));

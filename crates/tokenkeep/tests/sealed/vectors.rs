@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tokenkeep::key_source::{Cost, Key, KeyFile, KeyId, KeySource, KernelKeyring, KeystoreItem, Kind, Passphrase};
+use tokenkeep::key_source::{
+    Cost, KernelKeyring, Key, KeyFile, KeyId, KeySource, KeystoreItem, Kind, Passphrase,
+};
 use tokenkeep::{Protection, Protector, Result, Sealed, Secret};
 
 use crate::support::{CONTENT, FileKeystore, Place};
@@ -57,7 +59,9 @@ fn protector(place: &Place, vector: &Value) -> Sealed {
     let key = unhex(vector["key"].as_str().unwrap_or_default());
     let path = place.path().join("key");
     match vector["source"].as_str().unwrap() {
-        "passphrase" => Sealed::new(Passphrase::new(vector["passphrase"].as_str().unwrap().as_bytes()), partition),
+        "passphrase" => {
+            Sealed::new(Passphrase::new(vector["passphrase"].as_str().unwrap().as_bytes()), partition)
+        }
         "key-file" => {
             let text = if key.len() == 32 { key } else { hex(&key).into_bytes() };
             drop(place.key("key"));
@@ -106,7 +110,8 @@ fn every_kind_of_source_writes_a_file_for_the_independent_implementation() {
     let name = format!("test-vectors-{}", std::process::id());
     let cost = Cost::new(1024, 2).unwrap();
     let in_kernel = || {
-        let ring = linux_keyutils::KeyRing::get_persistent(linux_keyutils::KeyRingIdentifier::Process).unwrap();
+        let ring =
+            linux_keyutils::KeyRing::get_persistent(linux_keyutils::KeyRingIdentifier::Process).unwrap();
         let key = ring.search(&format!("tokenkeep:{name}")).unwrap();
         let bytes = key.read_to_vec().unwrap();
         ring.unlink_key(key).unwrap();

@@ -28,7 +28,9 @@ impl FilePersistence {
         }
         let guard = CacheLock::with_events(&self.path, self.events.clone()).acquire(wait)?;
         match self.read(guard.target(), true)?.content.map(|bytes| self.protector.unprotect(bytes)) {
-            Some(Err(error)) if error.kind() == ErrorKind::Unprotected => self.take_over(&guard).map(|_| true),
+            Some(Err(error)) if error.kind() == ErrorKind::Unprotected => {
+                self.take_over(&guard).map(|_| true)
+            }
             // Another process was faster.
             _ => Ok(false),
         }
@@ -41,9 +43,12 @@ impl FilePersistence {
     /// as it was.
     pub(super) fn take_over(&self, guard: &LockGuard) -> Result<Loaded> {
         let target = guard.target();
+        self.sweep_once(guard);
         let old = files::open_existing(target, files::careful().read(true).write(true))?;
         let (Some((old, _)), Some(plaintext)) = (old, self.read(target, true)?.content) else {
-            return Err(Error::new(ErrorKind::Busy, "The cache file disappeared while it was locked").at(target));
+            return Err(
+                Error::new(ErrorKind::Busy, "The cache file disappeared while it was locked").at(target)
+            );
         };
         let bytes = self.protector.protect(plaintext.expose(), None)?;
         let replaced = atomic_file::replace(target, &bytes, self.durability)?;
@@ -63,7 +68,11 @@ impl FilePersistence {
     }
 
     fn compare(&self, guard: &LockGuard, plaintext: &Secret) -> Result<()> {
-        let back = self.read(guard.target(), true)?.content.map(|bytes| self.protector.unprotect(bytes)).transpose()?;
+        let back = self
+            .read(guard.target(), true)?
+            .content
+            .map(|bytes| self.protector.unprotect(bytes))
+            .transpose()?;
         if back.as_ref() == Some(plaintext) {
             return Ok(());
         }

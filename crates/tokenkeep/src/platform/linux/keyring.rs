@@ -116,9 +116,12 @@ fn failed(error: KeyError) -> Error {
             ),
             Errno::ACCESS,
         ),
-        KeyError::OutOfMemory => (Error::new(ErrorKind::StoreFailed, "The kernel has no memory for the key"), Errno::NOMEM),
+        KeyError::OutOfMemory => {
+            (Error::new(ErrorKind::StoreFailed, "The kernel has no memory for the key"), Errno::NOMEM)
+        }
         other => {
-            return Error::new(ErrorKind::StoreFailed, "The kernel's key service failed").because(format!("{other:?}"));
+            return Error::new(ErrorKind::StoreFailed, "The kernel's key service failed")
+                .because(format!("{other:?}"));
         }
     };
     error.because(std::io::Error::from(number))

@@ -26,11 +26,13 @@ pub(crate) struct Provided {
 pub(crate) fn read(path: &Path, longest: usize) -> Result<Provided> {
     let mut file = open(path)?;
     let status = status_of(&file, path)?;
-    let refused = |what: String, remedy: &str| {
-        Err(Error::new(ErrorKind::UnsafeFile, what).at(path).remedy(remedy))
-    };
+    let refused =
+        |what: String, remedy: &str| Err(Error::new(ErrorKind::UnsafeFile, what).at(path).remedy(remedy));
     if !status.is_file() {
-        return refused("The key file is no plain file".to_owned(), "Give the path of a file that holds the key");
+        return refused(
+            "The key file is no plain file".to_owned(),
+            "Give the path of a file that holds the key",
+        );
     }
     let (user, mode) = (effective_user(), status.mode() & 0o777);
     if status.uid() != user && status.uid() != 0 {
@@ -71,19 +73,21 @@ pub(crate) fn read(path: &Path, longest: usize) -> Result<Provided> {
 /// Follows links, because mounted secrets are links; never waits for the other end of a FIFO.
 fn open(path: &Path) -> Result<File> {
     let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or(0);
-    retry(|| OpenOptions::new().read(true).custom_flags(flags).open(path)).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-            Error::new(ErrorKind::MissingKey, "The key is missing: there is no key file")
-                .at(path)
-                .remedy("Put the key there; nothing was written")
-                .because(error)
+    retry(|| OpenOptions::new().read(true).custom_flags(flags).open(path)).map_err(|error| {
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                Error::new(ErrorKind::MissingKey, "The key is missing: there is no key file")
+                    .at(path)
+                    .remedy("Put the key there; nothing was written")
+                    .because(error)
+            }
+            io::ErrorKind::PermissionDenied => {
+                Error::new(ErrorKind::PermissionDenied, "Cannot read the key file")
+                    .at(path)
+                    .remedy("Give the user who runs this program read access to it")
+                    .because(error)
+            }
+            _ => Error::io("Cannot open the key file", path, error),
         }
-        io::ErrorKind::PermissionDenied => {
-            Error::new(ErrorKind::PermissionDenied, "Cannot read the key file")
-                .at(path)
-                .remedy("Give the user who runs this program read access to it")
-                .because(error)
-        }
-        _ => Error::io("Cannot open the key file", path, error),
     })
 }

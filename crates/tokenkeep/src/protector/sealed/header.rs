@@ -76,7 +76,9 @@ impl<'a> Header<'a> {
         match checked[10] {
             VERSION => {}
             0 => return Err(Flaw::Unknown("format version 0, which no release has written".to_owned())),
-            newer => return Err(Flaw::Unknown(format!("format version {newer}; the newest known is {VERSION}"))),
+            newer => {
+                return Err(Flaw::Unknown(format!("format version {newer}; the newest known is {VERSION}")));
+            }
         }
         let Some((fixed, parameters)) = checked.split_at_checked(FIXED) else {
             return Err(Flaw::Unknown("a header too short for its version".to_owned()));
