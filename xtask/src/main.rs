@@ -16,6 +16,7 @@ mod setup;
 mod stages;
 mod suite;
 mod tally;
+mod vectors;
 mod workspace;
 
 use std::process::ExitCode;

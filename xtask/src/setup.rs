@@ -68,6 +68,7 @@ const FOR_TESTS: &[Tool] = &[
     tool("a C++ compiler", Succeeds(&["c++", "--version"]), Debian("g++")),
     tool("make", Succeeds(&["make", "--version"]), Debian("make")),
     tool("Python 3", Succeeds(&["python3", "--version"]), Debian("python3")),
+    tool("Python's venv", Succeeds(&["python3", "-c", "import venv, ensurepip"]), Debian("python3-venv")),
     tool("pkg-config", Succeeds(&["pkg-config", "--version"]), Debian("pkg-config")),
     tool(
         "libsecret headers",

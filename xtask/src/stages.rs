@@ -2,7 +2,7 @@
 
 use crate::job::{Job, Outcome};
 use crate::suite::{Stage, Work};
-use crate::{addon, demo, hygiene, pack, setup};
+use crate::{addon, demo, hygiene, pack, setup, vectors};
 
 /// Everything, in the order it runs: what fails fastest first, then what others need.
 pub(crate) const TEST: &[Stage] = &[
@@ -19,6 +19,8 @@ pub(crate) const TEST: &[Stage] = &[
         .counting()
         .needs(&["setup"])
         .minutes(15),
+    task("vectors", "encrypted files, to and from an independent implementation", vectors::stage)
+        .needs(&["rust"]),
     cargo("docs", "the documentation has no warnings", "doc --locked --workspace --no-deps")
         .with(&[("RUSTDOCFLAGS", "-D warnings")])
         .minutes(10),
