@@ -1,0 +1,113 @@
+// Every exported name, used without msal and without @types/node: the package's own types must stand alone.
+import {
+  type CacheEvent,
+  type CachePluginOptions,
+  type CrossPlatformLockOptions,
+  DataProtectionScope,
+  Environment,
+  FilePersistence,
+  FilePersistenceWithDataProtection,
+  type IPersistence,
+  type IPersistenceConfiguration,
+  KeychainPersistence,
+  LibSecretPersistence,
+  type Logger,
+  type LoggerOptions,
+  NativeBrokerPlugin,
+  PersistenceCachePlugin,
+  PersistenceCreator,
+  PersistenceError,
+  type PersistenceInfo,
+  type PromptPolicy,
+} from "tokenkeep";
+
+const loggerOptions: LoggerOptions = {
+  loggerCallback: (level: number, message: string, containsPii: boolean) =>
+    void [level, message, containsPii],
+  piiLoggingEnabled: false,
+  logLevel: 2,
+};
+const prompt: PromptPolicy = "never";
+const scope: DataProtectionScope = DataProtectionScope.CurrentUser;
+const configuration: IPersistenceConfiguration = {
+  cachePath: `${Environment.getUserRootDirectory()}/cache.json`,
+  dataProtectionScope: scope,
+  serviceName: "service",
+  accountName: "account",
+  usePlaintextFileOnLinux: false,
+  loggerOptions,
+  allowPrompt: prompt,
+};
+const lock: CrossPlatformLockOptions = { retryNumber: 10, retryDelay: 20 };
+
+class Own implements IPersistence {
+  private content: string | null = null;
+  constructor(private readonly logger: Logger) {}
+  async save(contents: string): Promise<void> {
+    this.content = contents;
+  }
+  async load(): Promise<string | null> {
+    return this.content;
+  }
+  async delete(): Promise<boolean> {
+    return false;
+  }
+  async reloadNecessary(lastSync: number): Promise<boolean> {
+    return lastSync === 0;
+  }
+  getFilePath(): string {
+    return "somewhere";
+  }
+  getLogger(): Logger {
+    return this.logger;
+  }
+  async verifyPersistence(): Promise<boolean> {
+    return true;
+  }
+  async createForPersistenceValidation(): Promise<IPersistence> {
+    return this;
+  }
+}
+
+class Louder extends FilePersistence {
+  override async save(contents: string): Promise<void> {
+    await super.save(contents.toUpperCase());
+  }
+}
+
+export async function use(): Promise<PersistenceInfo[]> {
+  const created = await PersistenceCreator.createPersistence(configuration);
+  const file: FilePersistence = await FilePersistence.create("cache.json", loggerOptions);
+  const stores: IPersistence[] = [
+    created,
+    file,
+    new Louder("cache.json"),
+    await FilePersistenceWithDataProtection.create("cache.json", scope, "entropy", loggerOptions),
+    await KeychainPersistence.create("cache.json", "service", "account", loggerOptions),
+    await LibSecretPersistence.create("cache.json", "service", "account", loggerOptions, {
+      allowPrompt: "auto",
+    }),
+    new Own(file.getLogger()),
+  ];
+  await file.saveBuffer(await file.loadBuffer());
+  const events: CacheEvent[] = [];
+  const options: CachePluginOptions = { onEvent: (event) => events.push(event) };
+  for (const store of stores) {
+    const plugin = new PersistenceCachePlugin(store, lock, options);
+    plugin.lastSync = 0;
+    plugin.currentCache = null;
+    plugin.persistence = file;
+    plugin.lockFilePath = "elsewhere.lockfile";
+    const memory = { deserialize: (_cache: string): void => {}, serialize: (): string => "{}" };
+    await plugin.beforeCacheAccess({ cacheHasChanged: true, tokenCache: memory });
+    await plugin.afterCacheAccess({ cacheHasChanged: true, tokenCache: memory });
+  }
+  const broker: { isBrokerAvailable: boolean } = new NativeBrokerPlugin();
+  const error: Error = PersistenceError.createCachePersistenceError(String(broker.isBrokerAvailable));
+  if (error instanceof PersistenceError && error.code === "ENOENT") {
+    const parts: string[] = [error.errorCode, error.errorMessage, String(error.cause)];
+    throw new PersistenceError(parts.join(), "again", { cause: error });
+  }
+  const info: PersistenceInfo | undefined = await stores[0]?.info?.();
+  return [await created.info(), await file.info(), ...(info ? [info] : [])];
+}
