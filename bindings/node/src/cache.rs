@@ -74,11 +74,18 @@ impl Cache {
         })
     }
 
-    /// Answers with the bytes that are stored, or null.
+    /// Answers with the bytes that are stored, or null; read under `hold` where that is not 0.
     #[napi]
-    pub fn load_bytes(&self, env: Env, call: u32) -> Result<(), Thrown> {
+    pub fn load_bytes(&self, env: Env, call: u32, hold: u32) -> Result<(), Thrown> {
         let cache = self.cache.clone();
-        self.work(&env, call, move |_| Ok(Reply::Bytes(cache.read()?)))
+        self.work(&env, call, move |link| {
+            if hold == 0 {
+                return Ok(Reply::Bytes(cache.read()?));
+            }
+            Holds::with(link, hold, |held| {
+                Ok(Reply::Bytes(cache.persistence().load(Some(held.guard()))?.content))
+            })
+        })
     }
 
     /// Waits for the lock; answers with a hold and what is stored, as far as it is not `known`.
@@ -163,7 +170,7 @@ impl Cache {
             });
         }
         self.work(&env, call, move |link| {
-            link.holds().with(hold, |held| {
+            Holds::with(link, hold, |held| {
                 cache.persistence().save(held.guard(), contents.expose())?;
                 cache.forget();
                 Ok(Reply::Nothing)
@@ -181,7 +188,7 @@ impl Cache {
             });
         }
         self.work(&env, call, move |link| {
-            link.holds().with(hold, |held| {
+            Holds::with(link, hold, |held| {
                 let removed = cache.persistence().delete(held.guard())?;
                 cache.forget();
                 Ok(Reply::Flag(removed))
@@ -193,7 +200,7 @@ impl Cache {
     #[napi]
     pub fn set_aside(&self, env: Env, call: u32, hold: u32, reason: String) -> Result<(), Thrown> {
         self.work(&env, call, move |link| {
-            link.holds().with(hold, |held| match held {
+            Holds::with(link, hold, |held| match held {
                 Held::Write(access) => Ok(access.set_aside(&reason).map(|()| Reply::Nothing)?),
                 Held::Lock(_) => Err(Failure::expired()),
             })

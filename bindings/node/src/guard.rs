@@ -30,7 +30,9 @@ pub(crate) fn quietly(place: Place, work: impl FnOnce()) {
 pub(crate) enum Place {
     /// A function or method that JavaScript calls.
     Export,
-    /// Work on a thread of the pool.
+    /// A thread of the pool, with something to do.
+    Thread,
+    /// Work that answers a call.
     Work,
     /// A turn at the lock of a path.
     Turn,
@@ -52,7 +54,7 @@ impl Place {
 }
 
 #[cfg(feature = "panic-test")]
-mod tripping {
+pub(crate) mod tripping {
     use std::sync::Mutex;
 
     use napi_derive::napi;

@@ -4,6 +4,7 @@
 //! even while the event loop stands still; one that is being used is out of the table, so the clock cannot reach it.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -60,10 +61,14 @@ impl Holds {
         // 0 means "no hold" to JavaScript.
         table.last = table.last.checked_add(1).unwrap_or(1);
         let hold = table.last;
-        let owner = Arc::downgrade(link);
-        let due = timer::after(LIMIT, move || expire(&owner, hold)).map_err(|_| Failure::unanswered())?;
+        let due = Self::start_clock(link, hold, LIMIT).map_err(|_| Failure::unanswered())?;
         table.entries.insert(hold, Entry { held, due: Some(due) });
         Ok(hold)
+    }
+
+    fn start_clock(link: &Arc<Link>, hold: u32, delay: Duration) -> io::Result<Due> {
+        let owner = Arc::downgrade(link);
+        timer::after(delay, move || expire(&owner, hold))
     }
 
     /// Takes a hold out, to be used up; `None` when it has ended.
@@ -83,16 +88,17 @@ impl Holds {
         true
     }
 
-    /// Uses a hold and puts it back, without the clock: its owner is at work.
+    /// Uses a hold and puts it back, with what is left of its time. Meanwhile it cannot expire.
     pub(crate) fn with<T>(
-        &self,
+        link: &Arc<Link>,
         hold: u32,
         work: impl FnOnce(&mut Held) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let mut held = Some(self.take(hold).ok_or_else(Failure::expired)?);
-        let back = PutBack { holds: self, hold, held: &mut held };
-        match back.held {
-            Some(held) => work(held),
+        let entry = link.holds().table().entries.remove(&hold).ok_or_else(Failure::expired)?;
+        entry.stop_clock();
+        let mut back = PutBack { link, hold, entry: Some(entry) };
+        match &mut back.entry {
+            Some(entry) => work(&mut entry.held),
             None => Err(Failure::expired()),
         }
     }
@@ -125,21 +131,24 @@ impl Entry {
 
 /// Puts a hold back also when the work with it panics.
 struct PutBack<'a> {
-    holds: &'a Holds,
+    link: &'a Arc<Link>,
     hold: u32,
-    held: &'a mut Option<Held>,
+    entry: Option<Entry>,
 }
 
 impl Drop for PutBack<'_> {
     fn drop(&mut self) {
-        let Some(held) = self.held.take() else { return };
-        let mut table = self.holds.table();
-        if table.closed {
+        let Some(mut entry) = self.entry.take() else { return };
+        let mut table = self.link.holds().table();
+        let clock = entry.due.map(|due| Holds::start_clock(self.link, self.hold, due.left()));
+        // Without a clock the lock could be held for ever.
+        if table.closed || matches!(clock, Some(Err(_))) {
             drop(table);
-            quietly(Place::Release, || drop(held));
-        } else {
-            table.entries.insert(self.hold, Entry { held, due: None });
+            quietly(Place::Release, || drop(entry.held));
+            return;
         }
+        entry.due = clock.and_then(Result::ok);
+        table.entries.insert(self.hold, entry);
     }
 }
 

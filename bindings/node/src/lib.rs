@@ -26,6 +26,8 @@ use napi_derive::napi;
 // What JavaScript sees, beside `version`.
 pub use cache::Cache;
 pub use channel::Channel;
+#[cfg(feature = "panic-test")]
+pub use guard::tripping::{panic_at, panicked};
 pub use lock::Lock;
 pub use merge::{keys, merge};
 

@@ -39,7 +39,7 @@ pub(crate) fn run(task: impl FnOnce() + Send + 'static) -> io::Result<()> {
     }
     drop(state);
     thread::Builder::new().name("tokenkeep".to_owned()).spawn(move || {
-        quietly(Place::Work, task);
+        quietly(Place::Thread, task);
         work();
     })?;
     Ok(())
@@ -50,7 +50,7 @@ fn work() {
     loop {
         if let Some(task) = state.tasks.pop_front() {
             drop(state);
-            quietly(Place::Work, task);
+            quietly(Place::Thread, task);
             state = self::state();
             continue;
         }

@@ -16,6 +16,13 @@ type Task = Box<dyn FnOnce() + Send>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Due(Instant, u64);
 
+impl Due {
+    /// The time until then.
+    pub(crate) fn left(self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
+}
+
 struct State {
     due: BTreeMap<Due, Task>,
     count: u64,

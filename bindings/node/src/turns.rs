@@ -19,7 +19,16 @@ use crate::timer::{self, Due};
 
 type Work = Box<dyn FnOnce(&Arc<Link>, &WaitOptions) -> Result<Reply, Failure> + Send>;
 
-static LINES: Mutex<Option<HashMap<PathBuf, VecDeque<Arc<Turn>>>>> = Mutex::new(None);
+static LINES: Mutex<Option<Lines>> = Mutex::new(None);
+
+type Lines = HashMap<PathBuf, Line>;
+
+#[derive(Default)]
+struct Line {
+    waiting: VecDeque<Arc<Turn>>,
+    /// Whether there is a thread for it.
+    served: bool,
+}
 
 struct Turn {
     since: Instant,
@@ -46,27 +55,46 @@ pub(crate) fn line_up(
     let cancel = ticket.link().cancel().clone();
     let job = Mutex::new(Some(Job { ticket, work: Box::new(work), due: None }));
     let turn = Arc::new(Turn { since: Instant::now(), limit, cancel, job });
-    {
+    let first = {
         let mut lines = lines();
-        let lines = lines.get_or_insert_default();
-        if let Some(line) = lines.get_mut(path) {
-            line.push_back(Arc::clone(&turn));
-        } else {
-            lines.insert(path.to_owned(), VecDeque::from([turn]));
-            let own = path.to_owned();
-            if pool::run(move || serve(&own)).is_err() {
-                // Nobody will come: dropping the line answers its tickets.
-                lines.remove(path);
-            }
-            return;
-        }
+        let line = lines.get_or_insert_default().entry(path.to_owned()).or_default();
+        line.waiting.push_back(Arc::clone(&turn));
+        !std::mem::replace(&mut line.served, true)
+    };
+    if first {
+        // Without a thread the server is dropped, and answers for the line.
+        let server = Server { path: path.to_owned(), done: false };
+        let _ = pool::run(move || server.serve());
+    } else {
+        turn.start_clock(path);
     }
-    turn.start_clock(path);
 }
 
-fn serve(path: &Path) {
-    while let Some(turn) = next(path) {
-        quietly(Place::Turn, || turn.take());
+/// Serves the line of a path until nobody is left. One that ends before answers for those who wait.
+struct Server {
+    path: PathBuf,
+    done: bool,
+}
+
+impl Server {
+    fn serve(mut self) {
+        while let Some(turn) = next(&self.path) {
+            quietly(Place::Turn, || turn.take());
+        }
+        self.done = true;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        let line = lines().as_mut().and_then(|lines| lines.remove(&self.path));
+        for turn in line.into_iter().flat_map(|line| line.waiting) {
+            // Dropping the ticket answers. The clock may still know the turn, but finds nothing to do.
+            drop(turn.job().take());
+        }
     }
 }
 
@@ -74,7 +102,7 @@ fn serve(path: &Path) {
 fn next(path: &Path) -> Option<Arc<Turn>> {
     let mut lines = lines();
     let lines = lines.as_mut()?;
-    let turn = lines.get_mut(path).and_then(VecDeque::pop_front);
+    let turn = lines.get_mut(path).and_then(|line| line.waiting.pop_front());
     if turn.is_none() {
         lines.remove(path);
     }
@@ -121,6 +149,6 @@ impl Turn {
     }
 }
 
-fn lines() -> MutexGuard<'static, Option<HashMap<PathBuf, VecDeque<Arc<Turn>>>>> {
+fn lines() -> MutexGuard<'static, Option<Lines>> {
     LINES.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -52,13 +52,12 @@ export class FilePersistence extends BasePersistence implements IPersistence {
    * @throws PersistenceError `ENOENT` when there is no file.
    */
   async load(): Promise<string | null> {
-    const { content } = await nativeCache(this).read();
-    return content ?? this.absent();
+    return (await nativeCache(this).load(holdFor(this.filePath))) ?? this.absent();
   }
 
   /** Like `load`, as bytes. */
   async loadBuffer(): Promise<Uint8Array> {
-    return (await nativeCache(this).loadBytes()) ?? this.absent();
+    return (await nativeCache(this).loadBytes(holdFor(this.filePath))) ?? this.absent();
   }
 
   async delete(): Promise<boolean> {

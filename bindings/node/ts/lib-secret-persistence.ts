@@ -59,7 +59,7 @@ export class LibSecretPersistence extends BasePersistence implements IPersistenc
    * @throws PersistenceError `GnomeKeyringError` when the keyring is locked, fails, or cannot be reached.
    */
   async load(): Promise<string | null> {
-    return (await nativeCache(this).read()).content;
+    return nativeCache(this).load(holdFor(this.getFilePath()));
   }
 
   async delete(): Promise<boolean> {

@@ -74,7 +74,8 @@ export interface NativeCache {
   isCurrent(generation: number): boolean;
   prepare(call: number): void;
   read(call: number, known: number, force: boolean, keys: boolean): void;
-  loadBytes(call: number): void;
+  /** Answers with the bytes, or `null`; reads under the lock `hold` where that is not 0. */
+  loadBytes(call: number, hold: number): void;
   begin(call: number, known: number, force: boolean, keys: boolean, limit: number): void;
   /**
    * Merges `base` to `ours` into the store; `base` was made from `held`. Under a hold, `null` means what is held, for

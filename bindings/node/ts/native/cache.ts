@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import type { PersistenceInfo } from "../persistence";
 import type { CommitReply, EventReply, HoldReply, InfoReply, NativeCache, SnapshotReply } from "./addon";
-import { call, type Listener, link, listen } from "./channel";
+import { call, type Listener, link, listen, opened } from "./channel";
 import { type KeystoreErrors, translate } from "./errors";
 
 /** What a store held at one moment. Generations only grow; equal ones mean equal content. */
@@ -67,10 +67,22 @@ export class Cache {
     const source = listen(this.listener);
     // Absolute from now on: a later chdir must not move the cache.
     const where = resolve(path);
-    this.native =
-      place.kind === "file"
-        ? addon.Cache.file(channel, source, where)
-        : addon.Cache.secretService(channel, source, where, place.service, place.account, place.allowPrompt);
+    try {
+      this.native = opened(() =>
+        place.kind === "file"
+          ? addon.Cache.file(channel, source, where)
+          : addon.Cache.secretService(
+              channel,
+              source,
+              where,
+              place.service,
+              place.account,
+              place.allowPrompt,
+            ),
+      );
+    } catch (error) {
+      throw translate(error, keystore);
+    }
   }
 
   /** Whether nothing newer than `generation` is stored. One stat, no lock, at once. */
@@ -138,9 +150,17 @@ export class Cache {
     return this.ask((id) => this.native.prepare(id));
   }
 
-  /** The bytes that are stored, as they are; `null` when there is nothing. */
-  loadBytes(): Promise<Buffer | null> {
-    return this.ask((id) => this.native.loadBytes(id));
+  /** What is stored, read under `hold` or, where that is 0, without a lock of its own; `null` when there is nothing. */
+  async load(hold: number): Promise<string | null> {
+    if (hold === 0) {
+      return (await this.read()).content;
+    }
+    return (await this.loadBytes(hold))?.toString("utf8") ?? null;
+  }
+
+  /** Like `load`, as bytes. */
+  loadBytes(hold: number): Promise<Buffer | null> {
+    return this.ask((id) => this.native.loadBytes(id, hold));
   }
 
   /** Stores `contents` as they are, under `hold` or, where that is 0, under a lock taken for it. */

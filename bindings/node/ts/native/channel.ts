@@ -49,9 +49,24 @@ export function call<T>(start: (call: number) => void): Promise<T> {
       start(lastCall);
     } catch (error) {
       waiters.delete(lastCall);
-      reject(error);
+      reject(thrown(error));
     }
   });
+}
+
+/** Opens something in Rust, which fails at once or not at all. */
+export function opened<T>(open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    throw thrown(error);
+  }
+}
+
+/** An exception of Rust's as the failure it is; it carries its kind as `code`. */
+function thrown(error: unknown): unknown {
+  const { code, message } = error as { code?: unknown; message: string };
+  return typeof code === "string" ? new NativeFailure({ kind: code, message }) : error;
 }
 
 /** Registers a listener, which its owner must keep; gives the source number to open a cache with. */

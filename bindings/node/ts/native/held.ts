@@ -1,5 +1,5 @@
-// Carries the plugin's hold into its own call of a persistence's `save`, which would otherwise wait for the lock that
-// its caller has. It follows the calls, not the clock: a save that anybody else starts meanwhile waits as it must.
+// Carries the plugin's hold into its own calls of a persistence's methods, which would otherwise wait for the lock that
+// their caller has. It follows the calls, not the clock: a save that anybody else starts meanwhile waits as it must.
 import type { AsyncLocalStorage } from "node:async_hooks";
 import { resolve } from "node:path";
 

@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import type { MergeReply, NativeLock } from "./addon";
 import type { Change } from "./cache";
-import { call, link } from "./channel";
+import { call, link, opened } from "./channel";
 import { NativeFailure, translate } from "./errors";
 
 /** The lock beside a path. */
@@ -11,7 +11,11 @@ export class Lock {
 
   constructor(path: string) {
     const { addon, channel } = link();
-    this.native = new addon.Lock(channel, resolve(path));
+    try {
+      this.native = opened(() => new addon.Lock(channel, resolve(path)));
+    } catch (error) {
+      throw translate(error);
+    }
   }
 
   /** Waits at most `limit` milliseconds; gives the number of the hold, which expires after ten seconds. */

@@ -41,7 +41,7 @@ export class CustomStore implements Store {
     }
     const hold = await this.lock.acquire(this.limit);
     try {
-      return await this.load(keys);
+      return await this.load(hold, keys);
     } finally {
       this.lock.release(hold);
     }
@@ -50,7 +50,7 @@ export class CustomStore implements Store {
   async beginWrite(force: boolean, keys: boolean): Promise<Hold> {
     const id = await this.lock.acquire(this.limit);
     try {
-      const snapshot = (await this.unchanged(force, keys)) ?? (await this.load(keys));
+      const snapshot = (await this.unchanged(force, keys)) ?? (await this.load(id, keys));
       return { id, snapshot };
     } catch (error) {
       this.lock.release(id);
@@ -83,7 +83,7 @@ export class CustomStore implements Store {
     if (!this.lock.pin(hold)) {
       throw PersistenceError.createCrossPlatformLockError("The lock expired before the cache could be saved");
     }
-    return (await this.load(false)).content;
+    return (await this.load(hold, false)).content;
   }
 
   private async saveUnder(
@@ -118,20 +118,21 @@ export class CustomStore implements Store {
     return usable ? latest : undefined;
   }
 
-  private async load(keys: boolean): Promise<Snapshot> {
+  private async load(hold: number, keys: boolean): Promise<Snapshot> {
     this.begun += 1;
     const order = this.begun;
     const before = Date.now();
-    const content = await this.loadOrNothing();
+    const content = await this.loadUnder(hold);
     const found = content && keys ? await entryKeys(content) : [];
     // A file this young may change again under the same time: better one reload too many.
     this.synced.lastSync = before - CLOCK_GRAIN;
     return this.publish(order, content, keys ? found : null);
   }
 
-  private async loadOrNothing(): Promise<string | null> {
+  private async loadUnder(hold: number): Promise<string | null> {
+    const { persistence } = this;
     try {
-      return (await this.persistence.load()) ?? null;
+      return (await underHold(persistence.getFilePath(), hold, () => persistence.load())) ?? null;
     } catch (error) {
       // A store that is not there yet is an empty one.
       const { errorCode, code } = (error ?? {}) as { errorCode?: unknown; code?: unknown };

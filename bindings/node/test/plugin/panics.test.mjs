@@ -1,0 +1,130 @@
+// @ts-check
+/**
+ * No panic in Rust takes the host process down: one is injected at every place where JavaScript or a thread enters, in
+ * a build of the addon made for this test.
+ */
+import assert from "node:assert/strict";
+import { copyFile } from "node:fs/promises";
+import { join } from "node:path";
+import { before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { run } from "../support/processes.mjs";
+import { scratchDirectory } from "../support/scratch.mjs";
+
+const ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
+const SUPPORT = new URL("../support/subject.mjs", import.meta.url).href;
+const MEMORY = new URL("./memory.mjs", import.meta.url).href;
+
+/** Every place, what is done there, and how it has to end. @type {[place: string, body: string, outcome: RegExp][]} */
+const PLACES = [
+  ["Export", "await persistence.load();", /^rejected panic/],
+  ["Export", "await change(plugin, memory, (m) => m.signIn('ada'));", /^rejected panic/],
+  ["Work", "await persistence.load();", /^rejected panic/],
+  ["Work", "await change(plugin, memory, (m) => m.signIn('ada'));", /^rejected panic/],
+  ["Thread", "await persistence.load();", /^rejected io/],
+  ["Thread", "await change(plugin, memory, (m) => m.signIn('ada'));", /^rejected io/],
+  ["Turn", "await change(plugin, memory, (m) => m.signIn('ada'));", /^rejected io/],
+  ["Answer", "await persistence.load();", /^rejected panic/],
+  ["Answer", "await change(plugin, memory, (m) => m.signIn('ada'));", /^rejected panic/],
+  [
+    "Event",
+    `await writeFile(path, '{"Account":'); await new Promise((done) => setTimeout(done, 50));
+     await change(plugin, memory, (m) => m.signIn('ada'));`,
+    /^fulfilled/,
+  ],
+  [
+    "Timer",
+    `const hasty = new PersistenceCachePlugin(persistence, { retryNumber: 1, retryDelay: 200 });
+     const held = contextOf(memory, true);
+     await plugin.beforeCacheAccess(held);
+     const others = Promise.allSettled([plugin, hasty].map((one) => change(one, new Memory(), () => {})));
+     await new Promise((done) => setTimeout(done, 600));
+     await plugin.afterCacheAccess(held);
+     for (const { reason } of await others) if (reason && reason.code !== "busy") throw reason;`,
+    /^fulfilled/,
+  ],
+  [
+    "Release",
+    "const held = contextOf(memory, true); await plugin.beforeCacheAccess(held); held.cacheHasChanged = false; await plugin.afterCacheAccess(held);",
+    /^fulfilled/,
+  ],
+];
+
+/** @type {string} */
+let addon;
+
+before(
+  async () => {
+    const arguments_ = [
+      "build",
+      "--locked",
+      "-p",
+      "tokenkeep-node",
+      "--features",
+      "panic-test",
+      "--message-format=json",
+    ];
+    const { code, stdout, stderr } = await run("cargo", arguments_, { cwd: ROOT, deadline: 280_000 });
+    assert.equal(code, 0, stderr);
+    const library = stdout
+      .split("\n")
+      .filter((line) => line.includes('"compiler-artifact"') && line.includes("tokenkeep-node"))
+      .flatMap((line) => JSON.parse(line).filenames)
+      .find((name) => /\.(so|dylib|dll)$/.test(name));
+    // Where cargo puts it, the next build puts the ordinary one.
+    addon = join(await scratchDirectory({ after: (end) => process.once("exit", end) }), "tokenkeep.node");
+    await copyFile(library, addon);
+  },
+  { timeout: 300_000 },
+);
+
+/** @param {string} path @param {string} body */
+async function child(path, body) {
+  const program = `
+    const { writeFile } = await import("node:fs/promises");
+    const { imported } = await import(${JSON.stringify(SUPPORT)});
+    const { Memory, contextOf, change, list } = await import(${JSON.stringify(MEMORY)});
+    const { FilePersistence, PersistenceCachePlugin, PersistenceError } = await imported();
+    const { panicAt, panicked } = process.getBuiltinModule("module").createRequire("/")(process.env.TOKENKEEP_NATIVE_PATH);
+    const path = ${JSON.stringify(path)};
+    const persistence = await FilePersistence.create(path);
+    const plugin = new PersistenceCachePlugin(persistence);
+    const memory = new Memory();
+    ${body}`;
+  return await run(process.execPath, ["--input-type=module", "-e", program], {
+    env: { ...process.env, TOKENKEEP_NATIVE_PATH: addon },
+    deadline: 30_000,
+  });
+}
+
+for (const [place, body, outcome] of PLACES) {
+  test(`a panic at ${place} is an error at most: ${body.slice(0, 40)}`, async (t) => {
+    const path = join(await scratchDirectory(t), "cache.json");
+    const { code, signal, stdout, stderr } = await child(
+      path,
+      `const work = async () => { ${body} };
+       panicAt(${JSON.stringify(place)});
+       const [{ status, reason }] = await Promise.allSettled([work()]);
+       if (!panicked()) throw new Error("the trap did not spring");
+       if (reason && !(reason instanceof PersistenceError)) throw reason;
+       console.log(status, reason?.code);
+       await change(plugin, memory, (m) => m.signIn("next"));
+       console.log((await list(plugin, memory)).includes("next"));`,
+    );
+    assert.equal(signal, null, stderr);
+    assert.equal(code, 0, stderr);
+    const [first, second] = stdout.split("\n");
+    assert.match(first ?? "", outcome);
+    assert.equal(second, "true");
+  });
+}
+
+test("a panic at Close lets the process end as it wants to", async (t) => {
+  const path = join(await scratchDirectory(t), "cache.json");
+  const { code, signal, stderr } = await child(
+    path,
+    'await plugin.beforeCacheAccess(contextOf(memory, true)); panicAt("Close"); process.exit(7);',
+  );
+  assert.equal(signal, null, stderr);
+  assert.equal(code, 7);
+});

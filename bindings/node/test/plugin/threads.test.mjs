@@ -1,0 +1,216 @@
+// @ts-check
+/** Threads and processes that end, wait, or stand still while they hold or want the lock. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { Worker } from "node:worker_threads";
+import { lockfileExists } from "../contract/plugin-bench.mjs";
+import { run } from "../support/processes.mjs";
+import { scratchDirectory } from "../support/scratch.mjs";
+import { imported } from "../support/subject.mjs";
+import { change, contextOf, Memory } from "./memory.mjs";
+
+const { FilePersistence, PersistenceCachePlugin } = await imported();
+const SUPPORT = new URL("../support/subject.mjs", import.meta.url).href;
+const MEMORY = new URL("./memory.mjs", import.meta.url).href;
+
+/** The beginning of a program with `plugin`, `memory` and `context` at hand. @param {string} path */
+const prelude = (path) => `
+  const { imported } = await import(${JSON.stringify(SUPPORT)});
+  const { Memory, contextOf, change, list } = await import(${JSON.stringify(MEMORY)});
+  const { FilePersistence, PersistenceCachePlugin } = await imported();
+  const persistence = await FilePersistence.create(${JSON.stringify(path)});
+  const plugin = new PersistenceCachePlugin(persistence);
+  const memory = new Memory();
+  const context = contextOf(memory, true);
+`;
+
+/** @param {string} path @param {string} body */
+const child = (path, body) =>
+  run(process.execPath, ["--input-type=module", "-e", prelude(path) + body], { deadline: 30_000 });
+
+/** @param {string} path @param {string} body */
+function worker(path, body) {
+  const source = `import { parentPort } from "node:worker_threads";\n${prelude(path)}${body}`;
+  return new Worker(new URL(`data:text/javascript,${encodeURIComponent(source)}`));
+}
+
+/** @param {string} path */
+async function writesSoon(path) {
+  const plugin = new PersistenceCachePlugin(new FilePersistence(path), { retryNumber: 30, retryDelay: 100 });
+  const start = performance.now();
+  await change(plugin, new Memory(), (memory) => memory.signIn("next"));
+  return performance.now() - start;
+}
+
+test("a program that has nothing left to do ends by itself", async (t) => {
+  const path = join(await scratchDirectory(t), "cache.json");
+  const start = performance.now();
+  const { code, stderr } = await child(path, `await change(plugin, memory, (m) => m.signIn("ada"));`);
+  assert.equal(code, 0, stderr);
+  assert.ok(performance.now() - start < 8_000, "it does not wait for idle threads or timers");
+});
+
+test("an answer that is due keeps the program alive, also while it waits for the lock", async (t) => {
+  const path = join(await scratchDirectory(t), "cache.json");
+  const plugin = new PersistenceCachePlugin(await FilePersistence.create(path));
+  const context = contextOf(new Memory(), true);
+  await plugin.beforeCacheAccess(context);
+  const waiting = child(
+    path,
+    `await change(plugin, memory, (m) => m.signIn("ada")); console.log("written");`,
+  );
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  await plugin.afterCacheAccess(context);
+  const { code, stdout } = await waiting;
+  assert.equal(code, 0);
+  assert.match(stdout, /written/);
+});
+
+test("process.exit between before and after leaves no lock file behind", async (t) => {
+  const path = join(await scratchDirectory(t), "cache.json");
+  const { code } = await child(path, "await plugin.beforeCacheAccess(context); process.exit(7);");
+  assert.equal(code, 7);
+  assert.equal(await lockfileExists(path), false);
+  assert.ok((await writesSoon(path)) < 1_000);
+});
+
+test("process.exit during a write ends soon and leaves whole content", async (t) => {
+  const path = join(await scratchDirectory(t), "cache.json");
+  const start = performance.now();
+  const { code } = await child(
+    path,
+    `await plugin.beforeCacheAccess(context); memory.signIn("ada");
+     plugin.afterCacheAccess(context); process.exit(7);`,
+  );
+  assert.equal(code, 7);
+  assert.ok(performance.now() - start < 8_000);
+  assert.ok((await writesSoon(path)) < 1_000);
+});
+
+test("process.exit while others hold the lock does not hang", async (t) => {
+  const path = join(await scratchDirectory(t), "cache.json");
+  const plugin = new PersistenceCachePlugin(await FilePersistence.create(path));
+  const context = contextOf(new Memory(), true);
+  await plugin.beforeCacheAccess(context);
+  const { code } = await child(
+    path,
+    "plugin.beforeCacheAccess(context); setTimeout(() => process.exit(7), 300);",
+  );
+  assert.equal(code, 7);
+  await plugin.afterCacheAccess(context);
+});
+
+test("a killed holder is no obstacle", async (t) => {
+  const path = join(await scratchDirectory(t), "cache.json");
+  const { signal } = await child(
+    path,
+    `await plugin.beforeCacheAccess(context); process.kill(process.pid, "SIGKILL");`,
+  );
+  assert.equal(signal, "SIGKILL");
+  assert.ok((await writesSoon(path)) < 1_000);
+});
+
+test("a hold ends after ten seconds even when the event loop of its owner stands still", async (t) => {
+  const path = join(await scratchDirectory(t), "cache.json");
+  const frozen = child(
+    path,
+    `await plugin.beforeCacheAccess(context); console.log("held");
+     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 14_000);
+     memory.signIn("late"); await plugin.afterCacheAccess(context);
+     console.log((await list(plugin, memory)).join());`,
+  );
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  const plugin = new PersistenceCachePlugin(new FilePersistence(path));
+  const start = performance.now();
+  await change(plugin, new Memory(), (memory) => memory.signIn("ada"));
+  const waited = performance.now() - start;
+  assert.ok(waited > 5_000 && waited < 12_000, `waited ${waited} ms`);
+  const { code, stdout, stderr } = await frozen;
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /ada,late/);
+});
+
+test("a worker that ends by itself while it holds the lock releases it", async (t) => {
+  const path = join(await scratchDirectory(t), "cache.json");
+  const ending = worker(path, "await plugin.beforeCacheAccess(context);");
+  await once(ending, "exit");
+  assert.equal(await lockfileExists(path), false);
+  assert.ok((await writesSoon(path)) < 1_000);
+});
+
+test("a worker that is terminated while it holds or waits for the lock gives it up", async (t) => {
+  const path = join(await scratchDirectory(t), "cache.json");
+  const holder = worker(
+    path,
+    "await plugin.beforeCacheAccess(context); parentPort.postMessage(1); setInterval(() => {}, 1000);",
+  );
+  await once(holder, "message");
+  const waiter = worker(path, "parentPort.postMessage(1); await plugin.beforeCacheAccess(context);");
+  await once(waiter, "message");
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  await waiter.terminate();
+  await holder.terminate();
+  assert.ok((await writesSoon(path)) < 1_000);
+  assert.equal(await lockfileExists(path), false);
+});
+
+test("workers and the main thread write to one cache at once, and nothing is lost", async (t) => {
+  const path = join(await scratchDirectory(t), "cache.json");
+  const workers = ["a", "b", "c"].map((name) =>
+    worker(
+      path,
+      `for (let i = 0; i < 20; i++) await change(plugin, memory, (m) => m.signIn("${name}" + i));`,
+    ),
+  );
+  const plugin = new PersistenceCachePlugin(await FilePersistence.create(path));
+  const memory = new Memory();
+  for (let i = 0; i < 20; i++) {
+    await change(plugin, memory, (m) => m.signIn(`main${i}`));
+  }
+  await Promise.all(workers.map((one) => once(one, "exit")));
+  const seen = new Memory();
+  await change(plugin, seen, () => {});
+  assert.equal(seen.names().length, 80);
+});
+
+test("many workers come and go, idle and busy ones, without taking the process down", async (t) => {
+  const path = join(await scratchDirectory(t), "cache.json");
+  for (let round = 0; round < 5; round++) {
+    const some = [0, 1, 2, 3].map(() =>
+      worker(path, `for (;;) await change(plugin, memory, (m) => m.signIn("x")).catch(() => {});`),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 100 + 40 * round));
+    await Promise.all(some.map((one) => one.terminate()));
+  }
+  assert.ok((await writesSoon(path)) < 2_000);
+});
+
+test("waiting for the lock blocks neither the event loop nor Node's own workers", async (t) => {
+  const directory = await scratchDirectory(t);
+  const paths = Array.from({ length: 8 }, (_, index) => join(directory, `cache${index}.json`));
+  const holders = await Promise.all(
+    paths.map(async (path) => {
+      const plugin = new PersistenceCachePlugin(await FilePersistence.create(path));
+      const context = contextOf(new Memory(), true);
+      await plugin.beforeCacheAccess(context);
+      return { plugin, context };
+    }),
+  );
+  const waiting = paths.map((path) => {
+    const plugin = new PersistenceCachePlugin(new FilePersistence(path));
+    return change(plugin, new Memory(), (memory) => memory.signIn("ada"));
+  });
+  let slowest = 0;
+  for (let i = 0; i < 50; i++) {
+    const start = performance.now();
+    await stat(directory);
+    slowest = Math.max(slowest, performance.now() - start);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  assert.ok(slowest < 200, `fs.stat took ${slowest} ms while eight writers waited`);
+  await Promise.all(holders.map(({ plugin, context }) => plugin.afterCacheAccess(context)));
+  await Promise.all(waiting);
+});
