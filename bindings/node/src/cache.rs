@@ -1,6 +1,6 @@
 //! One cache, as JavaScript uses it. Methods with a call number answer under it over the channel.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ use crate::events::listener;
 use crate::failure::{Failure, Thrown};
 use crate::guard::{Place, guard};
 use crate::holds::{Held, Holds};
-use crate::lock::release;
+use crate::keystore;
+use crate::lock::{Lock, release};
 use crate::reply::{Reply, View};
 use crate::turns::line_up;
 
@@ -42,6 +43,31 @@ impl Cache {
             Ok(Self::over(channel, Arc::new(file.clone()), listener, Some(file)))
         })
         .map_err(Failure::into_exception)
+    }
+
+    /// A cache in an item of the Secret Service, with its marker at `path`. Its events carry the number `source`.
+    #[napi(factory)]
+    pub fn secret_service(
+        channel: &Channel,
+        source: u32,
+        path: String,
+        service: String,
+        account: String,
+        allow_prompt: bool,
+    ) -> Result<Self, Thrown> {
+        guard(Place::Export, || {
+            let listener = listener(channel.link(), source);
+            let item = keystore::secret_service(Path::new(&path), &service, &account, allow_prompt)?;
+            Ok(Self::over(channel, Arc::new(item.on_event(listener.clone())), listener, None))
+        })
+        .map_err(Failure::into_exception)
+    }
+
+    /// The lock that a write of this cache takes, without the write.
+    #[napi]
+    pub fn lock(&self) -> Result<Lock, Thrown> {
+        guard(Place::Export, || Lock::of(&self.link, &self.path, self.cache.persistence().shared_lock()))
+            .map_err(Failure::into_exception)
     }
 
     /// Whether nothing newer than `generation` is stored: one look, at once.
@@ -144,7 +170,7 @@ impl Cache {
         }
         self.work(&env, call, move |link| match link.holds().take(hold) {
             Some(Held::Write(access)) => answer(access, proposal),
-            Some(Held::Lock(_)) | None => Err(Failure::expired()),
+            Some(Held::Lock { .. }) | None => Err(Failure::expired()),
         })
     }
 
@@ -202,7 +228,7 @@ impl Cache {
         self.work(&env, call, move |link| {
             Holds::with(link, hold, |held| match held {
                 Held::Write(access) => Ok(access.set_aside(&reason).map(|()| Reply::Nothing)?),
-                Held::Lock(_) => Err(Failure::expired()),
+                Held::Lock { .. } => Err(Failure::expired()),
             })
         })
     }

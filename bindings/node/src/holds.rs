@@ -22,14 +22,18 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// What is held.
 pub(crate) enum Held {
     Write(WriteAccess),
-    Lock(LockGuard),
+    /// The lock of a path, and before it the one of the item that several paths share.
+    Lock {
+        guard: LockGuard,
+        _outer: Option<LockGuard>,
+    },
 }
 
 impl Held {
     pub(crate) fn guard(&self) -> &LockGuard {
         match self {
             Self::Write(access) => access.guard(),
-            Self::Lock(guard) => guard,
+            Self::Lock { guard, .. } => guard,
         }
     }
 }

@@ -14,6 +14,7 @@ mod events;
 mod failure;
 mod guard;
 mod holds;
+mod keystore;
 mod lock;
 mod merge;
 mod pool;

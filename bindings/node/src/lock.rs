@@ -1,11 +1,12 @@
 //! The bare lock, for persistences that a program brought along.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use napi::bindgen_prelude::Env;
 use napi_derive::napi;
-use tokenkeep::CacheLock;
+use tokenkeep::{CacheLock, WaitOptions};
 
 use crate::channel::{Channel, Link};
 use crate::failure::{Failure, Thrown};
@@ -14,7 +15,6 @@ use crate::holds::{Held, Holds};
 use crate::pool;
 use crate::reply::Reply;
 use crate::turns::line_up;
-use std::sync::Arc;
 
 /// The lock beside a path.
 #[napi]
@@ -22,6 +22,8 @@ use std::sync::Arc;
 pub struct Lock {
     link: Arc<Link>,
     lock: CacheLock,
+    /// Taken first, where several paths share what is locked.
+    outer: Option<CacheLock>,
     path: PathBuf,
 }
 
@@ -30,20 +32,22 @@ impl Lock {
     /// The lock beside the absolute `path`.
     #[napi(constructor)]
     pub fn new(channel: &Channel, path: String) -> Result<Self, Thrown> {
-        let path = PathBuf::from(path);
-        let lock = guard(Place::Export, || Ok(CacheLock::new(&path)?)).map_err(Failure::into_exception)?;
-        Ok(Self { link: Arc::clone(channel.link()), lock, path })
+        guard(Place::Export, || Self::of(channel.link(), Path::new(&path), None))
+            .map_err(Failure::into_exception)
     }
 
     /// Waits for the lock; answers with the number of the hold.
     #[napi]
     pub fn acquire(&self, env: Env, call: u32, limit: u32) -> Result<(), Thrown> {
-        let lock = self.lock.clone();
+        let (lock, outer) = (self.lock.clone(), self.outer.clone());
         let ticket =
             guard(Place::Export, || Ok(self.link.ticket(&env, call)?)).map_err(Failure::into_exception)?;
         line_up(&self.path, Duration::from_millis(limit.into()), ticket, move |link, wait| {
-            let guard = lock.acquire(wait)?;
-            Ok(Reply::Number(Holds::insert(link, Held::Lock(guard))?))
+            let start = Instant::now();
+            let outer = outer.map(|outer| outer.acquire(wait)).transpose()?;
+            let limit = wait.limit.saturating_sub(start.elapsed());
+            let guard = lock.acquire(&WaitOptions { limit, ..wait.clone() })?;
+            Ok(Reply::Number(Holds::insert(link, Held::Lock { guard, _outer: outer })?))
         });
         Ok(())
     }
@@ -58,6 +62,14 @@ impl Lock {
     #[napi]
     pub fn release(&self, hold: u32) {
         release(&self.link, hold);
+    }
+}
+
+impl Lock {
+    /// The lock beside `path`, and before it the one beside `outer`.
+    pub(crate) fn of(link: &Arc<Link>, path: &Path, outer: Option<&Path>) -> Result<Self, Failure> {
+        let outer = outer.map(CacheLock::new).transpose()?;
+        Ok(Self { link: Arc::clone(link), lock: CacheLock::new(path)?, outer, path: path.to_owned() })
     }
 }
 

@@ -96,6 +96,8 @@ export interface NativeCache {
   remove(call: number, hold: number, limit: number): void;
   setAside(call: number, hold: number, reason: string): void;
   release(hold: number): void;
+  /** The lock that a write of this cache takes. */
+  lock(): NativeLock;
   verify(call: number): void;
   info(call: number): void;
 }

@@ -1,7 +1,15 @@
 // One cache as Rust keeps it, with promises: what FilePersistence and LibSecretPersistence are a face of.
 import { resolve } from "node:path";
 import type { PersistenceInfo } from "../persistence";
-import type { CommitReply, EventReply, HoldReply, InfoReply, NativeCache, SnapshotReply } from "./addon";
+import type {
+  CommitReply,
+  EventReply,
+  HoldReply,
+  InfoReply,
+  NativeCache,
+  NativeLock,
+  SnapshotReply,
+} from "./addon";
 import { call, type Listener, link, listen, opened } from "./channel";
 import { type KeystoreErrors, translate } from "./errors";
 
@@ -179,6 +187,10 @@ export class Cache {
 
   release(hold: number): void {
     this.native.release(hold);
+  }
+
+  lock(): NativeLock {
+    return opened(() => this.native.lock());
   }
 
   verify(): Promise<void> {

@@ -1,18 +1,24 @@
 // What persistences that Rust knows nothing of borrow from it: the lock between processes and the merge.
 import { resolve } from "node:path";
 import type { MergeReply, NativeLock } from "./addon";
-import type { Change } from "./cache";
+import type { Cache, Change } from "./cache";
 import { call, link, opened } from "./channel";
 import { NativeFailure, translate } from "./errors";
 
 /** The lock beside a path. */
 export class Lock {
-  private readonly native: NativeLock;
+  private constructor(private readonly native: NativeLock) {}
 
-  constructor(path: string) {
+  /** The lock that a write of `cache` takes. */
+  static ofCache(cache: Cache): Lock {
+    return new Lock(cache.lock());
+  }
+
+  /** The lock beside `path`. */
+  static beside(path: string): Lock {
     const { addon, channel } = link();
     try {
-      this.native = opened(() => new addon.Lock(channel, resolve(path)));
+      return new Lock(opened(() => new addon.Lock(channel, resolve(path))));
     } catch (error) {
       throw translate(error);
     }

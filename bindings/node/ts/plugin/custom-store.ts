@@ -1,5 +1,6 @@
 // Any persistence that is not exactly one of ours: its own methods, always called, inside our lock and around our merge.
 import { promises as files } from "node:fs";
+import { BasePersistence, nativeCache } from "../base-persistence";
 import type { Change, Committed, Snapshot } from "../native/cache";
 import { underHold } from "../native/held";
 import { entryKeys, Lock, merge } from "../native/lock";
@@ -26,7 +27,7 @@ export class CustomStore implements Store {
     private readonly synced: Synced,
     private readonly limit: number,
   ) {
-    this.lock = new Lock(persistence.getFilePath());
+    this.lock = lockFor(persistence);
   }
 
   isCurrent(): boolean {
@@ -151,6 +152,21 @@ export class CustomStore implements Store {
     }
     return snapshot;
   }
+}
+
+/** A descendant of ours is locked as its ancestor would be, which may take more than the lock beside its path. */
+function lockFor(persistence: IPersistence): Lock {
+  if (persistence instanceof BasePersistence) {
+    try {
+      return Lock.ofCache(nativeCache(persistence));
+    } catch (error) {
+      // A store that this platform does not have still has a file, and a program may have replaced its methods.
+      if ((error as PersistenceError).errorCode !== "NotSupportedError") {
+        throw error;
+      }
+    }
+  }
+  return Lock.beside(persistence.getFilePath());
 }
 
 /** The modification time of the persistence's file in whole milliseconds, if it has such a file. */
