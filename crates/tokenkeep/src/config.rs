@@ -1,19 +1,22 @@
 //! From a few names to an open cache: choose the store, prove that it works, fall back only where asked.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::{Event, Events};
+use crate::key_source::KeySource;
 use crate::{
     Durability, Error, ErrorKind, FilePersistence, KeystorePersistence, OnDamage, Persistence, Prompting,
-    Result, TokenCache, WaitOptions, environment,
+    Result, Sealed, TokenCache, WaitOptions, environment,
 };
 
 /// How to find and open a token cache.
 ///
 /// By default the cache is kept where the platform protects it best (Linux: the Secret Service) and opening fails
-/// where that is not to be had. Nothing weaker is ever chosen unless [`Config::allow_plaintext`] asks for it.
+/// where that is not to be had. Nothing else is ever chosen unless [`Config::fallback`] or [`Config::allow_plaintext`]
+/// asks for it.
 #[derive(Clone, Debug)]
 #[must_use = "nothing happens until it is opened"]
 pub struct Config {
@@ -21,6 +24,7 @@ pub struct Config {
     path: Option<PathBuf>,
     service: Option<String>,
     account: Option<String>,
+    fallbacks: Vec<Fallback>,
     allow_plaintext: bool,
     prompting: Prompting,
     wait: WaitOptions,
@@ -37,6 +41,7 @@ impl Config {
             path: None,
             service: None,
             account: None,
+            fallbacks: Vec::new(),
             allow_plaintext: false,
             prompting: Prompting::Never,
             wait: WaitOptions::default(),
@@ -65,7 +70,15 @@ impl Config {
         self
     }
 
-    /// Where no keystore works, keep the cache in a plaintext file (0600) and say so with a warning.
+    /// What to try, in this order, where the platform's own store does not work. Each is verified before it is used,
+    /// and the choice is told with a warning and by [`TokenCache::info`]. Default: nothing.
+    pub fn fallback(mut self, fallbacks: impl IntoIterator<Item = Fallback>) -> Self {
+        self.fallbacks = fallbacks.into_iter().collect();
+        self
+    }
+
+    /// Where nothing else works, keep the cache in a plaintext file (0600) and say so with a warning: the last of the
+    /// fallbacks.
     pub fn allow_plaintext(mut self, allow: bool) -> Self {
         self.allow_plaintext = allow;
         self
@@ -104,8 +117,9 @@ impl Config {
     /// Chooses the store, verifies it and opens the cache.
     ///
     /// # Errors
-    /// `InvalidInput` for an unusable name or path; where no store works, the platform's own error (`StoreUnavailable`,
-    /// `StoreLocked`, `StoreTimeout`, `NotVerified`); those of [`Persistence::verify`].
+    /// `InvalidInput` for an unusable name or path. Where no store works, one error that lists each that was tried, with
+    /// its cause and what to do; its kind is that of the first, the platform's own (`StoreUnavailable`, `StoreLocked`,
+    /// `StoreTimeout`, `NotVerified`).
     pub fn open(&self) -> Result<TokenCache> {
         let persistence = self.persistence()?;
         Ok(TokenCache::with(persistence, self.wait.clone(), self.damage, self.events.clone()))
@@ -113,25 +127,58 @@ impl Config {
 
     fn persistence(&self) -> Result<Arc<dyn Persistence>> {
         let path = self.resolve_path()?;
-        match self.platform_store(&path).and_then(verified) {
-            Ok(store) => Ok(store),
+        let first = match self.platform_store(&path).and_then(verified) {
+            Ok(store) => return Ok(store),
             // A wrong name would be as wrong in a file.
-            Err(error) if !self.allow_plaintext || error.kind() == ErrorKind::InvalidInput => Err(error),
-            Err(error) => {
-                self.events
-                    .warn(|| format!("The cache is kept in a plaintext file ({path:?}) because {error}"));
-                let file =
-                    FilePersistence::new(&path)?.durability(self.durability).with_events(self.events.clone());
-                file.prepare()?;
-                verified(Arc::new(file))
+            Err(error) if error.kind() == ErrorKind::InvalidInput => return Err(error),
+            Err(error) => error,
+        };
+        let mut attempts = vec![format!("{PLATFORM_STORE}: {first}")];
+        let last = self.allow_plaintext.then_some(&Fallback::PlaintextFile);
+        for fallback in self.fallbacks.iter().chain(last) {
+            match self.file(&path, fallback) {
+                Ok(file) => {
+                    let causes = attempts.join("; ");
+                    self.events
+                        .warn(|| format!("The cache is kept in {fallback} ({path:?}) because {causes}"));
+                    return Ok(Arc::new(file));
+                }
+                Err(error) => attempts.push(format!("{fallback}: {error}")),
             }
         }
+        if attempts.len() == 1 {
+            return Err(first);
+        }
+        let text = format!("No store for the cache works: {}", attempts.join("; "));
+        Err(Error::new(first.kind(), text))
+    }
+
+    /// The file of a fallback, verified. A plaintext cache in the place of an encrypted one is encrypted.
+    fn file(&self, path: &Path, fallback: &Fallback) -> Result<FilePersistence> {
+        let file = match fallback {
+            Fallback::PlaintextFile => FilePersistence::new(path),
+            Fallback::EncryptedFile(source) => {
+                let (service, account) = self.names();
+                let sealed = Sealed::shared(Arc::clone(source), format!("{service}/{account}"));
+                FilePersistence::with_protector(path, sealed)
+            }
+        }?;
+        let file = file.durability(self.durability).with_events(self.events.clone());
+        file.prepare()?;
+        file.verify()?;
+        file.encrypt_plaintext(&self.wait)?;
+        Ok(file)
+    }
+
+    /// Service and account.
+    fn names(&self) -> (&str, &str) {
+        let service = self.service.as_deref().unwrap_or(&self.application);
+        (service, self.account.as_deref().unwrap_or("token_cache"))
     }
 
     #[cfg(target_os = "linux")]
     fn platform_store(&self, path: &Path) -> Result<Arc<dyn Persistence>> {
-        let service = self.service.as_deref().unwrap_or(&self.application);
-        let account = self.account.as_deref().unwrap_or("token_cache");
+        let (service, account) = self.names();
         let item = crate::SecretServiceItem::new(service, account)?.prompting(self.prompting);
         let store = KeystorePersistence::new(path, item)?.with_events(self.events.clone());
         store.prepare()?;
@@ -162,6 +209,35 @@ impl Config {
         Ok(data.join(name).join("token_cache.json"))
     }
 }
+
+/// A store to try where the platform's own does not work. See [`Config::fallback`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Fallback {
+    /// A file encrypted with a key from this source; see [`crate::key_source`].
+    EncryptedFile(Arc<dyn KeySource>),
+    /// A plaintext file (0600).
+    PlaintextFile,
+}
+
+impl Fallback {
+    /// An encrypted file with a key from `source`.
+    pub fn encrypted_file(source: impl KeySource + 'static) -> Self {
+        Self::EncryptedFile(Arc::new(source))
+    }
+}
+
+impl fmt::Display for Fallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EncryptedFile(source) => write!(f, "an encrypted file, with {}", source.describe()),
+            Self::PlaintextFile => f.write_str("a plaintext file"),
+        }
+    }
+}
+
+/// The platform's own store, for messages.
+const PLATFORM_STORE: &str = "the system's keystore";
 
 fn verified(store: Arc<dyn Persistence>) -> Result<Arc<dyn Persistence>> {
     store.verify()?;

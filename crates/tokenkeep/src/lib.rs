@@ -27,7 +27,7 @@ pub mod schema;
 pub use atomic_file::Durability;
 pub use cache::{OnDamage, Snapshot, TokenCache, WriteAccess};
 pub use cancel::Cancel;
-pub use config::Config;
+pub use config::{Config, Fallback};
 pub use error::{Error, ErrorKind, Result};
 pub use event::Event;
 pub use lock::{CacheLock, LockGuard, WaitOptions};

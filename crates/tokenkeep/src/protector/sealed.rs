@@ -49,6 +49,11 @@ impl Sealed {
         Self { source: Arc::new(source), partition: partition.into() }
     }
 
+    /// As [`Sealed::new`], for a source that several caches share.
+    pub fn shared(source: Arc<dyn KeySource>, partition: impl Into<String>) -> Self {
+        Self { source, partition: partition.into() }
+    }
+
     /// The key of the file that `header` begins.
     fn key_of(&self, header: &Header<'_>) -> Result<Key> {
         if header.source != self.source.kind().byte() {
@@ -131,6 +136,8 @@ impl Protector for Sealed {
             let file = bytes.expose();
             let header = match Header::parse(file) {
                 Ok(header) => header,
+                // A keystore's marker, with nothing in it to encrypt; it stays what it is until something is written.
+                Err(Flaw::Foreign) if file.trim_ascii() == b"{}" => return Ok(bytes),
                 Err(Flaw::Foreign) if schema::is_msal_cache(file) => return Err(unprotected()),
                 Err(flaw) => return Err(refusal(flaw)),
             };

@@ -9,6 +9,7 @@
 mod support;
 
 mod content;
+mod fallback;
 mod kernel_keyring;
 mod key_file;
 mod keystore_item;

@@ -24,7 +24,7 @@ fn with_plaintext(content: &str) -> (Place, Opened) {
 
 #[test]
 fn the_first_access_encrypts_a_plaintext_cache_in_its_place() {
-    for content in [CONTENT, "\u{feff}{\"Account\":{}}", "{}"] {
+    for content in [CONTENT, "\u{feff}{\"Account\":{}}"] {
         let (place, opened) = with_plaintext(content);
         opened.file.verify().unwrap();
         assert_eq!(opened.read().unwrap().as_deref(), Some(content));
@@ -36,6 +36,17 @@ fn the_first_access_encrypts_a_plaintext_cache_in_its_place() {
         assert!(opened.events().is_empty());
         assert_eq!(place.names(), ["cache.bin", "key"]);
     }
+}
+
+#[test]
+fn an_empty_marker_is_an_empty_cache_and_stays_until_something_is_written() {
+    let (place, opened) = with_plaintext("{}\n");
+    opened.file.verify().unwrap();
+    assert_eq!(opened.read().unwrap().as_deref(), Some("{}\n"));
+    assert_eq!(fs::read_to_string(place.cache()).unwrap(), "{}\n");
+    assert!(opened.events().is_empty());
+    opened.write(CONTENT);
+    assert!(is_encrypted(&place));
 }
 
 #[test]

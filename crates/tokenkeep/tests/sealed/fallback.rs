@@ -1,0 +1,123 @@
+//! The fallbacks of a machine without a keystore: in the order asked for, verified, told, and never by themselves.
+
+use std::sync::{Arc, Mutex};
+
+use tokenkeep::key_source::{KeyFile, Passphrase};
+use tokenkeep::{Backend, Config, ErrorKind, Event, Fallback, Protection};
+
+use crate::content::cheap;
+use crate::support::{CONTENT, Place};
+
+/// A configuration, and what it tells.
+fn without_keystore(place: &Place) -> (Config, Arc<Mutex<Vec<Event>>>) {
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&events);
+    let config = Config::new("app")
+        .path(place.cache())
+        .on_event(move |event| told.lock().unwrap().push(event.clone()));
+    (config, events)
+}
+
+/// The test runs in a child whose bus address leads nowhere: the environment of a process belongs to all its tests.
+fn in_a_child_without_a_bus(name: &str, test: impl FnOnce()) {
+    const INSIDE: &str = "TOKENKEEP_TEST_WITHOUT_BUS";
+    if std::env::var_os(INSIDE).is_some() {
+        return test();
+    }
+    let place = Place::new();
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(INSIDE, "1")
+        .env("HOME", place.path())
+        .env("XDG_RUNTIME_DIR", place.path())
+        .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn nothing_is_fallen_back_to_unasked() {
+    in_a_child_without_a_bus("fallback::nothing_is_fallen_back_to_unasked", || {
+        let place = Place::new();
+        let error = without_keystore(&place).0.open().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::StoreUnavailable, "{error}");
+    });
+}
+
+#[test]
+fn the_first_fallback_that_works_is_taken_and_told() {
+    in_a_child_without_a_bus("fallback::the_first_fallback_that_works_is_taken_and_told", || {
+        let place = Place::new();
+        let (config, events) = without_keystore(&place);
+        let cache = config
+            .fallback([
+                Fallback::encrypted_file(KeyFile::at(place.path().join("nowhere"))),
+                Fallback::encrypted_file(Passphrase::new(b"words".as_slice()).cost(cheap())),
+                Fallback::PlaintextFile,
+            ])
+            .open()
+            .unwrap();
+        let info = cache.info();
+        assert_eq!((info.backend, info.protection), (Backend::EncryptedFile, Protection::Passphrase));
+        let events = std::mem::take(&mut *events.lock().unwrap());
+        let [Event::Warning(text)] = &events[..] else { panic!("{events:?}") };
+        assert!(text.contains("encrypted file, with the passphrase") && text.contains("nowhere"), "{text}");
+        cache.begin_write().unwrap().commit(CONTENT).unwrap();
+        assert!(std::fs::read(place.cache()).unwrap().starts_with(b"\x89TKS"));
+    });
+}
+
+#[test]
+fn plaintext_of_an_earlier_fallback_is_encrypted_when_a_key_is_there() {
+    in_a_child_without_a_bus(
+        "fallback::plaintext_of_an_earlier_fallback_is_encrypted_when_a_key_is_there",
+        || {
+            let place = Place::new();
+            let plain = without_keystore(&place).0.allow_plaintext(true).open().unwrap();
+            plain.begin_write().unwrap().commit(CONTENT).unwrap();
+            let key = place.key("key");
+            let config = without_keystore(&place).0.fallback([Fallback::encrypted_file(KeyFile::at(key))]);
+            let sealed = config.open().unwrap();
+            assert!(std::fs::read(place.cache()).unwrap().starts_with(b"\x89TKS"));
+            assert_eq!(sealed.read().unwrap().unwrap().expose(), CONTENT.as_bytes());
+            // The way back is refused: no fallback writes plaintext over what is encrypted.
+            let error = without_keystore(&place).0.allow_plaintext(true).open().unwrap_err();
+            assert!(error.to_string().contains("opened as plaintext"), "{error}");
+        },
+    );
+}
+
+#[test]
+fn when_all_fail_one_error_lists_each_attempt_its_cause_and_its_remedy() {
+    in_a_child_without_a_bus(
+        "fallback::when_all_fail_one_error_lists_each_attempt_its_cause_and_its_remedy",
+        || {
+            let place = Place::new();
+            let error = without_keystore(&place)
+                .0
+                .fallback([
+                    Fallback::encrypted_file(KeyFile::at(place.path().join("nowhere"))),
+                    Fallback::encrypted_file(Passphrase::from_environment("TOKENKEEP_TEST_UNSET")),
+                ])
+                .open()
+                .unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::StoreUnavailable);
+            let text = error.to_string();
+            for words in [
+                "the system's keystore",
+                "nowhere",
+                "Put the key there",
+                "TOKENKEEP_TEST_UNSET",
+                "Give the passphrase",
+            ] {
+                assert!(text.contains(words), "{words}: {text}");
+            }
+        },
+    );
+}
