@@ -1,7 +1,8 @@
 // The cache plugin for msal-node: what happens before and after each access of a client to its cache.
 //
-// msal-node calls `after` even when `before` failed, clears its memory around some reads, and lets several clients share
-// one plugin; the rules that follow from it are in docs/format.md, section "Transactions of the cache plugin".
+// What msal-node does, and every rule here answers: it calls `after` even when `before` failed; it clears its memory around
+// some reads and puts back what it was last given; it lets several clients share a plugin; and what it is given is added
+// to its memory, so that what others removed has to be taken out one by one.
 import { wrongArgument } from "./arguments";
 import { nativeCache } from "./base-persistence";
 import { type CacheEvent, report, subscribe } from "./events";

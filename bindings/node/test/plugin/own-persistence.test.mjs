@@ -102,13 +102,10 @@ test("a save may take longer than a hold lasts", async (t) => {
   const own = new Own(join(await scratchDirectory(t), "cache.json"));
   const plugin = new PersistenceCachePlugin(own);
   let saving = true;
-  own.during = () =>
-    new Promise((resolve) =>
-      setTimeout(() => {
-        saving = false;
-        resolve(undefined);
-      }, 10_500),
-    );
+  own.during = async () => {
+    await new Promise((resolve) => setTimeout(resolve, 10_500));
+    saving = false;
+  };
   const slow = change(plugin, new Memory(), (m) => m.signIn("ada"));
   await new Promise((resolve) => setTimeout(resolve, 500));
   own.during = () => assert.equal(saving, false, "nobody else saves meanwhile");
@@ -150,7 +147,7 @@ for (const [what, make] of /** @type {[string, (path: string, calls: string[]) =
   [
     "a subclass",
     (path, calls) =>
-      new (class extends FilePersistence {
+      new (class extends /** @type {new (path: string) => any} */ (FilePersistence) {
         async save(/** @type {string} */ contents) {
           calls.push("save");
           await super.save(contents);

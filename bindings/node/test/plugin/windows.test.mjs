@@ -254,7 +254,7 @@ describe("a window between before and after", () => {
     late.signIn("bob");
     /** @type {any} */ (late.entries[tokenKey("ada")]).secret = "refreshed";
     await change(new PersistenceCachePlugin(new FilePersistence(path)), other, (m) => m.signOut("ada"));
-    await assert.rejects(plugin.afterCacheAccess(context), (error) => {
+    await assert.rejects(plugin.afterCacheAccess(context), (/** @type {any} */ error) => {
       assert.ok(error instanceof PersistenceError);
       assert.equal(error.code, "conflict");
       return true;
