@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { access, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { lockfileExists } from "../contract/plugin-bench.mjs";
+import { until } from "../support/processes.mjs";
 import { scratchDirectory } from "../support/scratch.mjs";
 import { imported } from "../support/subject.mjs";
 import { change, contextOf, list, Memory, namesIn, tokenKey } from "./memory.mjs";
@@ -140,7 +142,7 @@ test("content that the client refuses is the program's to deal with, and stays",
     SyntaxError,
   );
   assert.equal(own.content, '{"Account":');
-  await assert.rejects(access(`${own.path}.lockfile`), "the lock is released");
+  await until("the lock is released", async () => !(await lockfileExists(own.path)));
 });
 
 for (const [what, make] of /** @type {[string, (path: string, calls: string[]) => any][]} */ ([
