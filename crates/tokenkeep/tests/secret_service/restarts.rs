@@ -21,6 +21,20 @@ fn a_restart_of_the_keyring_goes_unnoticed() {
 }
 
 #[test]
+fn a_restart_of_the_bus_goes_unnoticed() {
+    let mut keyring = Keyring::start();
+    let item = item(&keyring.bus);
+    item.save(b"one").unwrap();
+    keyring.bus.restart();
+    keyring.restart();
+    assert_eq!(item.load().unwrap().unwrap().expose(), b"one");
+    keyring.bus.restart();
+    keyring.restart();
+    item.save(b"two").unwrap();
+    assert_eq!(item.load().unwrap().unwrap().expose(), b"two");
+}
+
+#[test]
 fn a_keyring_that_does_not_come_back_is_unavailable() {
     let keyring = Keyring::start();
     let item = item(&keyring.bus);

@@ -2,6 +2,7 @@
 
 use std::sync::Barrier;
 use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokenkeep::Keystore;
 
@@ -67,4 +68,35 @@ fn a_default_collection_that_ends_with_the_log_in_is_told() {
     item.save(b"content").unwrap();
     assert!(!item.survives_reboot());
     assert_eq!(probes(&keyring), 0);
+}
+
+#[test]
+fn probes_of_killed_processes_are_removed_and_no_others() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let mut file =
+        "[keyring]\ndisplay-name=beside\nctime=1\nmtime=1\nlock-on-idle=false\nlock-after=false\n".to_owned();
+    for (number, service, created) in [
+        (1, "tokenkeep-probe", now - 3600),
+        (2, "tokenkeep-probe", now + 3600),
+        (3, "tokenkeep-probe", now),
+        (4, "another service", now - 3600),
+    ] {
+        file += &format!(
+            "\n[{number}]\nitem-type=0\ndisplay-name=x\nsecret=x\nmtime={created}\nctime={created}\n"
+        );
+        let attributes = [("xdg:schema", SCHEMA), ("service", service), ("account", &number.to_string())];
+        for (n, (name, value)) in attributes.into_iter().enumerate() {
+            file += &format!("\n[{number}:attribute{n}]\nname={name}\ntype=string\nvalue={value}\n");
+        }
+    }
+    let keyring = Keyring::start_beside(&file);
+    keyring.by_hand(async |hand| hand.unlock("/org/freedesktop/secrets/collection/beside").await);
+    assert_eq!(probes(&keyring), 3);
+    item(&keyring.bus).verify().unwrap();
+    let (probes, others) = keyring.by_hand(async |hand| {
+        let probes = hand.search(&PROBES).await;
+        let others = hand.search(&[("service", "another service")]).await;
+        (hand.attributes(&probes[0]).await["account"].clone(), probes.len() + others.len())
+    });
+    assert_eq!((probes.as_str(), others), ("3", 2));
 }

@@ -32,23 +32,20 @@ pub(crate) struct Bus {
 
 impl Bus {
     pub(crate) fn start() -> Self {
-        // A short name: the path of a socket has at most 107 bytes.
-        let folders = tempfile::Builder::new().prefix("tk-").tempdir_in("/tmp").expect("a temporary folder");
-        for name in ["data", "run", "home"] {
-            let folder = folders.path().join(name);
-            fs::create_dir(&folder).expect("a folder");
-            fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).expect("a private folder");
-        }
-        let configuration = folders.path().join("bus.conf");
-        fs::write(&configuration, configuration_text(folders.path())).expect("a bus configuration");
-        let mut command = Command::new("dbus-daemon");
-        command.arg(format!("--config-file={}", configuration.display()));
-        command.args(["--nofork", "--nopidfile", "--print-address=1"]).stdout(Stdio::piped());
-        let mut daemon = Daemon::start(&mut command, "dbus");
-        let mut address = String::new();
-        let output = daemon.0.stdout.take().expect("the daemon's output");
-        BufReader::new(output).read_line(&mut address).expect("the bus's address");
-        Self { daemon, address: address.trim().to_owned(), folders }
+        Self::start_in(new_folders())
+    }
+
+    fn start_in(folders: TempDir) -> Self {
+        let (daemon, address) = start_bus(folders.path());
+        Self { daemon, address, folders }
+    }
+
+    /// Ends the bus as a crash does and starts it again at the same address.
+    pub(crate) fn restart(&mut self) {
+        self.daemon.kill();
+        let (daemon, address) = start_bus(self.folders.path());
+        assert_eq!(address, self.address, "the bus has moved");
+        self.daemon = daemon;
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -84,6 +81,32 @@ impl Bus {
     }
 }
 
+fn new_folders() -> TempDir {
+    // A short name: the path of a socket has at most 107 bytes.
+    let folders = tempfile::Builder::new().prefix("tk-").tempdir_in("/tmp").expect("a temporary folder");
+    for name in ["data", "run", "home"] {
+        let folder = folders.path().join(name);
+        fs::create_dir(&folder).expect("a folder");
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).expect("a private folder");
+    }
+    folders
+}
+
+fn start_bus(folder: &Path) -> (Daemon, String) {
+    let configuration = folder.join("bus.conf");
+    fs::write(&configuration, configuration_text(folder)).expect("a bus configuration");
+    let mut command = Command::new("dbus-daemon");
+    command.arg(format!("--config-file={}", configuration.display()));
+    command.args(["--nofork", "--nopidfile", "--print-address=1"]).stdout(Stdio::piped());
+    let mut daemon = Daemon::start(&mut command, "dbus");
+    let mut address = String::new();
+    let output = daemon.0.stdout.take().expect("the daemon's output");
+    BufReader::new(output).read_line(&mut address).expect("the bus's address");
+    // Without its identity, which is another after a restart.
+    let address = address.trim().split(',').next().expect("an address").to_owned();
+    (daemon, address)
+}
+
 /// An unlocked gnome-keyring on a bus of its own.
 #[derive(Debug)]
 pub(crate) struct Keyring {
@@ -94,6 +117,17 @@ pub(crate) struct Keyring {
 impl Keyring {
     pub(crate) fn start() -> Self {
         let bus = Bus::start();
+        let daemon = Mutex::new(start_keyring(&bus, Collections::Login));
+        Self { daemon, bus }
+    }
+
+    /// An unlocked keyring beside another, not encrypted, that is in the text form which gnome-keyring also reads.
+    pub(crate) fn start_beside(keyring_file: &str) -> Self {
+        let folders = new_folders();
+        let keyrings = folders.path().join("data/keyrings");
+        fs::create_dir(&keyrings).expect("a folder");
+        fs::write(keyrings.join("beside.keyring"), keyring_file).expect("a keyring");
+        let bus = Bus::start_in(folders);
         let daemon = Mutex::new(start_keyring(&bus, Collections::Login));
         Self { daemon, bus }
     }
@@ -212,6 +246,15 @@ impl Hand {
         let body = ("default", collection);
         let answer = self.0.call_method(Some(NAME), PATH, Some(SERVICE), "SetAlias", &body).await;
         answer.expect("the alias is set");
+    }
+
+    /// Unlocks a collection that has no password.
+    pub(crate) async fn unlock(&self, collection: &str) {
+        let body = (vec![OwnedObjectPath::try_from(collection).expect("a path")],);
+        let answer = self.0.call_method(Some(NAME), PATH, Some(SERVICE), "Unlock", &body).await;
+        let (unlocked, _): (Vec<OwnedObjectPath>, OwnedObjectPath) =
+            answer.expect("an answer").body().deserialize().expect("what was unlocked");
+        assert_eq!(unlocked, body.0);
     }
 
     pub(crate) async fn lock(&self, collection: &OwnedObjectPath) {
