@@ -46,7 +46,8 @@ pub trait Keystore: Send + Sync + fmt::Debug {
         Err(Error::new(ErrorKind::NotSupported, "This keystore cannot set damaged content aside"))
     }
 
-    /// Writes, reads back over a new connection and removes a probe item under a random name, without a prompt.
+    /// Reads the item, and if there is none, writes, reads back over a new connection and removes a probe item under a
+    /// random name. The probe never prompts; reading the item may, as [`Keystore::load`] may.
     ///
     /// # Errors
     /// As `save`, and `NotVerified` when the probe came back different.

@@ -125,6 +125,15 @@ struct Collection(Service);
 
 #[interface(name = "org.freedesktop.Secret.Collection")]
 impl Collection {
+    fn create_item(
+        &self,
+        _properties: std::collections::HashMap<String, OwnedVariant>,
+        _secret: (OwnedObjectPath, Vec<u8>, Vec<u8>, String),
+        _replace: bool,
+    ) -> (OwnedObjectPath, OwnedObjectPath) {
+        (path("/").into(), path("/prompt").into())
+    }
+
     #[zbus(property)]
     fn locked(&self) -> bool {
         self.0.locked.load(Ordering::SeqCst)
@@ -192,9 +201,19 @@ fn without_permission_no_prompt_is_even_created() {
     let (bus, service) = (Bus::start(), Service::new(Person::Answers));
     let _connection = service.serve(&bus);
     assert_kind(&item(&bus).load().unwrap_err(), ErrorKind::StoreLocked, "not allowed");
-    // Verification never asks, whatever the item is allowed to do.
-    assert_kind(&asking(&bus).verify().unwrap_err(), ErrorKind::StoreLocked, "not allowed");
+    assert_kind(&item(&bus).verify().unwrap_err(), ErrorKind::StoreLocked, "not allowed");
     assert_eq!(service.prompts.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn verification_asks_to_unlock_the_keyring_but_not_for_its_probe() {
+    let (bus, service) = (Bus::start(), Service::new(Person::Answers));
+    let _connection = service.serve(&bus);
+    // The service asks once more for each new item, which a probe must not bring about.
+    let error = asking(&bus).verify().unwrap_err();
+    assert_kind(&error, ErrorKind::StoreLocked, "not allowed");
+    assert_eq!(service.prompts.load(Ordering::SeqCst), 1);
+    assert_eq!(service.dismissed.load(Ordering::SeqCst), 1);
 }
 
 #[test]

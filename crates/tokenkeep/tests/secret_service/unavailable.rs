@@ -1,11 +1,15 @@
 //! No bus, no service, no answer: typed, distinct and fast.
 
+use std::collections::HashMap;
 use std::os::unix::net::UnixListener;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use tokenkeep::{ErrorKind, Keystore, SecretServiceItem};
+use zbus::wire::{OwnedObjectPath, OwnedVariant, Variant};
 
-use crate::keyring::{Bus, Keyring};
+use crate::keyring::{Bus, Hand, Keyring};
 use crate::{assert_kind, failure, item};
 
 /// What the plan promises for a bus that is not there.
@@ -116,6 +120,67 @@ fn a_service_that_never_answers_meets_the_deadline() {
         assert_kind(&error, ErrorKind::StoreTimeout, "did not answer");
         assert!(time >= DEADLINE && time < DEADLINE + SLACK, "{time:?}");
     });
+}
+
+/// A service that answers everything but a write.
+struct Mute;
+
+#[zbus::interface(name = "org.freedesktop.Secret.Service")]
+impl Mute {
+    fn open_session(&self, _algorithm: &str, _input: OwnedVariant) -> (OwnedVariant, OwnedObjectPath) {
+        // Some element of the group: this service looks at no secret.
+        let mut public = [0_u8; 128];
+        public[127] = 4;
+        (Variant::from(&public[..]).try_into().unwrap(), path("/session"))
+    }
+
+    fn search_items(
+        &self,
+        _attributes: HashMap<String, String>,
+    ) -> (Vec<OwnedObjectPath>, Vec<OwnedObjectPath>) {
+        (vec![path("/item")], Vec::new())
+    }
+}
+
+struct MuteItem(Arc<AtomicUsize>);
+
+#[zbus::interface(name = "org.freedesktop.Secret.Item")]
+impl MuteItem {
+    async fn set_secret(&self, _secret: (OwnedObjectPath, Vec<u8>, Vec<u8>, String)) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        std::future::pending::<()>().await;
+    }
+}
+
+fn path(text: &str) -> OwnedObjectPath {
+    OwnedObjectPath::try_from(text).unwrap()
+}
+
+#[test]
+fn a_write_that_is_never_answered_is_not_repeated_and_its_connection_not_used_again() {
+    let bus = Bus::start();
+    let writes = Arc::new(AtomicUsize::new(0));
+    let _connection = zbus::block_on(async {
+        let connection = bus.connect().await;
+        let server = connection.object_server();
+        server.at("/org/freedesktop/secrets", Mute).await.unwrap();
+        server.at("/item", MuteItem(Arc::clone(&writes))).await.unwrap();
+        connection.request_name("org.freedesktop.secrets").await.unwrap();
+        connection
+    });
+    let connections = || zbus::block_on(async { Hand::on(&bus).await.connections().await });
+    let before = connections();
+    let item = item(&bus).deadline(DEADLINE);
+    let (error, time) = failure(|| item.save(b"x"));
+    assert_kind(&error, ErrorKind::StoreTimeout, "whether a write arrived is unknown");
+    assert!(time >= DEADLINE && time < DEADLINE + SLACK, "{time:?}");
+    assert_eq!(writes.load(Ordering::SeqCst), 1);
+    // The bus may take a moment to notice.
+    let start = Instant::now();
+    while connections() > before {
+        assert!(start.elapsed() < Duration::from_secs(10), "the connection is still there");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 const DEADLINE: Duration = Duration::from_millis(300);

@@ -164,7 +164,7 @@ impl Keyring {
 
     /// Does something to the keyring behind the library's back.
     pub(crate) fn by_hand<T>(&self, work: impl AsyncFnOnce(Hand) -> T) -> T {
-        zbus::block_on(async { work(Hand(self.bus.connect().await)).await })
+        zbus::block_on(async { work(Hand::on(&self.bus).await).await })
     }
 }
 
@@ -177,6 +177,10 @@ const PATH: &str = "/org/freedesktop/secrets";
 const SERVICE: &str = "org.freedesktop.Secret.Service";
 
 impl Hand {
+    pub(crate) async fn on(bus: &Bus) -> Self {
+        Self(bus.connect().await)
+    }
+
     /// The paths of all items with these attributes, locked or not.
     pub(crate) async fn search(&self, attributes: &[(&str, &str)]) -> Vec<OwnedObjectPath> {
         let attributes: HashMap<_, _> = attributes.iter().copied().collect();

@@ -118,7 +118,8 @@ impl SecretServiceItem {
         self
     }
 
-    /// The same item, showing or not showing prompts. The default is never. Verification never does.
+    /// The same item, showing or not showing prompts. The default is never. A verification may ask
+    /// for the keyring to be unlocked, as any reading may, but not for its probe.
     #[must_use]
     pub fn prompting(mut self, prompting: Prompting) -> Self {
         self.prompting = prompting;
@@ -205,7 +206,7 @@ impl Keystore for SecretServiceItem {
     }
 
     fn verify(&self) -> Result<()> {
-        self.perform("Cannot verify the store of", Work::Verify, Prompting::Never).map(|_| ())
+        self.perform("Cannot verify the store of", Work::Verify, self.prompting).map(|_| ())
     }
 
     fn location(&self) -> String {

@@ -2,7 +2,7 @@
 //!
 //! A probe is an item under a random name that no other process can have, removed at the end whatever happened. Only
 //! a process that is killed in between leaves one behind, and a later verification removes it. Probes never prompt:
-//! the operation that runs them does not allow it.
+//! the operation that runs them does not allow it by then.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -151,6 +151,8 @@ impl Identity {
                 let found = operation.read(&attributes).await?;
                 // An item that reads back is proof enough, and nothing need be written.
                 if found.content.is_none() {
+                    // Whether a person may be asked was for the real item to decide.
+                    operation.prompting = Prompting::Never;
                     probe::try_out(operation, bus, &found.place).await?;
                 }
                 (None, found.place)
