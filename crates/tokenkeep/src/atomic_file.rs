@@ -6,13 +6,14 @@
 //!
 //! Everything here runs under the lock of the cache, which the callers prove with a guard.
 
+mod in_place;
+
 use std::fs::{self, File, FileTimes, Metadata};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
 use crate::platform::files::{self, retry};
@@ -25,8 +26,8 @@ pub enum Durability {
     /// Synced: an acknowledged write survives a loss of power. The default.
     #[default]
     Synced,
-    /// Left to the operating system's cache: survives a crash of the process but not of the machine. What the
-    /// sibling libraries do.
+    /// Left to the operating system's cache: survives a crash of the process but not of the machine, and a network
+    /// file system may discover only later that it has no room. What the sibling libraries do.
     Cached,
 }
 
@@ -41,29 +42,47 @@ pub(crate) struct Replaced {
 /// Puts `content` in the place of what `target` holds. A failure leaves the old content whole and no file behind.
 ///
 /// # Errors
-/// `StorageFull`, `PermissionDenied`, `UnsafeFile`, `Io`.
+/// `StorageFull`, `PermissionDenied`, `UnsafeFile`, `Io`. After one that says that the new content is in place, it is:
+/// only its surviving a loss of power could not be made sure.
 pub(crate) fn replace(target: &Path, content: &[u8], durability: Durability) -> Result<Replaced> {
+    files::require_size_allowed(content.len(), target)?;
     let old = files::status_at(target)?;
     if let Some(old) = &old {
         files::require_plain_file(target, old)?;
     }
+    let directory = OpenDirectory::of(target, durability)?;
     let temporary = Temporary::create(target)?;
     let modified = next_modified(old.as_ref());
     temporary.fill(content, old.as_ref(), modified, durability)?;
-    match retry(|| fs::rename(&temporary.path, target)) {
+    match retry(|| fs::rename(temporary.path(), target)) {
         Ok(()) => {}
         Err(error) if is_mount_point(&error) => {
             drop(temporary);
-            let stamp = overwrite(target, content, modified, durability)?;
+            let stamp = in_place::overwrite(target, content, modified, durability)?;
             return Ok(Replaced { stamp, crash_safe: false });
         }
         Err(error) => return Err(Error::io("Cannot put the new content in place", target, error)),
     }
     let file = temporary.placed();
-    if durability == Durability::Synced {
-        files::sync_directory(files::directory_of(target))?;
+    directory.sync("The new content is in place, but a loss of power may undo it")?;
+    Ok(Replaced { stamp: own_stamp(&file, content, modified), crash_safe: true })
+}
+
+/// Removes the file at `target`; `false` when there was none.
+///
+/// # Errors
+/// As [`replace`].
+pub(crate) fn remove(target: &Path, durability: Durability) -> Result<bool> {
+    let Some(status) = files::status_at(target)? else { return Ok(false) };
+    files::require_plain_file(target, &status)?;
+    let directory = OpenDirectory::of(target, durability)?;
+    match retry(|| fs::remove_file(target)) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(Error::io("Cannot remove the cache file", target, error)),
     }
-    Ok(Replaced { stamp: own_stamp(&file, target, content, modified)?, crash_safe: true })
+    directory.sync("The cache file is removed, but a loss of power may bring it back")?;
+    Ok(true)
 }
 
 /// Removes temporary files that a killed writer of this target left. Needs the lock: a living writer's file looks
@@ -113,13 +132,24 @@ pub(crate) fn keep_lapsed(target: &Path, content: &[u8]) -> Result<PathBuf> {
 }
 
 fn keep_as(target: &Path, copy: &Path, content: &[u8]) -> Result<()> {
+    files::require_size_allowed(content.len(), copy)?;
+    let directory = OpenDirectory::of(target, Durability::Synced)?;
     // Under the target's own prefix, so that a killed writer's remains are found together.
     let temporary = Temporary::create(target)?;
     temporary.fill(content, None, SystemTime::now(), Durability::Synced)?;
-    retry(|| fs::rename(&temporary.path, copy))
+    retry(|| fs::rename(temporary.path(), copy))
         .map_err(|error| Error::io("Cannot keep a copy of the old content", copy, error))?;
     drop(temporary.placed());
-    files::sync_directory(files::directory_of(target))
+    directory.sync("The copy is in place, but a loss of power may undo it")
+}
+
+/// A name for a temporary file beside `target` that nobody else has.
+///
+/// # Errors
+/// `Io` when the operating system gives no random bytes.
+pub(crate) fn temporary_path(target: &Path) -> Result<PathBuf> {
+    let name = format!("{}{:016x}.tmp", temporary_prefix(target), random()?);
+    Ok(target.with_file_name(name))
 }
 
 /// `.tk-<hash of the target's name>-`: fits beside a name of 255 bytes, and never another cache's file.
@@ -139,22 +169,53 @@ pub(crate) fn fnv(bytes: &[u8]) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
+/// The directory of a file, opened before anything is changed in it: whether it can be synced is known in time.
+struct OpenDirectory<'a>(Option<(File, &'a Path)>);
+
+impl<'a> OpenDirectory<'a> {
+    fn of(target: &'a Path, durability: Durability) -> Result<Self> {
+        if durability == Durability::Cached {
+            return Ok(Self(None));
+        }
+        let path = files::directory_of(target);
+        let open = retry(|| File::open(path)).map_err(|error| {
+            Error::io("Cannot open the directory to make a change in it durable", path, error)
+        })?;
+        Ok(Self(Some((open, path))))
+    }
+
+    /// Waits until what happened in it is on the disk; `if_not` says what its failing means.
+    fn sync(self, if_not: &str) -> Result<()> {
+        let Some((directory, path)) = self.0 else { return Ok(()) };
+        match retry(|| directory.sync_all()) {
+            // This file system has nothing to sync in a directory.
+            Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => Ok(()),
+            outcome => outcome.map_err(|error| {
+                Error::io(if_not, path, error)
+                    .remedy("Save it again; if that fails too, look into the system's log")
+            }),
+        }
+    }
+}
+
 /// A new file beside the target, removed again unless it was put in place.
 struct Temporary {
-    file: Option<File>,
-    path: PathBuf,
-    placed: bool,
+    file: File,
+    unplaced: Unplaced,
 }
 
 impl Temporary {
     fn create(target: &Path) -> Result<Self> {
-        let directory = files::directory_of(target);
-        let name = format!("{}{:016x}.tmp", temporary_prefix(target), random()?);
-        let path = directory.join(name);
+        let path = temporary_path(target)?;
         let file = retry(|| files::careful().write(true).create_new(true).open(&path)).map_err(|error| {
+            let directory = files::directory_of(target);
             Error::io("Cannot create a temporary file beside the cache", directory, error)
         })?;
-        Ok(Self { file: Some(file), path, placed: false })
+        Ok(Self { file, unplaced: Unplaced { path, placed: false } })
+    }
+
+    fn path(&self) -> &Path {
+        &self.unplaced.path
     }
 
     fn fill(
@@ -164,13 +225,12 @@ impl Temporary {
         modified: SystemTime,
         durability: Durability,
     ) -> Result<()> {
-        let Some(mut file) = self.file.as_ref() else { return Ok(()) };
-        let failed =
-            |error| Error::io("Cannot write the new content; the old is unharmed", &self.path, error);
+        let (mut file, path) = (&self.file, self.path());
+        let failed = |error| Error::io("Cannot write the new content; the old is unharmed", path, error);
         file.write_all(content).map_err(failed)?;
-        files::tighten(file, &self.path)?;
+        files::tighten(file, path)?;
         if let Some(old) = old.filter(|_| files::effective_user() == 0) {
-            keep_owner(file, &self.path, old)?;
+            keep_owner(file, path, old)?;
         }
         retry(|| file.set_times(FileTimes::new().set_modified(modified))).map_err(failed)?;
         if durability == Durability::Synced {
@@ -179,17 +239,22 @@ impl Temporary {
         Ok(())
     }
 
-    fn placed(mut self) -> Option<File> {
-        self.placed = true;
-        self.file.take()
+    fn placed(mut self) -> File {
+        self.unplaced.placed = true;
+        self.file
     }
 }
 
-impl Drop for Temporary {
+/// The name of a temporary file.
+struct Unplaced {
+    path: PathBuf,
+    placed: bool,
+}
+
+impl Drop for Unplaced {
     fn drop(&mut self) {
         if !self.placed {
-            // The failure that brought us here is the one to report; what stays is swept by the next writer.
-            let _ = retry(|| fs::remove_file(&self.path));
+            files::remove_persistently(&self.path);
         }
     }
 }
@@ -204,7 +269,8 @@ fn keep_owner(file: &File, path: &Path, old: &Metadata) -> Result<()> {
         .map_err(|error| Error::io("Cannot give the new content its old owner", path, error))
 }
 
-/// A time later than the old one in whole milliseconds, in which the sibling libraries compare; never far from now.
+/// Now, in whole milliseconds, in which the sibling libraries compare; but later than the old time, even if a clock
+/// that was wrong set that in the future.
 fn next_modified(old: Option<&Metadata>) -> SystemTime {
     let millis = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let before = old.and_then(|old| old.modified().ok()).map_or(0, millis);
@@ -212,43 +278,19 @@ fn next_modified(old: Option<&Metadata>) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(u64::try_from(next).unwrap_or(u64::MAX))
 }
 
-/// The stamp of what was just written, believed only if nothing but the rename has touched the file since.
-fn own_stamp(file: &Option<File>, path: &Path, content: &[u8], modified: SystemTime) -> Result<Stamp> {
-    let Some(file) = file else { return Ok(Stamp::UNKNOWN) };
-    let print = files::print(&files::status_of(file, path)?);
+/// The stamp of what was just written, believed only if nothing but the rename has touched the file since. The content
+/// is in its place by now, so that a look that fails costs the next reader a reload and nobody an error.
+fn own_stamp(file: &File, content: &[u8], modified: SystemTime) -> Stamp {
+    let Ok(status) = retry(|| file.metadata()) else { return Stamp::UNKNOWN };
+    let print = files::print(&status);
     let nanos = modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     let ours = print.size == content.len() as u64 && i128::try_from(nanos) == Ok(print.modified);
-    Ok(if ours { Stamp::of_own_write(print) } else { Stamp::UNKNOWN })
+    if ours { Stamp::of_own_write(print) } else { Stamp::UNKNOWN }
 }
 
 /// Something is mounted on the very file, so that its name cannot be given to another.
 fn is_mount_point(error: &io::Error) -> bool {
     [Errno::BUSY, Errno::XDEV].iter().any(|no| error.raw_os_error() == Some(no.raw_os_error()))
-}
-
-/// Writes over the old content in place. The space is reserved first, so that a full disk is noticed while the old
-/// content is still whole.
-fn overwrite(target: &Path, content: &[u8], modified: SystemTime, durability: Durability) -> Result<Stamp> {
-    let failed = |error: io::Error| Error::io("Cannot write the cache in place", target, error);
-    let (file, _) = files::open_existing(target, files::careful().write(true))?
-        .ok_or_else(|| Error::new(ErrorKind::Io, "The mounted cache file disappeared").at(target))?;
-    if !content.is_empty() {
-        match retry(|| Ok(rustix::fs::fallocate(&file, FallocateFlags::KEEP_SIZE, 0, content.len() as u64)?))
-        {
-            Ok(()) => {}
-            // A file system that cannot reserve space has no better to offer.
-            Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => {}
-            Err(error) => return Err(failed(error)),
-        }
-    }
-    file.write_all_at(content, 0).map_err(failed)?;
-    retry(|| file.set_len(content.len() as u64)).map_err(failed)?;
-    files::tighten(&file, target)?;
-    retry(|| file.set_times(FileTimes::new().set_modified(modified))).map_err(failed)?;
-    if durability == Durability::Synced {
-        retry(|| file.sync_all()).map_err(failed)?;
-    }
-    own_stamp(&Some(file), target, content, modified)
 }
 
 /// Unpredictable, so that nobody can wait for a name.

@@ -176,8 +176,17 @@ impl Error {
 
     /// The operating system's error number, where the cause is a failed system call.
     pub fn os_code(&self) -> Option<i32> {
+        self.io_cause()?.raw_os_error()
+    }
+
+    /// The kind of the cause, where that is a failed system call.
+    pub(crate) fn io_kind(&self) -> Option<io::ErrorKind> {
+        Some(self.io_cause()?.kind())
+    }
+
+    fn io_cause(&self) -> Option<&io::Error> {
         let cause: &(dyn std::error::Error + 'static) = self.0.cause.as_deref()?;
-        cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error)
+        cause.downcast_ref::<io::Error>()
     }
 }
 
@@ -235,11 +244,18 @@ fn io_remedy(cause: &io::Error) -> Option<&'static str> {
         Io::StorageFull | Io::QuotaExceeded => {
             Some("Free some space and try again; the old content is unharmed")
         }
+        Io::FileTooLarge => {
+            Some("Raise the limit on the size of files (ulimit -f); the old content is unharmed")
+        }
         Io::IsADirectory => Some("Choose a cache path that names a file, not a directory"),
         Io::NotADirectory => {
             Some("A part of the path is a file where a directory is needed; choose another path")
         }
         Io::InvalidFilename => Some("Choose a shorter cache path: a file name holds at most 255 bytes"),
+        // EIO, which has no kind of its own, has this number on every Unix.
+        _ if cfg!(unix) && cause.raw_os_error() == Some(5) => {
+            Some("The disk, or the way to it, is failing: look into the system's log")
+        }
         _ => None,
     }
 }

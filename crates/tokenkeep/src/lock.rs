@@ -10,11 +10,15 @@
 mod line;
 mod shared;
 
+use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
+use crate::atomic_file;
 use crate::event::Events;
-use crate::platform::lock_file::{self, Held, Paths, Private};
+use crate::platform::lock_file::{self, Held, Paths, Private, Watch};
 use crate::platform::{files, process};
 use crate::{Cancel, Error, ErrorKind, Result};
 use line::{Deadline, Head, Lines};
@@ -22,8 +26,10 @@ use line::{Deadline, Head, Lines};
 /// The sibling libraries' own limit: 500 tries, 100 ms apart.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(50);
 
-/// Between two tries of which the first found its files gone.
-const AGAIN: Duration = Duration::from_micros(50);
+/// The pause before we begin again because files or directories were exchanged under our hands.
+const RESTART_PAUSE: Duration = Duration::from_millis(1);
+/// A directory that is missing this often, although it was created each time, is not to be had.
+const RESTARTS: u32 = 100;
 
 static LINES: Lines<Private> = Lines::new();
 
@@ -54,6 +60,7 @@ impl WaitOptions {
 pub struct CacheLock {
     path: PathBuf,
     events: Events,
+    watch: Arc<Mutex<Watch>>,
 }
 
 impl CacheLock {
@@ -62,7 +69,7 @@ impl CacheLock {
     /// # Errors
     /// `InvalidInput` for a path that names no file.
     pub fn new(path: impl AsRef<Path>) -> Result<Self> {
-        Ok(Self { path: files::absolute(path.as_ref())?, events: Events::default() })
+        Ok(Self::with_events(&files::absolute(path.as_ref())?, Events::default()))
     }
 
     /// The lock of something that has no file of its own and that several caches may share, such as a keystore item.
@@ -74,7 +81,7 @@ impl CacheLock {
     }
 
     pub(crate) fn with_events(path: &Path, events: Events) -> Self {
-        Self { path: path.to_owned(), events }
+        Self { path: path.to_owned(), events, watch: Arc::default() }
     }
 
     /// Waits for the lock and takes it, creating the directory (0700) when it is missing.
@@ -88,33 +95,51 @@ impl CacheLock {
     /// when the lock files cannot be used.
     pub fn acquire(&self, wait: &WaitOptions) -> Result<LockGuard> {
         let deadline = Deadline::new(wait);
+        deadline.require_wanted()?;
+        let mut restarts = 0;
+        loop {
+            match self.attempt(&deadline) {
+                Ok(Some(guard)) => return Ok(guard),
+                // The private file, or a link to the cache, was exchanged while we waited for it.
+                Ok(None) => {}
+                // The directory was removed while we worked in it.
+                Err(error) if error.io_kind() == Some(NotFound) && restarts < RESTARTS => {}
+                Err(error) => return Err(error),
+            }
+            restarts += 1;
+            thread::sleep(RESTART_PAUSE);
+            deadline.left().map_err(|error| error.at(&self.path))?;
+        }
+    }
+
+    fn attempt(&self, deadline: &Deadline<'_>) -> Result<Option<LockGuard>> {
         files::create_directory(files::directory_of(&self.path))?;
         let target = files::resolve(&self.path)?;
         let paths = Paths::new(&self.path, &target)?;
-        let explain = |error: Error| self.explain(error, &paths, &deadline);
+        let explain = |error: Error| self.explain(error, &paths, deadline);
 
-        let head = LINES.of(paths.key()).wait(&deadline).map_err(explain)?;
-        head.pace();
-        loop {
-            let attempt = || Private::attempt(&paths);
-            let block = {
-                let paths = paths.clone();
-                move || Private::block(&paths)
-            };
-            let failed = |cause| Error::io("Cannot lock the private lock file", paths.private(), cause);
-            let private = head.lock(&deadline, attempt, block, failed).map_err(explain)?;
-            let sleep = |longest| deadline.sleep(longest);
-            // Somebody may have removed the file while we waited: then we hold the lock of a file without a name.
-            if private.is_current(&paths)? {
-                let held =
-                    lock_file::meet_siblings(private, &paths, &sleep, &self.events).map_err(explain)?;
-                if let Some(held) = held {
-                    return Ok(LockGuard { held: Some(held), head, path: self.path.clone(), target });
-                }
-            }
-            // From the beginning, with the file that has the name now; the sleep ends this at the limit.
-            sleep(AGAIN).map_err(explain)?;
+        let head = LINES.of(paths.key()).wait(deadline).map_err(explain)?;
+        let block = {
+            let paths = paths.clone();
+            move || Private::block(&paths)
+        };
+        let private = head.lock(deadline, || Private::attempt(&paths), block).map_err(explain)?;
+        // Somebody may have removed the file while we waited: then we hold the lock of a file without a name.
+        if !private.is_current(&paths)? {
+            return Ok(None);
         }
+        let sleep = |longest| deadline.sleep(longest);
+        let met = lock_file::meet_siblings(private, &paths, &self.watch, &sleep, &self.events);
+        let Some(held) = met.map_err(explain)? else { return Ok(None) };
+        let guard = LockGuard { held, _head: head, path: self.path.clone(), target };
+        // A link may have been given another target since it was resolved.
+        if files::resolve(&self.path)? != guard.target {
+            return Ok(None);
+        }
+        if guard.held.recovered() {
+            atomic_file::remove_left_over(&guard.target);
+        }
+        Ok(Some(guard))
     }
 
     /// Makes a time-out tell who holds the lock and what to do.
@@ -131,7 +156,8 @@ impl CacheLock {
             ),
             Some(holder) => {
                 let command =
-                    process::command(holder.pid).or(holder.command).unwrap_or_else(|| "unknown".into());
+                    process::command(holder.pid).map(|name| lock_file::printable(&name)).or(holder.command);
+                let command = command.unwrap_or_else(|| "unknown".into());
                 let age = holder.age.map_or_else(String::new, |age| format!(", for {} s", age.as_secs()));
                 (
                     format!("process {} ({command}){age}", holder.pid),
@@ -156,9 +182,9 @@ impl CacheLock {
 #[derive(Debug)]
 #[must_use = "the lock is released as soon as the guard is dropped"]
 pub struct LockGuard {
-    /// `Some` until dropped: the files are released before the next in line is let forward.
-    held: Option<Held>,
-    head: Head<Private>,
+    /// Before `head`, so that the files are released before the next in line is let forward.
+    held: Held,
+    _head: Head<Private>,
     path: PathBuf,
     target: PathBuf,
 }
@@ -174,11 +200,6 @@ impl LockGuard {
         &self.target
     }
 
-    /// Whether the lock was taken over from a process that died holding it, so that it may have left something.
-    pub(crate) fn recovered(&self) -> bool {
-        self.held.as_ref().is_some_and(Held::recovered)
-    }
-
     /// Refuses a guard of another cache.
     ///
     /// # Errors
@@ -188,12 +209,5 @@ impl LockGuard {
             return Ok(());
         }
         Err(Error::new(ErrorKind::InvalidInput, "The lock guard belongs to another cache").at(path))
-    }
-}
-
-impl Drop for LockGuard {
-    fn drop(&mut self) {
-        self.held = None;
-        self.head.released();
     }
 }

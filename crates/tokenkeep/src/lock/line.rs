@@ -30,7 +30,6 @@ struct State<L> {
     places: VecDeque<(u64, Thread)>,
     next_ticket: u64,
     blocked: Blocked<L>,
-    pace: Pace,
 }
 
 /// The thread that blocks in the operating system's lock call.
@@ -38,21 +37,8 @@ struct State<L> {
 enum Blocked<L> {
     No,
     Waiting,
-    Got(std::io::Result<L>),
+    Got(Result<L>),
 }
-
-/// How often this process took the lock without a pause.
-#[derive(Debug)]
-struct Pace {
-    streak: u32,
-    released: Option<Instant>,
-}
-
-/// After this many acquisitions back to back a process pauses, so that others get their turn: flock wakes whoever
-/// the scheduler runs first, which is most often the process that has just released. Measured over 8 processes: the
-/// fastest gets 1.18 times the turns of the slowest, 2.1 to 6.3 times without the pause.
-const STREAK: u32 = 4;
-const PAUSE: Duration = Duration::from_micros(300);
 
 /// The lines of this process, found by key; a line lives as long as somebody uses it.
 #[derive(Debug)]
@@ -85,8 +71,7 @@ pub(super) struct Head<L> {
 
 impl<L> Line<L> {
     fn new() -> Self {
-        let pace = Pace { streak: 0, released: None };
-        let state = State { places: VecDeque::new(), next_ticket: 0, blocked: Blocked::No, pace };
+        let state = State { places: VecDeque::new(), next_ticket: 0, blocked: Blocked::No };
         Self { state: Mutex::new(state) }
     }
 
@@ -120,13 +105,12 @@ impl<L: Send + 'static> Head<L> {
         &self,
         wait: &Deadline<'_>,
         mut attempt: impl FnMut() -> Result<Option<L>>,
-        block: impl Fn() -> std::io::Result<L> + Send + Clone + 'static,
-        failed: impl Fn(std::io::Error) -> Error,
+        block: impl Fn() -> Result<L> + Send + Clone + 'static,
     ) -> Result<L> {
         loop {
             let mut state = self.line.state();
             match std::mem::replace(&mut state.blocked, Blocked::No) {
-                Blocked::Got(result) => return result.map_err(failed),
+                Blocked::Got(result) => return result,
                 Blocked::Waiting => state.blocked = Blocked::Waiting,
                 Blocked::No => {
                     drop(state);
@@ -142,7 +126,7 @@ impl<L: Send + 'static> Head<L> {
         }
     }
 
-    fn spawn(&self, block: impl FnOnce() -> std::io::Result<L> + Send + 'static) -> Result<()> {
+    fn spawn(&self, block: impl FnOnce() -> Result<L> + Send + 'static) -> Result<()> {
         self.line.state().blocked = Blocked::Waiting;
         let line = Arc::clone(&self.line);
         let spawned =
@@ -167,22 +151,6 @@ impl<L: Send + 'static> Head<L> {
                     .because(error))
             }
         }
-    }
-
-    /// Lets other processes have a turn after several acquisitions back to back.
-    pub(super) fn pace(&self) {
-        let mut state = self.line.state();
-        let eager = state.pace.released.is_some_and(|released| released.elapsed() < PAUSE);
-        state.pace.streak = if eager { state.pace.streak + 1 } else { 0 };
-        if state.pace.streak >= STREAK {
-            state.pace.streak = 0;
-            drop(state);
-            thread::sleep(PAUSE);
-        }
-    }
-
-    pub(super) fn released(&self) {
-        self.line.state().pace.released = Some(Instant::now());
     }
 }
 
@@ -211,11 +179,17 @@ impl<'a> Deadline<'a> {
         Self { began: Instant::now(), wait }
     }
 
-    /// What is left, or why there is nothing left.
-    pub(super) fn left(&self) -> Result<Duration> {
+    /// Fails if the wait has been cancelled.
+    pub(super) fn require_wanted(&self) -> Result<()> {
         if self.wait.cancel.as_ref().is_some_and(crate::Cancel::is_cancelled) {
             return Err(Error::new(ErrorKind::Cancelled, "The wait for the lock was cancelled"));
         }
+        Ok(())
+    }
+
+    /// What is left, or why there is nothing left.
+    pub(super) fn left(&self) -> Result<Duration> {
+        self.require_wanted()?;
         match self.wait.limit.checked_sub(self.began.elapsed()) {
             Some(left) if !left.is_zero() => Ok(left),
             _ => Err(Error::new(ErrorKind::Busy, "The lock was not free in time")),

@@ -196,7 +196,7 @@ impl FilePersistence {
     }
 
     fn sweep_once(&self, guard: &LockGuard) {
-        if guard.recovered() || !self.state.swept.swap(true, Ordering::Relaxed) {
+        if !self.state.swept.swap(true, Ordering::Relaxed) {
             atomic_file::remove_left_over(guard.target());
         }
     }
@@ -254,18 +254,7 @@ impl Persistence for FilePersistence {
 
     fn delete(&self, guard: &LockGuard) -> Result<bool> {
         guard.require(&self.path)?;
-        let target = guard.target();
-        let Some(status) = files::status_at(target)? else { return Ok(false) };
-        files::require_plain_file(target, &status)?;
-        match files::retry(|| fs::remove_file(target)) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(Error::io("Cannot remove the cache file", target, error)),
-        }
-        if self.durability == Durability::Synced {
-            files::sync_directory(files::directory_of(target))?;
-        }
-        Ok(true)
+        atomic_file::remove(guard.target(), self.durability)
     }
 
     fn set_aside(&self, guard: &LockGuard) -> Result<String> {

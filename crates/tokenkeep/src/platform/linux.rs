@@ -3,13 +3,13 @@
 pub(crate) mod keyring;
 pub(crate) mod secret_service;
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use super::process::Life;
+use super::process::{Life, UNKNOWN_BOOT};
 
 /// The clock by which file systems stamp times, in nanoseconds since the epoch. It moves once per tick, so a time
 /// below it can not be given to a later write.
@@ -24,7 +24,7 @@ pub(crate) fn boot_id() -> &'static str {
     BOOT.get_or_init(|| {
         let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let id = id.trim();
-        if id.is_empty() { "-".to_owned() } else { id.to_owned() }
+        if id.is_empty() { UNKNOWN_BOOT.to_owned() } else { id.to_owned() }
     })
 }
 
@@ -103,8 +103,7 @@ pub(crate) struct FileSystem {
 
 /// The file system that holds `directory`.
 pub(crate) fn file_system(directory: &Path) -> FileSystem {
-    let Ok(open) = File::open(directory) else { return FileSystem { remote: false } };
-    let Ok(status) = rustix::fs::fstatfs(&open) else { return FileSystem { remote: false } };
+    let Ok(status) = rustix::fs::statfs(directory) else { return FileSystem { remote: false } };
     // The f_type numbers of statfs(2). `f_type` differs in width between architectures.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::unnecessary_cast)]
     let kind = status.f_type as u32;

@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::process::{Pid, test_kill_process};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::process::Life;
+use super::process::{Life, UNKNOWN_BOOT};
 
 /// The clock by which file systems stamp times, in nanoseconds since the epoch. APFS stamps with the full clock.
 pub(crate) fn coarse_clock() -> i128 {
@@ -19,7 +19,7 @@ pub(crate) fn coarse_clock() -> i128 {
 /// macOS tells the time of its start only through an interface without a safe wrapper. The record of a lock is then
 /// of no known start, and on a remote file system never proves anybody dead.
 pub(crate) fn boot_id() -> &'static str {
-    "-"
+    UNKNOWN_BOOT
 }
 
 /// Whether `pid` still exists. A zombie does; its parent is expected to reap it.

@@ -21,6 +21,13 @@ pub(crate) const FILE_MODE: u32 = 0o600;
 /// Owner may enter, list and change, nobody else anything.
 pub(crate) const DIRECTORY_MODE: u32 = 0o700;
 
+/// The private lock file is named after the cache file, with this behind it.
+pub(crate) const PRIVATE_LOCK_SUFFIX: &str = ".tk-lock";
+/// As the sibling libraries name theirs.
+pub(crate) const SIBLING_LOCK_SUFFIX: &str = ".lockfile";
+/// NAME_MAX of every Unix file system in use.
+const LONGEST_NAME: usize = 255;
+
 /// How far a remote file system's times may lie behind the local clock before a stamp is believed: NFS clients
 /// cache attributes and servers have clocks of their own.
 const REMOTE_GRAIN_NANOS: i128 = 2_000_000_000;
@@ -43,7 +50,8 @@ pub(crate) fn effective_user() -> u32 {
 /// `path` made absolute, so that a later change of the working directory changes nothing.
 ///
 /// # Errors
-/// `InvalidInput` for an empty path, a NUL, or a path that names no file.
+/// `InvalidInput` for an empty path, a NUL, a path that names no file, or a name that leaves no room for those of the
+/// lock files: found out now, nothing has been written yet.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     use std::os::unix::ffi::OsStrExt;
     if path.as_os_str().is_empty() {
@@ -56,6 +64,17 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     let named = path.as_os_str().as_bytes();
     if path.file_name().is_none() || named.ends_with(b"/") || named.ends_with(b"/.") {
         return Err(Error::new(ErrorKind::InvalidInput, "The cache path names no file").at(path));
+    }
+    let longest = LONGEST_NAME - SIBLING_LOCK_SUFFIX.len().max(PRIVATE_LOCK_SUFFIX.len());
+    if path.file_name().is_some_and(|name| name.len() > longest) {
+        let text = format!("The name of the cache file is longer than {longest} bytes");
+        return Err(Error::new(ErrorKind::InvalidInput, text)
+            .at(path)
+            .remedy("Choose a shorter name: that of the lock file beside it is longer"));
+    }
+    if path.iter().any(|name| name.len() > LONGEST_NAME) {
+        let text = format!("A directory in the cache path has a name longer than {LONGEST_NAME} bytes");
+        return Err(Error::new(ErrorKind::InvalidInput, text).at(path).remedy("Choose a shorter path"));
     }
     std::path::absolute(path).map_err(|error| Error::io("Cannot make the cache path absolute", path, error))
 }
@@ -243,7 +262,30 @@ impl Tick {
 
 /// Whether other machines, or a daemon, may change the files of this directory behind our back.
 pub(crate) fn is_remote(directory: &Path) -> bool {
-    os::file_system(directory).remote
+    // One that is still to be created will be on the file system of what exists above it.
+    let existing = directory.ancestors().find(|directory| directory.exists()).unwrap_or(directory);
+    os::file_system(existing).remote
+}
+
+/// Whether this process may write files of that length (`ulimit -f`). Beyond its limit the kernel does not only fail
+/// the write: it sends SIGXFSZ, which ends a process that has not arranged otherwise.
+pub(crate) fn is_size_allowed(length: u64) -> bool {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
+    limit.is_none_or(|limit| length <= limit)
+}
+
+/// Refuses to write more than this process may.
+///
+/// # Errors
+/// `StorageFull`.
+pub(crate) fn require_size_allowed(length: usize, path: &Path) -> Result<()> {
+    if is_size_allowed(length as u64) {
+        return Ok(());
+    }
+    let text = format!("This process may not write files of {length} bytes; the old content is unharmed");
+    Err(Error::new(ErrorKind::StorageFull, text)
+        .at(path)
+        .remedy("Raise the limit on the size of files (ulimit -f)"))
 }
 
 /// Reads a whole file, proven unchanged by the status before and after. `None`: it changed while it was read.
@@ -264,10 +306,20 @@ pub(crate) fn read_whole(
         .read_to_end(&mut bytes)
         .map_err(|error| Error::io("Cannot read the file", path, error))?;
     let after = status_of(file, path)?;
-    if bytes.len() != size || print(before) != print(&after) {
+    if bytes.len() != size || !is_same_content(before, &after) {
         return Ok(None);
     }
     Ok(Some((bytes, after)))
+}
+
+/// Whether nobody wrote between two looks at an open file. One that was replaced by renaming meanwhile has lost its
+/// name and got a new change time by that, but what was read of it is whole.
+fn is_same_content(before: &Metadata, after: &Metadata) -> bool {
+    let (before, mut now) = (print(before), print(after));
+    if after.nlink() == 0 {
+        now.changed = before.changed;
+    }
+    before == now
 }
 
 /// Creates `directory` and what is missing above it, each 0700 whatever the umask says.
@@ -275,8 +327,12 @@ pub(crate) fn read_whole(
 /// # Errors
 /// `PermissionDenied`, `UnsafeFile` when a part of the path is not a directory, `StorageFull`, `Io`.
 pub(crate) fn create_directory(directory: &Path) -> Result<()> {
-    if directory.is_dir() {
-        return Ok(());
+    match retry(|| fs::metadata(directory)) {
+        Ok(status) if status.is_dir() => return Ok(()),
+        Ok(_) => return Err(not_a_directory(directory)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        // Whatever else is wrong, such as a path that is too long, is wrong before anything was created.
+        Err(error) => return Err(Error::io("Cannot look at the cache's directory", directory, error)),
     }
     if let Some(parent) = directory.parent() {
         create_directory(parent)?;
@@ -285,13 +341,20 @@ pub(crate) fn create_directory(directory: &Path) -> Result<()> {
         Ok(()) => {}
         // Another process was faster; whatever it made is judged by use.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => return Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            return Err(Error::io("Cannot create the directory", directory, Errno::NOTDIR));
-        }
+        // Or a link that leads nowhere stands there.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(not_a_directory(directory)),
         Err(error) => return Err(Error::io("Cannot create the directory", directory, error)),
     }
     retry(|| fs::set_permissions(directory, Permissions::from_mode(DIRECTORY_MODE)))
         .map_err(|error| Error::io("Cannot protect the new directory", directory, error))
+}
+
+fn not_a_directory(path: &Path) -> Error {
+    Error::new(ErrorKind::UnsafeFile, "Something that is not a directory stands where one is needed")
+        .at(path)
+        .remedy("Choose another cache path")
+        // Programs look for this number.
+        .because(io::Error::from(Errno::NOTDIR))
 }
 
 /// Makes an open file of ours 0600 if it is anything else.
@@ -345,12 +408,14 @@ pub(crate) fn require_writable(directory: &Path) -> Result<()> {
         .map_err(|error| Error::io("Cannot write to the directory", directory, error))
 }
 
-/// Waits until what happened in `directory` is on the disk.
-///
-/// # Errors
-/// `Io`.
-pub(crate) fn sync_directory(directory: &Path) -> Result<()> {
-    let failed = |error| Error::io("Cannot make the change in the directory durable", directory, error);
-    let open = retry(|| File::open(directory)).map_err(failed)?;
-    retry(|| open.sync_all()).map_err(failed)
+/// Removes a file whose owner has something else to report, or nobody to report to. A disturbance that passes must not
+/// leave it; one that stays leaves what the next writer sweeps.
+pub(crate) fn remove_persistently(path: &Path) {
+    for _ in 0..3 {
+        match fs::remove_file(path) {
+            Ok(()) => return,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(_) => {}
+        }
+    }
 }

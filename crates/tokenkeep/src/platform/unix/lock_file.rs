@@ -1,4 +1,4 @@
-//! The two lock files on Unix: how they are taken, judged and left.
+//! The two lock files on Unix: where they stand, how both are taken together, and how they are left.
 //!
 //! Rules that experiments taught:
 //! - the sibling lock file comes into being by `link`, so that it is flocked from its first instant;
@@ -6,42 +6,49 @@
 //!   the unlink it could have become somebody else's;
 //! - a free flock proves that a process of ours is dead; of a sibling that does not flock it proves nothing, so that
 //!   its pid is judged, and only after the file was seen unchanged for a while.
+//!
+//! The private file is `private.rs`, the order of processes before it `turns.rs`, the judgement over a sibling's file
+//! `sibling.rs`, what is written in either `record.rs`.
 
+mod private;
 mod record;
+mod sibling;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Mutex;
+use std::time::Duration;
 
 use rustix::io::Errno;
 
 use super::files::{self, retry};
 use crate::event::Events;
 use crate::{Error, ErrorKind, Result};
-use record::{Author, Record};
+pub(crate) use private::Private;
+use record::Record;
+pub(crate) use record::printable;
+pub(crate) use sibling::Watch;
+use sibling::{Look, Sibling};
 
 /// Looks at a busy sibling lock this often at first, and ever more seldom.
 const FIRST_LOOK: Duration = Duration::from_micros(500);
 const LATER_LOOK: Duration = Duration::from_millis(10);
-/// When something changed between two calls, it is looked at again this soon.
-const AGAIN: Duration = Duration::from_micros(50);
-/// A sibling's lock file must stand unchanged this long before its dead owner is believed to be dead.
-const SETTLED: Duration = Duration::from_secs(2);
-/// A sibling creates its file and then writes its pid; one that was killed in between leaves an empty file.
-const NAMELESS: Duration = Duration::from_secs(10);
+/// The pause after a look that was overtaken by events, before the next.
+const SOON: Duration = Duration::from_micros(50);
+
 /// Go and Python with portalocker unlock first and unlink microseconds later. If one of them had locked a file that
 /// a dead process of ours left, we may be let in between the two; after this pause it shows.
 const LATE_UNLINK: Duration = Duration::from_millis(5);
-/// No library holds the lock this long; a live process that seems to has lost track of its own file.
-const FORGOTTEN: Duration = Duration::from_secs(600);
 
 /// Where the lock files of one cache stand.
 #[derive(Clone, Debug)]
 pub(crate) struct Paths {
+    target: PathBuf,
     /// `<cache>.tk-lock` beside the file itself, even when the cache path is a symbolic link.
     private: PathBuf,
     /// `<cache>.lockfile` beside the path as given, where siblings that are given the same path look.
@@ -58,8 +65,9 @@ impl Paths {
             .map_err(|error| Error::io("Cannot look at the cache's directory", directory, error))?;
         let name = target.file_name().unwrap_or_default().to_owned();
         Ok(Self {
-            private: with_suffix(target, ".tk-lock"),
-            sibling: with_suffix(given, ".lockfile"),
+            target: target.to_owned(),
+            private: with_suffix(target, files::PRIVATE_LOCK_SUFFIX),
+            sibling: with_suffix(given, files::SIBLING_LOCK_SUFFIX),
             key: (status.dev(), status.ino(), name),
             directory_owner: status.uid(),
             remote: files::is_remote(directory),
@@ -69,10 +77,6 @@ impl Paths {
     /// What is the same for every spelling of the path.
     pub(crate) fn key(&self) -> (u64, u64, std::ffi::OsString) {
         self.key.clone()
-    }
-
-    pub(crate) fn private(&self) -> &Path {
-        &self.private
     }
 
     /// A lock file must be a plain file of this user. Root also uses those of the directory's owner, but no others:
@@ -90,7 +94,7 @@ impl Paths {
         Err(Error::new(ErrorKind::UnsafeFile, text).at(path).remedy("Choose a cache path of your own"))
     }
 
-    /// Gives a new lock file its owner and mode: root leaves it to the directory's owner, who will need it too.
+    /// Gives a new lock file its mode and owner: root leaves it to the directory's owner, who will need it too.
     fn finish_new(&self, path: &Path, file: &File) -> Result<()> {
         let failed = |error| Error::io("Cannot set the owner or mode of the lock file", path, error);
         let status = files::status_of(file, path)?;
@@ -98,7 +102,11 @@ impl Paths {
             retry(|| file.set_permissions(fs::Permissions::from_mode(files::FILE_MODE))).map_err(failed)?;
         }
         if files::effective_user() == 0 && self.directory_owner != 0 {
-            retry(|| std::os::unix::fs::fchown(file, Some(self.directory_owner), None)).map_err(failed)?;
+            match retry(|| std::os::unix::fs::fchown(file, Some(self.directory_owner), None)) {
+                // A root without that capability, or in a user namespace that does not know the owner, keeps it.
+                Err(error) if is_one_of(&error, &[Errno::PERM, Errno::INVAL]) => {}
+                outcome => outcome.map_err(failed)?,
+            }
         }
         Ok(())
     }
@@ -108,73 +116,6 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
-}
-
-/// The private lock file, open and, where the file system can, flocked.
-#[derive(Debug)]
-pub(crate) struct Private {
-    file: File,
-    /// `false` on a file system without flock: then only the sibling file excludes.
-    flocked: bool,
-}
-
-impl Private {
-    /// Takes the private lock if it is free.
-    pub(crate) fn attempt(paths: &Paths) -> Result<Option<Self>> {
-        let file = Self::open(paths)?;
-        match try_lock(&file) {
-            Ok(true) => Ok(Some(Self { file, flocked: true })),
-            Ok(false) => Ok(None),
-            Err(error) if is_unsupported(&error) => Ok(Some(Self { file, flocked: false })),
-            Err(error) => Err(Error::io("Cannot lock the private lock file", &paths.private, error)),
-        }
-    }
-
-    /// Waits until the private lock is free and takes it.
-    pub(crate) fn block(paths: &Paths) -> io::Result<Self> {
-        let file = Self::open(paths).map_err(io::Error::other)?;
-        retry(|| file.lock())?;
-        Ok(Self { file, flocked: true })
-    }
-
-    fn open(paths: &Paths) -> Result<File> {
-        let path = &paths.private;
-        // Two rounds suffice unless the file is removed over and over.
-        for _ in 0..100 {
-            match retry(|| files::careful().read(true).write(true).open(path)) {
-                Ok(file) => {
-                    paths.require_ours(path, &file)?;
-                    return Ok(file);
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(files::open_failed(path, error)),
-            }
-            match retry(|| files::careful().read(true).write(true).create_new(true).open(path)) {
-                Ok(file) => {
-                    paths.finish_new(path, &file)?;
-                    return Ok(file);
-                }
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(Error::io("Cannot create the lock file", path, error)),
-            }
-        }
-        Err(Error::new(ErrorKind::Io, "The private lock file is removed again and again").at(path))
-    }
-
-    /// Whether the path still names the file that is held.
-    pub(crate) fn is_current(&self, paths: &Paths) -> Result<bool> {
-        names(&paths.private, &self.file)
-    }
-}
-
-impl Drop for Private {
-    fn drop(&mut self) {
-        if self.flocked {
-            // Explicitly, because a child forked meanwhile keeps the open file, and with it the lock, alive. Failing
-            // leaves it to the close that follows.
-            let _ = retry(|| self.file.unlock());
-        }
-    }
 }
 
 /// The lock, held towards everybody.
@@ -187,25 +128,6 @@ pub(crate) struct Held {
     private: Private,
 }
 
-/// How the sibling lock file came to be ours.
-#[derive(Debug)]
-enum Sibling {
-    /// It is a second name of the private file.
-    Linked,
-    /// It is a file of its own: adopted, or created where hard links are not to be had.
-    Own(File),
-}
-
-impl Sibling {
-    /// The file whose flock goes with the name.
-    fn file<'a>(&'a self, private: &'a Private) -> &'a File {
-        match self {
-            Self::Linked => &private.file,
-            Self::Own(file) => file,
-        }
-    }
-}
-
 impl Held {
     /// Whether a process died holding this lock.
     pub(crate) fn recovered(&self) -> bool {
@@ -215,53 +137,45 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let file = self.sibling.file(&self.private);
-        // A sibling's stray unlink may have removed our file and another sibling may have put its own in the place.
-        // Nothing can be done about a failure here; what is left behind is recognised as ours and adopted.
-        if names(&self.path, file).unwrap_or(false) {
-            let _ = retry(|| fs::remove_file(&self.path));
-        }
+        remove_if_still(&self.path, self.sibling.file(&self.private));
         if let Sibling::Own(file) = &self.sibling {
             let _ = retry(|| file.unlock());
         }
     }
 }
 
-/// What one look at the sibling lock file yielded.
-#[derive(Debug)]
-enum Look {
-    Taken {
-        sibling: Sibling,
-        recovered: bool,
-    },
-    Occupied,
-    Again,
-    /// The link that was made is gone, or there is nothing to link.
-    Lost,
+/// Removes the lock file if it is still `file`: a sibling's stray unlink may have removed ours, and another sibling
+/// may have put its own in the place.
+fn remove_if_still(path: &Path, file: &File) {
+    // A disturbance that passes must not leave a file that siblings wait for. One that stays leaves a file that is
+    // recognised as ours and adopted; whoever releases a lock has nobody to report to.
+    for _ in 0..3 {
+        match names(path, file) {
+            Ok(true) if retry(|| fs::remove_file(path)).is_err() => {}
+            Ok(_) => return,
+            Err(_) => {}
+        }
+    }
 }
 
-/// With the private lock held, makes the sibling lock file ours, waiting for whoever has it. `None`: a file was
-/// removed under our hands, and all begins anew.
+/// With the private lock held, makes the sibling lock file ours, waiting for whoever has it. `None`: the private
+/// file was removed meanwhile, so that what we hold excludes nobody; begin again.
 pub(crate) fn meet_siblings(
     private: Private,
     paths: &Paths,
+    watch: &Mutex<Watch>,
     sleep: &dyn Fn(Duration) -> Result<()>,
     events: &Events,
 ) -> Result<Option<Held>> {
-    // Read before our own record replaces it: on a shared file system it tells which machine left the link.
-    let previous = if paths.remote { Record::read(&private.file) } else { Record::default() };
-    let record = record::own();
-    retry(|| private.file.write_all_at(record, 0))
-        .map_err(|error| Error::io("Cannot write the lock file", &paths.private, error))?;
-    let mut watch = Watch::default();
+    let mut meeting = sibling::Meeting::new(&private, paths, watch, events)?;
     let mut pause = FIRST_LOOK;
     loop {
-        match look(&private, paths, &previous, &mut watch, events)? {
+        match meeting.look()? {
             Look::Taken { sibling, recovered } => {
                 if recovered {
                     std::thread::sleep(LATE_UNLINK);
                     if !names(&paths.sibling, sibling.file(&private))? {
-                        sleep(AGAIN)?;
+                        sleep(SOON)?;
                         continue;
                     }
                     events.notice(|| {
@@ -270,174 +184,11 @@ pub(crate) fn meet_siblings(
                 }
                 return Ok(Some(Held { sibling, path: paths.sibling.clone(), recovered, private }));
             }
-            Look::Lost => return Ok(None),
-            Look::Again => sleep(AGAIN)?,
+            Look::Moved => return Ok(None),
+            Look::Again => sleep(SOON)?,
             Look::Occupied => {
                 sleep(pause)?;
                 pause = (pause * 2).min(LATER_LOOK);
-            }
-        }
-    }
-}
-
-fn look(
-    private: &Private,
-    paths: &Paths,
-    previous: &Record,
-    watch: &mut Watch,
-    events: &Events,
-) -> Result<Look> {
-    let path = &paths.sibling;
-    if private.flocked {
-        match retry(|| fs::hard_link(&paths.private, path)) {
-            Ok(()) if names(path, &private.file)? => {
-                return Ok(Look::Taken { sibling: Sibling::Linked, recovered: false });
-            }
-            // A sibling's stray unlink came before the look, or the private file was exchanged under our hands and
-            // this link is not to the file that we hold.
-            Ok(()) => return Ok(Look::Lost),
-            // The private file was removed under our hands.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Lost),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return examine(private, paths, previous, watch, events);
-            }
-            Err(error) if cannot_link(&error) => {}
-            Err(error) => return Err(Error::io("Cannot create the lock file", path, error)),
-        }
-    }
-    match retry(|| files::careful().read(true).write(true).create_new(true).open(path)) {
-        Ok(file) => create(file, paths),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            examine(private, paths, previous, watch, events)
-        }
-        Err(error) => Err(Error::io("Cannot create the lock file", path, error)),
-    }
-}
-
-/// Without hard links: the new file is empty and unlocked for an instant. It says whose it is before it is locked:
-/// whoever locks it first has it, and when they have gone it is recognised as ours.
-fn create(file: File, paths: &Paths) -> Result<Look> {
-    let path = &paths.sibling;
-    paths.finish_new(path, &file)?;
-    retry(|| file.write_all_at(record::own(), 0))
-        .map_err(|error| Error::io("Cannot write the lock file", path, error))?;
-    match try_lock(&file) {
-        Ok(true) => {}
-        Ok(false) => return Ok(Look::Occupied),
-        Err(error) if is_unsupported(&error) => {}
-        Err(error) => return Err(Error::io("Cannot lock the lock file", path, error)),
-    }
-    if names(path, &file)? {
-        Ok(Look::Taken { sibling: Sibling::Own(file), recovered: false })
-    } else {
-        Ok(Look::Again)
-    }
-}
-
-/// Somebody's lock file stands there: is it ours already, busy, or left by a dead process?
-fn examine(
-    private: &Private,
-    paths: &Paths,
-    previous: &Record,
-    watch: &mut Watch,
-    events: &Events,
-) -> Result<Look> {
-    let path = &paths.sibling;
-    let file = match retry(|| files::careful().read(true).write(true).open(path)) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Again),
-        Err(error) => return Err(files::open_failed(path, error)),
-    };
-    let status = paths.require_ours(path, &file)?;
-    let unchanged = watch.unchanged(&status);
-    if private.flocked && same_file(&status, &files::status_of(&private.file, path)?) {
-        // Our own link, left by a process of ours that no longer holds the flock. Where other machines share the
-        // file system their flock may not reach us, so that only a process of this machine is certainly dead.
-        if !paths.remote || previous.is_of_this_boot() || unchanged >= FORGOTTEN {
-            return Ok(Look::Taken { sibling: Sibling::Linked, recovered: true });
-        }
-        return Ok(Look::Occupied);
-    }
-    let lockable = match try_lock(&file) {
-        Ok(true) => true,
-        Ok(false) => {
-            // Somebody is in there: only what stands unchanged *and* free for a while was left by the dead.
-            watch.restart();
-            return Ok(Look::Occupied);
-        }
-        Err(error) if is_unsupported(&error) => false,
-        Err(error) => return Err(Error::io("Cannot lock the lock file", path, error)),
-    };
-    let record = Record::read(&file);
-    let age = status.modified().ok().and_then(|then| SystemTime::now().duration_since(then).ok());
-    let stale = match record.author() {
-        // We hold the private lock, and a process of ours that lives holds a flock: nobody is in there.
-        Author::Ours if lockable => !paths.remote || record.is_of_this_boot() || unchanged >= FORGOTTEN,
-        Author::Ours => record.is_dead_here(),
-        Author::Nobody => unchanged >= NAMELESS,
-        Author::Sibling(pid) if unchanged >= SETTLED => {
-            if record::is_dead_sibling(pid, &status) {
-                true
-            } else if age.is_some_and(|age| age >= FORGOTTEN) {
-                let minutes = FORGOTTEN.as_secs() / 60;
-                events.warn(|| format!("Process {pid} lives but has not touched its lock {path:?} for {minutes} min; taking it over"));
-                true
-            } else {
-                false
-            }
-        }
-        Author::Sibling(_) => false,
-    };
-    if !stale {
-        return Ok(Look::Occupied);
-    }
-    if lockable { adopt(file, path) } else { clear_away(&file, path) }
-}
-
-/// Makes a dead process's file ours without unlinking it.
-fn adopt(file: File, path: &Path) -> Result<Look> {
-    let record = record::own();
-    let written =
-        retry(|| file.write_all_at(record, 0)).and_then(|()| retry(|| file.set_len(record.len() as u64)));
-    written.map_err(|error| Error::io("Cannot write the lock file", path, error))?;
-    // Whether it still has its name is looked at after a pause, by the caller.
-    Ok(Look::Taken { sibling: Sibling::Own(file), recovered: true })
-}
-
-/// Without flock a dead process's file cannot be held in place. Renaming is atomic, so that of several processes one
-/// succeeds, and it can be undone when what was renamed is not what was judged.
-fn clear_away(judged: &File, path: &Path) -> Result<Look> {
-    let aside = with_suffix(path, &format!(".stale-{}", std::process::id()));
-    match retry(|| fs::rename(path, &aside)) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Again),
-        Err(error) => return Err(Error::io("Cannot move a dead process's lock file", path, error)),
-    }
-    if !names(&aside, judged)? {
-        // A live process's file: put it back unless yet another has come.
-        let _ = retry(|| fs::hard_link(&aside, path));
-    }
-    retry(|| fs::remove_file(&aside))
-        .map_err(|error| Error::io("Cannot remove a dead process's lock file", &aside, error))?;
-    Ok(Look::Again)
-}
-
-/// How long the lock file has looked the same, by the monotonic clock.
-#[derive(Default)]
-struct Watch(Option<(crate::stamp::Print, Instant)>);
-
-impl Watch {
-    fn restart(&mut self) {
-        self.0 = None;
-    }
-
-    fn unchanged(&mut self, status: &fs::Metadata) -> Duration {
-        let now = files::print(status);
-        match &self.0 {
-            Some((before, since)) if *before == now => since.elapsed(),
-            _ => {
-                self.0 = Some((now, Instant::now()));
-                Duration::ZERO
             }
         }
     }
@@ -453,12 +204,30 @@ pub(crate) struct Holder {
 
 /// Who wrote the lock file last; `None` when that cannot be told.
 pub(crate) fn holder(paths: &Paths) -> Option<Holder> {
-    [&paths.sibling, &paths.private].into_iter().find_map(|path| {
-        let file = retry(|| files::careful().read(true).open(path)).ok()?;
-        let record = Record::read(&file);
-        let age = file.metadata().ok()?.modified().ok()?.elapsed().ok();
-        Some(Holder { pid: record.pid()?, command: record.command(), age })
-    })
+    let open = |path| retry(|| files::careful().read(true).open(path)).ok();
+    // Whoever has the sibling file has the lock; the private file then only tells who waits for it.
+    let file = open(&paths.sibling).or_else(|| open(&paths.private))?;
+    let record = Record::read(&file);
+    let since = record.since().or_else(|| file.metadata().ok()?.modified().ok());
+    let age = since.and_then(|since| since.elapsed().ok());
+    Some(Holder { pid: record.pid()?, command: record.command(), age })
+}
+
+/// Writes our record over what a lock file says.
+fn sign(file: &File, path: &Path) -> Result<()> {
+    let record = record::own();
+    files::require_size_allowed(record.len(), path)?;
+    retry(|| file.write_all_at(&record, 0))
+        .map_err(|error| Error::io("Cannot write the lock file", path, error))
+}
+
+/// As [`sign`], where the flock alone decides and the record only informs: a full disk must not keep anybody from
+/// signing out, or from reading.
+fn sign_if_there_is_room(file: &File, path: &Path) -> Result<()> {
+    match sign(file, path) {
+        Err(error) if error.kind() == ErrorKind::StorageFull => Ok(()),
+        outcome => outcome,
+    }
 }
 
 /// Whether `path` is a name of the open `file`.
@@ -484,18 +253,15 @@ fn try_lock(file: &File) -> io::Result<bool> {
 
 /// The file system cannot flock at all.
 fn is_unsupported(error: &io::Error) -> bool {
-    error.raw_os_error().is_some_and(|code| {
-        [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP, Errno::INVAL]
-            .iter()
-            .any(|no| no.raw_os_error() == code)
-    })
+    is_one_of(error, &[Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP, Errno::INVAL])
 }
 
 /// The file system cannot link, or not these two places.
 fn cannot_link(error: &io::Error) -> bool {
-    error.raw_os_error().is_some_and(|code| {
-        [Errno::PERM, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP, Errno::XDEV, Errno::MLINK]
-            .iter()
-            .any(|no| no.raw_os_error() == code)
-    })
+    let codes = [Errno::PERM, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP, Errno::XDEV, Errno::MLINK];
+    is_one_of(error, &codes)
+}
+
+fn is_one_of(error: &io::Error, codes: &[Errno]) -> bool {
+    codes.iter().any(|code| error.raw_os_error() == Some(code.raw_os_error()))
 }

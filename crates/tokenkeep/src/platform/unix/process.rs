@@ -2,6 +2,9 @@
 
 pub(crate) use crate::platform::os::{boot_id, command, life, start, user_namespace};
 
+/// What [`boot_id`] is where the system does not tell it.
+pub(crate) const UNKNOWN_BOOT: &str = "-";
+
 /// Whether a process is alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Life {

@@ -1,39 +1,60 @@
 //! What is written inside a lock file: ours, and what the sibling libraries write.
 //!
 //! Ours is one line of fixed length, so that one write replaces it whole:
-//! `<pid> tokenkeep-lock 1 <start> <boot id> <command>`. The pid comes first, as in the siblings' `<pid>`,
-//! `<pid> <command>` and `<pid> <host>`; .NET puts a byte order mark before it.
+//! `<pid> tokenkeep-lock 1 <start> <boot id> <since> <command>`. The pid comes first, as in the siblings' `<pid>`,
+//! `<pid> <command>` and `<pid> <host>`; .NET puts a byte order mark before it, Go writes `{<pid>} {<command>}`.
 
 use std::fs::{File, Metadata};
 use std::os::unix::fs::FileExt;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::platform::files::print;
 use crate::platform::process::{self, Life};
 
 const MARK: &str = "tokenkeep-lock";
-const LENGTH: usize = 128;
+pub(super) const LENGTH: usize = 128;
 
 /// A process that started later than this after the file was written is not the one that wrote it, even if it has
 /// the same pid. Both times are rounded, and a file system's clock may differ a little.
 const REUSED_NANOS: i128 = 2_000_000_000;
 
-/// The line that this process writes.
-pub(super) fn own() -> &'static [u8] {
-    static OWN: OnceLock<Vec<u8>> = OnceLock::new();
-    OWN.get_or_init(compose)
-}
-
-fn compose() -> Vec<u8> {
-    let pid = std::process::id();
-    let command: String =
-        process::command(pid).unwrap_or_default().chars().filter(|c| c.is_ascii_graphic()).collect();
-    let start = process::start(pid).unwrap_or_default();
-    let mut line = format!("{pid} {MARK} 1 {start} {} {command}", process::boot_id()).into_bytes();
+/// The line that this process writes when it takes a lock.
+pub(super) fn own() -> Vec<u8> {
+    let me = Me::known();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let mut line = format!("{} {MARK} 1 {} {} {since} {}", me.pid, me.start, process::boot_id(), me.command)
+        .into_bytes();
     line.truncate(LENGTH - 1);
     line.resize(LENGTH - 1, b' ');
     line.push(b'\n');
     line
+}
+
+/// What does not change while a process lives.
+#[derive(Clone)]
+struct Me {
+    pid: u32,
+    start: u64,
+    command: Arc<str>,
+}
+
+impl Me {
+    fn known() -> Self {
+        static ME: Mutex<Option<Me>> = Mutex::new(None);
+        let pid = std::process::id();
+        let mut me = ME.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*me {
+            // A process that was forked after the first use is another one.
+            Some(known) if known.pid == pid => known.clone(),
+            _ => {
+                let command = process::command(pid).unwrap_or_default();
+                let command: String = command.chars().filter(char::is_ascii_graphic).collect();
+                let start = process::start(pid).unwrap_or_default();
+                me.insert(Self { pid, start, command: command.into() }).clone()
+            }
+        }
+    }
 }
 
 /// What a lock file says.
@@ -52,11 +73,12 @@ pub(super) enum Author {
 }
 
 impl Record {
-    /// Reads the beginning of a lock file. A file that cannot be read says nothing.
+    /// Reads the first line of a lock file. A file that cannot be read says nothing.
     pub(super) fn read(file: &File) -> Self {
         let mut bytes = [0; 512];
         let count = super::retry(|| file.read_at(&mut bytes, 0)).unwrap_or(0);
-        Self(String::from_utf8_lossy(&bytes[..count]).trim_start_matches('\u{feff}').to_owned())
+        let text = String::from_utf8_lossy(&bytes[..count]);
+        Self(text.trim_start_matches('\u{feff}').lines().next().unwrap_or_default().to_owned())
     }
 
     pub(super) fn author(&self) -> Author {
@@ -68,17 +90,34 @@ impl Record {
     }
 
     pub(super) fn pid(&self) -> Option<u32> {
-        self.field(0)?.parse().ok().filter(|pid| *pid > 0)
+        without_braces(self.field(0)?).parse().ok().filter(|pid| *pid > 0)
     }
 
     pub(super) fn command(&self) -> Option<String> {
-        let name = if self.author() == Author::Ours { self.field(5) } else { self.field(1) };
-        name.map(|name| name.chars().filter(|c| !c.is_control()).take(64).collect())
+        let name = if self.author() == Author::Ours { self.field(6) } else { self.field(1) };
+        name.map(|name| printable(without_braces(name)))
     }
 
-    /// Whether a process of this machine since its last start wrote it.
+    /// Whether a process of this machine since its last start certainly wrote it.
     pub(super) fn is_of_this_boot(&self) -> bool {
-        self.author() == Author::Ours && self.field(4) == Some(process::boot_id())
+        self.boot().is_some_and(|boot| boot == process::boot_id())
+    }
+
+    /// Whether a process of another machine, or of this one before its last start, certainly wrote it.
+    pub(super) fn is_of_another_boot(&self) -> bool {
+        process::boot_id() != process::UNKNOWN_BOOT
+            && self.boot().is_some_and(|boot| boot != process::boot_id())
+    }
+
+    /// When our own record was written. The file's time does not tell: those who wait write into it too.
+    pub(super) fn since(&self) -> Option<SystemTime> {
+        let millis = self.field(5).filter(|_| self.author() == Author::Ours)?.parse().ok()?;
+        UNIX_EPOCH.checked_add(Duration::from_millis(millis))
+    }
+
+    fn boot(&self) -> Option<&str> {
+        let boot = self.field(4).filter(|boot| *boot != process::UNKNOWN_BOOT)?;
+        (self.author() == Author::Ours).then_some(boot)
     }
 
     /// Whether our own record names a process of this machine that no longer runs.
@@ -91,6 +130,15 @@ impl Record {
     fn field(&self, at: usize) -> Option<&str> {
         self.0.split_ascii_whitespace().nth(at)
     }
+}
+
+fn without_braces(word: &str) -> &str {
+    word.trim_start_matches('{').trim_end_matches('}')
+}
+
+/// A name that somebody else chose, safe to show: without what could forge a line of a log.
+pub(crate) fn printable(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
 /// Whether the sibling process that wrote a lock file is gone.
@@ -113,19 +161,21 @@ mod tests {
     #[test]
     fn every_sibling_format_is_understood() {
         assert_eq!(author("4711"), Author::Sibling(4711), "JavaScript");
-        assert_eq!(author("4711 /usr/bin/az"), Author::Sibling(4711), "Python, Go");
+        assert_eq!(author("4711 /usr/bin/az"), Author::Sibling(4711), "Python");
+        assert_eq!(author("{4711} {/usr/bin/azd}"), Author::Sibling(4711), "Go");
         assert_eq!(author("4711 localhost"), Author::Sibling(4711), "Java");
         assert_eq!(author("\u{feff}4711 dotnet\n"), Author::Sibling(4711), ".NET");
         assert_eq!(author(""), Author::Nobody);
         assert_eq!(author("garbage"), Author::Nobody);
         assert_eq!(author("0"), Author::Nobody);
-        assert_eq!(author(std::str::from_utf8(own()).unwrap()), Author::Ours);
+        assert_eq!(author(std::str::from_utf8(&own()).unwrap()), Author::Ours);
     }
 
     #[test]
     fn our_record_has_a_fixed_length_and_names_this_process() {
         assert_eq!(own().len(), LENGTH);
-        let record = Record(String::from_utf8(own().to_vec()).unwrap());
+        let record = Record(String::from_utf8(own()).unwrap());
+        assert!(record.since().unwrap().elapsed().unwrap() < Duration::from_secs(10));
         assert_eq!(record.pid(), Some(std::process::id()));
         assert!(record.is_of_this_boot());
         assert!(!record.is_dead_here());

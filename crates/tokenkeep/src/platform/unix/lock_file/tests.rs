@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{LATE_UNLINK, Look, Paths, SETTLED, create, with_suffix};
+use super::sibling::{Meeting, SETTLED};
+use super::{LATE_UNLINK, Paths, Private, with_suffix};
 use crate::{CacheLock, WaitOptions};
 
 struct Place {
@@ -41,11 +42,14 @@ fn ten_seconds() -> WaitOptions {
 fn without_hard_links_a_new_file_that_a_sibling_locked_first_is_the_siblings() {
     let place = Place::new();
     let path = place.lockfile();
+    let paths = Paths::new(&place.cache, &place.cache).unwrap();
+    let private = Private::attempt(&paths).unwrap().unwrap();
+    let (watch, events) = Default::default();
+    let meeting = Meeting::new(&private, &paths, &watch, &events).unwrap();
     let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
     let sibling = File::open(&path).unwrap();
     sibling.try_lock().unwrap();
-    let look = create(file, &Paths::new(&place.cache, &place.cache).unwrap()).unwrap();
-    assert!(matches!(look, Look::Occupied), "{look:?}");
+    assert!(!meeting.make_ready(&file, &path).unwrap());
 }
 
 #[test]

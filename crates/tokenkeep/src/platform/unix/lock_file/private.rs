@@ -1,0 +1,128 @@
+//! The private lock file: one inode for ever, on which our own processes exclude each other by flock.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+use super::super::files::{self, retry};
+use super::turns::{self, Turn};
+use super::{Paths, cannot_link, is_unsupported, names, try_lock};
+use crate::atomic_file;
+use crate::{Error, ErrorKind, Result};
+
+/// The private lock file, open and, where the file system can, flocked.
+#[derive(Debug)]
+pub(crate) struct Private {
+    file: File,
+    /// `false` on a file system without flock: then only the sibling file excludes.
+    flocked: bool,
+}
+
+impl Private {
+    /// Takes the private lock if it is free.
+    pub(crate) fn attempt(paths: &Paths) -> Result<Option<Self>> {
+        let file = open(paths)?;
+        match try_lock(&file) {
+            Ok(true) => {
+                let private = Self { file, flocked: true };
+                // Other machines' clocks tell another time.
+                let ours = paths.remote || !turns::somebody_waits(&private.file);
+                Ok(ours.then_some(private))
+            }
+            Ok(false) => Ok(None),
+            Err(error) if is_unsupported(&error) => Ok(Some(Self { file, flocked: false })),
+            Err(error) => Err(cannot_lock(paths, error)),
+        }
+    }
+
+    /// Waits until the private lock is free and it is our turn, and takes it.
+    pub(crate) fn block(paths: &Paths) -> Result<Self> {
+        let file = open(paths)?;
+        let lock = || retry(|| file.lock()).map_err(|error| cannot_lock(paths, error));
+        if paths.remote {
+            lock()?;
+            return Ok(Self { file, flocked: true });
+        }
+        let mut turn = Turn::note(&file);
+        lock()?;
+        while turn.is_anothers(&file) {
+            retry(|| file.unlock()).map_err(|error| cannot_lock(paths, error))?;
+            Turn::pause();
+            lock()?;
+        }
+        turn.withdraw(&file);
+        Ok(Self { file, flocked: true })
+    }
+
+    /// Whether the path still names the file that is held.
+    pub(crate) fn is_current(&self, paths: &Paths) -> Result<bool> {
+        names(&paths.private, &self.file)
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub(super) fn is_flocked(&self) -> bool {
+        self.flocked
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        if self.flocked {
+            // Explicitly, because a child forked meanwhile keeps the open file, and with it the lock, alive. Failing
+            // leaves it to the close that follows.
+            let _ = retry(|| self.file.unlock());
+        }
+    }
+}
+
+fn cannot_lock(paths: &Paths, error: io::Error) -> Error {
+    Error::io("Cannot lock the private lock file", &paths.private, error)
+}
+
+fn open(paths: &Paths) -> Result<File> {
+    let path = &paths.private;
+    // Two rounds suffice unless the file is removed over and over.
+    for _ in 0..100 {
+        match retry(|| files::careful().read(true).write(true).open(path)) {
+            Ok(file) => {
+                paths.require_ours(path, &file)?;
+                return Ok(file);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => create(paths)?,
+            Err(error) => return Err(files::open_failed(path, error)),
+        }
+    }
+    Err(Error::new(ErrorKind::Io, "The private lock file is removed again and again").at(path))
+}
+
+/// Makes the private file if nobody else does. It gets its name last: killed between its creation and its mode or
+/// owner, we would leave a file that locks its rightful user out for ever.
+fn create(paths: &Paths) -> Result<()> {
+    let path = &paths.private;
+    let failed = |error| Error::io("Cannot create the lock file", path, error);
+    let temporary = atomic_file::temporary_path(&paths.target)?;
+    let file = retry(|| files::careful().read(true).write(true).create_new(true).open(&temporary))
+        .map_err(failed)?;
+    let finished = paths.finish_new(&temporary, &file);
+    let linked = finished.map(|()| retry(|| fs::hard_link(&temporary, path)));
+    files::remove_persistently(&temporary);
+    match linked? {
+        Err(error) if cannot_link(&error) => create_in_place(paths, path),
+        // Somebody else was faster; or a writer that sweeps took the file for a dead one's, and we try again.
+        Err(error) if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => {
+            Ok(())
+        }
+        outcome => outcome.map_err(failed),
+    }
+}
+
+fn create_in_place(paths: &Paths, path: &Path) -> Result<()> {
+    match retry(|| files::careful().read(true).write(true).create_new(true).open(path)) {
+        Ok(file) => paths.finish_new(path, &file),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(Error::io("Cannot create the lock file", path, error)),
+    }
+}
