@@ -33,10 +33,14 @@ pub(crate) const TEST: &[Stage] = &[
     tests("contract", "the Node contract, on the original and on ours", "test contract")
         .counting()
         .needs(&["build"]),
-    tests("plugin", "the cache plugin: transactions, own persistences, threads, crowds, panics", "test plugin")
-        .counting()
-        .needs(&["build"])
-        .minutes(10),
+    tests(
+        "plugin",
+        "the cache plugin: transactions, own persistences, threads, crowds, panics",
+        "test plugin",
+    )
+    .counting()
+    .needs(&["build"])
+    .minutes(10),
     tests("msal", "real @azure/msal-node, several processes", "test msal").counting().needs(&["build"]),
     tests("interop", "shared with keytar, secret-tool, the original", "test interop")
         .counting()

@@ -1,0 +1,149 @@
+//! Killed at every system call of lock, write and release: the content is old or new, and nobody waits for long.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::support::sibling::dead_pid;
+use crate::support::strace::{self, Call};
+use crate::support::worker::{self, Worker};
+use crate::support::{Place, names_in, read, timed, write};
+
+const OLD: &str = r#"{"old":"content, which is longer than the new"}"#;
+const NEW: &str = r#"{"new":"content"}"#;
+
+fn once(cache: &Path, durability: &str) -> Command {
+    let mut command = worker::command("once", cache);
+    command.args([durability, NEW]);
+    command
+}
+
+/// The calls of one transaction, from what `prepare` leaves.
+fn calls(durability: &str, prepare: &dyn Fn(&Place)) -> Vec<Call> {
+    let place = Place::new();
+    prepare(&place);
+    let elsewhere = tempfile::tempdir().unwrap();
+    strace::calls_between_marks(&once(&place.cache(), durability), &strace::trace_file(&elsewhere))
+}
+
+/// Kills a writer on entering every call of its transaction in turn, and looks at what it left each time.
+fn kill_at_every_call(durability: &str, prepare: &dyn Fn(&Place), limit: Duration) {
+    let calls = calls(durability, prepare);
+    assert!(calls.len() > 20, "{calls:?}");
+    let mut new = 0;
+    let mut longest = Duration::ZERO;
+    for call in &calls {
+        let place = Place::new();
+        prepare(&place);
+        let inject = format!("inject={}:signal=KILL:when={}", call.name, call.nth);
+        let output =
+            strace::run(strace::wrap(&once(&place.cache(), durability), &["-o/dev/null", "-e", &inject]));
+        assert_eq!(output.status.signal(), Some(Signal::KILL.as_raw()), "{call:?}: {output:?}");
+
+        // A reader that never heard of the writer.
+        let content = read(&place.open()).unwrap_or_default();
+        assert!(content == OLD || content == NEW, "{call:?} left {content:?}");
+        new += usize::from(content == NEW);
+
+        // Another process, for this one has a line and a memory of its own.
+        let mut next = Worker::serve(&place.cache());
+        let (seen, took) = timed(|| next.does("begin"));
+        assert_eq!(seen.replace("\\\"", "\""), content, "{call:?}");
+        assert!(took < limit, "{call:?} cost the next writer {took:?}");
+        longest = longest.max(took);
+        next.does("commit next");
+        assert_eq!(place.names(), ["cache.json", "cache.json.tk-lock"], "{call:?} left something");
+    }
+    assert!(
+        new > 0 && new < calls.len(),
+        "{new} of {} kills came after the content was in place",
+        calls.len()
+    );
+    println!("{} kills, {new} after the rename, the next writer waited {longest:?} at most", calls.len());
+}
+
+fn with_old_content(place: &Place) {
+    write(&place.open(), OLD);
+}
+
+#[test]
+fn a_writer_killed_at_any_call_leaves_the_old_content_or_the_new_and_holds_nobody_up() {
+    kill_at_every_call("synced", &with_old_content, Duration::from_secs(1));
+}
+
+#[test]
+fn a_writer_killed_at_any_call_of_the_first_write_leaves_nothing_in_the_way() {
+    // No lock file has ever been there: the private one is made as well.
+    kill_at_every_call("cached", &|place| fs::write(place.cache(), OLD).unwrap(), Duration::from_secs(1));
+}
+
+#[test]
+fn a_writer_killed_at_any_call_of_taking_over_a_dead_writers_lock_leaves_nothing_in_the_way() {
+    let prepare = |place: &Place| {
+        with_old_content(place);
+        let mut holder = Worker::serve(&place.cache());
+        holder.does("begin");
+        holder.kill();
+        // What a writer that died in the middle of writing leaves besides.
+        fs::write(place.directory().join(left_over_name(place)), "half of a").unwrap();
+    };
+    kill_at_every_call("cached", &prepare, Duration::from_secs(1));
+}
+
+/// A temporary file's name, learnt from a writer that was killed before it could rename it.
+fn left_over_name(place: &Place) -> String {
+    let apart = Place::new();
+    assert_eq!(apart.cache().file_name(), place.cache().file_name());
+    let inject = "inject=rename,renameat,renameat2:signal=KILL:when=1";
+    strace::run(strace::wrap(&once(&apart.cache(), "cached"), &["-o/dev/null", "-e", inject]));
+    names_in(apart.directory()).into_iter().find(|name| name.ends_with(".tmp")).unwrap()
+}
+
+#[test]
+fn what_a_killed_writer_left_is_swept_by_the_next_holder_even_if_that_one_writes_nothing() {
+    let place = Place::new();
+    with_old_content(&place);
+    let mut other = Worker::serve(&place.cache());
+    // It has written, and so has had its one look around, before the other one dies.
+    other.does("write one");
+    let inject = "inject=rename,renameat,renameat2:signal=KILL:when=1";
+    strace::run(strace::wrap(&once(&place.cache(), "cached"), &["-o/dev/null", "-e", inject]));
+    assert_eq!(place.names().len(), 4, "{:?}", place.names());
+    other.does("begin");
+    other.does("drop");
+    assert_eq!(place.names(), ["cache.json", "cache.json.tk-lock"]);
+}
+
+#[test]
+fn a_writer_killed_while_it_adopts_a_dead_siblings_lock_leaves_it_adoptable() {
+    // Only the calls that touch the sibling's file: the others are those of every transaction, and each run waits
+    // two seconds for the dead sibling to be believed dead.
+    let sibling = |place: &Place| {
+        with_old_content(place);
+        fs::write(place.lockfile(), dead_pid().to_string()).unwrap();
+    };
+    let calls = calls("cached", &sibling);
+    // From the last opening of the sibling's file on: earlier ones are looks.
+    let last = calls.iter().rposition(|call| call.name == "openat" && call.mentions(".lockfile\"")).unwrap();
+    std::thread::scope(|scope| {
+        for call in &calls[last + 1..] {
+            scope.spawn(move || {
+                let place = Place::new();
+                sibling(&place);
+                // How often the file is looked at varies from run to run, so that a kill falls somewhere around the
+                // adoption, or not at all; whatever it hits must be good.
+                let inject = format!("inject={}:signal=KILL:when={}", call.name, call.nth);
+                let command = strace::wrap(&once(&place.cache(), "cached"), &["-o/dev/null", "-e", &inject]);
+                strace::run(command);
+                let mut next = Worker::serve(&place.cache());
+                let (_, took) = timed(|| next.does("write next"));
+                assert!(took < Duration::from_secs(4), "{call:?}: {took:?}");
+                assert_eq!(place.names(), ["cache.json", "cache.json.tk-lock"], "{call:?}");
+            });
+        }
+    });
+}

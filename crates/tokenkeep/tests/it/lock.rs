@@ -1,0 +1,537 @@
+//! The lock between threads and processes of ours: exclusion, order, crashes, cancellation, limits.
+
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokenkeep::{CacheLock, Cancel, ErrorKind, WaitOptions};
+
+use crate::support::worker::Worker;
+use crate::support::{Place, beside, eventually, scale, timed, user, worker};
+
+/// What "at once" means: far more than the microseconds it takes, far less than any rule with a waiting time.
+const AT_ONCE: Duration = Duration::from_millis(500);
+
+fn lock(place: &Place) -> CacheLock {
+    CacheLock::new(place.cache()).unwrap()
+}
+
+fn within(millis: u64) -> WaitOptions {
+    WaitOptions::within(Duration::from_millis(millis))
+}
+
+#[test]
+fn threads_are_served_in_the_order_they_came_whatever_spelling_they_use() {
+    let place = Place::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let by_link = elsewhere.path().join("link");
+    symlink(place.directory(), &by_link).unwrap();
+    let spellings = [
+        place.cache(),
+        place.directory().join(".").join("cache.json"),
+        place.directory().join("..").join(place.directory().file_name().unwrap()).join("cache.json"),
+        by_link.join("cache.json"),
+    ];
+    let held = lock(&place).acquire(&within(1000)).unwrap();
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let threads: Vec<_> = (0..16)
+        .map(|number| {
+            let lock = CacheLock::new(&spellings[number % spellings.len()]).unwrap();
+            let order = Arc::clone(&order);
+            let (sender, comes) = mpsc::channel();
+            let thread = thread::spawn(move || {
+                sender.send(rustix::thread::gettid()).unwrap();
+                let guard = lock.acquire(&within(20_000)).unwrap();
+                order.lock().unwrap().push(number);
+                drop(guard);
+            });
+            let stat = format!("/proc/self/task/{}/stat", comes.recv().unwrap());
+            // Nothing but its place in the line can make it sleep.
+            eventually("the thread is in line", || fs::read_to_string(&stat).unwrap().contains(") S "));
+            thread
+        })
+        .collect();
+    drop(held);
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    assert_eq!(*order.lock().unwrap(), (0..16).collect::<Vec<_>>());
+}
+
+#[test]
+fn threads_are_never_inside_together() {
+    let place = Place::in_memory();
+    let inside = AtomicU32::new(0);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let lock = lock(&place);
+                for _ in 0..100 * scale() {
+                    let guard = lock.acquire(&within(30_000)).unwrap();
+                    assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                    thread::yield_now();
+                    inside.fetch_sub(1, Ordering::SeqCst);
+                    drop(guard);
+                }
+            });
+        }
+    });
+    assert_eq!(place.names(), ["cache.json.tk-lock"]);
+}
+
+#[test]
+fn a_lock_held_by_another_process_is_busy_and_the_error_says_who_where_and_what_to_do() {
+    let place = Place::new();
+    let mut holder = Worker::serve(&place.cache());
+    holder.does("acquire");
+    thread::sleep(Duration::from_millis(1100));
+    let (error, took) = timed(|| lock(&place).acquire(&within(300)).unwrap_err());
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    assert!(took >= Duration::from_millis(300) && took < Duration::from_millis(900), "{took:?}");
+    assert_eq!(error.path(), Some(&*place.cache()));
+    let text = error.to_string();
+    let age = text.contains("for 1 s") || text.contains("for 2 s");
+    assert!(text.contains(&format!("process {} (torture)", holder.pid())) && age, "{text}");
+    assert!(text.contains("Wait for process") && text.contains("cache.json"), "{text}");
+
+    holder.does("release");
+    drop(lock(&place).acquire(&within(1000)).unwrap());
+    assert_eq!(place.names(), ["cache.json.tk-lock"]);
+}
+
+#[test]
+fn a_lock_held_by_this_process_says_so() {
+    let place = Place::new();
+    let _held = lock(&place).acquire(&within(0)).unwrap();
+    let text = lock(&place).acquire(&within(20)).unwrap_err().to_string();
+    assert!(text.contains("this process itself"), "{text}");
+}
+
+#[test]
+fn a_command_name_cannot_forge_a_line_of_a_log() {
+    let place = Place::new();
+    let odd = place.directory().join("a\nFAKE");
+    fs::copy(worker::program(), &odd).unwrap();
+    let mut command = Command::new(&odd);
+    command.arg("serve").arg(place.cache());
+    let mut holder = Worker::start(command);
+    assert_eq!(holder.line(), "ready");
+    holder.does("acquire");
+    let text = lock(&place).acquire(&within(20)).unwrap_err().to_string();
+    assert!(text.contains("FAKE") && !text.contains('\n'), "{text}");
+}
+
+#[test]
+fn a_killed_holder_delays_the_next_one_by_less_than_a_second() {
+    let place = Place::new();
+    let mut longest = Duration::ZERO;
+    for round in 0..20 * scale() {
+        let mut holder = Worker::serve(&place.cache());
+        holder.does("acquire");
+        let waiting = round % 2 == 0;
+        let lock = lock(&place);
+        let (_, took) = if waiting {
+            // In the middle of waiting when the holder dies.
+            thread::scope(|scope| {
+                let waiter = scope.spawn(|| lock.acquire(&within(20_000)).unwrap());
+                thread::sleep(Duration::from_millis(5));
+                holder.kill();
+                timed(|| waiter.join().unwrap())
+            })
+        } else {
+            holder.kill();
+            timed(|| lock.acquire(&within(20_000)).unwrap())
+        };
+        longest = longest.max(took);
+    }
+    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    assert_eq!(place.names(), ["cache.json.tk-lock"]);
+}
+
+#[test]
+fn a_stopped_but_living_holder_is_respected_until_the_limit() {
+    let place = Place::new();
+    let mut holder = Worker::serve(&place.cache());
+    holder.does("acquire");
+    holder.signal(Signal::STOP);
+    let error = lock(&place).acquire(&within(3000)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    assert!(error.to_string().contains(&holder.pid().to_string()), "{error}");
+    holder.signal(Signal::CONT);
+    holder.does("release");
+    drop(lock(&place).acquire(&within(1000)).unwrap());
+}
+
+#[test]
+fn the_limit_is_kept_and_one_attempt_is_always_made() {
+    let place = Place::new();
+    drop(lock(&place).acquire(&within(0)).unwrap());
+    let mut holder = Worker::serve(&place.cache());
+    holder.does("acquire");
+    let (error, took) = timed(|| lock(&place).acquire(&within(0)).unwrap_err());
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    assert!(took < AT_ONCE, "{took:?}");
+    // In line behind a thread of this process as well as in front of another process.
+    thread::scope(|scope| {
+        for limit in [200, 300, 400] {
+            scope.spawn({
+                let lock = lock(&place);
+                move || {
+                    let (error, took) = timed(|| lock.acquire(&within(limit)).unwrap_err());
+                    assert_eq!(error.kind(), ErrorKind::Busy);
+                    let limit = Duration::from_millis(limit);
+                    assert!(took >= limit && took < limit + AT_ONCE, "{took:?} for {limit:?}");
+                }
+            });
+        }
+    });
+}
+
+/// Starts a wait, throws its switch, and returns how long that took to end it.
+fn cancel_a_wait(place: &Place) -> Duration {
+    let cancel = Cancel::new();
+    let wait = WaitOptions { cancel: Some(cancel.clone()), ..WaitOptions::default() };
+    thread::scope(|scope| {
+        let waiter = scope.spawn(move || lock(place).acquire(&wait).unwrap_err());
+        thread::sleep(Duration::from_millis(50));
+        let (error, took) = timed(|| {
+            cancel.cancel();
+            waiter.join().unwrap()
+        });
+        assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+        took
+    })
+}
+
+#[test]
+fn a_wait_in_line_can_be_cancelled_and_the_line_goes_on() {
+    let place = Place::new();
+    let held = lock(&place).acquire(&within(0)).unwrap();
+    assert!(cancel_a_wait(&place) < AT_ONCE);
+    drop(held);
+    drop(lock(&place).acquire(&within(0)).unwrap());
+}
+
+#[test]
+fn a_wait_for_another_process_can_be_cancelled_and_the_next_in_line_inherits_it() {
+    let place = Place::new();
+    let mut holder = Worker::serve(&place.cache());
+    holder.does("acquire");
+    assert!(cancel_a_wait(&place) < AT_ONCE);
+    assert!(cancel_a_wait(&place) < AT_ONCE);
+    assert_eq!(waiting_for(&place.private()), 1, "one waits in the kernel, however many gave up");
+    let lock = lock(&place);
+    thread::scope(|scope| {
+        let next = scope.spawn(|| lock.acquire(&within(10_000)).unwrap());
+        thread::sleep(Duration::from_millis(50));
+        let (_, took) = timed(|| {
+            holder.does("release");
+            next.join().unwrap()
+        });
+        assert!(took < AT_ONCE, "{took:?}");
+    });
+}
+
+/// How many threads wait for the flock of a file, by the kernel's own list: `7: -> FLOCK  ADVISORY  WRITE pid dev:inode`.
+fn waiting_for(path: &Path) -> usize {
+    let inode = format!(":{} ", fs::metadata(path).unwrap().ino());
+    let locks = fs::read_to_string("/proc/locks").unwrap();
+    locks.lines().filter(|line| line.contains("-> FLOCK") && line.contains(&inode)).count()
+}
+
+#[test]
+fn a_wait_for_a_sibling_can_be_cancelled_and_the_next_in_line_goes_on_waiting() {
+    let place = Place::new();
+    fs::write(place.lockfile(), std::process::id().to_string()).unwrap();
+    assert!(cancel_a_wait(&place) < AT_ONCE);
+    let lock = lock(&place);
+    thread::scope(|scope| {
+        let next = scope.spawn(|| lock.acquire(&within(10_000)).unwrap());
+        thread::sleep(Duration::from_millis(50));
+        let (_, took) = timed(|| {
+            fs::remove_file(place.lockfile()).unwrap();
+            next.join().unwrap()
+        });
+        assert!(took < AT_ONCE, "{took:?}");
+    });
+}
+
+#[test]
+fn a_switch_thrown_before_the_wait_ends_it_before_anything_is_created() {
+    let place = Place::new();
+    let cancel = Cancel::new();
+    cancel.cancel();
+    let wait = WaitOptions { cancel: Some(cancel), ..WaitOptions::default() };
+    assert_eq!(lock(&place).acquire(&wait).unwrap_err().kind(), ErrorKind::Cancelled);
+    assert_eq!(place.names(), [""; 0]);
+}
+
+#[test]
+fn whatever_a_crash_left_is_taken_over_at_once() {
+    let ours = |place: &Place| {
+        // A real record, of a process that has died holding the lock.
+        let mut holder = Worker::serve(&place.cache());
+        holder.does("acquire");
+        holder.kill();
+    };
+    let private_only = |place: &Place| {
+        ours(place);
+        fs::remove_file(place.lockfile()).unwrap();
+    };
+    let adopted = |place: &Place| {
+        ours(place);
+        let record = fs::read(place.lockfile()).unwrap();
+        fs::remove_file(place.lockfile()).unwrap();
+        fs::write(place.lockfile(), record).unwrap();
+    };
+    let link_to_a_removed_private_file = |place: &Place| {
+        ours(place);
+        fs::remove_file(place.private()).unwrap();
+    };
+    let cut_short = |place: &Place| {
+        ours(place);
+        fs::write(place.private(), "").unwrap();
+    };
+    let nothing = |_: &Place| {};
+    let cases: [(&str, &dyn Fn(&Place)); 6] = [
+        ("nothing", &nothing),
+        ("the private file alone", &private_only),
+        ("the lock file, a link to the private file", &ours),
+        ("the lock file, adopted", &adopted),
+        ("the lock file, whose private file was removed by hand", &link_to_a_removed_private_file),
+        ("the lock file, empty but a link to the private file", &cut_short),
+    ];
+    for (name, leave) in cases {
+        let place = Place::new();
+        leave(&place);
+        let (guard, took) = timed(|| lock(&place).acquire(&within(20_000)));
+        drop(guard.unwrap_or_else(|error| panic!("{name}: {error}")));
+        assert!(took < AT_ONCE, "{name}: {took:?}");
+        assert_eq!(place.names(), ["cache.json.tk-lock"], "{name}");
+    }
+}
+
+#[test]
+fn the_lock_file_is_locked_from_the_instant_it_appears() {
+    let place = Place::in_memory();
+    let seen = AtomicU32::new(0);
+    let probe = || {
+        let Ok(file) = File::options().read(true).write(true).open(place.lockfile()) else { return };
+        seen.fetch_add(1, Ordering::Relaxed);
+        if file.try_lock().is_ok() {
+            // Only permissible on a file that is the lock file no longer; and while we have its flock, nobody can
+            // make it the lock file again.
+            let there = fs::symlink_metadata(place.lockfile()).map(|status| status.ino()).ok();
+            assert_ne!(there, Some(file.metadata().unwrap().ino()), "the lock file stood there unlocked");
+            file.unlock().unwrap();
+        }
+    };
+    beside(probe, || {
+        let lock = lock(&place);
+        for _ in 0..3000 * scale() {
+            drop(lock.acquire(&within(10_000)).unwrap());
+        }
+    });
+    assert!(seen.into_inner() > 100, "the prober never saw the lock file");
+}
+
+#[test]
+fn a_lock_file_that_is_no_longer_ours_is_left_alone() {
+    let place = Place::new();
+    let held = lock(&place).acquire(&within(0)).unwrap();
+    fs::remove_file(place.lockfile()).unwrap();
+    fs::write(place.lockfile(), "4711 somebody else").unwrap();
+    drop(held);
+    assert_eq!(fs::read_to_string(place.lockfile()).unwrap(), "4711 somebody else");
+}
+
+#[test]
+fn ours_exclude_each_other_while_a_sibling_removes_the_lock_file_all_the_time() {
+    let place = Place::in_memory();
+    let stray_unlink = || drop(fs::remove_file(place.lockfile()));
+    let ends = beside(stray_unlink, || {
+        let rounds = (400 * scale()).to_string();
+        let workers = ["a", "b", "c"].map(|name| {
+            let mut command = worker::command("count", &place.cache());
+            command.args([name, &rounds, "cached"]);
+            Worker::start(command)
+        });
+        workers.map(|mut worker| worker.finish())
+    });
+    assert!(ends.iter().all(|end| end.success()), "{ends:?}");
+}
+
+#[test]
+fn a_private_file_removed_by_hand_while_it_is_held_or_waited_for_breaks_nothing() {
+    let place = Place::new();
+    let mut holder = Worker::serve(&place.cache());
+    holder.does("acquire");
+    fs::remove_file(place.private()).unwrap();
+    // A newcomer makes a new private file and still meets the holder at the lock file.
+    assert_eq!(lock(&place).acquire(&within(100)).unwrap_err().kind(), ErrorKind::Busy);
+    holder.does("release");
+    drop(lock(&place).acquire(&within(1000)).unwrap());
+
+    // Removed between a waiter's opening it and its getting it.
+    holder.does("acquire");
+    let (sender, receiver) = mpsc::channel();
+    let lock = lock(&place);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let guard = lock.acquire(&within(20_000)).unwrap();
+            sender.send(()).unwrap();
+            drop(guard);
+        });
+        thread::sleep(Duration::from_millis(30));
+        fs::remove_file(place.private()).unwrap();
+        assert!(receiver.recv_timeout(Duration::from_millis(100)).is_err(), "entered beside the holder");
+        holder.does("release");
+        receiver.recv_timeout(AT_ONCE).unwrap();
+    });
+}
+
+#[test]
+fn a_private_file_removed_again_and_again_makes_no_error() {
+    let place = Place::in_memory();
+    let remove = || {
+        drop(fs::remove_file(place.private()));
+        thread::sleep(Duration::from_micros(100));
+    };
+    beside(remove, || {
+        let lock = lock(&place);
+        for _ in 0..500 * scale() {
+            drop(lock.acquire(&within(10_000)).unwrap());
+        }
+    });
+}
+
+#[test]
+fn a_directory_removed_while_its_lock_is_waited_for_is_created_again() {
+    let place = Place::new();
+    let path = place.directory().join("inner").join("cache.json");
+    let mut holder = Worker::serve(&path);
+    holder.does("acquire");
+    let lock = CacheLock::new(&path).unwrap();
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| lock.acquire(&within(10_000)));
+        thread::sleep(Duration::from_millis(30));
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+        holder.does("release");
+        drop(waiter.join().unwrap().unwrap());
+    });
+}
+
+#[test]
+fn what_stands_where_a_lock_file_belongs_is_refused_unless_it_is_a_plain_file() {
+    let plant: [(&str, fn(&Path)); 3] = [
+        ("a symbolic link", |path| symlink("elsewhere", path).unwrap()),
+        ("a FIFO", |path| {
+            rustix::fs::mknodat(
+                rustix::fs::CWD,
+                path,
+                rustix::fs::FileType::Fifo,
+                rustix::fs::Mode::from_raw_mode(0o600),
+                0,
+            )
+            .unwrap();
+        }),
+        ("a directory", |path| fs::create_dir(path).unwrap()),
+    ];
+    for (what, plant) in plant {
+        for lockfile in [Place::private, Place::lockfile] {
+            let place = Place::new();
+            let path = lockfile(&place);
+            plant(&path);
+            let (error, took) = timed(|| lock(&place).acquire(&within(20_000)).unwrap_err());
+            assert_eq!(error.kind(), ErrorKind::UnsafeFile, "{error}");
+            assert!(error.to_string().contains(what), "{error}");
+            assert_eq!(error.path(), Some(&*path));
+            assert!(took < AT_ONCE, "{what}: {took:?}");
+            assert!(fs::symlink_metadata(&path).is_ok(), "{what} was removed");
+            assert!(!place.directory().join("elsewhere").exists(), "the link was followed");
+        }
+    }
+}
+
+#[test]
+fn a_lock_file_of_another_user_is_refused() {
+    for lockfile in [Place::private, Place::lockfile] {
+        for mode in [0o600, 0o666] {
+            let place = Place::new();
+            let path = lockfile(&place);
+            fs::write(&path, "").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            // The file itself stays ours, in a directory of nobody's.
+            user::give_to_nobody(place.directory());
+            let program = user::PublicCopy::of(worker::program());
+            let mut command = Command::new(program.path());
+            command.arg("serve").arg(place.cache());
+            let mut worker = Worker::start(user::as_nobody(&command));
+            assert_eq!(worker.line(), "ready");
+            let answer = worker.ask("acquire");
+            assert!(answer.starts_with("err unsafe_file"), "{mode:o}: {answer}");
+            assert!(answer.contains("belongs to user"), "{mode:o}: {answer}");
+        }
+    }
+}
+
+#[test]
+fn files_and_directories_are_private_from_creation_whatever_the_umask() {
+    for umask in ["000", "777", "027"] {
+        let place = Place::new();
+        user::give_to_nobody(place.directory());
+        let program = user::PublicCopy::of(worker::program());
+        let cache = place.directory().join("new").join("deep").join("cache.json");
+        let mut command = Command::new("sh");
+        command.args(["-c", "umask $1; shift; exec \"$@\"", "sh", umask]);
+        command.arg(program.path()).arg("serve").arg(&cache);
+        let mut worker = Worker::start(user::as_nobody(&command));
+        assert_eq!(worker.line(), "ready");
+        worker.does("prepare");
+        worker.does("begin");
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
+        let deep = cache.parent().unwrap();
+        assert_eq!(mode(deep), 0o700);
+        assert_eq!(mode(deep.parent().unwrap()), 0o700);
+        for name in ["cache.json", "cache.json.tk-lock", "cache.json.lockfile"] {
+            assert_eq!(mode(&deep.join(name)), 0o600, "{name} under umask {umask}");
+        }
+        worker.does("commit text");
+        assert_eq!(mode(&cache), 0o600, "rewritten under umask {umask}");
+    }
+}
+
+#[test]
+fn eight_processes_get_their_turns_evenly() {
+    let place = Place::in_memory();
+    let workers: Vec<_> = (0..8)
+        .map(|name| {
+            let mut command = worker::command("count", &place.cache());
+            command.args([&name.to_string(), "1000000", "cached"]);
+            Worker::start(command)
+        })
+        .collect();
+    // Counted from when all are at it. A machine with other work can disturb a count, but never make it even.
+    for worker in &workers {
+        worker.line();
+    }
+    let mut seen = Vec::new();
+    for _ in 0..8 {
+        for worker in &workers {
+            worker.drain();
+        }
+        thread::sleep(Duration::from_secs(1));
+        let turns: Vec<_> = workers.iter().map(Worker::drain).collect();
+        if turns.iter().max().unwrap() * 10 <= turns.iter().min().unwrap() * 13 {
+            return;
+        }
+        seen.push(turns);
+    }
+    panic!("never within 1.3: {seen:?}");
+}

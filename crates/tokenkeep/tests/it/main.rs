@@ -1,0 +1,18 @@
+//! The promises of the core, one module per behaviour, through the public face and from other processes.
+//!
+//! The quick form runs with `cargo test`; `cargo xtask torture` runs the same tests for longer (`support::scale`).
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on fails, and numbers are worth seeing"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod crash;
+mod faults;
+mod lock;
+mod processes;
+mod siblings;

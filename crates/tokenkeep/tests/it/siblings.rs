@@ -1,0 +1,172 @@
+//! Lock files of the sibling libraries: the dead are succeeded, the living respected.
+
+use std::fs::{self, File};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokenkeep::{CacheLock, ErrorKind, Event, FilePersistence, OnDamage, TokenCache, WaitOptions};
+
+use crate::support::sibling::{FORMATS, Sleeper, dead_pid, make_old};
+use crate::support::{Place, timed};
+
+const PATIENT: Duration = Duration::from_secs(30);
+
+/// How long it takes to get past a lock file with this text.
+fn wait_behind(text: &str) -> Duration {
+    let place = Place::new();
+    fs::write(place.lockfile(), text).unwrap();
+    take_over(&place)
+}
+
+fn take_over(place: &Place) -> Duration {
+    let lock = CacheLock::new(place.cache()).unwrap();
+    let (guard, took) = timed(|| lock.acquire(&WaitOptions::within(PATIENT)).unwrap());
+    // Taken over in place, and still a lock file to siblings that only look whether it exists.
+    assert!(place.lockfile().exists());
+    drop(guard);
+    assert_eq!(place.names(), ["cache.json.tk-lock"], "the lock file of the dead is gone");
+    took
+}
+
+fn assert_within(what: &str, took: Duration, least: f64, most: f64) {
+    let took = took.as_secs_f64();
+    assert!(took >= least && took <= most, "{what}: taken over after {took:.2} s, not {least} to {most} s");
+}
+
+#[test]
+fn the_lock_of_a_dead_sibling_is_taken_over_after_two_seconds_in_every_format() {
+    thread::scope(|scope| {
+        for (library, format) in FORMATS {
+            scope.spawn(move || assert_within(library, wait_behind(&format(dead_pid())), 1.9, 4.0));
+        }
+    });
+}
+
+#[test]
+fn the_lock_of_a_zombie_is_taken_over_after_two_seconds() {
+    let zombie = Sleeper::new().into_zombie();
+    assert_within("zombie", wait_behind(&zombie.pid().to_string()), 1.9, 4.0);
+}
+
+#[test]
+fn a_pid_that_a_later_process_was_given_proves_nothing() {
+    let place = Place::new();
+    let later = Sleeper::new();
+    fs::write(place.lockfile(), later.pid().to_string()).unwrap();
+    make_old(&place.lockfile(), Duration::from_secs(60));
+    assert_within("reused pid", take_over(&place), 1.9, 4.0);
+}
+
+#[test]
+fn a_lock_file_without_a_name_in_it_is_taken_over_after_ten_seconds() {
+    thread::scope(|scope| {
+        for text in ["", "garbage", "-1", "0", "99999999999999999999", "\0\0\0\0"] {
+            scope.spawn(move || assert_within(text, wait_behind(text), 9.5, 13.0));
+        }
+    });
+}
+
+#[test]
+fn a_huge_lock_file_is_taken_over_like_any_other() {
+    let place = Place::new();
+    fs::write(place.lockfile(), format!("{} {}", dead_pid(), "x".repeat(8 << 20))).unwrap();
+    assert_within("huge", take_over(&place), 1.9, 4.0);
+}
+
+#[test]
+fn the_lock_of_a_living_sibling_is_respected_and_followed_promptly() {
+    thread::scope(|scope| {
+        for (library, format) in FORMATS {
+            scope.spawn(move || {
+                let place = Place::new();
+                let holder = Sleeper::new();
+                fs::write(place.lockfile(), format(holder.pid())).unwrap();
+                let lock = CacheLock::new(place.cache()).unwrap();
+                let error = lock.acquire(&WaitOptions::within(Duration::from_secs(3))).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Busy, "{library}");
+                assert!(error.to_string().contains(&format!("process {} (sleep)", holder.pid())), "{error}");
+                thread::scope(|scope| {
+                    let waiter = scope.spawn(|| lock.acquire(&WaitOptions::within(PATIENT)).unwrap());
+                    thread::sleep(Duration::from_millis(100));
+                    let (_, took) = timed(|| {
+                        fs::remove_file(place.lockfile()).unwrap();
+                        waiter.join().unwrap()
+                    });
+                    assert!(took < Duration::from_millis(300), "{library}: {took:?}");
+                });
+            });
+        }
+    });
+}
+
+#[test]
+fn a_lock_file_that_somebody_has_flocked_is_respected_whatever_it_says() {
+    let place = Place::new();
+    // As Go and .NET hold it; that the pid is dead may only mean that it counts in another container.
+    fs::write(place.lockfile(), dead_pid().to_string()).unwrap();
+    let file = File::open(place.lockfile()).unwrap();
+    file.lock().unwrap();
+    let lock = CacheLock::new(place.cache()).unwrap();
+    let error = lock.acquire(&WaitOptions::within(Duration::from_secs(4))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy);
+}
+
+#[test]
+fn a_living_process_that_has_lost_track_of_its_lock_is_succeeded_with_a_warning() {
+    let place = Place::new();
+    let cache = place.cache();
+    // Process 1 is alive. Where it started after the file's time, it counts as another one and there is no warning.
+    fs::write(place.lockfile(), "1").unwrap();
+    make_old(&place.lockfile(), Duration::from_secs(601));
+    let (sender, events) = std::sync::mpsc::channel();
+    let persistence = std::sync::Arc::new(FilePersistence::new(&cache).unwrap());
+    let sender = std::sync::Mutex::new(sender);
+    let listen = move |event: &Event| sender.lock().unwrap().send(event.clone()).unwrap();
+    let cache = TokenCache::with_options(persistence, WaitOptions::default(), OnDamage::default(), listen);
+    let (_, took) = timed(|| cache.begin_write().unwrap());
+    assert_within("forgotten", took, 1.9, 4.0);
+    let uptime = fs::read_to_string("/proc/uptime").unwrap();
+    let uptime: f64 = uptime.split('.').next().unwrap().parse().unwrap();
+    let warned =
+        events.try_iter().any(|event| matches!(event, Event::Warning(text) if text.contains("10 min")));
+    assert_eq!(warned, uptime > 605.0, "the machine runs for {uptime} s");
+}
+
+#[test]
+fn a_dead_siblings_lock_is_recognised_by_several_short_waits_too() {
+    let place = Place::new();
+    fs::write(place.lockfile(), dead_pid().to_string()).unwrap();
+    let lock = CacheLock::new(place.cache()).unwrap();
+    let began = Instant::now();
+    // A reader never waits longer than a second; it would never get past a dead lock if each wait began anew.
+    let guard = loop {
+        match lock.acquire(&WaitOptions::within(Duration::from_millis(500))) {
+            Ok(guard) => break guard,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Busy),
+        }
+        assert!(began.elapsed() < PATIENT, "never taken over");
+    };
+    assert_within("in pieces", began.elapsed(), 1.9, 4.0);
+    drop(guard);
+}
+
+#[test]
+fn siblings_that_only_look_whether_the_file_exists_are_kept_out_while_ours_hold() {
+    let place = Place::new();
+    let lock = CacheLock::new(place.cache()).unwrap();
+    let create = || File::options().write(true).create_new(true).open(place.lockfile());
+    for leftover in [None, Some(dead_pid())] {
+        if let Some(pid) = leftover {
+            fs::write(place.lockfile(), pid.to_string()).unwrap();
+        }
+        let guard = lock.acquire(&WaitOptions::within(PATIENT)).unwrap();
+        assert!(create().is_err(), "O_EXCL");
+        assert!(File::open(place.lockfile()).unwrap().try_lock().is_err(), "flock");
+        let text = fs::read_to_string(place.lockfile()).unwrap();
+        let pid: String = text.chars().take_while(char::is_ascii_digit).collect();
+        assert_eq!(pid, std::process::id().to_string(), "the pid stands first");
+        drop(guard);
+        drop(create().unwrap());
+        fs::remove_file(place.lockfile()).unwrap();
+    }
+}

@@ -1,0 +1,62 @@
+//! Running as somebody else: root for what only root can arrange, nobody for what root is never refused.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// A user without rights; every system has one with this number, under whatever name.
+pub(crate) const NOBODY: u32 = 65534;
+
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// A command that runs as root, directly or by a sudo that asks for nothing.
+pub(crate) fn as_root(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    if is_root() {
+        return Command::new(program);
+    }
+    let allowed = Command::new("sudo").args(["-n", "true"]).output();
+    assert!(
+        allowed.is_ok_and(|output| output.status.success()),
+        "this test changes owners or mounts: run it as root, or allow sudo without a password"
+    );
+    let mut sudo = Command::new("sudo");
+    sudo.arg("-n").arg(program);
+    sudo
+}
+
+/// The same command, run without any right: as nobody.
+pub(crate) fn as_nobody(command: &Command) -> Command {
+    let mut unprivileged = as_root("setpriv");
+    unprivileged.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--"]);
+    unprivileged.arg(command.get_program()).args(command.get_args());
+    unprivileged
+}
+
+/// Makes nobody the owner of a file or directory.
+pub(crate) fn give_to_nobody(path: &Path) {
+    let mut give = as_root("chown");
+    assert!(give.arg(NOBODY.to_string()).arg(path).status().unwrap().success());
+}
+
+/// A copy of a program that every user may execute: a target directory below /root is closed to others.
+pub(crate) struct PublicCopy(TempDir);
+
+impl PublicCopy {
+    pub(crate) fn of(program: &Path) -> Self {
+        let copy = Self(tempfile::tempdir().unwrap());
+        fs::copy(program, copy.path()).unwrap();
+        for each in [copy.0.path(), &copy.path()] {
+            fs::set_permissions(each, Permissions::from_mode(0o755)).unwrap();
+        }
+        copy
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.0.path().join("torture")
+    }
+}

@@ -1,0 +1,74 @@
+//! Another process, for tests: it uses a cache as it is told, and can be stopped, killed or traced meanwhile.
+//!
+//! ```text
+//! torture serve PATH           obeys commands on standard input, one per line, one line of answer each
+//! torture once PATH DURABILITY TEXT
+//!                              one transaction between two marks that a trace shows
+//! torture count PATH NAME COUNT DURABILITY
+//!                              COUNT transactions that leave a number, checked for loss, overlap and tearing
+//! torture watch PATH           reads until its standard input closes, checking for tearing and time running back
+//! ```
+//! `serve` lives in `serve.rs`, the content that betrays every fault in `ledger.rs`.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the tests read what it prints")]
+
+mod ledger;
+mod serve;
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use tokenkeep::{Durability, FilePersistence, TokenCache};
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("torture: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[OsString]) -> Outcome<()> {
+    let [verb, path, rest @ ..] = arguments else { return Err("usage: torture VERB PATH ...".into()) };
+    let path = Path::new(path);
+    let rest: Vec<&str> =
+        rest.iter().map(|word| word.to_str().ok_or("not UTF-8")).collect::<Result<_, _>>()?;
+    match (verb.to_str(), &rest[..]) {
+        (Some("serve"), []) => serve::serve(path),
+        (Some("once"), [durability, text]) => once(path, parse(durability)?, text),
+        (Some("count"), [name, count, durability]) => {
+            ledger::count(path, name, count.parse()?, parse(durability)?)
+        }
+        (Some("watch"), []) => ledger::watch(path),
+        _ => Err("unknown verb or wrong number of arguments".into()),
+    }
+}
+
+fn parse(durability: &str) -> Outcome<Durability> {
+    match durability {
+        "synced" => Ok(Durability::Synced),
+        "cached" => Ok(Durability::Cached),
+        other => Err(format!("no durability {other:?}").into()),
+    }
+}
+
+/// One lock, write and release, between two looks at paths that exist nowhere: they show in a trace.
+fn once(path: &Path, durability: Durability, text: &str) -> Outcome<()> {
+    let cache = TokenCache::new(std::sync::Arc::new(FilePersistence::new(path)?.durability(durability)));
+    mark("begin");
+    let outcome = cache.begin_write().and_then(|access| access.commit(text));
+    mark("end");
+    println!("{}", serve::answer(&outcome.map(|_| String::new())));
+    Ok(())
+}
+
+fn mark(name: &str) {
+    // What it finds is of no interest, that it looked is.
+    drop(std::fs::symlink_metadata(Path::new("/tokenkeep-torture").join(name)));
+}
