@@ -224,6 +224,14 @@ fn an_account_under_a_new_key_is_not_a_sign_out() {
 }
 
 #[test]
+fn an_account_whose_entry_became_another_accounts_is_signed_out() {
+    let other = json!({ "home_account_id": "bob", "environment": "e" });
+    let ours = signed_in().with(Section::Account, "ada-e", other.clone());
+    let expected = Cache::new().app("1").with(Section::Account, "ada-e", other);
+    assert_merged(&merged(&signed_in(), &ours, &signed_in()), &expected);
+}
+
+#[test]
 fn an_account_without_a_name_takes_nothing_with_it() {
     for id in [json!(""), json!(null), json!(7)] {
         let anonymous = json!({ "home_account_id": id, "environment": "e" });

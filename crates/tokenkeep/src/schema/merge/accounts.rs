@@ -59,9 +59,12 @@ impl Accounts {
 
 /// The accounts that `earlier` has and `later` has under no key, in no environment.
 fn missing_accounts(earlier: &Document<'_>, later: &Document<'_>) -> HashSet<HomeAccountId> {
-    let without_twin = |entry: &&Entry<'_>| later.find(Section::Account, &entry.key).is_none();
-    let mut missing: HashSet<_> =
-        earlier.entries(Section::Account).iter().filter(without_twin).filter_map(Entry::account).collect();
+    let is_kept = |entry: &Entry<'_>| {
+        // The same text is the same account; only what differs is worth a look inside.
+        later.find(Section::Account, &entry.key).is_some_and(|twin| twin.value.0 == entry.value.0)
+    };
+    let differing = earlier.entries(Section::Account).iter().filter(|entry| !is_kept(entry));
+    let mut missing: HashSet<_> = differing.filter_map(Entry::account).collect();
     if !missing.is_empty() {
         for account in later.entries(Section::Account).iter().filter_map(Entry::account) {
             missing.remove(&account);
