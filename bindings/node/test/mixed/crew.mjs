@@ -1,0 +1,218 @@
+// @ts-check
+/**
+ * The processes of a crowd: each signs in so many people on one cache file and keeps a journal of what it saw, did
+ * and had acknowledged. All clocks are CLOCK_MONOTONIC in nanoseconds, so the journals can be laid side by side.
+ */
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { startActor } from "../support/actor.mjs";
+import { end, track } from "../support/processes.mjs";
+import { ORIGINAL, OURS } from "../support/subject.mjs";
+import { python, signer } from "./programs.mjs";
+
+/**
+ * @typedef {"node" | "rust" | "original" | "python" | "portalocker"} Kind
+ *
+ * @typedef {{ at: "signed-in", person: string, begun: number, time: number }} SignedIn acknowledged
+ * @typedef {{ at: "failed", person: string, time: number, error: string }} Failed
+ * @typedef {{ at: "wrote", entered: number, saving: number, saved: number, there: string[] | null, found: string[],
+ *   wrote: string[], met: string | null }} Wrote one critical section: who was inside already, what lay in the file
+ *   then (null: no whole cache), what it took that to be, what it wrote
+ * @typedef {{ at: "read", reads: number, busy: number, unreadable: string[], shrunk: number }} Read
+ * @typedef {SignedIn | Failed | Wrote} Entry
+ *
+ * @typedef {{ name: string, kind: Kind, play: () => Promise<Entry[]> }} Member
+ * @typedef {{ path: string, witness: string, count: number, deadline: number }} Work
+ * @typedef {import("../support/scratch.mjs").Scope & { env: NodeJS.ProcessEnv }} Place
+ */
+
+/** What is ours. @param {string} kind */
+export const isOurs = (kind) => kind === "node" || kind === "rust";
+
+/** As patient as by default, but looking more often, so that processes meet. */
+const LOCK = { retryNumber: 5_000, retryDelay: 10 };
+
+/** @param {Place} place @param {Kind} kind @param {string} name @param {Work} work @returns {Promise<Member>} */
+export async function enlist(place, kind, name, work) {
+  const { path, witness, count } = work;
+  const args = [path, witness, name, String(count)];
+  switch (kind) {
+    case "node":
+      return nodeMember(place, kind, OURS, name, work);
+    case "original":
+      return nodeMember(place, kind, ORIGINAL, name, work);
+    case "rust":
+      return programMember(place, kind, name, work, signer(), ["sign-in", ...args]);
+    case "python":
+      return programMember(place, kind, name, work, python(), [PYTHON, ...args, "without-portalocker"]);
+    case "portalocker":
+      return programMember(place, kind, name, work, python(), [PYTHON, ...args]);
+  }
+}
+
+const PYTHON = fileURLToPath(new URL("signer.py", import.meta.url));
+
+/** The lock each Python must have come with: that the absence of portalocker is real. */
+const PYTHON_LOCK = /** @type {Record<string, string>} */ ({
+  python: "msal_extensions.filelock",
+  portalocker: "msal_extensions.cache_lock",
+});
+
+/** @param {Place} place @param {Kind} kind @param {string} packageName @param {string} name @param {Work} work @returns {Promise<Member>} */
+async function nodeMember(place, kind, packageName, name, work) {
+  const actor = await startActor(place, place.env, packageName);
+  await actor.run(openWatched, { ...work, name, lock: LOCK });
+  return { name, kind, play: () => actor.run(signInAll, { ...work, name }, work.deadline) };
+}
+
+/** In the actor: a real msal-node client over the package's own plugin, which is watched from outside. */
+const openWatched = async (/** @type {any} */ { tools, scene, path, witness, name, lock }) => {
+  const { readFileSync, readlinkSync, symlinkSync, unlinkSync } = await import("node:fs");
+  const now = () => Number(process.hrtime.bigint());
+  /** @param {string} text */
+  const people = (text) => {
+    /** @type {Record<string, Record<string, any>>} */
+    const { Account = {}, RefreshToken = {} } = JSON.parse(text);
+    const tokens = new Set(Object.values(RefreshToken).map((token) => token.home_account_id));
+    return Object.values(Account)
+      .filter((account) => tokens.has(account.home_account_id))
+      .map((account) => account.username);
+  };
+  const enter = () => {
+    try {
+      symlinkSync(name, witness);
+      return null;
+    } catch (/** @type {any} */ error) {
+      if (error.code !== "EEXIST") {
+        throw error;
+      }
+    }
+    try {
+      return readlinkSync(witness);
+    } catch {
+      // It left between the two calls; it was there all the same.
+      return "somebody";
+    }
+  };
+  const look = () => {
+    try {
+      return people(readFileSync(path, "utf8"));
+    } catch {
+      // Somebody is writing in place at this moment.
+      return null;
+    }
+  };
+  scene.journal = [];
+  const plugin = await tools.createPlugin({ kind: "FilePersistence", cachePath: path }, lock);
+  /** @type {any} */
+  let moment;
+  const watched = {
+    beforeCacheAccess: async (/** @type {any} */ context) => {
+      moment = undefined;
+      await plugin.beforeCacheAccess(context);
+      if (context.cacheHasChanged) {
+        const met = enter();
+        const entered = now();
+        moment = { at: "wrote", entered, met, there: look(), found: people(context.tokenCache.serialize()) };
+      }
+    },
+    afterCacheAccess: async (/** @type {any} */ context) => {
+      const mine = context.cacheHasChanged ? moment : undefined;
+      if (mine) {
+        mine.wrote = people(context.tokenCache.serialize());
+        mine.saving = now();
+        if (mine.met === null) {
+          unlinkSync(witness);
+        }
+      }
+      await plugin.afterCacheAccess(context);
+      if (mine) {
+        scene.journal.push({ ...mine, saved: now() });
+      }
+    },
+  };
+  scene.client = tools.createClient(watched, new tools.SignInService());
+};
+
+const signInAll = async (/** @type {any} */ { tools, scene, name, count }) => {
+  const now = () => Number(process.hrtime.bigint());
+  for (let index = 0; index < count; index++) {
+    const person = `${name}-${index}@contoso.example`;
+    const begun = now();
+    try {
+      await tools.signInWithRefreshToken(scene.client, person);
+      scene.journal.push({ at: "signed-in", person, begun, time: now() });
+    } catch (/** @type {any} */ error) {
+      scene.journal.push({ at: "failed", person, time: now(), error: `${error.errorCode ?? error.name}: ${error.message}` });
+    }
+  }
+  return scene.journal;
+};
+
+/** @param {Place} place @param {Kind} kind @param {string} name @param {Work} work @param {string} program @param {string[]} args @returns {Promise<Member>} */
+async function programMember(place, kind, name, { deadline }, program, args) {
+  const child = await startProgram(place, program, args);
+  const { lock } = await child.ready;
+  if (lock !== PYTHON_LOCK[kind]) {
+    throw new Error(`${name} came with the lock ${lock}`);
+  }
+  return { name, kind, play: () => child.finish("go\n", deadline) };
+}
+
+/** Somebody of ours who reads all the time. @param {Place} place @param {Work} work */
+export async function startReader(place, { path, deadline }) {
+  const child = await startProgram(place, signer(), ["read", path]);
+  await child.ready;
+  return {
+    /** @returns {Promise<Read>} */
+    stop: async () => (await child.finish("", deadline))[0],
+  };
+}
+
+/** @param {Place} place @param {string} program @param {string[]} args */
+async function startProgram(place, program, args) {
+  const child = track(spawn(program, args, { env: place.env, stdio: ["pipe", "pipe", "pipe"] }));
+  place.after(() => end(child, "SIGKILL"));
+  // Its exit code tells more than EPIPE.
+  child.stdin.on("error", () => {});
+  let stderr = "";
+  child.stderr.setEncoding("utf8").on("data", (text) => {
+    stderr += text;
+  });
+  /** @type {any[]} */
+  const lines = [];
+  /** @type {(line: any) => void} */
+  let isReady = () => {};
+  const ready = new Promise((resolve) => {
+    isReady = resolve;
+  });
+  createInterface({ input: child.stdout }).on("line", (text) => {
+    const line = JSON.parse(text);
+    if (line.at === "ready") {
+      isReady(line);
+    } else {
+      lines.push(line);
+    }
+  });
+  const closed = new Promise((resolve) => child.once("close", resolve));
+  const failed = async () => {
+    await closed;
+    throw new Error(`${program} ended early\n${JSON.stringify(lines)}\n${stderr}`);
+  };
+  return {
+    ready: Promise.race([ready, failed()]),
+    /** @param {string} input @param {number} deadline */
+    finish: async (input, deadline) => {
+      child.stdin.end(input);
+      const late = setTimeout(() => child.kill("SIGKILL"), deadline);
+      await closed;
+      clearTimeout(late);
+      if (child.exitCode !== 0) {
+        const how = child.signalCode ?? child.exitCode;
+        throw new Error(`${program} ended with ${how}: ${JSON.stringify(lines.at(-1))}\n${stderr}`);
+      }
+      return lines;
+    },
+  };
+}

@@ -1,0 +1,89 @@
+// @ts-check
+/**
+ * Many processes of several kinds on one cache file. Among ourselves nothing is lost, nobody overlaps, nothing
+ * unreadable is seen. Beside siblings we break nothing of theirs, and every loss is traced to a write of a sibling
+ * that ignored a lock or did not look. `docs/siblings.md` has the figures.
+ *
+ * TOKENKEEP_TORTURE=n repeats each crowd n times, with up to eight processes.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isOurs } from "./crew.mjs";
+import { report, runCrowd } from "./run.mjs";
+
+/** @typedef {import("./crew.mjs").Kind} Kind */
+
+const TORTURE = Number(process.env.TOKENKEEP_TORTURE ?? 0);
+const RUNS = TORTURE || 2;
+const COUNT = TORTURE ? 25 : 10;
+
+/** @param {import("node:test").TestContext} t @param {Kind[]} kinds */
+async function crowd(t, kinds) {
+  const run = await runCrowd(t, kinds, COUNT);
+  for (const line of report(run)) {
+    t.diagnostic(line);
+  }
+  const ours = run.rows.filter(({ kind }) => isOurs(kind));
+  const theirs = run.rows.filter(({ kind }) => !isOurs(kind));
+  for (const { name, errors, acknowledged } of ours) {
+    assert.deepEqual(errors, [], `${name} never fails`);
+    assert.equal(acknowledged, COUNT, name);
+  }
+  assert.equal(run.ourOverlaps, 0, "ours are never inside together");
+  assert.deepEqual(run.dropped, [], "ours write all that they found");
+  assert.deepEqual(run.read.unreadable, [], "ours read whole caches alone");
+  assert.ok(run.read.reads > COUNT, "the reader was there");
+  return { ...run, theirs };
+}
+
+/** @type {Kind[]} */
+const FOUR = ["node", "rust", "node", "rust"];
+const OURS = TORTURE ? [...FOUR, ...FOUR] : FOUR;
+
+for (let round = 1; round <= RUNS; round++) {
+  test(`${OURS.length} of ours, run ${round}: nothing is lost`, async (t) => {
+    const { losses, overlaps, read } = await crowd(t, OURS);
+    assert.deepEqual(losses, []);
+    assert.deepEqual(overlaps, []);
+    assert.equal(read.shrunk, 0, "what was seen once is seen again");
+  });
+}
+
+/** Each sibling alone among ours: nobody else can be blamed for what goes wrong then. @type {Kind[]} */
+const SIBLINGS = ["original", "python", "portalocker"];
+const BESIDE = FOUR.slice(0, TORTURE ? 4 : 2);
+
+for (const sibling of SIBLINGS) {
+  for (let round = 1; round <= RUNS; round++) {
+    test(`${BESIDE.length} of ours and one ${sibling}, run ${round}: we break nothing of its`, async (t) => {
+      const { losses, overlaps, theirs } = await crowd(t, [...BESIDE, sibling]);
+      assert.deepEqual(
+        losses.filter(({ ours }) => ours),
+        [],
+        "every loss is the sibling's own write",
+      );
+      assert.deepEqual(
+        overlaps.filter(({ came }) => isOurs(came)),
+        [],
+        "ours never come while it is inside",
+      );
+      assert.deepEqual(
+        theirs.map(({ acknowledged }) => acknowledged),
+        [COUNT],
+        "all of its sign-ins succeed",
+      );
+    });
+  }
+}
+
+const EVERYBODY = [...BESIDE, ...SIBLINGS];
+
+for (let round = 1; round <= RUNS; round++) {
+  test(`${EVERYBODY.length} of every kind, run ${round}: every loss is a sibling's own`, async (t) => {
+    const { losses } = await crowd(t, EVERYBODY);
+    assert.deepEqual(
+      losses.filter(({ ours }) => ours),
+      [],
+    );
+  });
+}

@@ -1,0 +1,112 @@
+"""Python's msal-extensions in the crowd: signs people in through its own PersistedTokenCache and tells what happened.
+
+signer.py PATH WITNESS NAME COUNT [without-portalocker]
+
+Nothing of the package is changed; its lock and its file are only watched, from inside.
+"""
+import base64
+import json
+import os
+import sys
+import time
+
+path, witness, name, count = sys.argv[1:5]
+if sys.argv[5:] == ["without-portalocker"]:
+    # What an import finds where it is not installed.
+    sys.modules["portalocker"] = None
+
+from msal_extensions import FilePersistence, PersistedTokenCache, token_cache  # noqa: E402
+
+# Longer than its own five seconds: an application asks again, and so do we.
+ATTEMPTS = 6
+
+
+def tell(**line):
+    print(json.dumps(line), flush=True)
+
+
+def people(text):
+    cache = json.loads(text or "{}")
+    tokens = {token["home_account_id"] for token in cache.get("RefreshToken", {}).values()}
+    accounts = cache.get("Account", {}).values()
+    return [account["username"] for account in accounts if account["home_account_id"] in tokens]
+
+
+def look():
+    try:
+        with open(path) as file:
+            return people(file.read())
+    except ValueError:
+        # Somebody is writing in place at this moment.
+        return None
+
+
+class WatchedFile(FilePersistence):
+    """Its file, and when it is written with what."""
+
+    def save(self, content):
+        saving = time.monotonic_ns()
+        try:
+            super().save(content)
+        finally:
+            moment.update(saving=saving, saved=time.monotonic_ns(), wrote=people(content))
+
+
+class WatchedLock(token_cache.CrossPlatLock):
+    """Its lock, and whom it meets inside."""
+
+    def __enter__(self):
+        inside = super().__enter__()
+        moment.clear()
+        moment.update(entered=time.monotonic_ns(), met=None, there=look(), found=[])
+        try:
+            os.symlink(name, witness)
+        except FileExistsError:
+            try:
+                moment["met"] = os.readlink(witness)
+            except FileNotFoundError:
+                moment["met"] = "somebody"
+        return inside
+
+    def __exit__(self, *error):
+        if moment["met"] is None:
+            os.remove(witness)
+        if "wrote" in moment:
+            tell(at="wrote", **moment)
+        return super().__exit__(*error)
+
+
+moment = {}
+token_cache.CrossPlatLock = WatchedLock
+cache = PersistedTokenCache(WatchedFile(path))
+
+
+def sign_in(person):
+    identity = json.dumps({"uid": person, "utid": "utid"}).encode()
+    cache.add({
+        "client_id": "client",
+        "scope": ["https://api.example/read"],
+        "token_endpoint": "https://login.windows.net/utid/oauth2/v2.0/token",
+        "grant_type": "refresh_token",
+        "data": {"username": person},
+        "response": {
+            "refresh_token": "secret of " + person,
+            "client_info": base64.urlsafe_b64encode(identity).decode(),
+        },
+    })
+
+
+kind = token_cache.CrossPlatLock.__mro__[1].__module__
+tell(at="ready", lock=kind)
+sys.stdin.readline()
+for index in range(int(count)):
+    person = "%s-%d" % (name, index)
+    for attempt in range(ATTEMPTS):
+        begun = time.monotonic_ns()
+        try:
+            sign_in(person)
+        except Exception as error:  # whatever it is, the judge wants to know
+            tell(at="failed", person=person, time=time.monotonic_ns(), error="%s: %s" % (type(error).__name__, error))
+        else:
+            tell(at="signed-in", person=person, begun=begun, time=time.monotonic_ns())
+            break

@@ -1,0 +1,183 @@
+//! One of ours in the crowd of `bindings/node/test/mixed`, beside Node, the original and Python on one cache file.
+//!
+//! `tokenkeep-proofs-signer sign-in PATH WITNESS NAME COUNT` waits for a line, then signs in COUNT people, one
+//! transaction each. `tokenkeep-proofs-signer read PATH` reads until its standard input is closed. Both tell what
+//! happened in lines of JSON; the tests judge.
+
+use std::error::Error;
+use std::io::{self, BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{fs, thread};
+
+use serde_json::{Map, Value, json};
+use tokenkeep::{ErrorKind, FilePersistence, TokenCache};
+use tokenkeep_proofs::history::now;
+
+type Fallible<T> = Result<T, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words[..] {
+        ["sign-in", path, witness, name, count] => sign_in_all(path.into(), witness.as_ref(), name, count),
+        ["read", path] => read_on(path.into()),
+        _ => Err("sign-in PATH WITNESS NAME COUNT, or read PATH".into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Whoever reads the lines may have gone; the exit code says the same.
+            let _ = tell(&json!({ "at": "broken", "error": error.to_string() }));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn sign_in_all(path: PathBuf, witness: &Path, name: &str, count: &str) -> Fallible<()> {
+    let cache = TokenCache::new(Arc::new(FilePersistence::new(path)?));
+    let count: u32 = count.parse()?;
+    tell(&json!({ "at": "ready" }))?;
+    io::stdin().lock().read_line(&mut String::new())?;
+    for index in 0..count {
+        let person = format!("{name}-{index}");
+        let begun = now();
+        sign_in(&cache, witness, name, &person)?;
+        tell(&json!({ "at": "signed-in", "person": person, "begun": begun, "time": now() }))?;
+    }
+    Ok(())
+}
+
+/// One transaction. The witness stands from the lock to the commit, for everybody in the crowd.
+fn sign_in(cache: &TokenCache, witness: &Path, name: &str, person: &str) -> Fallible<()> {
+    let access = cache.begin_write()?;
+    let entered = now();
+    let met = enter(witness, name)?;
+    let mut content: Value = serde_json::from_slice(access.content().unwrap_or(b"{}"))?;
+    let found = people(&content);
+    add(&mut content, person)?;
+    let saving = now();
+    if met.is_none() {
+        fs::remove_file(witness)?;
+    }
+    let snapshot = access.commit(serde_json::to_vec(&content)?)?;
+    let saved = now();
+    let wrote = serde_json::from_slice(snapshot.content.as_ref().map_or(b"{}", |content| content.expose()))?;
+    Ok(tell(&json!({
+        "at": "wrote", "entered": entered, "saving": saving, "saved": saved,
+        "there": found, "found": found, "wrote": people(&wrote), "met": met,
+    }))?)
+}
+
+/// Stands a link named `witness` that says who is inside, and returns who already was.
+#[cfg(unix)]
+fn enter(witness: &Path, name: &str) -> io::Result<Option<String>> {
+    match std::os::unix::fs::symlink(name, witness) {
+        Ok(()) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Some(
+            // The other one may leave between the two calls; it was there all the same.
+            fs::read_link(witness).map_or("somebody".into(), |owner| owner.to_string_lossy().into_owned()),
+        )),
+        Err(error) => Err(error),
+    }
+}
+
+/// A file does where links need a privilege.
+#[cfg(not(unix))]
+fn enter(witness: &Path, name: &str) -> io::Result<Option<String>> {
+    match fs::File::create_new(witness) {
+        Ok(mut file) => file.write_all(name.as_bytes()).map(|()| None),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Ok(Some(fs::read_to_string(witness).unwrap_or("somebody".into())))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads again and again: what is read is a whole cache, or "busy" is said, or it is told as unreadable.
+fn read_on(path: PathBuf) -> Fallible<()> {
+    let cache = TokenCache::new(Arc::new(FilePersistence::new(path)?));
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&stop);
+    tell(&json!({ "at": "ready" }))?;
+    thread::Builder::new().name("stdin".into()).spawn(move || {
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        told.store(true, Ordering::Relaxed);
+    })?;
+    let (mut reads, mut busy, mut unreadable, mut most, mut shrunk) = (0_u64, 0_u64, Vec::new(), 0, 0_u64);
+    while !stop.load(Ordering::Relaxed) {
+        reads += 1;
+        match cache.read() {
+            Ok(content) => match whole(content.as_ref().map(|content| content.expose())) {
+                Ok(people) if people < most => shrunk += 1,
+                Ok(people) => most = people,
+                Err(what) => unreadable.push(what),
+            },
+            Err(error) if error.kind() == ErrorKind::Busy => busy += 1,
+            Err(error) => unreadable.push(format!("{}: {error}", error.kind())),
+        }
+        // The others want the processor too.
+        thread::sleep(std::time::Duration::from_micros(300));
+    }
+    Ok(tell(
+        &json!({ "at": "read", "reads": reads, "busy": busy, "unreadable": unreadable, "shrunk": shrunk }),
+    )?)
+}
+
+/// How many people a cache holds; the test starts with one, so that absence is wrong too.
+fn whole(content: Option<&[u8]>) -> Result<usize, String> {
+    let content = content.ok_or("no cache")?;
+    let cache: Value =
+        serde_json::from_slice(content).map_err(|error| format!("{error} in {} bytes", content.len()))?;
+    cache.as_object().map(|_| people(&cache).len()).ok_or_else(|| "not an object".into())
+}
+
+/// Who is signed in: has both an account and a refresh token.
+fn people(cache: &Value) -> Vec<String> {
+    let section = |name: &str| cache[name].as_object().into_iter().flat_map(Map::values);
+    let tokens: Vec<_> = section("RefreshToken").map(|token| &token["home_account_id"]).collect();
+    section("Account")
+        .filter(|account| tokens.contains(&&account["home_account_id"]))
+        .filter_map(|account| account["username"].as_str().map(str::to_owned))
+        .collect()
+}
+
+fn add(cache: &mut Value, person: &str) -> Fallible<()> {
+    let id = format!("{person}.utid");
+    let common = json!({ "home_account_id": id, "environment": "login.windows.net" });
+    let with = |more: Value| -> Value {
+        let both = [&common, &more].into_iter().filter_map(Value::as_object).flatten();
+        Value::Object(both.map(|(key, value)| (key.clone(), value.clone())).collect())
+    };
+    put(
+        cache,
+        "Account",
+        format!("{id}-login.windows.net-utid"),
+        with(json!({
+            "realm": "utid", "local_account_id": person, "username": person, "authority_type": "MSSTS",
+        })),
+    )?;
+    put(
+        cache,
+        "RefreshToken",
+        format!("{id}-login.windows.net-refreshtoken-client----"),
+        with(json!({
+            "credential_type": "RefreshToken", "client_id": "client", "secret": format!("secret of {person}"),
+        })),
+    )
+}
+
+fn put(cache: &mut Value, section: &str, key: String, entry: Value) -> Fallible<()> {
+    let root = cache.as_object_mut().ok_or("the cache is not an object")?;
+    let section = root.entry(section).or_insert_with(|| json!({}));
+    section.as_object_mut().ok_or("a section is not an object")?.insert(key, entry);
+    Ok(())
+}
+
+fn tell(line: &Value) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
+}
