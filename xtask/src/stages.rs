@@ -2,7 +2,7 @@
 
 use crate::job::{Job, Outcome};
 use crate::suite::{Stage, Work};
-use crate::{addon, demo, hygiene, pack, setup, vectors};
+use crate::{addon, demo, hygiene, mixed, pack, setup, vectors};
 
 /// Everything, in the order it runs: what fails fastest first, then what others need.
 pub(crate) const TEST: &[Stage] = &[
@@ -45,6 +45,10 @@ pub(crate) const TEST: &[Stage] = &[
     tests("interop", "shared with keytar, secret-tool, the original", "test interop")
         .counting()
         .needs(&["build"]),
+    task("mixed", "crowds of ours, the original and Python on one cache file", mixed::stage)
+        .counting()
+        .needs(&["build"])
+        .minutes(10),
     task("pack", "the tarballs hold what they should, install and run", pack::stage).needs(&["build"]),
     tests("packages", "in the place of the original", "test packages")
         .counting()

@@ -1,0 +1,27 @@
+//! Python environments, each with the packages of one list.
+
+use std::fs;
+
+use crate::job::{Job, Outcome, at};
+
+/// The interpreter of the environment `name`, which is made anew when the `list` of its packages (a path in the
+/// checkout) changes.
+pub(crate) fn environment(job: &mut Job<'_>, name: &str, list: &str) -> Outcome<String> {
+    let folder = job.workspace.products.join(name);
+    let list = job.workspace.path(list);
+    let wanted = fs::read(&list).map_err(at(&list))?;
+    let stamp = folder.join("requirements.txt");
+    let python = folder.join("bin/python").to_string_lossy().into_owned();
+    if fs::read(&stamp).is_ok_and(|have| have == wanted) {
+        return Ok(python);
+    }
+    let mut make = job.command("python3");
+    job.run(make.args(["-m", "venv", "--clear"]).arg(&folder))?;
+    let mut install = job.command(&python);
+    install
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
+        .arg(&list);
+    job.run(&mut install)?;
+    fs::copy(&list, &stamp).map_err(at(&stamp))?;
+    Ok(python)
+}
