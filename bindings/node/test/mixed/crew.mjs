@@ -144,7 +144,12 @@ const signInAll = async (/** @type {any} */ { tools, scene, name, count }) => {
       await tools.signInWithRefreshToken(scene.client, person);
       scene.journal.push({ at: "signed-in", person, begun, time: now() });
     } catch (/** @type {any} */ error) {
-      scene.journal.push({ at: "failed", person, time: now(), error: `${error.errorCode ?? error.name}: ${error.message}` });
+      scene.journal.push({
+        at: "failed",
+        person,
+        time: now(),
+        error: `${error.errorCode ?? error.name}: ${error.message}`,
+      });
     }
   }
   return scene.journal;

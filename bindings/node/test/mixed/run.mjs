@@ -24,9 +24,7 @@ export async function runCrowd(t, kinds, count) {
   await writeFile(path, "{}", { mode: 0o600 });
   const place = { env: session.env, after: (/** @type {() => unknown} */ end) => t.after(end) };
   const reader = await startReader(place, work);
-  const members = await Promise.all(
-    kinds.map((kind, index) => enlist(place, kind, `${kind}${index}`, work)),
-  );
+  const members = await Promise.all(kinds.map((kind, index) => enlist(place, kind, `${kind}${index}`, work)));
   const start = performance.now();
   const accounts = await Promise.all(
     members.map(async ({ name, kind, play }) => ({ name, kind, journal: await play() })),
