@@ -1,11 +1,11 @@
 // @ts-check
 /**
- * The two programs beside Node: ours in Rust, and a Python with msal-extensions. `cargo xtask test mixed` makes both
+ * The two programs beside Node: ours in Rust, and a Python with msal-extensions. `cargo xtask test --only mixed` makes both
  * and says where they are.
  */
 import { accessSync, constants } from "node:fs";
 
-const REMEDY = "run: cargo xtask test mixed (which builds it)";
+const REMEDY = "run: cargo xtask test --only mixed (which builds it)";
 
 /** @param {string} variable @param {string} what */
 function program(variable, what) {
