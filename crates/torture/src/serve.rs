@@ -84,7 +84,7 @@ fn obey(verb: &str, rest: &str, cache: &TokenCache, held: &mut Held) -> Result<S
         }
         "delete" => return Ok(cache.begin_write_waiting(&wait)?.delete()?.to_string()),
         "acquire" => {
-            held.guard = Some(tokenkeep::CacheLock::new(cache.persistence().path())?.acquire(&wait)?)
+            held.guard = Some(tokenkeep::CacheLock::new(cache.persistence().path())?.acquire(&wait)?);
         }
         "release" => held.guard = None,
         "begin" => {

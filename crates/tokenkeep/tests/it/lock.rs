@@ -299,7 +299,8 @@ fn whatever_a_crash_left_is_taken_over_at_once() {
         fs::write(place.private(), "").unwrap();
     };
     let nothing = |_: &Place| {};
-    let cases: [(&str, &dyn Fn(&Place)); 6] = [
+    type Leave<'a> = &'a dyn Fn(&Place);
+    let cases: [(&str, Leave<'_>); 6] = [
         ("nothing", &nothing),
         ("the private file alone", &private_only),
         ("the lock file, a link to the private file", &ours),
@@ -429,7 +430,8 @@ fn a_directory_removed_while_its_lock_is_waited_for_is_created_again() {
 
 #[test]
 fn what_stands_where_a_lock_file_belongs_is_refused_unless_it_is_a_plain_file() {
-    let plant: [(&str, fn(&Path)); 3] = [
+    type Plant = fn(&Path);
+    let plant: [(&str, Plant); 3] = [
         ("a symbolic link", |path| symlink("elsewhere", path).unwrap()),
         ("a FIFO", |path| {
             rustix::fs::mknodat(

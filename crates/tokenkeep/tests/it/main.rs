@@ -11,8 +11,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cache;
 mod crash;
 mod faults;
+mod hostile_files;
 mod lock;
 mod processes;
+mod security;
 mod siblings;

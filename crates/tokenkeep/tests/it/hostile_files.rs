@@ -1,0 +1,286 @@
+//! Content of every kind, paths of every kind, and file systems that refuse, end or are mounted on the very file.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use tokenkeep::{CacheLock, ErrorKind, Event, FilePersistence, Persistence, TokenCache};
+
+use crate::support::sibling::dead_pid;
+use crate::support::worker::{self, Worker};
+use crate::support::{Place, names_in, open, read, user, write};
+
+#[test]
+fn content_of_every_kind_comes_back_as_it_was() {
+    let contents: [&[u8]; 9] = [
+        b"",
+        b"x",
+        b"\0",
+        b"nul\0in the middle",
+        b"\xff\xfe invalid UTF-8 \xc3\x28",
+        b"\xef\xbb\xbf{\"with\":\"a mark\"}",
+        b"{\"cut",
+        b"[1,2,3]",
+        "\u{1f511} \r\n".as_bytes(),
+    ];
+    let place = Place::new();
+    for content in contents {
+        place.open().begin_write().unwrap().commit(content).unwrap();
+        let back = place.open().read().unwrap().unwrap();
+        assert_eq!(back.expose(), content);
+        assert_eq!(fs::read(place.cache()).unwrap(), content);
+    }
+}
+
+#[test]
+fn sixty_four_megabytes_come_back_as_they_were() {
+    let place = Place::in_memory();
+    let content: Vec<u8> =
+        (0..64_u32 << 20).map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+    place.open().begin_write().unwrap().commit(&content).unwrap();
+    assert!(place.open().read().unwrap().unwrap().expose() == content);
+}
+
+#[test]
+fn paths_of_every_kind_work() {
+    let place = Place::new();
+    let names: [&[u8]; 7] = [
+        b"with spaces",
+        b"new\nline",
+        "S\u{fc}\u{df}-\u{65e5}\u{672c}".as_bytes(),
+        b"not UTF-8 \xff\xfe",
+        b"-rf",
+        b"'quotes\" and $(echo)",
+        &[b'n'; 246],
+    ];
+    for name in names {
+        let directory = place.directory().join(OsString::from_vec(name.to_vec()));
+        let path = directory.join(OsString::from_vec(name.to_vec()));
+        write(&open(&path), "content");
+        assert_eq!(read(&open(&path)).as_deref(), Some("content"));
+        assert_eq!(names_in(&directory).len(), 2, "{:?}", names_in(&directory));
+    }
+}
+
+#[test]
+fn paths_that_cannot_work_are_refused_before_anything_is_created() {
+    let place = Place::new();
+    let long = "n".repeat(247);
+    let refused = |path: PathBuf| {
+        let error = FilePersistence::new(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{path:?}: {error}");
+        assert_eq!(CacheLock::new(&path).unwrap_err().kind(), ErrorKind::InvalidInput, "{path:?}");
+    };
+    refused(PathBuf::new());
+    refused(place.directory().join(&long));
+    refused(place.directory().join("n".repeat(255)));
+    refused(place.directory().join("d".repeat(256)).join("cache"));
+    refused(PathBuf::from(OsString::from_vec(b"/tmp/a\0b".to_vec())));
+    refused(place.directory().join("directory/"));
+    refused(place.directory().join("."));
+    refused(place.directory().join(".."));
+    refused(PathBuf::from("/"));
+    // Too long as a whole: only the system knows where.
+    let deep = (0..30).fold(place.directory().to_owned(), |path, _| path.join("d".repeat(200)));
+    let error = open(&deep.join("cache")).begin_write().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    assert_eq!(place.names(), [""; 0]);
+}
+
+#[test]
+fn what_stands_at_the_cache_path_is_refused_unless_it_is_a_plain_file() {
+    let place = Place::new();
+    fs::create_dir(place.cache()).unwrap();
+    let error = place.open().begin_write().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnsafeFile, "{error}");
+    assert_eq!(place.open().read().unwrap_err().kind(), ErrorKind::UnsafeFile);
+    // A file where a directory is needed.
+    fs::write(place.directory().join("file"), "").unwrap();
+    let error = open(&place.directory().join("file/cache")).begin_write().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnsafeFile, "{error}");
+}
+
+#[test]
+fn a_symbolic_link_is_followed_only_where_nobody_else_can_have_a_hand_in_it() {
+    let place = Place::new();
+    let elsewhere = Place::new();
+    write(&elsewhere.open(), "content");
+    symlink(elsewhere.cache(), place.cache()).unwrap();
+    assert_eq!(read(&place.open()).as_deref(), Some("content"));
+    write(&place.open(), "through the link");
+    assert!(fs::symlink_metadata(place.cache()).unwrap().is_symlink(), "the link stays");
+    assert_eq!(fs::read_to_string(elsewhere.cache()).unwrap(), "through the link");
+    assert_eq!(elsewhere.names(), ["cache.json", "cache.json.tk-lock"]);
+
+    let refused = |why: &str| {
+        let error = place.open().begin_write().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnsafeFile, "{why}: {error}");
+        assert_eq!(place.open().read().unwrap_err().kind(), ErrorKind::UnsafeFile, "{why}");
+    };
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    mode(&elsewhere.cache(), 0o622);
+    refused("the target is writable by others");
+    mode(&elsewhere.cache(), 0o600);
+    mode(elsewhere.directory(), 0o777);
+    refused("the target's directory is writable by others");
+    mode(elsewhere.directory(), 0o700);
+    mode(place.directory(), 0o1777);
+    refused("the link's directory is writable by others");
+    mode(place.directory(), 0o700);
+    user::give_to_nobody(&elsewhere.cache());
+    refused("the target is another user's");
+    fs::remove_file(place.cache()).unwrap();
+    symlink("cache.json", place.cache()).unwrap();
+    refused("a loop");
+    // A dangling one leads to a file that is made.
+    fs::remove_file(place.cache()).unwrap();
+    symlink("made", place.cache()).unwrap();
+    write(&place.open(), "new");
+    assert_eq!(fs::read_to_string(place.directory().join("made")).unwrap(), "new");
+}
+
+#[test]
+fn root_leaves_a_rewritten_file_and_its_lock_to_their_owner() {
+    let place = Place::new();
+    write(&place.open(), "old");
+    fs::remove_file(place.private()).unwrap();
+    user::give_to_nobody(&place.cache());
+    user::give_to_nobody(place.directory());
+    let mut command = user::as_root(worker::program());
+    command.arg("serve").arg(place.cache());
+    let mut root = Worker::start(command);
+    assert_eq!(root.line(), "ready");
+    root.does("write new");
+    for path in [place.cache(), place.private()] {
+        let status = fs::metadata(&path).unwrap();
+        assert_eq!((status.uid(), status.mode() & 0o777), (user::NOBODY, 0o600), "{path:?}");
+    }
+}
+
+#[test]
+fn an_unprivileged_user_in_a_directory_that_cannot_be_written_reads_and_gets_a_clear_error() {
+    let place = Place::new();
+    write(&place.open(), "content");
+    fs::remove_file(place.private()).unwrap();
+    user::give_to_nobody(&place.cache());
+    fs::set_permissions(place.directory(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = user::PublicCopy::of(worker::program());
+    let mut command = Command::new(program.path());
+    command.arg("serve").arg(place.cache());
+    let mut worker = Worker::start(user::as_nobody(&command));
+    assert_eq!(worker.line(), "ready");
+    assert_eq!(worker.does("read"), "content");
+    let answer = worker.ask("write new");
+    assert!(answer.starts_with("err permission_denied"), "{answer}");
+    assert_eq!(place.names(), ["cache.json"]);
+}
+
+#[test]
+fn a_directory_that_others_can_write_is_warned_of() {
+    let place = Place::new();
+    fs::set_permissions(place.directory(), fs::Permissions::from_mode(0o777)).unwrap();
+    let (sender, events) = std::sync::mpsc::channel();
+    let sender = std::sync::Mutex::new(sender);
+    let listen = move |event: &Event| sender.lock().unwrap().send(event.clone()).unwrap();
+    FilePersistence::new(place.cache()).unwrap().on_event(listen).prepare().unwrap();
+    let warned = |event: &Event| matches!(event, Event::Warning(text) if text.contains("chmod go-w"));
+    assert!(events.try_iter().any(|event| warned(&event)));
+}
+
+/// A worker in a mount namespace of its own, after `mounts` were made in it.
+fn mounted(mounts: &str, place: &Place, cache: &Path) -> Worker {
+    let mut command = user::as_root("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-ec"]);
+    command.arg(format!("{mounts}; exec \"$1\" serve \"$2\"")).arg("sh");
+    command.arg(worker::program()).arg(cache).current_dir(place.directory());
+    let worker = Worker::start(command);
+    assert_eq!(worker.line(), "ready");
+    worker
+}
+
+#[test]
+fn a_full_disk_leaves_the_old_content_whole_and_a_sign_out_possible() {
+    let place = Place::new();
+    let full = place.directory().join("full");
+    fs::create_dir(&full).unwrap();
+    let mut worker =
+        mounted("mount -t tmpfs -o size=256k,mode=700 none full", &place, &full.join("cache.json"));
+    worker.does("write old");
+    let answer = worker.ask("fill 400000");
+    assert!(answer.starts_with("err storage_full") && answer.contains("Free some space"), "{answer}");
+    assert_eq!(worker.does("read"), "old");
+    assert_eq!(worker.does("delete"), "true");
+    worker.does("write new");
+    assert_eq!(worker.does("read"), "new");
+}
+
+#[test]
+fn a_file_that_something_is_mounted_on_is_written_in_place_and_said_to_be_unsafe() {
+    let place = Place::new();
+    fs::write(place.directory().join("real"), "old content, the longer one").unwrap();
+    fs::write(place.cache(), "").unwrap();
+    let mut worker = mounted("mount --bind real cache.json", &place, &place.cache());
+    assert_eq!(worker.does("read"), "old content, the longer one");
+    worker.does("write new");
+    assert_eq!(worker.does("read"), "new");
+    assert!(worker.does("info").contains("crash_safe: false"));
+    let events = worker.does("events");
+    assert!(events.contains("written in place"), "{events}");
+    assert_eq!(fs::read_to_string(place.directory().join("real")).unwrap(), "new");
+    assert_eq!(place.names(), ["cache.json", "cache.json.tk-lock", "real"]);
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_is_an_error_and_not_the_end_of_the_process() {
+    let place = Place::new();
+    write(&place.open(), "old");
+    let mut command = Command::new("bash");
+    command.args(["-c", "ulimit -f 8; exec \"$@\"", "bash"]).arg(worker::program()).arg("serve");
+    let mut worker = Worker::start({
+        command.arg(place.cache());
+        command
+    });
+    assert_eq!(worker.line(), "ready");
+    let answer = worker.ask("fill 20000");
+    assert!(answer.starts_with("err storage_full") && answer.contains("ulimit -f"), "{answer}");
+    assert_eq!(worker.does("read"), "old");
+    worker.does("write new");
+}
+
+#[test]
+fn a_file_that_a_dead_sibling_left_half_written_is_never_silently_empty() {
+    let place = Place::new();
+    fs::write(place.cache(), "{\"Account\":{\"half").unwrap();
+    fs::write(place.lockfile(), dead_pid().to_string()).unwrap();
+    let cache = place.open();
+    // Busy while the sibling may still be writing; then what stands there, for the client to judge.
+    for _ in 0..10 {
+        match cache.read() {
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Busy, "{error}"),
+            Ok(content) => {
+                assert_eq!(content.unwrap().expose(), b"{\"Account\":{\"half");
+                return;
+            }
+        }
+    }
+    panic!("the dead sibling's lock was never taken over");
+}
+
+#[test]
+fn a_probe_leaves_nothing_and_touches_nothing() {
+    let place = Place::new();
+    write(&place.open(), "content");
+    let persistence = Arc::new(FilePersistence::new(place.cache()).unwrap());
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            let persistence = Arc::clone(&persistence);
+            scope.spawn(move || (0..20).for_each(|_| persistence.verify().unwrap()));
+        }
+    });
+    assert_eq!(place.names(), ["cache.json", "cache.json.tk-lock"]);
+    assert_eq!(read(&TokenCache::new(persistence)).as_deref(), Some("content"));
+}
