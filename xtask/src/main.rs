@@ -18,6 +18,7 @@ mod setup;
 mod stages;
 mod suite;
 mod tally;
+mod torture;
 mod vectors;
 mod workspace;
 
@@ -33,6 +34,8 @@ Usage: cargo xtask <command>
                       (ARGS go to the demo: --client-id ID --tenant TENANT sign in for real)
   test [-v] [--list] [--only STAGE]...
                       run every check and test; --only runs the named stages and what they need
+  torture [--times N] [--minutes M] [--only NAME]
+                      the tests of crashes and crowds, N times longer (20), within M minutes (120)
   setup               bring this machine to the state the tests need
   build [--release]   build the addon and the TypeScript of the npm package
   pack                write the npm tarballs to target/npm
@@ -57,6 +60,7 @@ fn dispatch(arguments: &[String]) -> Outcome<ExitCode> {
     match command {
         "demo" => demo::command(&workspace, rest.strip_prefix(&["--".to_owned()]).unwrap_or(rest))?,
         "test" => return suite::command(&workspace, stages::TEST, rest),
+        "torture" => torture::command(&workspace, rest)?,
         "setup" => setup::command(&workspace, none(command, rest)?)?,
         "build" => addon::command(&workspace, addon::Profile::parse(rest)?)?,
         "lock" => npm::lock_command(&workspace, none(command, rest)?)?,
