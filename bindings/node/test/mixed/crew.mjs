@@ -23,7 +23,8 @@ import { python, signer } from "./programs.mjs";
  * @typedef {SignedIn | Failed | Wrote} Entry
  *
  * @typedef {{ name: string, kind: Kind, play: () => Promise<Entry[]> }} Member
- * @typedef {{ path: string, witness: string, count: number, deadline: number }} Work
+ * @typedef {{ path: string, witness: string, count: number, pause: number, deadline: number }} Work `pause`: at most so many
+ *   milliseconds between two sign-ins of Node and Python, who are crowded out by Rust otherwise
  * @typedef {import("../support/scratch.mjs").Scope & { env: NodeJS.ProcessEnv }} Place
  */
 
@@ -35,7 +36,7 @@ const LOCK = { retryNumber: 5_000, retryDelay: 10 };
 
 /** @param {Place} place @param {Kind} kind @param {string} name @param {Work} work @returns {Promise<Member>} */
 export async function enlist(place, kind, name, work) {
-  const { path, witness, count } = work;
+  const { path, witness, count, pause } = work;
   const args = [path, witness, name, String(count)];
   switch (kind) {
     case "node":
@@ -45,9 +46,14 @@ export async function enlist(place, kind, name, work) {
     case "rust":
       return programMember(place, kind, name, work, signer(), ["sign-in", ...args]);
     case "python":
-      return programMember(place, kind, name, work, python(), [PYTHON, ...args, "without-portalocker"]);
+      return programMember(place, kind, name, work, python(), [
+        PYTHON,
+        ...args,
+        String(pause),
+        "without-portalocker",
+      ]);
     case "portalocker":
-      return programMember(place, kind, name, work, python(), [PYTHON, ...args]);
+      return programMember(place, kind, name, work, python(), [PYTHON, ...args, String(pause)]);
   }
 }
 
@@ -135,9 +141,10 @@ const openWatched = async (/** @type {any} */ { tools, scene, path, witness, nam
   scene.client = tools.createClient(watched, new tools.SignInService());
 };
 
-const signInAll = async (/** @type {any} */ { tools, scene, name, count }) => {
+const signInAll = async (/** @type {any} */ { tools, scene, name, count, pause }) => {
   const now = () => Number(process.hrtime.bigint());
   for (let index = 0; index < count; index++) {
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * pause));
     const person = `${name}-${index}@contoso.example`;
     const begun = now();
     try {

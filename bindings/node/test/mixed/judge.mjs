@@ -32,7 +32,7 @@ export function judge(accounts, left) {
     .flatMap(({ name, kind, journal }) =>
       journal.flatMap((entry) => (entry.at === "wrote" ? [{ ...entry, name, kind }] : [])),
     )
-    .sort((one, other) => one.saved - other.saved);
+    .sort((one, other) => one.saving - other.saving);
   const present = new Set(people(left));
   /** @type {Loss[]} */
   const losses = [];
@@ -67,7 +67,8 @@ export function judge(accounts, left) {
  * its end, the release of the lock, lies somewhere before `saved`.
  *
  * @param {string} person
- * @param {Write[]} writes in order of their end
+ * @param {Write[]} writes in the order in which they began to save, which is that of the lock: a process may be slow to
+ *   notice that it has saved
  * @returns {Pick<Loss, "by" | "how" | "ours">}
  */
 function trace(person, writes) {
@@ -81,8 +82,8 @@ function trace(person, writes) {
     // It lay in the file when the taker had the lock already.
     return { by, how: "did not look at the file under its lock", ours: isOurs(by) };
   }
-  if (taker.entered > kept.saved) {
-    return { by, how: "came when it was gone already, or unreadable", ours: isOurs(by) };
+  if (taker.entered > kept.saving) {
+    return { by, how: "came while the other was saving", ours: isOurs(by) };
   }
   // Both inside at once: whoever came second came in spite of the other's lock, unless a third had taken that away.
   const second = taker.entered > kept.entered ? taker : kept;

@@ -1,17 +1,18 @@
 """Python's msal-extensions in the crowd: signs people in through its own PersistedTokenCache and tells what happened.
 
-signer.py PATH WITNESS NAME COUNT [without-portalocker]
+signer.py PATH WITNESS NAME COUNT PAUSE [without-portalocker]
 
 Nothing of the package is changed; its lock and its file are only watched, from inside.
 """
 import base64
 import json
 import os
+import random
 import sys
 import time
 
-path, witness, name, count = sys.argv[1:5]
-if sys.argv[5:] == ["without-portalocker"]:
+path, witness, name, count, pause = sys.argv[1:6]
+if sys.argv[6:] == ["without-portalocker"]:
     # What an import finds where it is not installed.
     sys.modules["portalocker"] = None
 
@@ -100,6 +101,7 @@ kind = token_cache.CrossPlatLock.__mro__[1].__module__
 tell(at="ready", lock=kind)
 sys.stdin.readline()
 for index in range(int(count)):
+    time.sleep(random.random() * float(pause) / 1000)
     person = "%s-%d" % (name, index)
     for attempt in range(ATTEMPTS):
         begun = time.monotonic_ns()
