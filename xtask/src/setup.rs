@@ -90,8 +90,13 @@ pub(crate) fn command(workspace: &Workspace, (): ()) -> Outcome<()> {
     Ok(())
 }
 
+/// Everything on the machine that the tests use.
+pub(crate) fn tools(job: &mut Job<'_>) -> Outcome<()> {
+    machine(job, FOR_TESTS)
+}
+
 pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
-    machine(job, FOR_TESTS)?;
+    tools(job)?;
     cargo_deny(job).map(|_program| ())
 }
 

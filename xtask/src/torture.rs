@@ -22,7 +22,7 @@ pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Outcome<()
     let options = parse(arguments)?;
     let limit = Duration::from_secs(options.minutes * 60);
     let mut job = Job::start(workspace, "torture", limit, true)?;
-    setup::stage(&mut job)?;
+    setup::tools(&mut job)?;
     for words in [&["tokenkeep", "--test", "it"][..], &["proofs"]] {
         let mut cargo = job.command("cargo");
         cargo.args(["test", "--locked", "--package"]).args(words).env(TIMES, options.times.to_string());
