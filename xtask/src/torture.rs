@@ -23,7 +23,7 @@ pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Outcome<()
     let limit = Duration::from_secs(options.minutes * 60);
     let mut job = Job::start(workspace, "torture", limit, true)?;
     setup::tools(&mut job)?;
-    for words in [&["tokenkeep", "--test", "it"][..], &["proofs"]] {
+    for words in [&["tokenkeep", "--test", "it"][..], &["tokenkeep-proofs"]] {
         let mut cargo = job.command("cargo");
         cargo.args(["test", "--locked", "--package"]).args(words).env(TIMES, options.times.to_string());
         // One after another: each starts more processes than there are processors.
