@@ -269,13 +269,18 @@ fn keep_owner(file: &File, path: &Path, old: &Metadata) -> Result<()> {
         .map_err(|error| Error::io("Cannot give the new content its old owner", path, error))
 }
 
-/// Now, in whole milliseconds, in which the sibling libraries compare; but later than the old time, even if a clock
-/// that was wrong set that in the future.
+/// Now, in milliseconds, in which the sibling libraries compare; but later than the old time, even if a clock that was
+/// wrong set that in the future.
+///
+/// Below the millisecond stands chance: a file that another process removes and creates anew in the same tick, of the
+/// same size and in the same inode, must not pass for our own write. Less than half a millisecond of it, because some
+/// siblings round, and in steps of 100 ns, which every file system worth the name can store.
 fn next_modified(old: Option<&Metadata>) -> SystemTime {
     let millis = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let before = old.and_then(|old| old.modified().ok()).map_or(0, millis);
     let next = millis(SystemTime::now()).max(before) + 1;
-    UNIX_EPOCH + Duration::from_millis(u64::try_from(next).unwrap_or(u64::MAX))
+    let chance = random().map_or(0, |random| random % 5_000 * 100);
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(next).unwrap_or(u64::MAX)) + Duration::from_nanos(chance)
 }
 
 /// The stamp of what was just written, believed only if nothing but the rename has touched the file since. The content
@@ -300,4 +305,24 @@ pub(crate) fn random() -> Result<u64> {
         Error::new(ErrorKind::Io, "The operating system gives no random bytes").because(error.to_string())
     })?;
     Ok(u64::from_le_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_write_is_later_in_milliseconds_whether_a_sibling_rounds_or_cuts() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut before = 0;
+        for _ in 0..200 {
+            let old = file.as_file().metadata().unwrap();
+            let next = next_modified(Some(&old));
+            file.as_file().set_times(FileTimes::new().set_modified(next)).unwrap();
+            let micros = next.duration_since(UNIX_EPOCH).unwrap().as_micros();
+            assert!(micros % 1_000 < 500, "rounding would reach the next millisecond");
+            assert!(micros / 1_000 > before);
+            before = micros / 1_000;
+        }
+    }
 }
