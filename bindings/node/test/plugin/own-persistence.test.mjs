@@ -20,7 +20,7 @@ class Own {
   calls = [];
   /** @type {boolean[]} */
   locked = [];
-  /** What happens in the middle of a save. @type {() => unknown} */
+  /** What happens in the middle of a save. @type {() => void | Promise<void>} */
   during = () => {};
 
   /** @param {string} path */
