@@ -8,7 +8,7 @@ use napi::bindgen_prelude::{Buffer, Either, Either3, Env, Null, Undefined};
 use napi_derive::napi;
 use tokenkeep::schema::Change;
 use tokenkeep::{
-    FilePersistence, OnDamage, Persistence, Secret, Snapshot, TokenCache, WaitOptions, WriteAccess,
+    Durability, FilePersistence, OnDamage, Persistence, Secret, Snapshot, TokenCache, WaitOptions, WriteAccess,
 };
 
 use crate::channel::{Channel, Link, Ticket};
@@ -34,12 +34,14 @@ pub struct Cache {
 
 #[napi]
 impl Cache {
-    /// A cache in a plaintext file. Its events carry the number `source`.
+    /// A cache in a plaintext file, whose writes are `synced` to the disk or not. Its events carry the number `source`.
     #[napi(factory)]
-    pub fn file(channel: &Channel, source: u32, path: String) -> Result<Self, Thrown> {
+    pub fn file(channel: &Channel, source: u32, path: String, synced: bool) -> Result<Self, Thrown> {
         guard(Place::Export, || {
             let listener = listener(channel.link(), source);
-            let file = FilePersistence::new(PathBuf::from(path))?.on_event(listener.clone());
+            let durability = if synced { Durability::Synced } else { Durability::Cached };
+            let file = FilePersistence::new(PathBuf::from(path))?;
+            let file = file.durability(durability).on_event(listener.clone());
             Ok(Self::over(channel, Arc::new(file.clone()), listener, Some(file)))
         })
         .map_err(Failure::into_exception)

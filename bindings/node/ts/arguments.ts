@@ -1,5 +1,6 @@
 // Checks at the edge: a wrong argument gets an error that names the argument, not a failure three layers down.
 import { inspect } from "node:util";
+import type { Durability } from "./persistence";
 import { PersistenceError } from "./persistence-error";
 
 /** The error for an argument of the wrong type. The value itself is never shown: it may be a secret. */
@@ -22,6 +23,14 @@ export function requireText(name: string, value: unknown): string {
     );
   }
   return value;
+}
+
+/** Requires a durability; `synced` where none is given. */
+export function requireDurability(value: unknown): Durability {
+  if (value === undefined || value === "synced" || value === "cached") {
+    return value ?? "synced";
+  }
+  throw wrongArgument("durability", '"synced" or "cached"', value);
 }
 
 /** Requires something whose bytes can be stored. */

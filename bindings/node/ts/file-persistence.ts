@@ -1,16 +1,25 @@
 // A plaintext file of mode 0600.
 import { promises as files } from "node:fs";
 import { dirname, join } from "node:path";
-import { requireContents, requireText } from "./arguments";
+import { requireContents, requireDurability, requireText } from "./arguments";
 import { BasePersistence, nativeCache, OPEN } from "./base-persistence";
 import { reportTo } from "./events";
 import { lockLimit } from "./lock-options";
 import { CallbackLogger, type Logger, type LoggerOptions } from "./logger";
 import { Cache } from "./native/cache";
 import { holdFor } from "./native/held";
-import type { IPersistence, PersistenceInfo } from "./persistence";
+import type { Durability, IPersistence, PersistenceInfo } from "./persistence";
 import { PersistenceError } from "./persistence-error";
 import { recordMethods } from "./untouched";
+
+/** What can be chosen of a file beside its place. */
+export interface FileOptions {
+  /**
+   * Whether an acknowledged write survives a loss of power (`synced`, the default) or only a crash of the process
+   * (`cached`: the operating system writes it to the disk when it likes, which is faster and what the sibling libraries do).
+   */
+  durability?: Durability;
+}
 
 /**
  * Keeps the cache in a file that is not encrypted: its mode (0600) is all that protects it. Every write replaces the file
@@ -19,20 +28,28 @@ import { recordMethods } from "./untouched";
 export class FilePersistence extends BasePersistence implements IPersistence {
   private readonly filePath: string;
   private readonly logger: Logger;
+  declare private readonly durability: Durability;
 
   /** Touches nothing; `create` also prepares the file. */
-  constructor(fileLocation: string, loggerOptions?: LoggerOptions) {
+  constructor(fileLocation: string, loggerOptions?: LoggerOptions, options?: FileOptions) {
     super();
     this.filePath = requireText("fileLocation", fileLocation);
     this.logger = new CallbackLogger(loggerOptions);
+    const durability = requireDurability(options?.durability);
+    // Not listed: programs compare persistences, and print them.
+    Object.defineProperty(this, "durability", { value: durability });
   }
 
   /**
    * A persistence whose file exists: missing directories are created (0700), a missing file is created empty (0600), an
    * existing one loses permissions of others.
    */
-  static async create(fileLocation: string, loggerOptions?: LoggerOptions): Promise<FilePersistence> {
-    const persistence = new FilePersistence(fileLocation, loggerOptions);
+  static async create(
+    fileLocation: string,
+    loggerOptions?: LoggerOptions,
+    options?: FileOptions,
+  ): Promise<FilePersistence> {
+    const persistence = new FilePersistence(fileLocation, loggerOptions, options);
     await persistence.createCacheFile();
     return persistence;
   }
@@ -90,7 +107,8 @@ export class FilePersistence extends BasePersistence implements IPersistence {
 
   /** @internal */
   [OPEN](): Cache {
-    return new Cache(this.filePath, { kind: "file" }, reportTo(this.logger));
+    const synced = this.durability === "synced";
+    return new Cache(this.filePath, { kind: "file", synced }, reportTo(this.logger));
   }
 
   private async store(contents: unknown): Promise<void> {

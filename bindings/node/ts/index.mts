@@ -4,6 +4,8 @@ export type {
   CacheEvent,
   CachePluginOptions,
   CrossPlatformLockOptions,
+  Durability,
+  FileOptions,
   IPersistence,
   IPersistenceConfiguration,
   LibSecretOptions,

@@ -3,6 +3,7 @@
 export { DataProtectionScope } from "./data-protection-scope";
 export { Environment } from "./environment";
 export type { CacheEvent } from "./events";
+export type { FileOptions } from "./file-persistence";
 export { FilePersistence } from "./file-persistence";
 export { FilePersistenceWithDataProtection } from "./file-persistence-with-data-protection";
 export { KeychainPersistence } from "./keychain-persistence";
@@ -11,7 +12,13 @@ export { LibSecretPersistence } from "./lib-secret-persistence";
 export type { CrossPlatformLockOptions } from "./lock-options";
 export type { Logger, LoggerOptions } from "./logger";
 export { NativeBrokerPlugin } from "./native-broker-plugin";
-export type { IPersistence, IPersistenceConfiguration, PersistenceInfo, PromptPolicy } from "./persistence";
+export type {
+  Durability,
+  IPersistence,
+  IPersistenceConfiguration,
+  PersistenceInfo,
+  PromptPolicy,
+} from "./persistence";
 export type { CachePluginOptions } from "./persistence-cache-plugin";
 export { PersistenceCachePlugin } from "./persistence-cache-plugin";
 export { PersistenceCreator } from "./persistence-creator";

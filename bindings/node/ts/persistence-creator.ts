@@ -78,7 +78,7 @@ async function createPlaintext(
       "Cache path not provided for the FilePersistence cache plugin",
     );
   }
-  const persistence = await FilePersistence.create(config.cachePath, config.loggerOptions);
+  const persistence = await FilePersistence.create(config.cachePath, config.loggerOptions, config);
   if (!(await persistence.verifyPersistence())) {
     throw PersistenceError.createPersistenceNotVerifiedError("Persistence could not be verified");
   }

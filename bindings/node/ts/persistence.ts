@@ -40,6 +40,12 @@ export interface PersistenceInfo {
 /** When a keystore may show a prompt: never, always, or (`auto`) where a display is there to show it on. */
 export type PromptPolicy = "auto" | "never" | "always";
 
+/**
+ * Whether an acknowledged write of a file has reached the disk (`synced`), or the operating system's memory (`cached`),
+ * from where it survives the process but not a loss of power.
+ */
+export type Durability = "synced" | "cached";
+
 /** What {@link PersistenceCreator} needs to know. Which fields are required depends on the platform. */
 export interface IPersistenceConfiguration {
   /** The cache file, or on macOS and Linux the marker file beside the keystore item. Required. */
@@ -55,4 +61,6 @@ export interface IPersistenceConfiguration {
   loggerOptions?: LoggerOptions;
   /** Linux: whether a locked keystore may ask the user to unlock it. Default `auto`. */
   allowPrompt?: PromptPolicy;
+  /** Of a plaintext file: whether its writes wait for the disk. Default `synced`. */
+  durability?: Durability;
 }

@@ -13,6 +13,7 @@ const PACKAGES = /** @type {const} */ ({
   "dbus-send": "dbus",
   "gnome-keyring-daemon": "gnome-keyring",
   "secret-tool": "libsecret-tools",
+  strace: "strace",
 });
 
 /** @typedef {keyof typeof PACKAGES} Tool */

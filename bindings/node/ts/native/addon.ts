@@ -114,7 +114,7 @@ export interface Addon {
   version(): string;
   Channel: new (dispatch: (call: number, failure: Failure | null, value: unknown) => void) => NativeChannel;
   Cache: {
-    file(channel: NativeChannel, source: number, path: string): NativeCache;
+    file(channel: NativeChannel, source: number, path: string, synced: boolean): NativeCache;
     secretService(
       channel: NativeChannel,
       source: number,

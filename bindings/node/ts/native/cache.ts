@@ -46,7 +46,7 @@ const NOTHING: Snapshot = { generation: 0, content: null, keys: [] };
 
 /** Where a cache is kept. */
 export type Place =
-  | { readonly kind: "file" }
+  | { readonly kind: "file"; readonly synced: boolean }
   | {
       readonly kind: "secret-service";
       readonly service: string;
@@ -78,7 +78,7 @@ export class Cache {
     try {
       this.native = opened(() =>
         place.kind === "file"
-          ? addon.Cache.file(channel, source, where)
+          ? addon.Cache.file(channel, source, where, place.synced)
           : addon.Cache.secretService(
               channel,
               source,
