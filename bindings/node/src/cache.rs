@@ -8,7 +8,8 @@ use napi::bindgen_prelude::{Buffer, Either, Either3, Env, Null, Undefined};
 use napi_derive::napi;
 use tokenkeep::schema::Change;
 use tokenkeep::{
-    Durability, FilePersistence, OnDamage, Persistence, Secret, Snapshot, TokenCache, WaitOptions, WriteAccess,
+    Durability, FilePersistence, OnDamage, Persistence, Secret, Snapshot, TokenCache, WaitOptions,
+    WriteAccess,
 };
 
 use crate::channel::{Channel, Link, Ticket};

@@ -49,10 +49,13 @@ test("a synced write waits for file and directory, a cached one for neither; syn
 test("a durability that does not exist is refused, by name", async (t) => {
   const path = join(await scratchDirectory(t), "cache");
   for (const wrong of ["none", true, null, 1]) {
-    await assert.rejects(FilePersistence.create(path, undefined, { durability: wrong }), (/** @type {Error} */ error) => {
-      assert.ok(error instanceof PersistenceError);
-      assert.match(error.message, /"durability" argument must be "synced" or "cached"/);
-      return true;
-    });
+    await assert.rejects(
+      FilePersistence.create(path, undefined, { durability: wrong }),
+      (/** @type {Error} */ error) => {
+        assert.ok(error instanceof PersistenceError);
+        assert.match(error.message, /"durability" argument must be "synced" or "cached"/);
+        return true;
+      },
+    );
   }
 });
