@@ -82,7 +82,7 @@ impl TokenCache {
         events: Events,
     ) -> Self {
         let lock = CacheLock::with_events(persistence.path(), events.clone());
-        let shared_lock = persistence.shared_lock().map(|path| CacheLock::with_events(path, events.clone()));
+        let shared_lock = persistence.shared_lock().map(|path| CacheLock::alone(path, events.clone()));
         let held = Held { snapshot: Snapshot { generation: 0, content: None }, stamp: Stamp::UNKNOWN };
         Self(Arc::new(Shared {
             persistence,

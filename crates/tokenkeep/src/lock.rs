@@ -12,6 +12,7 @@ mod shared;
 
 use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -61,6 +62,9 @@ pub struct CacheLock {
     path: PathBuf,
     events: Events,
     watch: Arc<Mutex<Watch>>,
+    /// Whether nobody has looked yet for what a killed process left of making the lock files. Only where nothing else
+    /// is ever written: a writer of a cache file looks around at its first write.
+    unswept: Arc<AtomicBool>,
 }
 
 impl CacheLock {
@@ -77,11 +81,16 @@ impl CacheLock {
     /// # Errors
     /// `PermissionDenied`, `UnsafeFile`, `Io` when there is no directory for it.
     pub(crate) fn of_shared(kind: &str, name: &str) -> Result<Self> {
-        Self::new(shared::path(kind, name)?)
+        Ok(Self::alone(&files::absolute(&shared::path(kind, name)?)?, Events::default()))
     }
 
     pub(crate) fn with_events(path: &Path, events: Events) -> Self {
-        Self { path: path.to_owned(), events, watch: Arc::default() }
+        Self { path: path.to_owned(), events, watch: Arc::default(), unswept: Arc::default() }
+    }
+
+    /// A lock at whose path there never is a file.
+    pub(crate) fn alone(path: &Path, events: Events) -> Self {
+        Self { unswept: Arc::new(AtomicBool::new(true)), ..Self::with_events(path, events) }
     }
 
     /// Waits for the lock and takes it, creating the directory (0700) when it is missing.
@@ -136,7 +145,7 @@ impl CacheLock {
         if files::resolve(&self.path)? != guard.target {
             return Ok(None);
         }
-        if guard.held.recovered() {
+        if guard.held.recovered() | self.unswept.swap(false, Ordering::Relaxed) {
             atomic_file::remove_left_over(&guard.target);
         }
         Ok(Some(guard))

@@ -7,10 +7,15 @@
 //! torture count PATH NAME COUNT DURABILITY
 //!                              COUNT transactions that leave a number, checked for loss, overlap and tearing
 //! torture watch PATH           reads until its standard input closes, checking for tearing and time running back
+//! torture serve-item MARKER BUS LOCKS
+//! torture once-item MARKER BUS LOCKS TEXT
+//!                              as serve and once, on an item of the Secret Service
 //! ```
-//! `serve` lives in `serve.rs`, the content that betrays every fault in `ledger.rs`.
+//! `serve` lives in `serve.rs`, the content that betrays every fault in `ledger.rs`, the Secret Service in `item.rs`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the tests read what it prints")]
 
+#[cfg(target_os = "linux")]
+mod item;
 mod ledger;
 mod serve;
 
@@ -46,6 +51,12 @@ fn run(arguments: &[OsString]) -> Outcome<()> {
             ledger::count(path, name, count.parse()?, parse(durability)?)
         }
         (Some("watch"), []) => ledger::watch(path),
+        #[cfg(target_os = "linux")]
+        (Some("serve-item"), [bus, locks]) => item::obey(&item::Whereabouts { marker: path, bus, locks }),
+        #[cfg(target_os = "linux")]
+        (Some("once-item"), [bus, locks, text]) => {
+            item::once(&item::Whereabouts { marker: path, bus, locks }, text)
+        }
         _ => Err("unknown verb or wrong number of arguments".into()),
     }
 }

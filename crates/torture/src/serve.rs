@@ -15,7 +15,7 @@ use tokenkeep::{
 use crate::Outcome;
 
 #[derive(Default)]
-struct Held {
+pub(crate) struct Held {
     limit: Option<Duration>,
     guard: Option<LockGuard>,
     access: Option<WriteAccess>,
@@ -39,33 +39,36 @@ pub(crate) fn serve(path: &Path) -> Outcome<()> {
         TokenCache::with_options(persistence, WaitOptions::default(), OnDamage::default(), listener.clone())
     };
     let mut cache = open(&persistence);
+    follow(|verb, rest, held| match verb {
+        "cached" => {
+            persistence = persistence.clone().durability(Durability::Cached);
+            cache = open(&persistence);
+            Ok(String::new())
+        }
+        "events" => {
+            let seen: Vec<String> = events.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect();
+            Ok(seen.join(" | "))
+        }
+        "prepare" => persistence.prepare().map(|()| String::new()),
+        "verify" => persistence.verify().map(|()| String::new()),
+        "info" => Ok(format!("{:?}", cache.info())),
+        verb => obey(verb, rest, &cache, held),
+    })
+}
+
+/// Answers every line of standard input with what `reply` makes of its verb and the rest.
+pub(crate) fn follow(mut reply: impl FnMut(&str, &str, &mut Held) -> Result<String>) -> Outcome<()> {
     let mut held = Held::default();
     say("ready")?;
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let (verb, rest) = line.split_once(' ').unwrap_or((&line, ""));
-        let reply = match verb {
-            "cached" => {
-                persistence = persistence.durability(Durability::Cached);
-                cache = open(&persistence);
-                Ok(String::new())
-            }
-            "events" => {
-                let seen: Vec<String> =
-                    events.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect();
-                Ok(seen.join(" | "))
-            }
-            "prepare" => persistence.prepare().map(|()| String::new()),
-            "verify" => persistence.verify().map(|()| String::new()),
-            "info" => Ok(format!("{:?}", cache.info())),
-            verb => obey(verb, rest, &cache, &mut held),
-        };
-        say(&answer(&reply))?;
+        say(&answer(&reply(verb, rest, &mut held)))?;
     }
     Ok(())
 }
 
-fn obey(verb: &str, rest: &str, cache: &TokenCache, held: &mut Held) -> Result<String> {
+pub(crate) fn obey(verb: &str, rest: &str, cache: &TokenCache, held: &mut Held) -> Result<String> {
     let wait = held.limit.map_or_else(WaitOptions::default, WaitOptions::within);
     match verb {
         "limit" => held.limit = rest.parse().ok().map(Duration::from_millis),

@@ -11,8 +11,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(target_os = "linux")]
+#[path = "../support/keyring.rs"]
+mod keyring;
+
 mod cache;
 mod crash;
+#[cfg(target_os = "linux")]
+mod crash_keyring;
 mod faults;
 mod hostile_files;
 mod lock;

@@ -11,7 +11,7 @@ pub(crate) struct Call {
     pub(crate) name: String,
     /// The whole line after the name, with the paths of descriptors: `(3</tmp/x>) = 0`.
     pub(crate) rest: String,
-    /// Which of the calls of this name it is, counted from 1 at the start of the process: what `when=` means.
+    /// Which of this thread's calls of this name it is, counted from 1 at the thread's start: what `when=` means.
     pub(crate) nth: usize,
 }
 
@@ -55,14 +55,15 @@ pub(crate) fn parse(trace: &str) -> Vec<Call> {
     let mut calls = Vec::new();
     for line in trace.lines() {
         // "12345 openat(...) = 3"; signals and exits have no parenthesis after a name.
-        let line = line.split_once(' ').map_or(line, |(pid, rest)| {
-            if pid.bytes().all(|byte| byte.is_ascii_digit()) { rest.trim_start() } else { line }
-        });
+        let (thread, line) = match line.split_once(' ') {
+            Some((pid, rest)) if pid.bytes().all(|byte| byte.is_ascii_digit()) => (pid, rest.trim_start()),
+            _ => ("", line),
+        };
         let Some((name, rest)) = line.split_once('(') else { continue };
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
             continue;
         }
-        let nth = counts.entry(name.to_owned()).or_insert(0);
+        let nth = counts.entry((thread.to_owned(), name.to_owned())).or_insert(0);
         *nth += 1;
         calls.push(Call { name: name.to_owned(), rest: rest.to_owned(), nth: *nth });
     }

@@ -1,0 +1,162 @@
+//! Killed at every system call of a write to the Secret Service: the item is old or new, and nobody waits for long.
+//!
+//! A real gnome-keyring on a bus of its own. The writer has two threads, one with the lock and the marker, one that
+//! speaks D-Bus. strace counts the calls of each for itself, and kills at the first of them that gets so far.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::keyring::Keyring;
+use crate::support::strace::{self, Call};
+use crate::support::worker::{self, Worker};
+use crate::support::{names_in, scale, timed};
+
+const OLD: &str = r#"{"old":"content, which is longer than the new"}"#;
+const NEW: &str = r#"{"new":"content"}"#;
+
+/// What the next process may take to read and then to have the lock, the wait for the dead included.
+const LIMIT: Duration = Duration::from_secs(1);
+
+/// One item in one keyring.
+struct Place {
+    keyring: Keyring,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { keyring: Keyring::start() }
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.keyring.bus.folder().join("cache")
+    }
+
+    fn locks(&self) -> PathBuf {
+        self.keyring.bus.folder().join("locks")
+    }
+
+    fn command(&self, verb: &str) -> Command {
+        let mut command = worker::command(verb, &self.directory().join("marker"));
+        command.arg(self.keyring.bus.address()).arg(self.locks());
+        command
+    }
+
+    fn once(&self) -> Command {
+        let mut command = self.command("once-item");
+        command.arg(NEW);
+        command
+    }
+
+    /// Another process on the item.
+    fn other(&self) -> Worker {
+        let worker = Worker::start(self.command("serve-item"));
+        assert_eq!(worker.line(), "ready");
+        worker
+    }
+
+    /// No item and no file of any kind.
+    fn clear(&self) {
+        self.other().does("delete");
+        for directory in [self.directory(), self.locks()] {
+            fs::remove_dir_all(directory).unwrap();
+        }
+    }
+
+    fn names(&self) -> (Vec<String>, Vec<String>) {
+        (names_in(&self.directory()), names_in(&self.locks()))
+    }
+}
+
+/// The calls of one transaction that can be killed at: all of the first thread that reaches a number of a name.
+fn targets(calls: Vec<Call>) -> Vec<Call> {
+    let mut most: HashMap<String, usize> = HashMap::new();
+    calls
+        .into_iter()
+        .filter(|call| {
+            // Another thread's call of the same name and number comes first and is among the targets already; what
+            // a thread did before the transaction was counted with it.
+            let most = most.entry(call.name.clone()).or_insert(0);
+            let first = call.nth > *most;
+            *most = call.nth.max(*most);
+            first
+        })
+        .collect()
+}
+
+/// Kills a writer on entering calls of its transaction, of which `sample` takes some, and looks at what it left.
+fn kill_at_every_call(
+    place: &Place,
+    prepare: &dyn Fn(),
+    before: &str,
+    sample: &dyn Fn(usize, &Call) -> bool,
+) {
+    prepare();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let calls = strace::calls_between_marks(&place.once(), &strace::trace_file(&elsewhere));
+    let all = targets(calls).len();
+    prepare();
+    let calls = targets(strace::calls_between_marks(&place.once(), &strace::trace_file(&elsewhere)));
+    assert!(all > 150 && calls.len() > 150, "{all}: {calls:?}");
+    assert!(
+        calls.iter().any(|call| call.name == "sendmsg") && calls.iter().any(|call| call.name == "rename")
+    );
+
+    let (mut killed, mut new, mut longest) = (0, 0, Duration::ZERO);
+    for (_, call) in calls.iter().enumerate().filter(|(at, call)| sample(*at, call)) {
+        prepare();
+        let inject = format!("inject={}:signal=KILL:when={}", call.name, call.nth);
+        let output = strace::run(strace::wrap(&place.once(), &["-o/dev/null", "-e", &inject]));
+        // How often it waits for the keyring varies, so that a run may end before its last wait.
+        if output.status.success() {
+            assert!(
+                ["epoll_pwait", "recvmsg", "futex", "timerfd_settime"].contains(&&*call.name),
+                "{call:?}"
+            );
+            continue;
+        }
+        assert_eq!(output.status.signal(), Some(Signal::KILL.as_raw()), "{call:?}: {output:?}");
+        killed += 1;
+
+        let mut next = place.other();
+        let (content, read) = timed(|| next.does("read").replace("\\\"", "\""));
+        assert!(content == before || content == NEW, "{call:?} left {content:?}");
+        new += usize::from(content == NEW);
+        let (seen, began) = timed(|| next.does("begin").replace("\\\"", "\""));
+        // What the dead one sent is with the keyring, which may be slower than the first look.
+        assert!(seen == content || seen == NEW, "{call:?}: {content:?}, then {seen:?}");
+        assert!(read < LIMIT && began < LIMIT, "{call:?} cost the next one {read:?} and {began:?}");
+        longest = longest.max(read).max(began);
+        next.does("commit next");
+        assert_eq!(place.other().does("read"), "next", "{call:?}");
+        let (cache, locks) = place.names();
+        assert_eq!(cache, ["marker", "marker.tk-lock"], "{call:?} left something");
+        assert!(locks.len() == 1 && locks[0].ends_with(".tk-lock"), "{call:?} left {locks:?}");
+    }
+    assert!(new > 0 && new < killed, "{new} of {killed} kills came after the item was written");
+    println!("{killed} kills, {new} after the item was written, the next one waited {longest:?} at most");
+}
+
+/// All of them when there is time. Otherwise every message to the keyring, and of the rest a part.
+fn some(every: usize) -> impl Fn(usize, &Call) -> bool {
+    move |at, call| scale() > 1 || at % every == 0 || call.name == "sendmsg"
+}
+
+#[test]
+fn a_writer_killed_at_any_call_leaves_the_old_item_or_the_new_and_holds_nobody_up() {
+    let place = Place::new();
+    let prepare = || drop(place.other().does(&format!("write {OLD}")));
+    kill_at_every_call(&place, &prepare, OLD, &some(4));
+}
+
+#[test]
+fn a_writer_killed_at_any_call_of_the_first_write_leaves_no_item_or_a_whole_one() {
+    let place = Place::new();
+    place.other().does("write something");
+    kill_at_every_call(&place, &|| place.clear(), "none", &some(8));
+}
