@@ -180,6 +180,49 @@ impl TokenCache {
         Ok(WriteAccess { cache: self.clone(), snapshot, guard, outer: Some(outer) })
     }
 
+    /// One whole write: waits for the lock, hands what is stored to `change` (`None`: nothing), and stores what it
+    /// returns. What is stored already is not written again.
+    ///
+    /// For a change that can fail, or that has to wait for something, use [`TokenCache::begin_write`].
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let file = tokenkeep::FilePersistence::new(folder.path().join("cache.json"))?;
+    /// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+    /// cache.update(|old| [old.unwrap_or_default(), b"one more line\n"].concat())?;
+    /// # assert_eq!(cache.read()?.expect("written").expose(), b"one more line\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`TokenCache::begin_write`] and [`WriteAccess::commit`].
+    pub fn update<C: AsRef<[u8]>>(&self, change: impl FnOnce(Option<&[u8]>) -> C) -> Result<Snapshot> {
+        self.begin_write()?.update(change)
+    }
+
+    /// Removes everything that is stored; `false` when nothing was.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let file = tokenkeep::FilePersistence::new(folder.path().join("cache.json"))?;
+    /// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+    /// cache.update(|_| b"a secret")?;
+    /// assert!(cache.clear()?);
+    /// assert!(cache.read()?.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`TokenCache::begin_write`] and [`WriteAccess::delete`].
+    pub fn clear(&self) -> Result<bool> {
+        self.begin_write()?.delete()
+    }
+
+    /// How writers of this cache wait for the lock.
+    pub(crate) fn wait_options(&self) -> &WaitOptions {
+        &self.0.wait
+    }
+
     /// The persistence underneath.
     pub fn persistence(&self) -> &Arc<dyn Persistence> {
         &self.0.persistence
@@ -292,6 +335,15 @@ impl WriteAccess {
     /// Those of [`Persistence::save`]; the old content is then whole.
     pub fn commit(self, content: impl AsRef<[u8]>) -> Result<Snapshot> {
         self.save(content.as_ref().into())
+    }
+
+    /// Stores what `change` makes of what is stored, unless that is the same, and releases the lock.
+    pub(crate) fn update<C: AsRef<[u8]>>(self, change: impl FnOnce(Option<&[u8]>) -> C) -> Result<Snapshot> {
+        let next = change(self.content());
+        if self.content() == Some(next.as_ref()) {
+            return Ok(self.snapshot);
+        }
+        self.commit(next)
     }
 
     /// Applies a client's own change to what is stored and releases the lock.

@@ -6,8 +6,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
 
 /// A switch that ends a wait for the lock early. Clones share the switch; it cannot be reset.
+///
+/// ```
+/// use tokenkeep::{CacheLock, Cancel, ErrorKind, WaitOptions};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("cache.json");
+///
+/// let lock = CacheLock::new(path)?;
+/// let _held = lock.acquire(&WaitOptions::default())?;
+///
+/// let cancel = Cancel::new();
+/// let wait = WaitOptions { cancel: Some(cancel.clone()), ..WaitOptions::default() };
+/// std::thread::spawn(move || cancel.cancel()); // a person pressed a key
+/// assert_eq!(lock.acquire(&wait).unwrap_err().kind(), ErrorKind::Cancelled);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Default)]
-pub struct Cancel(Arc<State>);
+pub struct Cancel {
+    own: Arc<State>,
+    /// The switch that this one obeys too; see [`Cancel::child`].
+    parent: Option<Arc<State>>,
+}
 
 #[derive(Default)]
 struct State {
@@ -23,20 +42,31 @@ impl Cancel {
 
     /// Ends every wait that was given this switch, now or later, with `Cancelled`.
     pub fn cancel(&self) {
-        self.0.cancelled.store(true, Ordering::SeqCst);
-        for thread in self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        self.own.cancelled.store(true, Ordering::SeqCst);
+        for thread in self.own.waiting.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             thread.unpark();
         }
     }
 
     /// Whether the switch was thrown.
     pub fn is_cancelled(&self) -> bool {
-        self.0.cancelled.load(Ordering::SeqCst)
+        self.states().any(|state| state.cancelled.load(Ordering::SeqCst))
+    }
+
+    /// A switch that is thrown with this one, and can be thrown without it. (This one must not itself be a child.)
+    pub(crate) fn child(&self) -> Self {
+        Self { own: Arc::default(), parent: Some(Arc::clone(&self.own)) }
+    }
+
+    fn states(&self) -> impl Iterator<Item = &State> {
+        std::iter::once(&*self.own).chain(self.parent.as_deref())
     }
 
     /// Wakes the current thread when the switch is thrown, until the returned registration is dropped.
     pub(crate) fn wake_me(&self) -> WakeMe<'_> {
-        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(std::thread::current());
+        for state in self.states() {
+            state.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(std::thread::current());
+        }
         WakeMe(self)
     }
 }
@@ -46,9 +76,11 @@ pub(crate) struct WakeMe<'a>(&'a Cancel);
 impl Drop for WakeMe<'_> {
     fn drop(&mut self) {
         let me = std::thread::current().id();
-        let mut waiting = self.0.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = waiting.iter().position(|thread| thread.id() == me) {
-            waiting.swap_remove(at);
+        for state in self.0.states() {
+            let mut waiting = state.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(at) = waiting.iter().position(|thread| thread.id() == me) {
+                waiting.swap_remove(at);
+            }
         }
     }
 }

@@ -22,6 +22,8 @@ mod crash_keyring;
 mod faults;
 mod hostile_files;
 mod lock;
+mod nonblocking;
 mod processes;
 mod security;
 mod siblings;
+mod update;

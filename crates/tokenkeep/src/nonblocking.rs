@@ -1,0 +1,181 @@
+//! The same verbs for programs that must not block: futures that need no runtime.
+//!
+//! Each operation runs on a thread of [`pool`], started when its future is first polled, and wakes whoever awaits it.
+//! The futures are `Send` and work under any executor. This file owns the verbs; [`operation`] is the future itself.
+
+mod operation;
+mod pool;
+
+pub use operation::Operation;
+
+use crate::{Cancel, Result, Secret, Snapshot, TokenCache, WaitOptions, WriteAccess};
+
+/// A [`TokenCache`] whose verbs return futures. Made by [`TokenCache::nonblocking`]; clones share the cache.
+///
+/// Dropping a future cancels it: a wait for the lock ends at once, a write that was not yet begun never happens. A write
+/// that has begun is finished, since half of one would be worse; its result is thrown away.
+///
+/// A future that was polled once must be polled on or dropped: the lock may come while nobody looks, and it is held until
+/// somebody does.
+///
+/// ```
+/// # fn block_on<F: Future>(future: F) -> F::Output { executor::block_on(future) }
+/// # mod executor {
+/// #     use std::{pin::pin, sync::Arc, task::{Context, Poll, Wake, Waker}, thread::{self, Thread}};
+/// #     struct Unpark(Thread);
+/// #     impl Wake for Unpark { fn wake(self: Arc<Self>) { self.0.unpark(); } }
+/// #     pub fn block_on<F: Future>(future: F) -> F::Output {
+/// #         let waker = Waker::from(Arc::new(Unpark(thread::current())));
+/// #         let mut future = pin!(future);
+/// #         loop {
+/// #             match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+/// #                 Poll::Ready(output) => return output,
+/// #                 Poll::Pending => thread::park(),
+/// #             }
+/// #         }
+/// #     }
+/// # }
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("cache.json");
+/// # let file = tokenkeep::FilePersistence::new(path)?;
+/// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+/// # block_on(async {
+/// let cache = cache.nonblocking();
+/// let write = cache.begin_write().await?;
+/// let mut next = write.content().unwrap_or_default().to_vec();
+/// next.extend_from_slice(b"one more line\n");
+/// write.commit(next).await?;
+/// assert_eq!(cache.read().await?.expect("written").expose(), b"one more line\n");
+/// # Ok::<(), tokenkeep::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Nonblocking(TokenCache);
+
+impl TokenCache {
+    /// The same cache, with verbs that return futures instead of blocking. See [`Nonblocking`].
+    pub fn nonblocking(&self) -> Nonblocking {
+        Nonblocking(self.clone())
+    }
+}
+
+impl Nonblocking {
+    /// The cache underneath, for a thread that may block.
+    pub fn blocking(&self) -> &TokenCache {
+        &self.0
+    }
+
+    /// As [`TokenCache::read`].
+    pub fn read(&self) -> Operation<Option<Secret>> {
+        self.run(TokenCache::read)
+    }
+
+    /// As [`TokenCache::snapshot`].
+    pub fn snapshot(&self) -> Operation<Snapshot> {
+        self.run(TokenCache::snapshot)
+    }
+
+    /// As [`TokenCache::begin_write`]. Dropping the future takes the place in the line away.
+    pub fn begin_write(&self) -> Operation<NonblockingWrite> {
+        self.begin_write_waiting(self.0.wait_options().clone())
+    }
+
+    /// As [`TokenCache::begin_write_waiting`].
+    pub fn begin_write_waiting(&self, wait: WaitOptions) -> Operation<NonblockingWrite> {
+        let begin = Begin::new(&self.0, wait);
+        Operation::new(begin.cancel.clone(), move || begin.write().map(NonblockingWrite::new))
+    }
+
+    /// As [`TokenCache::update`]; `change` runs on another thread, under the lock.
+    pub fn update<C: AsRef<[u8]>>(
+        &self,
+        change: impl FnOnce(Option<&[u8]>) -> C + Send + 'static,
+    ) -> Operation<Snapshot> {
+        let begin = Begin::new(&self.0, self.0.wait_options().clone());
+        Operation::new(begin.cancel.clone(), move || begin.write()?.update(change))
+    }
+
+    /// As [`TokenCache::clear`].
+    pub fn clear(&self) -> Operation<bool> {
+        let begin = Begin::new(&self.0, self.0.wait_options().clone());
+        Operation::new(begin.cancel.clone(), move || begin.write()?.delete())
+    }
+
+    /// Runs any blocking `work` on the cache without blocking the caller. Dropping the future lets the work go on and
+    /// throws its result away.
+    pub fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&TokenCache) -> Result<T> + Send + 'static,
+    ) -> Operation<T> {
+        let cache = self.0.clone();
+        Operation::new(Cancel::new(), move || work(&cache))
+    }
+}
+
+/// A write transaction yet to be begun, and the switch that ends its wait.
+struct Begin {
+    cache: TokenCache,
+    wait: WaitOptions,
+    cancel: Cancel,
+}
+
+impl Begin {
+    fn new(cache: &TokenCache, wait: WaitOptions) -> Self {
+        // The caller's own switch goes on working, and is not thrown when a future is dropped.
+        let cancel = wait.cancel.as_ref().map_or_else(Cancel::new, Cancel::child);
+        let wait = WaitOptions { cancel: Some(cancel.clone()), ..wait };
+        Self { cache: cache.clone(), wait, cancel }
+    }
+
+    fn write(&self) -> Result<WriteAccess> {
+        self.cache.begin_write_waiting(&self.wait)
+    }
+}
+
+/// The right to write, once, for programs that must not block. Dropping it without a commit writes nothing; the lock is
+/// then released by another thread.
+#[derive(Debug)]
+#[must_use = "nothing is written until it is committed"]
+pub struct NonblockingWrite(Option<WriteAccess>);
+
+impl NonblockingWrite {
+    fn new(write: WriteAccess) -> Self {
+        Self(Some(write))
+    }
+
+    /// As [`WriteAccess::content`].
+    pub fn content(&self) -> Option<&[u8]> {
+        self.0.as_ref().and_then(WriteAccess::content)
+    }
+
+    /// As [`WriteAccess::commit`].
+    pub fn commit(self, content: impl Into<Secret>) -> Operation<Snapshot> {
+        let content = content.into();
+        self.finish(move |write| write.commit(content))
+    }
+
+    /// As [`WriteAccess::delete`].
+    pub fn delete(self) -> Operation<bool> {
+        self.finish(WriteAccess::delete)
+    }
+
+    /// Ends the transaction with any blocking `work`, such as [`WriteAccess::commit_change`], on another thread.
+    pub fn finish<T: Send + 'static>(
+        mut self,
+        work: impl FnOnce(WriteAccess) -> Result<T> + Send + 'static,
+    ) -> Operation<T> {
+        let write = self.0.take();
+        Operation::new(Cancel::new(), move || match write {
+            Some(write) => work(write),
+            // Only `drop` and this function take it, and both consume `self`.
+            None => unreachable!("the write access is there until it is consumed"),
+        })
+    }
+}
+
+impl Drop for NonblockingWrite {
+    fn drop(&mut self) {
+        pool::discard(self.0.take());
+    }
+}
