@@ -22,6 +22,7 @@ mod crash_keyring;
 mod faults;
 mod hostile_files;
 mod lock;
+mod lock_files;
 mod nonblocking;
 mod processes;
 mod security;
