@@ -35,7 +35,8 @@ Usage: cargo xtask <command>
   test [-v] [--list] [--only STAGE]...
                       run every check and test; --only runs the named stages and what they need
   torture [--times N] [--minutes M] [--only NAME]
-                      the tests of crashes and crowds, N times longer (20), within M minutes (120)
+                      the tests of crashes and crowds, N times longer (20), within M minutes (120); NAME is
+                      part of a Rust test's name, or 'mixed' for the crowds of several languages
   setup               bring this machine to the state the tests need
   build [--release]   build the addon and the TypeScript of the npm package
   pack                write the npm tarballs to target/npm

@@ -4,11 +4,14 @@
 use std::time::Duration;
 
 use crate::job::{Failure, Job, Outcome};
-use crate::setup;
 use crate::workspace::Workspace;
+use crate::{addon, mixed, setup};
 
 /// What the tests read: how many times longer to try. Not every test has a long form.
 const TIMES: &str = "TOKENKEEP_TORTURE";
+
+/// `--only` with this name means the crowds of several languages, with another one tests in Rust.
+const MIXED: &str = "mixed";
 
 /// How long to try, and what.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,12 +26,20 @@ pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Outcome<()
     let limit = Duration::from_secs(options.minutes * 60);
     let mut job = Job::start(workspace, "torture", limit, true)?;
     setup::tools(&mut job)?;
-    for words in [&["tokenkeep", "--test", "it"][..], &["tokenkeep-proofs"]] {
-        let mut cargo = job.command("cargo");
-        cargo.args(["test", "--locked", "--package"]).args(words).env(TIMES, options.times.to_string());
-        // One after another: each starts more processes than there are processors.
-        cargo.args(["--", "--nocapture", "--test-threads=1"]).args(&options.only);
-        job.run(&mut cargo)?;
+    let times = options.times.to_string();
+    if options.only.as_deref() != Some(MIXED) {
+        for words in [&["tokenkeep", "--test", "it"][..], &["tokenkeep-proofs"]] {
+            let mut cargo = job.command("cargo");
+            cargo.args(["test", "--locked", "--package"]).args(words).env(TIMES, &times);
+            // One after another: each starts more processes than there are processors.
+            cargo.args(["--", "--nocapture", "--test-threads=1"]).args(&options.only);
+            job.run(&mut cargo)?;
+        }
+    }
+    if options.only.as_deref().is_none_or(|only| only == MIXED) {
+        setup::packages(&mut job)?;
+        addon::stage(&mut job)?;
+        mixed::play(&mut job, &[(TIMES, &times)])?;
     }
     println!("endured in {:.0} s", job.elapsed().as_secs_f64());
     Ok(())

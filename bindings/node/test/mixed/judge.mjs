@@ -11,7 +11,8 @@ import { isOurs } from "./crew.mjs";
  * @typedef {import("./crew.mjs").Wrote} Wrote
  * @typedef {{ name: string, kind: Kind, journal: Entry[] }} Account
  * @typedef {Wrote & { name: string, kind: Kind }} Write
- * @typedef {{ person: string, owner: Kind, by: Kind | "nobody", how: string, ours: boolean }} Loss
+ * @typedef {{ person: string, owner: Kind, by: Kind | "nobody", how: string, ours: boolean,
+ *   writes: string[] }} Loss `ours`: not shown to be a sibling's fault; `writes`: the one that kept it and the one that took it
  */
 
 /** Who is signed in: has both an account and a refresh token. @param {string} text */
@@ -63,35 +64,56 @@ export function judge(accounts, left) {
 }
 
 /**
- * The write that took a person away for good, and how it could. A section surely lasted from `entered` to `saving`;
- * its end, the release of the lock, lies somewhere before `saved`.
+ * The write that took a person away for good, and how it could. A section surely lasted from `entered` to `saving`, and
+ * the file changed somewhere from `saving` to `saved`; the release of the lock comes after that.
  *
  * @param {string} person
  * @param {Write[]} writes in the order in which they began to save, which is that of the lock: a process may be slow to
  *   notice that it has saved
- * @returns {Pick<Loss, "by" | "how" | "ours">}
+ * @returns {Omit<Loss, "person" | "owner">}
  */
 function trace(person, writes) {
   const last = writes.findLastIndex(({ wrote }) => wrote.includes(person));
-  const [kept, taker] = [writes[last], writes[last + 1]];
-  if (!kept || !taker) {
-    return { by: "nobody", how: kept ? "nobody wrote after it" : "nobody wrote it", ours: true };
+  const kept = writes[last];
+  if (!kept) {
+    return { by: "nobody", how: "nobody wrote it", ours: true, writes: [] };
   }
+  // A write that began before may have ended after it, if both were inside.
+  const later = writes.slice(last + 1);
+  const beneath = writes.slice(0, last).filter(({ saved }) => saved > kept.saving);
+  const [taker] = later.length > 0 ? later : beneath;
+  if (!taker) {
+    return { by: "nobody", how: "nobody wrote after it", ours: true, writes: [describe(kept)] };
+  }
+  return { ...blame(person, kept, taker, writes), writes: [describe(kept), describe(taker)] };
+}
+
+/** @param {string} person @param {Write} kept @param {Write} taker @param {Write[]} writes */
+function blame(person, kept, taker, writes) {
   const by = taker.kind;
   if (taker.there?.includes(person)) {
     // It lay in the file when the taker had the lock already.
     return { by, how: "did not look at the file under its lock", ours: isOurs(by) };
   }
-  if (taker.entered > kept.saving) {
-    return { by, how: "came while the other was saving", ours: isOurs(by) };
+  if (taker.entered > kept.saved) {
+    // Kept, released, and gone again before the next one came in: somebody wrote without a section.
+    return { by, how: "found it gone, though nobody was seen to write", ours: isOurs(kept.kind) };
   }
   // Both inside at once: whoever came second came in spite of the other's lock, unless a third had taken that away.
-  const second = taker.entered > kept.entered ? taker : kept;
-  const thirds = writes.some(({ kind, name }) => !isOurs(kind) && name !== taker.name && name !== kept.name);
-  const excused = !isOurs(second.kind) || thirds;
+  const [first, second] = taker.entered > kept.entered ? [kept, taker] : [taker, kept];
+  const removers = writes.some(
+    ({ kind, name }) => kind === "original" && name !== first.name && name !== second.name,
+  );
+  if (!isOurs(second.kind)) {
+    return { by: second.kind, how: "came in spite of the lock", ours: false };
+  }
+  const excused = removers && !isOurs(first.kind);
   return {
     by: second.kind,
-    how: isOurs(second.kind) ? "came when a third had removed the lock" : "came in spite of the lock",
-    ours: !excused || (isOurs(taker.kind) && isOurs(kept.kind)),
+    how: excused ? "came when a third had removed the lock" : "came in spite of the lock",
+    ours: !excused,
   };
 }
+
+/** @param {Write} write */
+const describe = ({ name, entered, saving, saved }) => `${name} ${entered} ${saving} ${saved}`;

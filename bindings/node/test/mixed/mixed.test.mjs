@@ -9,31 +9,55 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isOurs } from "./crew.mjs";
+import { keep } from "./record.mjs";
 import { report, runCrowd } from "./run.mjs";
 
-/** @typedef {import("./crew.mjs").Kind} Kind */
+/**
+ * @typedef {import("./crew.mjs").Kind} Kind
+ * @typedef {import("./run.mjs").Run} Run
+ */
 
 const TORTURE = Number(process.env.TOKENKEEP_TORTURE ?? 0);
 const RUNS = TORTURE || 2;
 const COUNT = TORTURE ? 25 : 10;
 
-/** @param {import("node:test").TestContext} t @param {Kind[]} kinds */
-async function crowd(t, kinds) {
+/**
+ * Runs a crowd and looks at what came of it. Whenever somebody lost something, and whenever it is not as it should be,
+ * the whole record is kept.
+ *
+ * @param {import("node:test").TestContext} t
+ * @param {Kind[]} kinds
+ * @param {(run: Run & { theirs: Run["rows"] }) => void} examine
+ */
+async function crowd(t, kinds, examine) {
   const run = await runCrowd(t, kinds, COUNT);
   for (const line of report(run)) {
     t.diagnostic(line);
   }
-  const ours = run.rows.filter(({ kind }) => isOurs(kind));
-  const theirs = run.rows.filter(({ kind }) => !isOurs(kind));
-  for (const { name, errors, acknowledged } of ours) {
-    assert.deepEqual(errors, [], `${name} never fails`);
-    assert.equal(acknowledged, COUNT, name);
+  try {
+    examineOurs(run);
+    examine({ ...run, theirs: run.rows.filter(({ kind }) => !isOurs(kind)) });
+  } catch (/** @type {any} */ error) {
+    error.message += `\nThe journals are in ${await keep(run.record)}`;
+    throw error;
+  }
+  if (run.losses.length > 0) {
+    t.diagnostic(`the journals are in ${await keep(run.record)}`);
+  }
+}
+
+/** @param {Run} run */
+function examineOurs(run) {
+  for (const { name, kind, errors, acknowledged } of run.rows) {
+    if (isOurs(kind)) {
+      assert.deepEqual(errors, [], `${name} never fails`);
+      assert.equal(acknowledged, COUNT, name);
+    }
   }
   assert.equal(run.ourOverlaps, 0, "ours are never inside together");
   assert.deepEqual(run.dropped, [], "ours write all that they found");
   assert.deepEqual(run.read.unreadable, [], "ours read whole caches alone");
   assert.ok(run.read.reads > COUNT, "the reader was there");
-  return { ...run, theirs };
 }
 
 /** @type {Kind[]} */
@@ -42,10 +66,11 @@ const OURS = TORTURE ? [...FOUR, ...FOUR] : FOUR;
 
 for (let round = 1; round <= RUNS; round++) {
   test(`${OURS.length} of ours, run ${round}: nothing is lost`, async (t) => {
-    const { losses, overlaps, read } = await crowd(t, OURS);
-    assert.deepEqual(losses, []);
-    assert.deepEqual(overlaps, []);
-    assert.equal(read.shrunk, 0, "what was seen once is seen again");
+    await crowd(t, OURS, ({ losses, overlaps, read }) => {
+      assert.deepEqual(losses, []);
+      assert.deepEqual(overlaps, []);
+      assert.equal(read.shrunk, 0, "what was seen once is seen again");
+    });
   });
 }
 
@@ -56,22 +81,23 @@ const BESIDE = FOUR.slice(0, TORTURE ? 4 : 2);
 for (const sibling of SIBLINGS) {
   for (let round = 1; round <= RUNS; round++) {
     test(`${BESIDE.length} of ours and one ${sibling}, run ${round}: we break nothing of its`, async (t) => {
-      const { losses, overlaps, theirs } = await crowd(t, [...BESIDE, sibling]);
-      assert.deepEqual(
-        losses.filter(({ ours }) => ours),
-        [],
-        "every loss is the sibling's own write",
-      );
-      assert.deepEqual(
-        overlaps.filter(({ came }) => isOurs(came)),
-        [],
-        "ours never come while it is inside",
-      );
-      assert.deepEqual(
-        theirs.map(({ acknowledged }) => acknowledged),
-        [COUNT],
-        "all of its sign-ins succeed",
-      );
+      await crowd(t, [...BESIDE, sibling], ({ losses, overlaps, theirs }) => {
+        assert.deepEqual(
+          losses.filter(({ ours }) => ours),
+          [],
+          "every loss is the sibling's own write",
+        );
+        assert.deepEqual(
+          overlaps.filter(({ came }) => isOurs(came)),
+          [],
+          "ours never come while it is inside",
+        );
+        assert.deepEqual(
+          theirs.map(({ acknowledged }) => acknowledged),
+          [COUNT],
+          "all of its sign-ins succeed",
+        );
+      });
     });
   }
 }
@@ -80,10 +106,11 @@ const EVERYBODY = [...BESIDE, ...SIBLINGS];
 
 for (let round = 1; round <= RUNS; round++) {
   test(`${EVERYBODY.length} of every kind, run ${round}: every loss is a sibling's own`, async (t) => {
-    const { losses } = await crowd(t, EVERYBODY);
-    assert.deepEqual(
-      losses.filter(({ ours }) => ours),
-      [],
-    );
+    await crowd(t, EVERYBODY, ({ losses }) => {
+      assert.deepEqual(
+        losses.filter(({ ours }) => ours),
+        [],
+      );
+    });
   });
 }

@@ -6,7 +6,11 @@ import { startSession } from "../support/session.mjs";
 import { enlist, isOurs, startReader } from "./crew.mjs";
 import { judge } from "./judge.mjs";
 
-/** @typedef {import("./crew.mjs").Kind} Kind */
+/**
+ * @typedef {import("./crew.mjs").Kind} Kind
+ * @typedef {ReturnType<typeof judge> & { read: import("./crew.mjs").Read, seconds: number,
+ *   record: import("./record.mjs").Record }} Run
+ */
 
 /** Longer than the slowest crowd has taken on two busy cores. */
 const DEADLINE_MS = 240_000;
@@ -15,6 +19,7 @@ const DEADLINE_MS = 240_000;
  * @param {import("node:test").TestContext} t
  * @param {Kind[]} kinds one process each
  * @param {number} count sign-ins per process
+ * @returns {Promise<Run>}
  */
 export async function runCrowd(t, kinds, count) {
   // Ours alone: no mercy.
@@ -33,10 +38,11 @@ export async function runCrowd(t, kinds, count) {
   );
   const seconds = (performance.now() - start) / 1_000;
   const read = await reader.stop();
-  return { ...judge(accounts, await readFile(path, "utf8")), read, seconds };
+  const left = await readFile(path, "utf8");
+  return { ...judge(accounts, left), read, seconds, record: { accounts, left, read } };
 }
 
-/** Lines for people: who acknowledged and lost how much, and which writes it was. @param {Awaited<ReturnType<typeof runCrowd>>} run */
+/** Lines for people: who acknowledged and lost how much, and which writes it was. @param {Run} run */
 export function report({ rows, losses, overlaps, read, seconds }) {
   /** @param {string[]} what */
   const counted = (what) => {

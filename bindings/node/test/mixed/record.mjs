@@ -1,0 +1,62 @@
+// @ts-check
+/**
+ * The whole record of a run, kept where it went wrong: all journals and the file that was left, so that a loss can be
+ * looked into afterwards. By hand: `node mixed/record.mjs FILE [person]` judges it again.
+ */
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { judge } from "./judge.mjs";
+
+/** @typedef {{ accounts: import("./judge.mjs").Account[], left: string, read: import("./crew.mjs").Read }} Record */
+
+/** The folder: TOKENKEEP_RECORDS, or one beside the scratch directories. */
+const FOLDER = process.env.TOKENKEEP_RECORDS ?? join(tmpdir(), "tokenkeep-records");
+
+/** @param {Record} record @returns {Promise<string>} the file */
+export async function keep(record) {
+  // Names of people at contoso.example and secrets of nobody, but who knows what it is run with one day.
+  await mkdir(FOLDER, { recursive: true, mode: 0o700 });
+  const crowd = record.accounts.map(({ kind }) => kind[0]).join("");
+  const path = join(FOLDER, `${new Date().toISOString().replaceAll(":", "")}-${crowd}-${process.pid}.json`);
+  await writeFile(path, JSON.stringify(record), { mode: 0o600 });
+  return path;
+}
+
+/** Every write, and whether a person lay in the file then, was found, was written. @param {Record} record @param {string} person */
+function* story({ accounts }, person) {
+  const writes = accounts.flatMap(({ name, journal }) =>
+    journal.flatMap((entry) => (entry.at === "wrote" ? [{ ...entry, name }] : [])),
+  );
+  const start = Math.min(...writes.map(({ entered }) => entered));
+  /** @param {number} time */
+  const ms = (time) => ((time - start) / 1e6).toFixed(3);
+  /** @param {string} what @param {string[] | null} people */
+  const has = (what, people) => `${what} ${people === null ? "?" : people.includes(person) ? "YES" : "no"}`;
+  for (const { name, entered, saving, saved, there, found, wrote, met } of writes.sort(
+    (one, other) => one.saving - other.saving,
+  )) {
+    yield [
+      `${name}: entered ${ms(entered)} saving ${ms(saving)} saved ${ms(saved)}`,
+      has("there", there),
+      has("found", found),
+      has("wrote", wrote),
+      ...(met === null ? [] : [`met ${met}`]),
+    ].join("; ");
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  const [path = "", person] = process.argv.slice(2);
+  /** @type {Record} */
+  const record = JSON.parse(await readFile(path, "utf8"));
+  if (person) {
+    for (const line of story(record, person)) {
+      console.log(line);
+    }
+  } else {
+    const { losses, overlaps, dropped } = judge(record.accounts, record.left);
+    console.log(JSON.stringify({ losses, overlaps, dropped: dropped.length }, null, 2));
+  }
+}
