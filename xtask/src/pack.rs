@@ -20,6 +20,9 @@ const LARGEST_ADDON: u64 = 2_000_000;
 /// What every package holds besides what it is for.
 const ALWAYS: &[&str] = &["LICENSE", "README.md", "package.json"];
 
+/// The code in `dist`; `bindings/node/bundle.mjs` says what each is for.
+const CODE: &[&str] = &["index.js", "index.mjs", "index.node.mjs", "embed.js", "embed.mjs"];
+
 /// Written into the platform package, whose page on npm is all that anybody reads of it.
 const PLATFORM_README: &str = "# PACKAGE\n\nThe native part of [tokenkeep](https://www.npmjs.com/package/tokenkeep) for one platform. \
     npm installs it with `tokenkeep`; there is nothing in it to use directly.\n";
@@ -54,7 +57,7 @@ pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
     let native = pack_platform(job, &out, platform)?;
     fs::remove_dir_all(out.join("stage")).map_err(at(&out))?;
 
-    check_contents(job, &main, &compiled(&job.workspace.path("bindings/node/ts"), "dist")?)?;
+    check_contents(job, &main, &compiled(&job.workspace.path("bindings/node/dist"))?)?;
     check_contents(job, &native, &[platform.addon_file()])?;
     check_addon(job, platform)?;
     check_installed(job, &[&main, &native])?;
@@ -140,20 +143,19 @@ fn check_contents(job: &mut Job<'_>, tarball: &Path, own: &[String]) -> Outcome<
     )))
 }
 
-/// What the compiler makes of a folder of TypeScript: a module and its types for every source.
-fn compiled(sources: &Path, to: &str) -> Outcome<Vec<String>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(sources).map_err(at(sources))? {
-        let path = entry.map_err(at(sources))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if path.is_dir() {
-            files.extend(compiled(&path, &format!("{to}/{name}"))?);
-        } else if let Some(stem) = name.strip_suffix(".mts") {
-            files.extend([format!("{to}/{stem}.mjs"), format!("{to}/{stem}.d.mts")]);
-        } else if let Some(stem) = name.strip_suffix(".ts") {
-            files.extend([format!("{to}/{stem}.js"), format!("{to}/{stem}.d.ts")]);
-        } else {
-            return Err(Failure::new(format!("{} is no TypeScript", path.display())));
+/// One JavaScript file for every entry and module kind, and the types that the compiler left beside them.
+fn compiled(dist: &Path) -> Outcome<Vec<String>> {
+    let mut files: Vec<String> = CODE.iter().map(|name| format!("dist/{name}")).collect();
+    let mut folders = vec![dist.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).map_err(at(&folder))? {
+            let path = entry.map_err(at(&folder))?.path();
+            let name = path.strip_prefix(dist).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+            if path.is_dir() {
+                folders.push(path);
+            } else if name.ends_with(".d.ts") || name.ends_with(".d.mts") {
+                files.push(format!("dist/{name}"));
+            }
         }
     }
     Ok(files)

@@ -3,6 +3,7 @@ import { promises as files } from "node:fs";
 import { dirname, join } from "node:path";
 import { requireContents, requireDurability, requireText } from "./arguments";
 import { BasePersistence, nativeCache, OPEN } from "./base-persistence";
+import { builtin } from "./builtin";
 import { reportTo } from "./events";
 import { lockLimit } from "./lock-options";
 import { CallbackLogger, type Logger, type LoggerOptions } from "./logger";
@@ -150,7 +151,7 @@ recordMethods(FilePersistence.prototype, [
 
 /** A path in the same directory under a name that no other process can have chosen. */
 export function probeBeside(path: string): string {
-  // Loaded here, because it takes longer to load than all of this package, and few programs come by.
-  const { randomBytes } = require("node:crypto") as typeof import("node:crypto");
+  // It takes longer to load than all of this package, and few programs come by.
+  const { randomBytes } = builtin("node:crypto");
   return join(dirname(path), `.tokenkeep-probe-${randomBytes(8).toString("hex")}`);
 }

@@ -1,8 +1,6 @@
 // Loads the native addon, at first use and not at import: without a binary the package still imports, tells where user
 // directories are and reports errors. This file also states the addon's face, as Rust exports it.
-import { existsSync } from "node:fs";
-import { PersistenceError } from "../persistence-error";
-import { VERSION } from "../version";
+import { loadAddon } from "./locate";
 
 /** A failure as Rust reports it; `errors.ts` turns it into a `PersistenceError`. */
 export interface Failure {
@@ -138,11 +136,6 @@ export interface Addon {
   keys(channel: NativeChannel, call: number, text: string): void;
 }
 
-// One line per platform that is built. Literal names, so that bundlers see them.
-const PACKAGES: Record<string, () => unknown> = {
-  "linux-x64-gnu": () => require("tokenkeep-linux-x64-gnu"),
-};
-
 let loaded: Addon | undefined;
 
 /**
@@ -151,83 +144,6 @@ let loaded: Addon | undefined;
  * @throws PersistenceError `NotSupportedError` when there is no binary for this platform, or it cannot be loaded.
  */
 export function addon(): Addon {
-  loaded ??= load();
+  loaded ??= loadAddon();
   return loaded;
-}
-
-function load(): Addon {
-  const override = process.env.TOKENKEEP_NATIVE_PATH;
-  if (override) {
-    try {
-      return require(override) as Addon;
-    } catch (cause) {
-      throw unusable(`the file that TOKENKEEP_NATIVE_PATH names, ${override}, cannot be loaded`, cause);
-    }
-  }
-  const platform = platformName();
-  const fromPackage = PACKAGES[platform];
-  if (fromPackage === undefined) {
-    throw unusable(`there is no build for ${platform}`);
-  }
-  let missing: unknown;
-  try {
-    return sameVersion(fromPackage() as Addon, `the package tokenkeep-${platform}`);
-  } catch (cause) {
-    if (!isMissing(cause)) {
-      throw cause instanceof PersistenceError
-        ? cause
-        : unusable(`the package tokenkeep-${platform} is installed but cannot be loaded`, cause);
-    }
-    missing = cause;
-  }
-  try {
-    // A checkout, where the build puts the addon beside package.json.
-    return require("../../tokenkeep.linux-x64-gnu.node") as Addon;
-  } catch (cause) {
-    throw isMissing(cause)
-      ? unusable(
-          `the package tokenkeep-${platform} is not installed. It is an optional dependency, which npm leaves out ` +
-            `when a lock file was written on another platform (npm/cli#4828) or with --omit=optional: ` +
-            `delete node_modules and package-lock.json and install again, or run "npm install tokenkeep-${platform}@${VERSION}"`,
-          missing,
-        )
-      : unusable("the addon of this checkout cannot be loaded", cause);
-  }
-}
-
-function platformName(): string {
-  const { platform, arch } = process;
-  if (platform !== "linux") {
-    return `${platform}-${arch}`;
-  }
-  // A process that runs on musl has musl's loader; asking process.report would take longer than everything else here.
-  const loader = { x64: "x86_64", arm64: "aarch64" }[arch as string] ?? arch;
-  return `linux-${arch}-${existsSync(`/lib/ld-musl-${loader}.so.1`) && !onGlibc() ? "musl" : "gnu"}`;
-}
-
-function onGlibc(): boolean {
-  const header = (process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined)
-    ?.header;
-  return header?.glibcVersionRuntime !== undefined;
-}
-
-function sameVersion(found: Addon, where: string): Addon {
-  if (found.version() !== VERSION) {
-    throw unusable(
-      `${where} has version ${found.version()}, but tokenkeep has ${VERSION}. Install the same version of both`,
-    );
-  }
-  return found;
-}
-
-function isMissing(cause: unknown): boolean {
-  return (cause as NodeJS.ErrnoException | undefined)?.code === "MODULE_NOT_FOUND";
-}
-
-function unusable(why: string, cause?: unknown): PersistenceError {
-  const detail = cause instanceof Error && !isMissing(cause) ? `: ${cause.message}` : "";
-  return PersistenceError.createNotSupportedError(
-    `tokenkeep cannot use its native addon: ${why}${detail}`,
-    cause === undefined ? { code: "addon_missing" } : { code: "addon_missing", cause },
-  );
 }

@@ -2,6 +2,7 @@
 // their caller has. It follows the calls, not the clock: a save that anybody else starts meanwhile waits as it must.
 import type { AsyncLocalStorage } from "node:async_hooks";
 import { resolve } from "node:path";
+import { builtin } from "../builtin";
 
 interface Held {
   readonly path: string;
@@ -14,8 +15,7 @@ let context: AsyncLocalStorage<Held> | undefined;
 /** Runs `action` as the owner of `hold`, which locks the cache at `path`. */
 export function underHold<T>(path: string, hold: number, action: () => T): T {
   if (context === undefined) {
-    const hooks = require("node:async_hooks") as typeof import("node:async_hooks");
-    context = new hooks.AsyncLocalStorage();
+    context = new (builtin("node:async_hooks").AsyncLocalStorage)();
   }
   return context.run({ path: resolve(path), hold }, action);
 }

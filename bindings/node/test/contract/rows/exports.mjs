@@ -44,6 +44,18 @@ keep("exports", "import and require offer the same names", async () => {
   assert.deepEqual(names.sort(), Object.keys(required()).sort());
 });
 
+keep("exports", "a test double can take the place of an export, and classes have their names", () => {
+  const module = required();
+  for (const name of VALUES.filter((name) => name !== "DataProtectionScope")) {
+    const original = module[name];
+    assert.equal(original.name, name);
+    const double = class {};
+    module[name] = double;
+    assert.equal(module[name], double);
+    module[name] = original;
+  }
+});
+
 improve("exports", "PersistenceError is exported, so that a program can catch by class", {
   async original(_, { ext }) {
     assert.equal(ext.PersistenceError, undefined);

@@ -1,0 +1,29 @@
+// The platforms that have a package with a prebuilt addon, and how a bundle hands over the one it holds.
+
+/** Every platform with a package, which is called `tokenkeep-` and this. */
+export const PLATFORMS = [
+  "linux-x64-gnu",
+  "linux-x64-musl",
+  "linux-arm64-gnu",
+  "linux-arm64-musl",
+  "darwin-x64",
+  "darwin-arm64",
+  "win32-x64-msvc",
+  "win32-arm64-msvc",
+] as const;
+
+export type Platform = (typeof PLATFORMS)[number];
+
+export function isPlatform(name: string): name is Platform {
+  return (PLATFORMS as readonly string[]).includes(name);
+}
+
+/** Where `tokenkeep/embed` leaves what a bundle holds. Global, because the loader may be in another file than it. */
+export const EMBEDDED = Symbol.for("tokenkeep.embedded");
+
+/**
+ * Gives the addon of a platform; `undefined` where the bundle has none.
+ *
+ * @throws whatever loading a binary throws.
+ */
+export type Embedded = (platform: Platform) => unknown;
