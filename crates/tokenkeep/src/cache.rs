@@ -18,7 +18,10 @@ const SECOND_LOOK: Duration = Duration::from_millis(50);
 
 /// One token cache, shared by all clones of this handle, by other processes and by the sibling libraries.
 #[derive(Clone, Debug)]
-pub struct TokenCache(Arc<Shared>);
+pub struct TokenCache {
+    shared: Arc<Shared>,
+    damage: OnDamage,
+}
 
 #[derive(Debug)]
 struct Shared {
@@ -26,7 +29,6 @@ struct Shared {
     lock: CacheLock,
     shared_lock: Option<CacheLock>,
     wait: WaitOptions,
-    damage: OnDamage,
     events: Events,
     held: Mutex<Held>,
 }
@@ -84,15 +86,15 @@ impl TokenCache {
         let lock = CacheLock::with_events(persistence.path(), events.clone());
         let shared_lock = persistence.shared_lock().map(|path| CacheLock::alone(path, events.clone()));
         let held = Held { snapshot: Snapshot { generation: 0, content: None }, stamp: Stamp::UNKNOWN };
-        Self(Arc::new(Shared {
-            persistence,
-            lock,
-            shared_lock,
-            wait,
-            damage,
-            events,
-            held: Mutex::new(held),
-        }))
+        let held = Mutex::new(held);
+        let shared = Shared { persistence, lock, shared_lock, wait, events, held };
+        Self { shared: Arc::new(shared), damage }
+    }
+
+    /// The same cache, sharing everything with this handle, under another rule for damage.
+    #[must_use]
+    pub fn on_damage(&self, rule: OnDamage) -> Self {
+        Self { shared: Arc::clone(&self.shared), damage: rule }
     }
 
     /// The content now stored; `None` when there is none.
@@ -110,17 +112,17 @@ impl TokenCache {
     pub fn snapshot(&self) -> Result<Snapshot> {
         // A second round is for content that another thread of this process published while this one was reading.
         for _ in 0..3 {
-            let stamp = self.0.persistence.stamp()?;
+            let stamp = self.shared.persistence.stamp()?;
             let began = {
-                let held = self.0.held();
+                let held = self.shared.held();
                 if held.stamp.matches(&stamp) {
                     return Ok(held.snapshot.clone());
                 }
                 held.snapshot.generation
             };
-            match self.0.persistence.load(None) {
+            match self.shared.persistence.load(None) {
                 Ok(loaded) if loaded.content.as_ref().is_none_or(|content| at_rest(content.expose())) => {
-                    let mut held = self.0.held();
+                    let mut held = self.shared.held();
                     if held.snapshot.generation == began {
                         return Ok(held.publish(loaded.content, loaded.stamp));
                     }
@@ -131,21 +133,21 @@ impl TokenCache {
                 Err(error) => return Err(error),
             }
         }
-        let guard = self.0.lock.acquire(&WaitOptions::within(SETTLE))?;
-        self.0.reload(&guard)
+        let guard = self.shared.lock.acquire(&WaitOptions::within(SETTLE))?;
+        self.shared.reload(&guard)
     }
 
     /// Whether `generation` is still what is stored, by one look at the store. `false` also when that look fails:
     /// the read that follows reports why.
     pub fn is_current(&self, generation: u64) -> bool {
-        let Ok(stamp) = self.0.persistence.stamp() else { return false };
-        let held = self.0.held();
+        let Ok(stamp) = self.shared.persistence.stamp() else { return false };
+        let held = self.shared.held();
         held.snapshot.generation == generation && held.stamp.matches(&stamp)
     }
 
     /// Forgets what was read, so that the next access reads the store.
     pub fn forget(&self) {
-        self.0.held().stamp = Stamp::UNKNOWN;
+        self.shared.held().stamp = Stamp::UNKNOWN;
     }
 
     /// Waits for the lock and then looks at the store, so that the write builds on what is there.
@@ -157,7 +159,7 @@ impl TokenCache {
     /// Those of [`CacheLock::acquire`] and of [`Persistence::load`]; `Damaged` only under [`OnDamage::Fail`], or when
     /// no copy could be kept.
     pub fn begin_write(&self) -> Result<WriteAccess> {
-        self.begin_write_waiting(&self.0.wait)
+        self.begin_write_waiting(&self.shared.wait)
     }
 
     /// As [`TokenCache::begin_write`], with a time limit or a switch of its own.
@@ -165,10 +167,10 @@ impl TokenCache {
     /// # Errors
     /// As [`TokenCache::begin_write`].
     pub fn begin_write_waiting(&self, wait: &WaitOptions) -> Result<WriteAccess> {
-        let shared = &self.0;
+        let shared = &self.shared;
         let Some(outer) = &shared.shared_lock else {
             let guard = shared.lock.acquire(wait)?;
-            let snapshot = shared.usable(&guard, shared.refresh(&guard))?;
+            let snapshot = shared.usable(&guard, shared.refresh(&guard), self.damage)?;
             return Ok(WriteAccess { cache: self.clone(), snapshot, guard, outer: None });
         };
         let start = Instant::now();
@@ -176,7 +178,7 @@ impl TokenCache {
         let rest = WaitOptions { limit: wait.limit.saturating_sub(start.elapsed()), ..wait.clone() };
         let guard = shared.lock.acquire(&rest)?;
         // Whoever shares the store may have written it by another path, without a trace on ours.
-        let snapshot = shared.usable(&guard, shared.reload(&guard))?;
+        let snapshot = shared.usable(&guard, shared.reload(&guard), self.damage)?;
         Ok(WriteAccess { cache: self.clone(), snapshot, guard, outer: Some(outer) })
     }
 
@@ -220,17 +222,17 @@ impl TokenCache {
 
     /// How writers of this cache wait for the lock.
     pub(crate) fn wait_options(&self) -> &WaitOptions {
-        &self.0.wait
+        &self.shared.wait
     }
 
     /// The persistence underneath.
     pub fn persistence(&self) -> &Arc<dyn Persistence> {
-        &self.0.persistence
+        &self.shared.persistence
     }
 
     /// Where the cache is kept and how it is protected.
     pub fn info(&self) -> Info {
-        self.0.persistence.info()
+        self.shared.persistence.info()
     }
 }
 
@@ -259,7 +261,7 @@ impl Shared {
 
     /// Under the lock, for a writer: what was read. What a protector found damaged is read once more, since a program
     /// that ignores the lock may have been writing it, and then set aside.
-    fn usable(&self, guard: &LockGuard, read: Result<Snapshot>) -> Result<Snapshot> {
+    fn usable(&self, guard: &LockGuard, read: Result<Snapshot>, rule: OnDamage) -> Result<Snapshot> {
         match read {
             Err(error) if error.kind() == ErrorKind::Damaged => {}
             read => return read,
@@ -268,7 +270,7 @@ impl Shared {
         match self.reload(guard) {
             Err(error) if error.kind() == ErrorKind::Damaged => {
                 let reason = error.what().to_owned();
-                self.set_aside(guard, &reason, error)?;
+                self.set_aside(guard, &reason, error, rule)?;
                 Ok(self.held().publish(None, Stamp::UNKNOWN))
             }
             again => again,
@@ -276,8 +278,8 @@ impl Shared {
     }
 
     /// Under the lock: keeps a copy of what is stored and tells the listener, or fails with `damaged`.
-    fn set_aside(&self, guard: &LockGuard, reason: &str, damaged: Error) -> Result<()> {
-        if self.damage == OnDamage::Fail {
+    fn set_aside(&self, guard: &LockGuard, reason: &str, damaged: Error, rule: OnDamage) -> Result<()> {
+        if rule == OnDamage::Fail {
             return Err(damaged.remedy("Restore the cache from a copy, or sign in again after removing it"));
         }
         let copy = match self.persistence.set_aside(guard) {
@@ -383,7 +385,7 @@ impl WriteAccess {
     /// # Errors
     /// Those of [`Persistence::delete`].
     pub fn delete(self) -> Result<bool> {
-        let shared = &self.cache.0;
+        let shared = &self.cache.shared;
         let deleted = shared.persistence.delete(&self.guard);
         let mut held = shared.held();
         match deleted {
@@ -405,7 +407,7 @@ impl WriteAccess {
     /// # Errors
     /// `Damaged` under [`OnDamage::Fail`]; those of [`Persistence::set_aside`]. Nothing is written then.
     pub fn set_aside(&mut self, reason: &str) -> Result<()> {
-        let shared = Arc::clone(&self.cache.0);
+        let shared = Arc::clone(&self.cache.shared);
         let again = shared.persistence.load(Some(&self.guard))?;
         if again.content != self.snapshot.content {
             self.snapshot = shared.held().publish(again.content, again.stamp);
@@ -417,13 +419,13 @@ impl WriteAccess {
         }
         let damaged = Error::new(ErrorKind::Damaged, format!("The stored content cannot be used: {reason}"))
             .at(shared.persistence.path());
-        shared.set_aside(&self.guard, reason, damaged)?;
+        shared.set_aside(&self.guard, reason, damaged, self.cache.damage)?;
         self.snapshot.content = None;
         Ok(())
     }
 
     fn save(self, content: Secret) -> Result<Snapshot> {
-        let shared = &self.cache.0;
+        let shared = &self.cache.shared;
         match shared.persistence.save(&self.guard, content.expose()) {
             Ok(stamp) => Ok(shared.held().publish(Some(content), stamp)),
             Err(error) => {

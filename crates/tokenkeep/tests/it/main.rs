@@ -19,6 +19,7 @@ mod cache;
 mod crash;
 #[cfg(target_os = "linux")]
 mod crash_keyring;
+mod damage;
 mod faults;
 mod hostile_files;
 mod lock;
