@@ -1,0 +1,150 @@
+//! Content that is no token cache, met by a client that wants to merge its change into it: a copy is kept, the listener
+//! told, the work goes on; or an error where the program asked for one. Readers touch nothing. What a key finds damaged,
+//! and that a wrong key is no damage, is tested with the encrypted file.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::sync::{Arc, Mutex};
+
+use tokenkeep::schema::Change;
+use tokenkeep::{ErrorKind, Event, FilePersistence, OnDamage, Persistence, TokenCache, WaitOptions};
+
+use crate::support::{Place, names_in, write};
+
+/// One person signed in, before and after a second one signs in.
+const BASE: &str = r#"{"Account":{"a":{"home_account_id":"a","username":"ada"}}}"#;
+const OURS: &str = r#"{"Account":{"a":{"home_account_id":"a","username":"ada"},"b":{"home_account_id":"b","username":"bob"}}}"#;
+
+/// Every kind of damage that a plaintext file can have.
+const DAMAGED: [&[u8]; 6] = [
+    b"{\"Account\":{\"half",
+    b"\0\0\0\0\0\0\0\0",
+    b"\xff\xfe{\0}\0",
+    b"<html>404</html>",
+    b"[\"JSON, but no cache\"]",
+    b"{}{}",
+];
+
+struct Opened {
+    cache: TokenCache,
+    events: Arc<Mutex<Vec<Event>>>,
+}
+
+fn open(place: &Place, rule: OnDamage) -> Opened {
+    let events: Arc<Mutex<Vec<Event>>> = Arc::default();
+    let heard = Arc::clone(&events);
+    let listen = move |event: &Event| heard.lock().unwrap().push(event.clone());
+    let persistence = Arc::new(FilePersistence::new(place.cache()).unwrap());
+    Opened { cache: TokenCache::with_options(persistence, WaitOptions::default(), rule, listen), events }
+}
+
+fn change(base: Option<&'static str>) -> Change<'static> {
+    let base = base.map(str::as_bytes);
+    Change { held: base, base, ours: OURS.as_bytes(), disturbed: false }
+}
+
+#[test]
+fn a_client_that_finds_damage_when_it_commits_keeps_a_copy_tells_and_saves_all_it_knows() {
+    for damaged in DAMAGED {
+        for base in [None, Some(BASE)] {
+            let place = Place::new();
+            fs::write(place.cache(), damaged).unwrap();
+            let Opened { cache, events } = open(&place, OnDamage::SetAside);
+            let saved = cache.begin_write().unwrap().commit_change(&change(base)).unwrap();
+            let text = String::from_utf8(saved.content.unwrap().expose().to_vec()).unwrap();
+            // Whoever was signed in before is in the client's memory alone by now.
+            assert!(text.contains("ada") && text.contains("bob"), "{text}");
+            assert_eq!(fs::read_to_string(place.cache()).unwrap(), text);
+
+            let events = events.lock().unwrap();
+            let [Event::SetAside { path, copy, .. }] = &events[..] else { panic!("{events:?}") };
+            assert_eq!(*path, place.cache());
+            assert_eq!(fs::read(copy).unwrap(), damaged);
+            assert_eq!(fs::metadata(copy).unwrap().mode() & 0o7777, 0o600);
+            assert!(copy.contains("cache.json.corrupt-"), "{copy}");
+            assert_eq!(place.names().len(), 3, "{:?}", place.names());
+        }
+    }
+}
+
+#[test]
+fn the_same_damage_met_twice_is_kept_once() {
+    let place = Place::new();
+    let Opened { cache, events } = open(&place, OnDamage::SetAside);
+    for _ in 0..2 {
+        fs::write(place.cache(), DAMAGED[0]).unwrap();
+        cache.begin_write().unwrap().commit_change(&change(None)).unwrap();
+    }
+    assert_eq!(events.lock().unwrap().len(), 2);
+    assert_eq!(place.names().len(), 3, "{:?}", place.names());
+}
+
+#[test]
+fn damage_found_at_a_commit_is_an_error_where_the_program_asked_for_one() {
+    for damaged in DAMAGED {
+        let place = Place::new();
+        fs::write(place.cache(), damaged).unwrap();
+        let Opened { cache, events } = open(&place, OnDamage::Fail);
+        let error = cache.begin_write().unwrap().commit_change(&change(Some(BASE))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
+        assert_eq!(error.path(), Some(&*place.cache()));
+        assert!(error.to_string().contains("Restore the cache"), "{error}");
+        assert_eq!(fs::read(place.cache()).unwrap(), damaged);
+        assert_eq!(place.names(), ["cache.json", "cache.json.tk-lock"]);
+        assert!(events.lock().unwrap().is_empty());
+        // The rule belongs to the handle: another one on the same cache goes on.
+        cache.on_damage(OnDamage::SetAside).begin_write().unwrap().commit_change(&change(None)).unwrap();
+        assert_eq!(events.lock().unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn damage_that_cannot_be_kept_is_not_written_over() {
+    // A copy that went well tells the name that must not be free.
+    let name = {
+        let place = Place::new();
+        fs::write(place.cache(), DAMAGED[0]).unwrap();
+        open(&place, OnDamage::SetAside).cache.begin_write().unwrap().commit_change(&change(None)).unwrap();
+        names_in(place.directory()).into_iter().find(|name| name.contains(".corrupt-")).unwrap()
+    };
+    let place = Place::new();
+    fs::write(place.cache(), DAMAGED[0]).unwrap();
+    fs::create_dir(place.directory().join(name)).unwrap();
+    let Opened { cache, events } = open(&place, OnDamage::SetAside);
+    let error = cache.begin_write().unwrap().commit_change(&change(None)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
+    assert_eq!(fs::read(place.cache()).unwrap(), DAMAGED[0]);
+    assert!(events.lock().unwrap().is_empty());
+}
+
+#[test]
+fn damage_that_was_a_program_in_the_middle_of_writing_is_no_damage_at_the_second_look() {
+    let place = Place::new();
+    fs::write(place.cache(), DAMAGED[0]).unwrap();
+    let Opened { cache, events } = open(&place, OnDamage::SetAside);
+    let access = cache.begin_write().unwrap();
+    fs::write(place.cache(), BASE).unwrap();
+    let saved = access.commit_change(&change(None)).unwrap();
+    let text = String::from_utf8(saved.content.unwrap().expose().to_vec()).unwrap();
+    assert!(text.contains("ada") && text.contains("bob"), "{text}");
+    assert!(events.lock().unwrap().is_empty());
+    assert_eq!(place.names(), ["cache.json", "cache.json.tk-lock"]);
+}
+
+#[test]
+fn readers_give_what_is_there_and_set_nothing_aside() {
+    for damaged in DAMAGED {
+        let place = Place::new();
+        fs::write(place.cache(), damaged).unwrap();
+        let Opened { cache, events } = open(&place, OnDamage::SetAside);
+        assert_eq!(cache.read().unwrap().unwrap().expose(), damaged);
+        let direct = FilePersistence::new(place.cache()).unwrap();
+        assert_eq!(direct.load(None).unwrap().content.unwrap().expose(), damaged);
+        // Nor does a writer who has no need to understand it.
+        assert_eq!(cache.begin_write().unwrap().content(), Some(damaged));
+        assert_eq!(fs::read(place.cache()).unwrap(), damaged);
+        assert!(events.lock().unwrap().is_empty());
+        assert!(place.names().iter().all(|name| !name.contains("corrupt")), "{:?}", place.names());
+        write(&cache, BASE);
+    }
+}
