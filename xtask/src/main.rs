@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a command-line tool does")]
 
 mod addon;
+mod bench;
 mod demo;
 mod hygiene;
 mod job;
@@ -37,6 +38,8 @@ Usage: cargo xtask <command>
   torture [--times N] [--minutes M] [--only NAME]
                       the tests of crashes and crowds, N times longer (20), within M minutes (120); NAME is
                       part of a Rust test's name, or 'mixed' for the crowds of several languages
+  bench [--quick] [--rounds N] [--only GROUP]
+                      measures ours beside what people would otherwise run; --quick takes two minutes and keeps nothing
   setup               bring this machine to the state the tests need
   build [--release]   build the addon and the TypeScript of the npm package
   pack                write the npm tarballs to target/npm
@@ -61,6 +64,7 @@ fn dispatch(arguments: &[String]) -> Outcome<ExitCode> {
     match command {
         "demo" => demo::command(&workspace, rest.strip_prefix(&["--".to_owned()]).unwrap_or(rest))?,
         "test" => return suite::command(&workspace, stages::TEST, rest),
+        "bench" => bench::command(&workspace, rest)?,
         "torture" => torture::command(&workspace, rest)?,
         "setup" => setup::command(&workspace, none(command, rest)?)?,
         "build" => addon::command(&workspace, addon::Profile::parse(rest)?)?,

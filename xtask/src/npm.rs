@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::bench;
 use crate::job::{Failure, Job, Outcome, at};
 use crate::workspace::Workspace;
 
@@ -43,7 +44,7 @@ pub(crate) fn install(job: &mut Job<'_>, folder: &str) -> Outcome<()> {
 /// `cargo xtask lock`: brings the lock files up to their package.json, whatever the registry in use offers.
 pub(crate) fn lock_command(workspace: &Workspace, (): ()) -> Outcome<()> {
     let mut job = Job::start(workspace, "lock", Duration::from_secs(5 * 60), true)?;
-    FOLDERS.iter().try_for_each(|folder| lock(&mut job, folder))
+    FOLDERS.iter().chain(&[bench::FOLDER]).try_for_each(|folder| lock(&mut job, folder))
 }
 
 fn lock(job: &mut Job<'_>, folder: &str) -> Outcome<()> {

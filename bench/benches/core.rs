@@ -1,0 +1,113 @@
+//! The parts of the core by themselves: the lock, the atomic file, the schema beside plain `serde_json`, the sealed file.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "criterion's macros; a benchmark that fails should stop"
+)]
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use tokenkeep::key_source::KeyFile;
+use tokenkeep::schema::{self, Change};
+use tokenkeep::{CacheLock, Durability, FilePersistence, Plain, Protector, Sealed, TokenCache, WaitOptions};
+
+const SIZES: [usize; 4] = [4 << 10, 100 << 10, 1 << 20, 5 << 20];
+
+/// A token cache of about `bytes`, whose first token is `variant`.
+fn cache(bytes: usize, variant: &str) -> Vec<u8> {
+    let mut tokens = serde_json::Map::new();
+    for n in 0..(bytes / 1_500).max(1) {
+        let secret = if n == 0 { variant.repeat(1_000) } else { "e".repeat(1_000) };
+        let target = format!("https://api-{n}.contoso.example/.default");
+        let key = format!("home.contoso-login.microsoftonline.com-accesstoken-client-contoso-{target}");
+        let token = serde_json::json!({
+            "home_account_id": "home.contoso", "environment": "login.microsoftonline.com", "client_id": "client",
+            "credential_type": "AccessToken", "secret": secret, "realm": "contoso", "target": target,
+            "cached_at": "1700000000", "expires_on": "1700003600", "extended_expires_on": "1700007200",
+        });
+        tokens.insert(key, token);
+    }
+    serde_json::json!({
+        "Account": { "home.contoso-login.microsoftonline.com-contoso": {
+            "home_account_id": "home.contoso", "environment": "login.microsoftonline.com", "realm": "contoso",
+            "local_account_id": "home", "username": "someone@contoso.example", "authority_type": "MSSTS" } },
+        "IdToken": {}, "AccessToken": tokens, "RefreshToken": {}, "AppMetadata": {},
+    })
+    .to_string()
+    .into_bytes()
+}
+
+fn lock(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().unwrap();
+    let lock = CacheLock::new(folder.path().join("cache")).unwrap();
+    criterion.bench_function("lock/acquire and release", |bencher| {
+        bencher.iter(|| lock.acquire(&WaitOptions::default()).unwrap());
+    });
+}
+
+fn write(criterion: &mut Criterion) {
+    for (name, durability) in [("synced", Durability::Synced), ("cached", Durability::Cached)] {
+        let mut group = criterion.benchmark_group(format!("write/{name}"));
+        for bytes in SIZES {
+            let folder = tempfile::tempdir().unwrap();
+            let file = FilePersistence::new(folder.path().join("cache")).unwrap().durability(durability);
+            let store = TokenCache::new(Arc::new(file));
+            let content = cache(bytes, "a");
+            group.throughput(Throughput::Bytes(content.len() as u64));
+            group.bench_function(BenchmarkId::from_parameter(bytes), |bencher| {
+                bencher.iter(|| store.begin_write().unwrap().commit(content.as_slice()).unwrap());
+            });
+        }
+        group.finish();
+    }
+}
+
+fn schema(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("schema");
+    for bytes in SIZES {
+        let (base, ours, theirs) = (cache(bytes, "a"), cache(bytes, "b"), cache(bytes + 3_000, "a"));
+        group.throughput(Throughput::Bytes(base.len() as u64));
+        group.bench_function(BenchmarkId::new("serde_json::Value", bytes), |bencher| {
+            bencher.iter(|| serde_json::from_slice::<serde_json::Value>(black_box(&base)).unwrap());
+        });
+        group.bench_function(BenchmarkId::new("is_whole", bytes), |bencher| {
+            bencher.iter(|| schema::is_whole(black_box(&base)));
+        });
+        // Three texts in, one out: what the goal calls parse and merge.
+        group.throughput(Throughput::Bytes((base.len() + ours.len() + theirs.len()) as u64));
+        group.bench_function(BenchmarkId::new("merge", bytes), |bencher| {
+            bencher.iter(|| {
+                let change =
+                    Change { held: Some(&base), base: Some(&base), ours: black_box(&ours), disturbed: false };
+                schema::merge(&change, Some(&theirs)).unwrap()
+            });
+        });
+    }
+    group.finish();
+}
+
+fn protectors(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    std::fs::write(&key, [7; 32]).unwrap();
+    let sealed = Sealed::new(KeyFile::at(&key), "bench");
+    let mut group = criterion.benchmark_group("protector");
+    for bytes in SIZES {
+        let content = cache(bytes, "a");
+        group.throughput(Throughput::Bytes(content.len() as u64));
+        for (name, protector) in [("plain", &Plain as &dyn Protector), ("sealed", &sealed)] {
+            group.bench_function(BenchmarkId::new(name, bytes), |bencher| {
+                bencher.iter(|| {
+                    let bytes = protector.protect(black_box(&content), None).unwrap();
+                    protector.unprotect(bytes.into_owned().into()).unwrap()
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(core, lock, write, schema, protectors);
+criterion_main!(core);

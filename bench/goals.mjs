@@ -1,0 +1,98 @@
+// @ts-check
+/**
+ * What the project set out to reach, each goal as a ratio of medians of one run.
+ */
+import { BARE, CACHED, ORIGINAL, OURS, PYTHON } from "./cells.mjs";
+import { short } from "./lib/figures.mjs";
+
+/**
+ * @typedef {object} Result
+ * @property {string} group
+ * @property {string} name
+ * @property {Record<string, Record<string, { median: number, rounds: number[] }>>} sides
+ */
+/** @typedef {{ goal: string, where: string, measured: string, met: boolean }} Verdict */
+
+/** @param {Result[]} results @returns {Verdict[]} */
+export function verdicts(results) {
+  return results.flatMap((result) => [...judge(result)]);
+}
+
+/** @param {Result} result @returns {Iterable<Verdict>} */
+function* judge(result) {
+  const { group, name } = result;
+  const where = `${group}, ${name}`;
+  /** @param {string} side @param {string} [metric] */
+  const of = (side, metric = "ms") => result.sides[side]?.[metric]?.median;
+  /** @param {string} goal @param {number | undefined} slower @param {number | undefined} faster @param {number} least */
+  const times = function* (goal, slower, faster, least) {
+    if (slower !== undefined && faster !== undefined) {
+      const ratio = slower / faster;
+      yield { goal, where, measured: `${short(ratio)} ×`, met: ratio >= least };
+    }
+  };
+  /** @param {string} goal @param {number | undefined} ours @param {number | undefined} theirs @param {number} most */
+  const share = function* (goal, ours, theirs, most) {
+    if (ours !== undefined && theirs !== undefined) {
+      const ratio = ours / theirs;
+      yield { goal, where, measured: `${short(ratio)} ×`, met: ratio <= most };
+    }
+  };
+  switch (group) {
+    case "file unchanged":
+    case "keyring unchanged":
+      yield* times("unchanged read ≥ 10 × the original's rate", of(ORIGINAL), of(OURS), 10);
+      break;
+    case "file reload":
+      yield* times("reload ≥ 3 × the original's rate", of(ORIGINAL), of(OURS), 3);
+      break;
+    case "file write":
+      yield* times("write like for like ≥ 3 × the original's rate", of(ORIGINAL), of(CACHED), 3);
+      yield* times("durable write ≥ 1.5 × the original's rate", of(ORIGINAL), of(OURS), 1.5);
+      yield* share("durable write ≤ 1.2 × the bare calls", of(OURS), of(BARE), 1.2);
+      yield* times("write like for like ≥ 1.5 × Python's rate", of(PYTHON), of(CACHED), 1.5);
+      break;
+    case "keyring reload":
+    case "keyring write":
+      yield* times("keyring ≥ 1.5 × the original's rate", of(ORIGINAL), of(OURS), 1.5);
+      yield* share("keyring ≤ 1.2 × the bare round trip", of(OURS), of(BARE), 1.2);
+      break;
+    case "contention":
+      yield* share("no more time than the original, which loses updates", of(OURS), of(ORIGINAL), 1);
+      yield* share(
+        "longest wait ≤ 1/5 of the original's",
+        of(OURS, "wait max"),
+        of(ORIGINAL, "wait max"),
+        0.2,
+      );
+      yield* share("slowest/fastest process ≤ 1.3", of(OURS, "slowest/fastest"), 1, 1.3);
+      yield {
+        goal: "none lost, none failed, in any round",
+        where,
+        measured: JSON.stringify(["lost", "failed"].map((metric) => result.sides[OURS][metric].rounds)),
+        met: ["lost", "failed"].every((metric) =>
+          result.sides[OURS][metric].rounds.every((count) => count === 0),
+        ),
+      };
+      break;
+    case "one process":
+      if (name.startsWith("50 ") || name.startsWith("200 ")) {
+        yield* times("cycles at once ≥ 20 × the original's rate", of(ORIGINAL), of(OURS), 20);
+      }
+      break;
+    case "start":
+      yield* share("import ≤ 1/5 of the original's time", of(OURS, "import"), of(ORIGINAL, "import"), 0.2);
+      if (name.includes("plaintext")) {
+        const create = "first createPersistence";
+        yield* share("first createPersistence ≤ 1/3", of(OURS, create), of(ORIGINAL, create), 1 / 3);
+      }
+      if (name.includes("no bus")) {
+        const took = of(OURS, "first createPersistence");
+        if (took !== undefined) {
+          const goal = "no bus: error or fallback within 20 ms";
+          yield { goal, where, measured: `${short(took)} ms`, met: took <= 20 };
+        }
+      }
+      break;
+  }
+}

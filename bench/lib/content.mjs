@@ -1,0 +1,83 @@
+// @ts-check
+/**
+ * Token caches of a given size, as msal-node would write them: one account and as many access tokens as fit.
+ */
+
+const TOKEN_BYTES = 1_400;
+
+/**
+ * A cache of exactly `bytes` bytes. Variants differ in one token's secret and in nothing else, as after a refresh.
+ *
+ * @param {number} bytes
+ * @param {number} [variant]
+ */
+export function cacheOf(bytes, variant = 0) {
+  /** @type {Record<string, Record<string, Record<string, string>>>} */
+  const cache = { Account: {}, IdToken: {}, AccessToken: {}, RefreshToken: {}, AppMetadata: {} };
+  const home = "00000000-0000-0000-0000-000000000001.contoso";
+  cache.Account[`${home}-login.microsoftonline.com-contoso`] = {
+    home_account_id: home,
+    environment: "login.microsoftonline.com",
+    realm: "contoso",
+    local_account_id: "00000000-0000-0000-0000-000000000001",
+    username: "someone@contoso.example",
+    authority_type: "MSSTS",
+  };
+  const stamp = String(variant).padStart(12, "0");
+  for (let size = JSON.stringify(cache).length, n = 0; size + TOKEN_BYTES + 700 < bytes; n += 1) {
+    const [key, token] = accessToken(home, n, n === 0 ? stamp : "0".repeat(12));
+    cache.AccessToken[key] = token;
+    size += JSON.stringify({ [key]: token }).length + 1;
+  }
+  cache.AppMetadata[`appmetadata-login.microsoftonline.com-${stamp}`] = { client_id: "", family_id: "" };
+  const short = bytes - JSON.stringify(cache).length;
+  if (short < 0) {
+    throw new Error(`no token cache has only ${bytes} bytes`);
+  }
+  const [metadata] = Object.values(cache.AppMetadata);
+  metadata.client_id = "x".repeat(short);
+  return JSON.stringify(cache);
+}
+
+/** @param {string} home @param {number} n @param {string} stamp @returns {[string, Record<string, string>]} */
+function accessToken(home, n, stamp) {
+  const target = `https://api-${n}.contoso.example/.default`;
+  const key = `${home}-login.microsoftonline.com-accesstoken-client-contoso-${target}`;
+  const secret = `${stamp}${"eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9".repeat(30)}`.slice(0, TOKEN_BYTES - 400);
+  const token = {
+    home_account_id: home,
+    environment: "login.microsoftonline.com",
+    credential_type: "AccessToken",
+    client_id: "client",
+    secret,
+    realm: "contoso",
+    target,
+    cached_at: "1700000000",
+    expires_on: "1700003600",
+    extended_expires_on: "1700007200",
+    token_type: "Bearer",
+  };
+  return [key, token];
+}
+
+/** What msal-node hands to a plugin, holding its cache as text: its own parsing is not what is measured. */
+export class Client {
+  /** @param {string} content */
+  constructor(content) {
+    this.content = content;
+    /** How often it was given content. */
+    this.loads = 0;
+    this.tokenCache = {
+      serialize: () => this.content,
+      deserialize: (/** @type {string} */ text) => {
+        this.content = text;
+        this.loads += 1;
+      },
+    };
+  }
+
+  /** @param {boolean} changed */
+  context(changed) {
+    return { tokenCache: this.tokenCache, cacheHasChanged: changed, hasChanged: changed };
+  }
+}

@@ -1,0 +1,33 @@
+// @ts-check
+/** Sums and medians, and how numbers are written for people. */
+
+/** @param {number[]} values */
+export function median(values) {
+  return quantile(values, 0.5);
+}
+
+/** @param {number[]} values @param {number} share from 0 to 1 */
+export function quantile(values, share) {
+  if (values.length === 0) {
+    throw new Error("no samples");
+  }
+  const sorted = [...values].sort((a, b) => a - b);
+  const place = (sorted.length - 1) * share;
+  const below = Math.floor(place);
+  const above = Math.min(below + 1, sorted.length - 1);
+  return sorted[below] + (sorted[above] - sorted[below]) * (place - below);
+}
+
+/** Three significant digits, without an exponent. @param {number} value */
+export function short(value) {
+  if (value === 0 || !Number.isFinite(value)) {
+    return String(value);
+  }
+  const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
+  return value.toFixed(Math.min(digits, 4));
+}
+
+/** @param {number} bytes */
+export function size(bytes) {
+  return bytes >= 1 << 20 ? `${bytes / (1 << 20)} MB` : `${bytes / 1024} KB`;
+}

@@ -1,0 +1,21 @@
+// @ts-check
+/** What was measured on: enough to understand the figures, nothing that names anybody's machine. */
+import { execFileSync } from "node:child_process";
+import { arch, cpus, release, totalmem } from "node:os";
+
+export function machine() {
+  const [{ model }] = cpus();
+  const scratch = process.env.TOKENKEEP_BENCH_SCRATCH ?? ".";
+  const fileSystem = execFileSync("stat", ["--file-system", "--format=%T", scratch], {
+    encoding: "utf8",
+  }).trim();
+  return {
+    processor: model.trim(),
+    processors: cpus().length,
+    architecture: arch(),
+    memoryGB: Math.round(totalmem() / (1 << 30)),
+    kernel: release(),
+    fileSystem,
+    node: process.version,
+  };
+}

@@ -1,0 +1,106 @@
+// @ts-check
+/**
+ * How each measured program is started: in a process of its own, on a fresh file on a real disk, within a limit.
+ */
+import { spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { track } from "../../bindings/node/test/support/processes.mjs";
+
+const DEADLINE_MS = 240_000;
+
+/** @param {string} name a variable that `cargo xtask bench` sets */
+function required(name) {
+  const value = process.env[name];
+  if (!value) {
+    throw new Error(`${name} is not set; start this with: cargo xtask bench`);
+  }
+  return value;
+}
+
+/** On the disk that is measured, not in memory. */
+const SCRATCH = required("TOKENKEEP_BENCH_SCRATCH");
+
+/** @param {string} name */
+const program = (name) => fileURLToPath(new URL(`../programs/${name}`, import.meta.url));
+
+/**
+ * Calls `work` with a fresh directory, which is gone afterwards.
+ *
+ * @template T
+ * @param {(directory: string) => Promise<T>} work
+ */
+export async function inDirectory(work) {
+  mkdirSync(SCRATCH, { recursive: true });
+  const directory = mkdtempSync(join(SCRATCH, "b-"));
+  try {
+    return await work(directory);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** A started program: what it says, line by line, as JSON. */
+export class Running {
+  /** @param {string} command @param {string[]} words @param {NodeJS.ProcessEnv} env */
+  constructor(command, words, env) {
+    this.name = [command, ...words].join(" ");
+    this.child = track(spawn(command, words, { env, stdio: ["pipe", "pipe", "pipe"] }));
+    this.child.stdin.on("error", () => {});
+    this.errors = "";
+    this.child.stderr.setEncoding("utf8").on("data", (text) => {
+      this.errors += text;
+    });
+    this.late = setTimeout(() => this.child.kill("SIGKILL"), DEADLINE_MS);
+    this.lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
+    this.child.once("close", () => clearTimeout(this.late));
+  }
+
+  /** The next thing it tells. @returns {Promise<any>} */
+  async next() {
+    const { value, done } = await this.lines.next();
+    if (done) {
+      throw new Error(`${this.name} ended without a result\n${this.errors}`);
+    }
+    return JSON.parse(value);
+  }
+
+  go() {
+    this.child.stdin.write("go\n");
+  }
+}
+
+/**
+ * @param {string} name of a program in JavaScript
+ * @param {object} specification
+ * @param {NodeJS.ProcessEnv} [env]
+ * @param {string[]} [flags] of Node.js
+ */
+export function node(name, specification, env = process.env, flags = []) {
+  return new Running(
+    process.execPath,
+    [...flags, program(name), JSON.stringify(specification)],
+    forPrograms(env),
+  );
+}
+
+/** @param {object} specification @param {NodeJS.ProcessEnv} [env] */
+export function python(specification, env = process.env) {
+  return new Running(
+    required("TOKENKEEP_PYTHON"),
+    [program("cycles.py"), JSON.stringify(specification)],
+    env,
+  );
+}
+
+/** @param {string[]} words @param {NodeJS.ProcessEnv} [env] */
+export function bare(words, env = process.env) {
+  return new Running(required("TOKENKEEP_BENCH_BARE"), words, env);
+}
+
+/** A private session knows nothing of what was built. @param {NodeJS.ProcessEnv} env */
+function forPrograms(env) {
+  return { ...env, TOKENKEEP_BENCH_PACKAGE: required("TOKENKEEP_BENCH_PACKAGE") };
+}

@@ -1,0 +1,87 @@
+// @ts-check
+/**
+ * Cycles of the cache plugin, one after another: `unchanged` reads, reads with `reload`, `write`s.
+ *
+ * Specification: { package, store, durability?, path, operation, bytes, samples }. Result: milliseconds, one a sample.
+ */
+import { strict as assert } from "node:assert";
+import { utimesSync, writeFileSync } from "node:fs";
+import { Client, cacheOf } from "../lib/content.mjs";
+import { load, persistenceOf } from "../lib/packages.mjs";
+import { sleep, specification, tell, timed } from "../lib/program.mjs";
+
+/** An unchanged read takes microseconds; so many together can be timed. */
+const BATCH = 200;
+/** Longer than a file system's clock tick, so that both packages can see that a file changed. */
+const TICK_MS = 15;
+
+const spec = specification();
+const extensions = load(spec.package);
+const persistence = await persistenceOf(extensions, spec);
+const plugin = new extensions.PersistenceCachePlugin(persistence);
+/** Writes what is to be noticed, as another process would. */
+const other = spec.operation === "reload" ? await persistenceOf(extensions, spec) : persistence;
+const contents = [cacheOf(spec.bytes, 1), cacheOf(spec.bytes, 2)];
+const client = new Client("{}");
+
+async function read() {
+  const context = client.context(false);
+  await plugin.beforeCacheAccess(context);
+  await plugin.afterCacheAccess(context);
+}
+
+/** @param {string} content */
+async function write(content) {
+  const context = client.context(true);
+  await plugin.beforeCacheAccess(context);
+  client.content = content;
+  await plugin.afterCacheAccess(context);
+}
+
+/** @type {Record<string, (n: number) => Promise<number>>} */
+const operations = {
+  async unchanged() {
+    const took = await timed(async () => {
+      for (let n = 0; n < BATCH; n += 1) {
+        await read();
+      }
+    });
+    return took / BATCH;
+  },
+
+  async reload(n) {
+    await sleep(TICK_MS);
+    if (spec.store === "file") {
+      writeFileSync(spec.path, contents[n % 2]);
+    } else {
+      // The original's `save` leaves the marker to its plugin.
+      await other.save(contents[n % 2]);
+      utimesSync(spec.path, new Date(), new Date());
+    }
+    await sleep(TICK_MS);
+    const before = client.loads;
+    const took = await timed(read);
+    assert.equal(client.loads, before + 1, "the change was not noticed");
+    return took;
+  },
+
+  write: (n) => timed(() => write(contents[n % 2])),
+};
+
+const operation = operations[spec.operation];
+await write(contents[0]);
+await sleep(TICK_MS);
+await read();
+await read();
+await operation(1);
+const samples = [];
+for (let n = 0; n < spec.samples; n += 1) {
+  samples.push(await operation(n));
+}
+// What was measured must have happened.
+const stored = await persistence.load();
+assert.equal(stored.length, spec.bytes);
+if (spec.operation === "write") {
+  assert.ok(stored === contents[(spec.samples - 1) % 2]);
+}
+tell(samples);

@@ -1,0 +1,172 @@
+//! `cargo xtask bench`: ours beside what people would otherwise run, measured in one run.
+//!
+//! The programs and what they measure are in `bench/`; this file builds and installs every side as a user would have it,
+//! and puts the figures where the documentation shows them.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::job::{Failure, Job, Outcome, at};
+use crate::workspace::{self, Workspace};
+use crate::{addon, npm, pack, python, setup};
+
+/// The folder of the programs and of the sides that npm installs.
+pub(crate) const FOLDER: &str = "bench";
+
+/// Between these the documentation shows the tables of the last whole run.
+const BEGIN: &str = "<!-- figures -->";
+const END: &str = "<!-- end of figures -->";
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Options {
+    quick: bool,
+    /// Handed on as they are.
+    words: Vec<String>,
+}
+
+pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Outcome<()> {
+    let options = parse(arguments)?;
+    let mut job = Job::start(workspace, "bench", Duration::from_secs(90 * 60), true)?;
+    let sides = Sides::prepare(&mut job)?;
+    let out = workspace.products.join("bench");
+    let mut node = job.command("node");
+    node.arg(workspace.path("bench/run.mjs")).arg("--out").arg(&out).args(&options.words);
+    if options.quick {
+        node.arg("--quick");
+    }
+    job.run(node.envs(sides.environment()))?;
+    if options == Options::default() {
+        publish(&mut job, &out, &sides.python)?;
+        let mut cargo = job.command("cargo");
+        job.run(cargo.args(["bench", "--locked", "--package", "tokenkeep-bench", "--bench", "core"]))?;
+    }
+    println!("measured in {:.0} s; the figures are in {}", job.elapsed().as_secs_f64(), out.display());
+    Ok(())
+}
+
+/// `--quick` is ours; `--rounds N` and `--only GROUP` are the measuring program's.
+fn parse(arguments: &[String]) -> Outcome<Options> {
+    let mut options = Options::default();
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        match argument.as_str() {
+            "--quick" => options.quick = true,
+            "--rounds" | "--only" => {
+                let value = rest.next().ok_or_else(|| Failure::new(format!("{argument} wants a value")))?;
+                options.words.extend([argument.clone(), value.clone()]);
+            }
+            unknown => {
+                return Err(Failure::new(format!(
+                    "bench knows no option {unknown:?}; it knows --quick, --rounds, --only"
+                )));
+            }
+        }
+    }
+    Ok(options)
+}
+
+/// Every side, installed and built.
+struct Sides {
+    package: PathBuf,
+    bare: PathBuf,
+    python: String,
+    scratch: PathBuf,
+}
+
+impl Sides {
+    fn prepare(job: &mut Job<'_>) -> Outcome<Self> {
+        setup::tools(job)?;
+        npm::install(job, "bindings/node")?;
+        npm::install(job, FOLDER)?;
+        addon::build(job, addon::Profile::Release)?;
+        pack::stage(job)?;
+        let out = job.workspace.products.join("bench");
+        let installed = install_packed(job, &out.join("installed"))?;
+        let mut cargo = job.command("cargo");
+        job.run(cargo.args(["build", "--locked", "--release", "--package", "tokenkeep-bench"]))?;
+        let bare = job.workspace.cargo_target.join("release").join("tokenkeep-bench-bare");
+        let python = python::environment(job, "python-bench", "bench/requirements.txt")?;
+        Ok(Self {
+            package: installed,
+            bare: bare.with_extension(std::env::consts::EXE_EXTENSION),
+            python,
+            scratch: out.join("scratch"),
+        })
+    }
+
+    fn environment(&self) -> Vec<(&str, OsString)> {
+        vec![
+            ("TOKENKEEP_BENCH_PACKAGE", self.package.clone().into()),
+            ("TOKENKEEP_BENCH_BARE", self.bare.clone().into()),
+            ("TOKENKEEP_PYTHON", self.python.clone().into()),
+            ("TOKENKEEP_BENCH_SCRATCH", self.scratch.clone().into()),
+        ]
+    }
+}
+
+/// Ours as npm would install it from its tarballs: what is measured is what is shipped.
+fn install_packed(job: &mut Job<'_>, place: &Path) -> Outcome<PathBuf> {
+    workspace::remove(place)?;
+    fs::create_dir_all(place).map_err(at(place))?;
+    let manifest = place.join("package.json");
+    fs::write(&manifest, "{ \"private\": true }\n").map_err(at(&manifest))?;
+    let tarballs = job.workspace.products.join("npm");
+    let mut install = npm::command(job, place);
+    install.args(["install", "--ignore-scripts", "--offline"]);
+    for entry in fs::read_dir(&tarballs).map_err(at(&tarballs))? {
+        let path = entry.map_err(at(&tarballs))?.path();
+        if path.extension().is_some_and(|extension| extension == "tgz") {
+            install.arg(path);
+        }
+    }
+    job.run(&mut install)?;
+    Ok(place.join("node_modules").join("tokenkeep"))
+}
+
+/// Puts the figures of a whole run into the documentation: the raw results, the tables and the plots.
+fn publish(job: &mut Job<'_>, out: &Path, python: &str) -> Outcome<()> {
+    let results = job.workspace.path("bench/results.json");
+    fs::copy(out.join("results.json"), &results).map_err(at(&results))?;
+    let plots = job.workspace.path("docs/benchmarks");
+    fs::create_dir_all(&plots).map_err(at(&plots))?;
+    let mut draw = job.command(python);
+    job.run(draw.arg(job.workspace.path("bench/plots.py")).arg(&results).arg(&plots))?;
+    let page = job.workspace.path("docs/benchmarks.md");
+    let text = fs::read_to_string(&page).map_err(at(&page))?;
+    let tables = out.join("tables.md");
+    let tables = fs::read_to_string(&tables).map_err(at(&tables))?;
+    let filled = fill(&text, &tables)
+        .ok_or_else(|| Failure::new(format!("{} lacks {BEGIN} or {END}", page.display())))?;
+    fs::write(&page, filled).map_err(at(&page))
+}
+
+fn fill(page: &str, tables: &str) -> Option<String> {
+    let (before, rest) = page.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{BEGIN}\n{tables}\n{END}{after}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(words: &[&str]) -> Outcome<Options> {
+        parse(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn options_are_known_or_refused() {
+        let given = options(&["--quick", "--only", "start"]).unwrap();
+        assert!(given.quick && given.words == ["--only", "start"]);
+        assert!(options(&["--rounds"]).is_err() && options(&["--fast"]).is_err());
+    }
+
+    #[test]
+    fn the_tables_take_the_place_of_the_old_ones_and_the_prose_stays() {
+        let page = format!("prose\n{BEGIN}\nold\n{END}\nmore");
+        assert_eq!(fill(&page, "new").unwrap(), format!("prose\n{BEGIN}\nnew\n{END}\nmore"));
+        assert_eq!(fill("prose", "new"), None);
+    }
+}
