@@ -8,14 +8,15 @@ use napi::bindgen_prelude::{Buffer, Either, Either3, Env, Null, Undefined};
 use napi_derive::napi;
 use tokenkeep::schema::Change;
 use tokenkeep::{
-    Durability, FilePersistence, OnDamage, Persistence, Secret, Snapshot, TokenCache, WaitOptions,
+    Backend, Durability, FilePersistence, OnDamage, Persistence, Secret, Snapshot, TokenCache, WaitOptions,
     WriteAccess,
 };
 
 use crate::channel::{Channel, Link, Ticket};
+use crate::encrypted::{self, KeyPlace, Supply};
 use crate::events::listener;
 use crate::failure::{Failure, Thrown};
-use crate::guard::{Place, guard};
+use crate::guard::{Place, guard, quietly};
 use crate::holds::{Held, Holds};
 use crate::keystore;
 use crate::lock::{Lock, release};
@@ -31,6 +32,8 @@ pub struct Cache {
     path: PathBuf,
     /// What can be prepared: the cache file. A keystore's marker is prepared as a file of its own.
     file: Option<FilePersistence>,
+    /// Where the passphrase is to be put, where JavaScript has to ask for it.
+    supply: Option<Supply>,
 }
 
 #[napi]
@@ -40,15 +43,36 @@ impl Cache {
     pub fn file(channel: &Channel, source: u32, path: String, synced: bool) -> Result<Self, Thrown> {
         guard(Place::Export, || {
             let listener = listener(channel.link(), source);
-            let durability = if synced { Durability::Synced } else { Durability::Cached };
             let file = FilePersistence::new(PathBuf::from(path))?;
-            let file = file.durability(durability).on_event(listener.clone());
+            let file = file.durability(durability(synced)).on_event(listener.clone());
             Ok(Self::over(channel, Arc::new(file.clone()), listener, Some(file)))
         })
         .map_err(Failure::into_exception)
     }
 
-    /// A cache in an item of the Secret Service, with its marker at `path`. Its events carry the number `source`.
+    /// A cache in a file encrypted with `key`, under the name `partition`, whose writes are `synced` or not. Its events carry the number `source`.
+    #[napi(factory)]
+    pub fn encrypted_file(
+        channel: &Channel,
+        source: u32,
+        path: String,
+        partition: String,
+        key: KeyPlace,
+        synced: bool,
+    ) -> Result<Self, Thrown> {
+        guard(Place::Export, || {
+            let listener = listener(channel.link(), source);
+            let (file, supply) = encrypted::file(Path::new(&path), partition, key)?;
+            let file = file.durability(durability(synced)).on_event(listener.clone());
+            let mut cache = Self::over(channel, Arc::new(file.clone()), listener, Some(file));
+            cache.supply = supply;
+            Ok(cache)
+        })
+        .map_err(Failure::into_exception)
+    }
+
+    /// A cache in an item of the Secret Service, with its marker at `path`. A prompt may stand for `prompt_limit`
+    /// milliseconds; 0 allows none. Its events carry the number `source`.
     #[napi(factory)]
     pub fn secret_service(
         channel: &Channel,
@@ -56,11 +80,11 @@ impl Cache {
         path: String,
         service: String,
         account: String,
-        allow_prompt: bool,
+        prompt_limit: u32,
     ) -> Result<Self, Thrown> {
         guard(Place::Export, || {
             let listener = listener(channel.link(), source);
-            let item = keystore::secret_service(Path::new(&path), &service, &account, allow_prompt)?;
+            let item = keystore::secret_service(Path::new(&path), &service, &account, prompt_limit)?;
             Ok(Self::over(channel, Arc::new(item.on_event(listener.clone())), listener, None))
         })
         .map_err(Failure::into_exception)
@@ -242,11 +266,28 @@ impl Cache {
         release(&self.link, hold);
     }
 
-    /// Writes, reads back and removes a probe beside the real place.
+    /// Writes, reads back and removes a probe beside the real place. A plaintext cache in the place of an encrypted one
+    /// is then encrypted, which takes its lock within `limit`.
     #[napi]
-    pub fn verify(&self, env: Env, call: u32) -> Result<(), Thrown> {
-        let cache = self.cache.clone();
-        self.work(&env, call, move |_| Ok(cache.persistence().verify().map(|()| Reply::Nothing)?))
+    pub fn verify(&self, env: Env, call: u32, limit: u32) -> Result<(), Thrown> {
+        let (cache, file) = (self.cache.clone(), self.file.clone());
+        self.work(&env, call, move |_| {
+            cache.persistence().verify()?;
+            if let Some(file) = file.filter(|_| cache.info().backend == Backend::EncryptedFile) {
+                file.encrypt_plaintext(&WaitOptions::within(Duration::from_millis(limit.into())))?;
+            }
+            Ok(Reply::Nothing)
+        })
+    }
+
+    /// Makes the passphrase known that a failed operation wanted, or, with nothing, unknown again.
+    #[napi]
+    pub fn supply(&self, passphrase: Option<String>) {
+        quietly(Place::Export, || {
+            if let Some(supply) = &self.supply {
+                supply.set(passphrase);
+            }
+        });
     }
 
     /// Answers what kind of place this is.
@@ -267,7 +308,7 @@ impl Cache {
         let path = persistence.path().to_owned();
         let cache =
             TokenCache::with_options(persistence, WaitOptions::default(), OnDamage::SetAside, listener);
-        Self { link: Arc::clone(channel.link()), cache, path, file }
+        Self { link: Arc::clone(channel.link()), cache, path, file, supply: None }
     }
 
     fn ticket(&self, env: &Env, call: u32) -> Result<Ticket, Thrown> {
@@ -328,6 +369,10 @@ impl Proposal {
         let change = Change { held, base, ours: self.ours.expose(), disturbed: self.disturbed };
         Ok(access.commit_change(&change)?)
     }
+}
+
+fn durability(synced: bool) -> Durability {
+    if synced { Durability::Synced } else { Durability::Cached }
 }
 
 fn secret(text: String) -> Secret {

@@ -16,7 +16,8 @@ pub(crate) struct Told {
     source: u32,
     kind: &'static str,
     message: String,
-    set_aside: Option<(PathBuf, String)>,
+    path: Option<PathBuf>,
+    copy: Option<String>,
 }
 
 /// A listener for the core that passes everything on to `link` under the number `source`.
@@ -27,19 +28,29 @@ pub(crate) fn listener(link: &Arc<Link>, source: u32) -> impl Fn(&Event) + Send 
 }
 
 fn tell(link: &Weak<Link>, source: u32, event: &Event) {
-    let (kind, message, set_aside) = match event {
-        Event::SetAside { path, copy, reason } => (
-            "set_aside",
-            format!("{} could not be used: {reason}. A copy was kept at {copy}", path.display()),
-            Some((path.clone(), copy.clone())),
-        ),
-        Event::Warning(text) => ("warning", text.clone(), None),
-        Event::Notice(text) => ("notice", text.clone(), None),
+    let (kind, message, path, copy) = match event {
+        Event::SetAside { path, copy, reason } => {
+            let message =
+                format!("{} could not be used: {reason}. A copy was kept at {copy}", path.display());
+            ("set_aside", message, Some(path), Some(copy))
+        }
+        Event::Lapsed { path, reason } => {
+            let message = format!("The sign-ins in {} have lapsed: {reason}", path.display());
+            ("lapsed", message, Some(path), None)
+        }
+        Event::Encrypted { path } => {
+            let message =
+                format!("A plaintext cache was found at {} and encrypted in its place", path.display());
+            ("encrypted", message, Some(path), None)
+        }
+        Event::Warning(text) => ("warning", text.clone(), None, None),
+        Event::Notice(text) => ("notice", text.clone(), None, None),
         // A kind that is newer than this addon: better told badly than not at all.
-        other => ("notice", format!("{other:?}"), None),
+        other => ("notice", format!("{other:?}"), None, None),
     };
     if let Some(link) = link.upgrade() {
-        link.tell(Reply::Event(Told { source, kind, message, set_aside }));
+        let (path, copy) = (path.cloned(), copy.cloned());
+        link.tell(Reply::Event(Told { source, kind, message, path, copy }));
     }
 }
 
@@ -49,8 +60,10 @@ impl Told {
         object.set("source", self.source)?;
         object.set("kind", self.kind)?;
         object.set("message", &self.message)?;
-        if let Some((path, copy)) = &self.set_aside {
+        if let Some(path) = &self.path {
             object.set("path", path.to_string_lossy().as_ref())?;
+        }
+        if let Some(copy) = &self.copy {
             object.set("copy", copy)?;
         }
         Ok(object)

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use napi::bindgen_prelude::{Env, Object};
 use tokenkeep::Error;
 
+use crate::encrypted::{WANTED, is_wanted};
 use crate::guard::Place;
 
 /// What an export throws that fails at once; JavaScript sees the kind as `code` of the exception.
@@ -69,7 +70,7 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self {
-            kind: error.kind().code(),
+            kind: if is_wanted(&error) { WANTED } else { error.kind().code() },
             os_code: error.os_code(),
             path: error.path().map(ToOwned::to_owned),
             message: error.to_string(),

@@ -10,6 +10,7 @@
 
 mod cache;
 mod channel;
+mod encrypted;
 mod events;
 mod failure;
 mod guard;
@@ -27,6 +28,7 @@ use napi_derive::napi;
 // What JavaScript sees, beside `version`.
 pub use cache::Cache;
 pub use channel::Channel;
+pub use encrypted::KeyPlace;
 #[cfg(feature = "panic-test")]
 pub use guard::tripping::{panic_at, panicked};
 pub use lock::Lock;

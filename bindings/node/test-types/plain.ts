@@ -4,6 +4,9 @@ import {
   type CachePluginOptions,
   type CrossPlatformLockOptions,
   DataProtectionScope,
+  type EncryptedFileOptions,
+  EncryptedFilePersistence,
+  type EncryptionKey,
   Environment,
   FilePersistence,
   FilePersistenceWithDataProtection,
@@ -13,11 +16,13 @@ import {
   LibSecretPersistence,
   type Logger,
   type LoggerOptions,
+  MemoryPersistence,
   NativeBrokerPlugin,
   PersistenceCachePlugin,
   PersistenceCreator,
   PersistenceError,
   type PersistenceInfo,
+  type PromptOptions,
   type PromptPolicy,
 } from "tokenkeep";
 
@@ -27,7 +32,24 @@ const loggerOptions: LoggerOptions = {
   piiLoggingEnabled: false,
   logLevel: 2,
 };
-const prompt: PromptPolicy = "never";
+const prompt: PromptPolicy = false;
+const prompts: PromptOptions = { allowPrompt: true, promptTimeout: 30_000 };
+const keys: EncryptionKey[] = [
+  { type: "keystore", serviceName: "service", accountName: "key" },
+  { type: "kernelKeyring" },
+  { type: "kernelKeyring", name: "name" },
+  { type: "passphrase", passphrase: "words" },
+  { type: "passphrase", passphrase: () => "words" },
+  { type: "passphrase", passphrase: async () => "words" },
+  { type: "passphrase", environmentVariable: "PASSPHRASE" },
+  { type: "keyFile", path: "/run/secrets/key" },
+  { type: "environment", variable: "KEY" },
+];
+// @ts-expect-error: a type that there is not
+const noSuchKey: EncryptionKey = { type: "secret" };
+// @ts-expect-error: a field is missing
+const halfAKey: EncryptionKey = { type: "keystore", serviceName: "service" };
+const encrypted: EncryptedFileOptions = { partition: "service/account", ...prompts };
 const scope: DataProtectionScope = DataProtectionScope.CurrentUser;
 const configuration: IPersistenceConfiguration = {
   cachePath: `${Environment.getUserRootDirectory()}/cache.json`,
@@ -88,7 +110,12 @@ export async function use(): Promise<PersistenceInfo[]> {
       allowPrompt: "auto",
     }),
     new Own(file.getLogger()),
+    await MemoryPersistence.create(loggerOptions),
+    new MemoryPersistence(),
   ];
+  for (const key of [...keys, noSuchKey, halfAKey]) {
+    stores.push(await EncryptedFilePersistence.create("cache.json", key, loggerOptions, encrypted));
+  }
   await file.saveBuffer(await file.loadBuffer());
   const events: CacheEvent[] = [];
   const options: CachePluginOptions = { onEvent: (event) => events.push(event) };

@@ -1,5 +1,6 @@
 // What every persistence of this package has in common: verification, and its handle on the native cache.
 import { promises as files } from "node:fs";
+import { lockLimit } from "./lock-options";
 import type { Cache } from "./native/cache";
 import type { IPersistence, PersistenceInfo } from "./persistence";
 import { PersistenceError } from "./persistence-error";
@@ -23,7 +24,7 @@ export abstract class BasePersistence {
   async verifyPersistence(): Promise<boolean> {
     try {
       // One native call does it all, unless a method was replaced, which then has to see its call.
-      await (isUntouched(this) ? nativeCache(this).verify() : this.verifyByCalls());
+      await (isUntouched(this) ? nativeCache(this).verify(lockLimit()) : this.verifyByCalls());
       return true;
     } catch (cause) {
       const code = (cause as { code?: string } | null)?.code;

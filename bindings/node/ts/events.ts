@@ -12,6 +12,18 @@ export type CacheEvent =
       readonly copy: string;
     }
   | {
+      /** The key of an encrypted cache is gone for good, as after a restart of the machine; the cache starts empty. */
+      readonly kind: "lapsed";
+      readonly message: string;
+      readonly path: string;
+    }
+  | {
+      /** A plaintext cache stood where an encrypted one belongs, and was encrypted in its place. */
+      readonly kind: "encrypted";
+      readonly message: string;
+      readonly path: string;
+    }
+  | {
       /** Something works, but worse than it should. */
       readonly kind: "warning";
       readonly message: string;
@@ -35,6 +47,8 @@ export function reportTo(logger: Logger): (event: EventReply) => void {
 export function report(logger: Logger, event: CacheEvent): void {
   if (event.kind === "notice") {
     logger.verbose(event.message, "");
+  } else if (event.kind === "encrypted") {
+    logger.info(event.message, "");
   } else {
     logger.warning(event.message, "");
   }

@@ -1,6 +1,17 @@
 /** Keeps a sign-in token cache safe on disk: the cache plugin for msal-node and the places it can keep a cache in. */
 
 export { DataProtectionScope } from "./data-protection-scope";
+export type { EncryptedFileOptions } from "./encrypted-file-persistence";
+export { EncryptedFilePersistence } from "./encrypted-file-persistence";
+export type {
+  EncryptionKey,
+  EnvironmentKey,
+  KernelKeyringKey,
+  KeyFileKey,
+  KeystoreKey,
+  PassphraseKey,
+  PassphraseVariableKey,
+} from "./encryption-key";
 export { Environment } from "./environment";
 export type { CacheEvent } from "./events";
 export type { FileOptions } from "./file-persistence";
@@ -11,16 +22,12 @@ export type { LibSecretOptions } from "./lib-secret-persistence";
 export { LibSecretPersistence } from "./lib-secret-persistence";
 export type { CrossPlatformLockOptions } from "./lock-options";
 export type { Logger, LoggerOptions } from "./logger";
+export { MemoryPersistence } from "./memory-persistence";
 export { NativeBrokerPlugin } from "./native-broker-plugin";
-export type {
-  Durability,
-  IPersistence,
-  IPersistenceConfiguration,
-  PersistenceInfo,
-  PromptPolicy,
-} from "./persistence";
+export type { Durability, IPersistence, IPersistenceConfiguration, PersistenceInfo } from "./persistence";
 export type { CachePluginOptions } from "./persistence-cache-plugin";
 export { PersistenceCachePlugin } from "./persistence-cache-plugin";
 export { PersistenceCreator } from "./persistence-creator";
 export type { PersistenceErrorOptions } from "./persistence-error";
 export { PersistenceError } from "./persistence-error";
+export type { PromptOptions, PromptPolicy } from "./prompting";

@@ -7,15 +7,13 @@ import { lockLimit } from "./lock-options";
 import type { Logger, LoggerOptions } from "./logger";
 import { Cache } from "./native/cache";
 import { holdFor } from "./native/held";
-import type { IPersistence, PersistenceInfo, PromptPolicy } from "./persistence";
+import type { IPersistence, PersistenceInfo } from "./persistence";
 import { PersistenceError } from "./persistence-error";
+import { type PromptOptions, promptLimit } from "./prompting";
 import { recordMethods } from "./untouched";
 
 /** What can be chosen beside the item's name. */
-export interface LibSecretOptions {
-  /** Whether a locked keyring may ask the user to unlock it. Default `auto`: where there is a display. */
-  allowPrompt?: PromptPolicy;
-}
+export interface LibSecretOptions extends PromptOptions {}
 
 /**
  * Keeps the cache in the Secret Service (GNOME Keyring, KWallet, KeePassXC), in an item of the shape that keytar uses.
@@ -26,7 +24,7 @@ export class LibSecretPersistence extends BasePersistence implements IPersistenc
     private readonly filePersistence: FilePersistence,
     protected readonly serviceName: string,
     protected readonly accountName: string,
-    private readonly allowPrompt: boolean,
+    private readonly promptLimit: number,
   ) {
     super();
   }
@@ -41,7 +39,7 @@ export class LibSecretPersistence extends BasePersistence implements IPersistenc
   ): Promise<LibSecretPersistence> {
     requireText("serviceName", serviceName);
     requireText("accountName", accountName);
-    const prompt = mayPrompt(options?.allowPrompt);
+    const prompt = promptLimit(options);
     const marker = await FilePersistence.create(fileLocation, loggerOptions);
     return new LibSecretPersistence(marker, serviceName, accountName, prompt);
   }
@@ -82,7 +80,7 @@ export class LibSecretPersistence extends BasePersistence implements IPersistenc
     const place = probeBeside(this.getFilePath());
     // The random part of the file name makes the account unique as well.
     return LibSecretPersistence.create(place, "tokenkeep-probe", place.slice(-16), undefined, {
-      allowPrompt: "never",
+      allowPrompt: false,
     });
   }
 
@@ -105,7 +103,7 @@ export class LibSecretPersistence extends BasePersistence implements IPersistenc
         kind: "secret-service",
         service: this.serviceName,
         account: this.accountName,
-        allowPrompt: this.allowPrompt,
+        promptLimit: this.promptLimit,
       },
       reportTo(this.getLogger()),
       PersistenceError.createLibSecretError,
@@ -122,16 +120,3 @@ recordMethods(LibSecretPersistence.prototype, [
   "verifyPersistence",
   "createForPersistenceValidation",
 ]);
-
-function mayPrompt(policy: PromptPolicy = "auto"): boolean {
-  switch (policy) {
-    case "always":
-      return true;
-    case "never":
-      return false;
-    case "auto":
-      return Boolean(process.env.DISPLAY || process.env.WAYLAND_DISPLAY);
-    default:
-      throw wrongArgument("allowPrompt", '"auto", "never" or "always"', policy);
-  }
-}

@@ -59,10 +59,13 @@ async function createFor(config: IPersistenceConfiguration): Promise<InformedPer
     if (!cachePath || !serviceName || !accountName) {
       throw missing("LibSecretPersistence");
     }
-    const { allowPrompt } = config;
-    return allowPrompt === undefined
+    const { allowPrompt, promptTimeout } = config;
+    return allowPrompt === undefined && promptTimeout === undefined
       ? LibSecretPersistence.create(cachePath, serviceName, accountName, loggerOptions)
-      : LibSecretPersistence.create(cachePath, serviceName, accountName, loggerOptions, { allowPrompt });
+      : LibSecretPersistence.create(cachePath, serviceName, accountName, loggerOptions, {
+          allowPrompt,
+          promptTimeout,
+        });
   }
   throw PersistenceError.createNotSupportedError(
     "The current environment is not supported by msal-node-extensions yet.",

@@ -1,6 +1,7 @@
 // The contract between the cache plugin and whatever keeps the cache.
 import type { DataProtectionScope } from "./data-protection-scope";
 import type { Logger, LoggerOptions } from "./logger";
+import type { PromptOptions } from "./prompting";
 
 /** A place that keeps one token cache. Programs may bring their own. */
 export interface IPersistence {
@@ -26,19 +27,28 @@ export interface IPersistence {
 /** Where a cache is kept and how well it is protected. */
 export interface PersistenceInfo {
   /** The kind of store. */
-  backend: "plaintext-file" | "dpapi-file" | "keychain" | "secret-service" | "custom";
-  /** Who can read the content: the signed-in user's programs by way of the system's keystore, or anybody with the file. */
-  protection: "os-user" | "plaintext" | "unknown";
+  backend:
+    | "plaintext-file"
+    | "encrypted-file"
+    | "dpapi-file"
+    | "keychain"
+    | "secret-service"
+    | "memory"
+    | "custom";
+  /**
+   * What it takes to read the content: to be the signed-in user's program, by way of the operating system's keystore
+   * (`os-user`); to know the passphrase; to be the user's program before the machine restarts, the key being in the
+   * kernel's memory (`until-reboot`); to have the operator's key; nothing but the file (`plaintext`); to be in this
+   * process (`memory`).
+   */
+  protection: "os-user" | "passphrase" | "until-reboot" | "key-file" | "plaintext" | "memory" | "unknown";
   /** Whether the content is still there after a restart of the machine. */
   survivesReboot: boolean;
-  /** The file, or the keystore item as `service/account`. */
+  /** The file; the keystore item as `service/account`; or the process whose memory it is. */
   location: string;
   /** Whether a crash in the middle of a write leaves the old or the new content whole. */
   crashSafe: boolean;
 }
-
-/** When a keystore may show a prompt: never, always, or (`auto`) where a display is there to show it on. */
-export type PromptPolicy = "auto" | "never" | "always";
 
 /**
  * Whether an acknowledged write of a file has reached the disk (`synced`), or the operating system's memory (`cached`),
@@ -47,7 +57,7 @@ export type PromptPolicy = "auto" | "never" | "always";
 export type Durability = "synced" | "cached";
 
 /** What {@link PersistenceCreator} needs to know. Which fields are required depends on the platform. */
-export interface IPersistenceConfiguration {
+export interface IPersistenceConfiguration extends PromptOptions {
   /** The cache file, or on macOS and Linux the marker file beside the keystore item. Required. */
   cachePath?: string;
   /** Windows: who can decrypt the file. Required there. */
@@ -59,8 +69,6 @@ export interface IPersistenceConfiguration {
   /** Linux: fall back to a plaintext file (mode 0600) when no keystore works. Off unless set. */
   usePlaintextFileOnLinux?: boolean;
   loggerOptions?: LoggerOptions;
-  /** Linux: whether a locked keystore may ask the user to unlock it. Default `auto`. */
-  allowPrompt?: PromptPolicy;
   /** Of a plaintext file: whether its writes wait for the disk. Default `synced`. */
   durability?: Durability;
 }

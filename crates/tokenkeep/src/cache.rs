@@ -263,12 +263,12 @@ impl Shared {
     /// that ignores the lock may have been writing it, and then set aside.
     fn usable(&self, guard: &LockGuard, read: Result<Snapshot>, rule: OnDamage) -> Result<Snapshot> {
         match read {
-            Err(error) if error.kind() == ErrorKind::Damaged => {}
+            Err(error) if error.kind().is_damage() => {}
             read => return read,
         }
         std::thread::sleep(SECOND_LOOK);
         match self.reload(guard) {
-            Err(error) if error.kind() == ErrorKind::Damaged => {
+            Err(error) if error.kind().is_damage() => {
                 let reason = error.what().to_owned();
                 self.set_aside(guard, &reason, error, rule)?;
                 Ok(self.held().publish(None, Stamp::UNKNOWN))
@@ -440,7 +440,7 @@ impl WriteAccess {
 /// Whether an error of reading without the lock may be of the moment: content in motion, damage that is a writer caught
 /// in the middle, plaintext that the persistence encrypts once it is safe from other writers.
 fn settles_under_lock(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::Busy | ErrorKind::Damaged | ErrorKind::Unprotected)
+    kind.is_damage() || matches!(kind, ErrorKind::Busy | ErrorKind::Unprotected)
 }
 
 /// Whether content that was read without the lock can be believed: not empty, and not a piece of a JSON object.

@@ -34,8 +34,10 @@ pub enum ErrorKind {
     Cancelled,
     /// A change was based on an account that has been signed out meanwhile.
     Conflict,
-    /// The content is not what was once written: truncated, altered, or not a token cache.
+    /// The content is not what was once written: altered, or not a token cache.
     Damaged,
+    /// The content is the beginning of what was once written. To be treated as [`Damaged`](Self::Damaged).
+    Truncated,
     /// The key that the content is encrypted with is not to be had: no such item, file or variable, or one that only
     /// another machine, user or container holds. The content is unharmed and nothing is written over it.
     MissingKey,
@@ -66,6 +68,11 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Whether the content can no longer be what it was, in whatever way.
+    pub(crate) fn is_damage(self) -> bool {
+        matches!(self, Self::Damaged | Self::Truncated)
+    }
+
     /// The stable name of this kind, for logs, scripts and other languages.
     pub fn code(self) -> &'static str {
         match self {
@@ -79,6 +86,7 @@ impl ErrorKind {
             Self::Cancelled => "cancelled",
             Self::Conflict => "conflict",
             Self::Damaged => "damaged",
+            Self::Truncated => "truncated",
             Self::MissingKey => "missing_key",
             Self::WrongKey => "wrong_key",
             Self::KeyGone => "key_gone",
@@ -143,6 +151,11 @@ impl Error {
     pub fn at(mut self, path: &Path) -> Self {
         self.0.path = Some(path.to_owned());
         self
+    }
+
+    /// The same error, naming `path` unless it names another, such as a key file's, already.
+    pub(crate) fn about(self, path: &Path) -> Self {
+        if self.0.path.is_some() { self } else { self.at(path) }
     }
 
     /// The same error, saying what a person can do about it.

@@ -36,7 +36,7 @@ pub trait Persistence: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// `Busy` as above; `Io`, `PermissionDenied`, `UnsafeFile` from files; `StoreUnavailable`, `StoreLocked`,
-    /// `StoreTimeout`, `StoreFailed`, `Ambiguous` from keystores; `Damaged` when a protector cannot open it.
+    /// `StoreTimeout`, `StoreFailed`, `Ambiguous` from keystores; `Damaged`, `Truncated` when a protector cannot open it.
     fn load(&self, guard: Option<&LockGuard>) -> Result<Loaded>;
 
     /// Replaces what is stored, whole or not at all, and returns the stamp of what was written.

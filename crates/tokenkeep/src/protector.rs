@@ -30,7 +30,7 @@ pub trait Protector: Send + Sync + fmt::Debug {
     /// The content that `bytes`, read from a file and not empty, stand for.
     ///
     /// # Errors
-    /// `Damaged` when they fail authentication with the right key; `MissingKey`, `WrongKey`, `KeyGone`,
+    /// `Damaged` when they fail authentication with the right key, `Truncated` when their end is missing; `MissingKey`, `WrongKey`, `KeyGone`,
     /// `UnknownFormat` when it cannot be told; `Unprotected` when they are a plaintext cache that was never protected;
     /// others as the mechanism has them.
     fn unprotect(&self, bytes: Secret) -> Result<Secret>;

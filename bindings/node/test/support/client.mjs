@@ -24,9 +24,9 @@ export const ACCOUNT_NAME = "cache";
 /**
  * How a cache is stored in a test.
  *
- * @typedef {"FilePersistence" | "LibSecretPersistence" | "PersistenceCreator"} Kind
+ * @typedef {"FilePersistence" | "LibSecretPersistence" | "EncryptedFilePersistence" | "PersistenceCreator"} Kind
  * @typedef {{ kind: Kind, cachePath: string, usePlaintextFileOnLinux?: boolean, serviceName?: string,
- *   accountName?: string }} Store
+ *   accountName?: string, key?: object, partition?: string, fallback?: object[], [more: string]: unknown }} Store
  */
 
 /**
@@ -36,19 +36,21 @@ export const ACCOUNT_NAME = "cache";
  */
 export async function createPersistence({ kind, cachePath, ...rest }) {
   const ext = await imported();
-  const { serviceName = SERVICE_NAME, accountName = ACCOUNT_NAME, usePlaintextFileOnLinux } = rest;
+  const { serviceName = SERVICE_NAME, accountName = ACCOUNT_NAME, key, partition, ...config } = rest;
   switch (kind) {
     case "FilePersistence":
       return ext.FilePersistence.create(cachePath);
     case "LibSecretPersistence":
       return ext.LibSecretPersistence.create(cachePath, serviceName, accountName);
+    case "EncryptedFilePersistence":
+      return ext.EncryptedFilePersistence.create(cachePath, key, undefined, { partition });
     case "PersistenceCreator":
       return ext.PersistenceCreator.createPersistence({
         cachePath,
         dataProtectionScope: ext.DataProtectionScope.CurrentUser,
         serviceName,
         accountName,
-        usePlaintextFileOnLinux,
+        ...config,
       });
   }
 }

@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 const HERE = fileURLToPath(new URL("..", import.meta.url));
-const SETS = ["contract", "plugin", "msal", "interop", "mixed", "packages"];
+const SETS = ["contract", "plugin", "msal", "stores", "interop", "mixed", "packages"];
 const OURS = "tokenkeep";
 const ORIGINAL = "@azure/msal-node-extensions";
 

@@ -55,11 +55,20 @@ export interface InfoReply {
 export interface EventReply {
   /** The number given when the cache was opened. */
   source: number;
-  kind: "set_aside" | "warning" | "notice";
+  kind: "set_aside" | "lapsed" | "encrypted" | "warning" | "notice";
   message: string;
   path?: string;
   copy?: string;
 }
+
+/** Where the key of an encrypted file comes from. */
+export type KeyPlace =
+  | { kind: "keystore"; service: string; account: string; promptLimit: number }
+  | { kind: "kernel-keyring" | "passphrase-variable" | "key-variable"; name: string }
+  | { kind: "key-file"; path: string }
+  | { kind: "passphrase"; passphrase: string }
+  /** Operations that need the passphrase fail with `passphrase_wanted` until it is supplied. */
+  | { kind: "ask" };
 
 /** Carries every answer of this thread. */
 export type NativeChannel = {
@@ -96,7 +105,10 @@ export interface NativeCache {
   release(hold: number): void;
   /** The lock that a write of this cache takes. */
   lock(): NativeLock;
-  verify(call: number): void;
+  /** Where plaintext stands in the place of an encrypted file, waits at most `limit` milliseconds for the lock. */
+  verify(call: number, limit: number): void;
+  /** Makes the passphrase known that was wanted; without one, unknown again. */
+  supply(passphrase?: string): void;
   info(call: number): void;
 }
 
@@ -119,7 +131,15 @@ export interface Addon {
       path: string,
       service: string,
       account: string,
-      allowPrompt: boolean,
+      promptLimit: number,
+    ): NativeCache;
+    encryptedFile(
+      channel: NativeChannel,
+      source: number,
+      path: string,
+      partition: string,
+      key: KeyPlace,
+      synced: boolean,
     ): NativeCache;
   };
   Lock: new (channel: NativeChannel, path: string) => NativeLock;

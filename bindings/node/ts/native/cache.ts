@@ -1,17 +1,21 @@
-// One cache as Rust keeps it, with promises: what FilePersistence and LibSecretPersistence are a face of.
+// One cache as Rust keeps it, with promises: what the persistences of this package are a face of.
 import { resolve } from "node:path";
+import type { CheckedKey } from "../encryption-key";
+import type { AskForPassphrase } from "../passphrase";
 import type { PersistenceInfo } from "../persistence";
 import type {
+  Addon,
   CommitReply,
   EventReply,
   HoldReply,
   InfoReply,
   NativeCache,
+  NativeChannel,
   NativeLock,
   SnapshotReply,
 } from "./addon";
 import { call, type Listener, link, listen, opened } from "./channel";
-import { type KeystoreErrors, translate } from "./errors";
+import { isKind, type KeystoreErrors, translate } from "./errors";
 
 /** What a store held at one moment. Generations only grow; equal ones mean equal content. */
 export interface Snapshot {
@@ -51,7 +55,14 @@ export type Place =
       readonly kind: "secret-service";
       readonly service: string;
       readonly account: string;
-      readonly allowPrompt: boolean;
+      /** How long a prompt may stand, in milliseconds; 0 for none. */
+      readonly promptLimit: number;
+    }
+  | {
+      readonly kind: "encrypted-file";
+      readonly partition: string;
+      readonly key: CheckedKey;
+      readonly synced: boolean;
     };
 
 export class Cache {
@@ -63,6 +74,10 @@ export class Cache {
   private keys = false;
   // Held here because the channel only refers to it weakly.
   private readonly listener: Listener;
+  private readonly askForPassphrase: AskForPassphrase | undefined;
+  private passphrase: Promise<string> | undefined;
+  // How many operations use the passphrase that was supplied.
+  private supplied = 0;
 
   constructor(
     path: string,
@@ -76,21 +91,11 @@ export class Cache {
     // Absolute from now on: a later chdir must not move the cache.
     const where = resolve(path);
     try {
-      this.native = opened(() =>
-        place.kind === "file"
-          ? addon.Cache.file(channel, source, where, place.synced)
-          : addon.Cache.secretService(
-              channel,
-              source,
-              where,
-              place.service,
-              place.account,
-              place.allowPrompt,
-            ),
-      );
+      this.native = opened(() => openAt(addon, channel, source, where, place));
     } catch (error) {
       throw translate(error, keystore);
     }
+    this.askForPassphrase = place.kind === "encrypted-file" ? place.key.asking() : undefined;
   }
 
   /** Whether nothing newer than `generation` is stored. One stat, no lock, at once. */
@@ -193,8 +198,8 @@ export class Cache {
     return opened(() => this.native.lock());
   }
 
-  verify(): Promise<void> {
-    return this.ask((id) => this.native.verify(id));
+  verify(limit: number): Promise<void> {
+    return this.ask((id) => this.native.verify(id, limit));
   }
 
   async info(): Promise<PersistenceInfo> {
@@ -205,7 +210,33 @@ export class Cache {
     try {
       return await call<T>(start);
     } catch (error) {
+      if (this.askForPassphrase !== undefined && isKind(error, "passphrase_wanted")) {
+        return this.askWithPassphrase(this.askForPassphrase, start);
+      }
       throw translate(error, this.keystore);
+    }
+  }
+
+  /**
+   * Starts an operation again that failed for want of the passphrase, and so holds no lock while a person is asked. All
+   * that want it at the same time ask once.
+   */
+  private async askWithPassphrase<T>(ask: AskForPassphrase, start: (id: number) => void): Promise<T> {
+    this.passphrase ??= ask().finally(() => {
+      this.passphrase = undefined;
+    });
+    const passphrase = await this.passphrase;
+    this.supplied += 1;
+    this.native.supply(passphrase);
+    try {
+      return await call<T>(start);
+    } catch (error) {
+      throw translate(error, this.keystore);
+    } finally {
+      this.supplied -= 1;
+      if (this.supplied === 0) {
+        this.native.supply();
+      }
     }
   }
 
@@ -222,6 +253,27 @@ export class Cache {
     // Something newer may have been published while this was under way.
     if (snapshot.generation >= this.latest.generation) {
       this.latest = snapshot;
+    }
+  }
+}
+
+function openAt(
+  addon: Addon,
+  channel: NativeChannel,
+  source: number,
+  path: string,
+  place: Place,
+): NativeCache {
+  switch (place.kind) {
+    case "file":
+      return addon.Cache.file(channel, source, path, place.synced);
+    case "secret-service": {
+      const { service, account, promptLimit } = place;
+      return addon.Cache.secretService(channel, source, path, service, account, promptLimit);
+    }
+    case "encrypted-file": {
+      const { partition, key, synced } = place;
+      return addon.Cache.encryptedFile(channel, source, path, partition, key.place(partition), synced);
     }
   }
 }

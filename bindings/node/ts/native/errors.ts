@@ -45,6 +45,10 @@ export function translate(failure: unknown, keystore?: KeystoreErrors): unknown 
   if (keystore !== undefined && KEYSTORE_KINDS.has(kind)) {
     return keystore(message, options);
   }
+  if (KEY_KINDS.has(kind)) {
+    // Whatever stood in the way of the key, that it is not there is what a program has to act on.
+    return named(kind, message, { code: kind, cause: failure });
+  }
   if (errno !== undefined) {
     return PersistenceError.createFileSystemError(errno, message, options);
   }
@@ -56,8 +60,23 @@ export function translate(failure: unknown, keystore?: KeystoreErrors): unknown 
     case "panic":
       return PersistenceError.createCachePersistenceError(`Internal error in tokenkeep: ${message}`, options);
     default:
-      return new PersistenceError(`${pascal(kind)}Error`, message, options);
+      return named(kind, message, options);
   }
+}
+
+/** The error of a wait for a lock that took too long. */
+export function lockTimeout(message: string): PersistenceError {
+  return PersistenceError.createCrossPlatformLockError(`${LOCK_SENTENCE}: ${message}`, { code: "busy" });
+}
+
+/** The errors of an encrypted file: those of the keystore that has its key are the keystore's, all others its own. */
+export const keyErrors: KeystoreErrors = (message, options) =>
+  options.code.startsWith("store_") || options.code === "ambiguous"
+    ? PersistenceError.createLibSecretError(message, options)
+    : named(options.code, message, options);
+
+function named(kind: string, message: string, options: { code: string; cause: unknown }): PersistenceError {
+  return new PersistenceError(`${pascal(kind)}Error`, message, options);
 }
 
 const KEYSTORE_KINDS = new Set([
@@ -70,6 +89,8 @@ const KEYSTORE_KINDS = new Set([
   "not_verified",
   "damaged",
 ]);
+
+const KEY_KINDS = new Set(["missing_key", "wrong_key", "unknown_format"]);
 
 function isLockFile(path: string | undefined): boolean {
   return path !== undefined && (path.endsWith(".tk-lock") || path.endsWith(".lockfile"));

@@ -5,8 +5,17 @@ import type { Cache, Change } from "./cache";
 import { call, link, opened } from "./channel";
 import { NativeFailure, translate } from "./errors";
 
+/** A lock whose holds have numbers. */
+export interface Locker {
+  /** Waits at most `limit` milliseconds; gives the number of the hold, which expires after ten seconds. */
+  acquire(limit: number): Promise<number>;
+  /** Ends the hold's expiry; `false` when it has expired already. */
+  pin(hold: number): boolean;
+  release(hold: number): void;
+}
+
 /** The lock beside a path. */
-export class Lock {
+export class Lock implements Locker {
   private constructor(private readonly native: NativeLock) {}
 
   /** The lock that a write of `cache` takes. */
@@ -24,12 +33,10 @@ export class Lock {
     }
   }
 
-  /** Waits at most `limit` milliseconds; gives the number of the hold, which expires after ten seconds. */
   acquire(limit: number): Promise<number> {
     return ask((id) => this.native.acquire(id, limit));
   }
 
-  /** Ends the hold's expiry; `false` when it has expired already. */
   pin(hold: number): boolean {
     return this.native.pin(hold);
   }

@@ -1,9 +1,11 @@
-// Any persistence that is not exactly one of ours: its own methods, always called, inside our lock and around our merge.
+// Any persistence that Rust does not keep: its own methods, always called, inside our lock and around our merge. That is
+// a program's own, one of ours that was changed, and the one in memory.
 import { promises as files } from "node:fs";
 import { BasePersistence, nativeCache } from "../base-persistence";
+import { type Memory, MemoryPersistence } from "../memory-persistence";
 import type { Change, Committed, Snapshot } from "../native/cache";
 import { underHold } from "../native/held";
-import { entryKeys, Lock, merge } from "../native/lock";
+import { entryKeys, Lock, type Locker, merge } from "../native/lock";
 import type { IPersistence } from "../persistence";
 import { PersistenceError } from "../persistence-error";
 import type { Hold, Store } from "./store";
@@ -17,7 +19,8 @@ export interface Synced {
 }
 
 export class CustomStore implements Store {
-  private readonly lock: Lock;
+  private readonly lock: Locker;
+  private readonly memory: Memory | undefined;
   private latest: Snapshot | undefined;
   private begun = 0;
   private published = 0;
@@ -27,7 +30,8 @@ export class CustomStore implements Store {
     private readonly synced: Synced,
     private readonly limit: number,
   ) {
-    this.lock = lockFor(persistence);
+    this.memory = persistence instanceof MemoryPersistence ? persistence.own : undefined;
+    this.lock = this.memory?.lock ?? lockFor(persistence);
   }
 
   isCurrent(): boolean {
@@ -103,7 +107,7 @@ export class CustomStore implements Store {
     const order = this.begun;
     await underHold(path, hold, () => this.persistence.save(merged.content));
     // Our own write is not news. Somebody else's next one carries a later time.
-    this.synced.lastSync = (await modified(path)) ?? Date.now();
+    this.synced.lastSync = this.memory?.modified ?? (await modified(path)) ?? Date.now();
     const stored = merged.content === ours ? merged.keys : null;
     const snapshot = this.publish(order, merged.content, stored);
     if (merged.conflict !== undefined) {
@@ -126,7 +130,7 @@ export class CustomStore implements Store {
     const content = await this.loadUnder(hold);
     const found = content && keys ? await entryKeys(content) : [];
     // A file this young may change again under the same time: better one reload too many.
-    this.synced.lastSync = before - CLOCK_GRAIN;
+    this.synced.lastSync = this.memory?.modified ?? before - CLOCK_GRAIN;
     return this.publish(order, content, keys ? found : null);
   }
 

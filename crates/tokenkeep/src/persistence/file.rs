@@ -154,7 +154,7 @@ impl FilePersistence {
                 }
                 Ok(None)
             }
-            Err(error) => Err(error.at(&self.path)),
+            Err(error) => Err(error.about(&self.path)),
         }
     }
 
@@ -169,7 +169,7 @@ impl FilePersistence {
             Err(error) if error.kind() == ErrorKind::Unprotected && !self.is_plaintext_cache(target)? => {
                 Ok((self.protector.protect(content, None)?, false))
             }
-            Err(error) => Err(error.at(&self.path)),
+            Err(error) => Err(error.about(&self.path)),
         }
     }
 

@@ -82,7 +82,7 @@ impl Sealed {
             )),
             Err(flaw @ Flaw::Unknown(_)) => Err(refusal(flaw)),
             // What is damaged beyond telling its key was set aside by whoever decided to write.
-            Err(Flaw::Foreign | Flaw::Damaged(_)) => self.source.fresh(),
+            Err(Flaw::Foreign | Flaw::Truncated | Flaw::Damaged(_)) => self.source.fresh(),
         }
     }
 
@@ -147,13 +147,13 @@ impl Protector for Sealed {
             match header.content_length.cmp(&((end - start) as u64)) {
                 Ordering::Equal if file.len() == end + TAG => {}
                 Ordering::Less => return Err(damaged("something was appended to it")),
-                _ => return Err(damaged("it is truncated")),
+                _ => return Err(truncated()),
             }
             (start, end, self.associated_data(header.bytes), header.nonce, key)
         };
         // In place: a cache of many megabytes is in memory once.
         let mut bytes = bytes.into_zeroizing();
-        let tag = Tag::try_from(&bytes[end..]).map_err(|_| damaged("it is truncated"))?;
+        let tag = Tag::try_from(&bytes[end..]).map_err(|_| truncated())?;
         let inout = InOutBuf::from(&mut bytes[start..end]);
         cipher(&key)
             .decrypt_inout_detached(&nonce.into(), &data, inout, &tag)
@@ -201,9 +201,16 @@ fn damaged(why: &str) -> Error {
     refusal(Flaw::Damaged(why.to_owned()))
 }
 
+fn truncated() -> Error {
+    refusal(Flaw::Truncated)
+}
+
 fn refusal(flaw: Flaw) -> Error {
     match flaw {
         Flaw::Foreign => Error::new(ErrorKind::Damaged, "The file is not an encrypted cache"),
+        Flaw::Truncated => {
+            Error::new(ErrorKind::Truncated, "The encrypted cache is damaged: it is truncated")
+        }
         Flaw::Damaged(why) => {
             Error::new(ErrorKind::Damaged, format!("The encrypted cache is damaged: {why}"))
         }

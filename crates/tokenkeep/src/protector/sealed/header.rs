@@ -44,6 +44,8 @@ pub(super) struct Header<'a> {
 pub(super) enum Flaw {
     /// They do not even begin as one.
     Foreign,
+    /// They are the beginning of one.
+    Truncated,
     /// They were one.
     Damaged(String),
     /// They are one, of a kind that this release does not know.
@@ -58,12 +60,12 @@ impl<'a> Header<'a> {
             return Err(Flaw::Foreign);
         }
         let (_, rest) = file.split_at(present);
-        let Some((&[high, low], _)) = rest.split_first_chunk::<2>() else { return Err(truncated()) };
+        let Some((&[high, low], _)) = rest.split_first_chunk::<2>() else { return Err(Flaw::Truncated) };
         let length = usize::from(u16::from_be_bytes([high, low]));
         if !(SHORTEST..=LONGEST).contains(&length) {
             return Err(Flaw::Damaged("its header has an impossible length".to_owned()));
         }
-        let Some(bytes) = file.get(..length) else { return Err(truncated()) };
+        let Some(bytes) = file.get(..length) else { return Err(Flaw::Truncated) };
         let (checked, check) = bytes.split_at(length - CHECK);
         if Sha256::digest(checked)[..CHECK] != *check {
             return Err(Flaw::Damaged("its header does not match its own check".to_owned()));
@@ -98,10 +100,6 @@ impl<'a> Header<'a> {
             parameters,
         })
     }
-}
-
-fn truncated() -> Flaw {
-    Flaw::Damaged("it ends within its header".to_owned())
 }
 
 /// A slice whose length the caller has just cut.
@@ -179,7 +177,7 @@ mod tests {
             assert!(foreign || matches!(flaw, Flaw::Damaged(_)), "bit {bit}: {flaw:?}");
         }
         for length in 1..whole.len() {
-            assert_eq!(Header::parse(&whole[..length]).unwrap_err(), truncated(), "{length}");
+            assert_eq!(Header::parse(&whole[..length]).unwrap_err(), Flaw::Truncated, "{length}");
         }
         assert_eq!(Header::parse(&[]).unwrap_err(), Flaw::Foreign);
     }

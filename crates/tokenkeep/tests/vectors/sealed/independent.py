@@ -120,10 +120,12 @@ def open_file(file, vector):
     if file[:8] != MAGIC[: len(file)]:
         raise Refused("damaged")
     if len(file) < 10:
-        raise Refused("damaged")
+        raise Refused("truncated")
     size = struct.unpack(">H", file[8:10])[0]
-    if not 19 <= size <= 1024 or size > len(file):
+    if not 19 <= size <= 1024:
         raise Refused("damaged")
+    if size > len(file):
+        raise Refused("truncated")
     header = file[:size]
     if hashlib.sha256(header[:-8]).digest()[:8] != header[-8:]:
         raise Refused("damaged")
@@ -136,7 +138,7 @@ def open_file(file, vector):
     if hkdf(key, b"tokenkeep sealed file, key id", 16) != header[22:38]:
         raise Refused("wrong_key")
     if len(file) != size + length + 16:
-        raise Refused("damaged")
+        raise Refused("truncated" if len(file) < size + length + 16 else "damaged")
     data = associated_data(header, vector["partition"])
     return decrypt(hkdf(key, b"tokenkeep sealed file, XChaCha20-Poly1305", 32), header[38:62], file[size:], data)
 
@@ -217,7 +219,7 @@ def vectors():
     yield "refused-partition", about(basic, "The same file under another name.", partition="example/other", error="damaged")
     flipped = whole[:-1] + bytes([whole[-1] ^ 1])
     yield "refused-altered", about(basic, "The last bit flipped.", file=flipped.hex(), error="damaged")
-    yield "refused-truncated", about(basic, "The last byte missing.", file=whole[:-1].hex(), error="damaged")
+    yield "refused-truncated", about(basic, "The last byte missing.", file=whole[:-1].hex(), error="truncated")
     yield "refused-newer", about(
         basic, "Format version 2, its check right.", file=rechecked(whole, 10, 2).hex(), error="unknown_format"
     )

@@ -1,0 +1,135 @@
+// A file encrypted with a key from one of several places, for machines without a desktop keyring.
+import { requireContents, requireDurability, requireText, wrongArgument } from "./arguments";
+import { BasePersistence, nativeCache, OPEN } from "./base-persistence";
+import { CheckedKey, type EncryptionKey } from "./encryption-key";
+import { reportTo } from "./events";
+import { type FileOptions, FilePersistence, probeBeside } from "./file-persistence";
+import { lockLimit } from "./lock-options";
+import type { Logger, LoggerOptions } from "./logger";
+import { Cache } from "./native/cache";
+import { keyErrors } from "./native/errors";
+import { holdFor } from "./native/held";
+import type { Durability, IPersistence, PersistenceInfo } from "./persistence";
+import type { PromptOptions } from "./prompting";
+import { recordMethods } from "./untouched";
+
+/** What can be chosen beside the key. */
+export interface EncryptedFileOptions extends PromptOptions, FileOptions {
+  /**
+   * The cache's own name, which is authenticated with the content: a file can be opened only under the name it was made
+   * with, so that one cache's file put in the place of another's is refused. Default `"token_cache"`.
+   * `PersistenceCreator` uses `serviceName/accountName`.
+   */
+  partition?: string;
+}
+
+/** The name of a cache that was given none. */
+const PARTITION = "token_cache";
+
+/**
+ * Keeps the cache in a file encrypted with XChaCha20-Poly1305 and a key from {@link EncryptionKey}. Every write replaces
+ * the file whole, under the lock between processes. A plaintext cache that stands in its place is encrypted when it is
+ * first read or verified.
+ *
+ * Errors of the key or the file have an `errorCode` of their own, and nothing is written after them: `MissingKeyError`,
+ * `WrongKeyError`, `UnknownFormatError` (written by another release), `DamagedError` (altered), `TruncatedError`;
+ * `GnomeKeyringError` where the keystore that holds the key fails. The plugin sets damaged content aside when it next
+ * writes, with an event; content whose key is missing or wrong stays as it is.
+ */
+export class EncryptedFilePersistence extends BasePersistence implements IPersistence {
+  private constructor(
+    private readonly filePersistence: FilePersistence,
+    private readonly key: CheckedKey,
+    private readonly partition: string,
+    private readonly durability: Durability,
+  ) {
+    super();
+  }
+
+  /**
+   * A persistence whose file exists, as with `FilePersistence.create`. The key is not looked at: `verifyPersistence` does
+   * that.
+   *
+   * @param fileLocation The file.
+   * @param key Where its key comes from.
+   * @throws PersistenceError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for a description that cannot be one of a
+   * key; otherwise as `FilePersistence.create`.
+   */
+  static async create(
+    fileLocation: string,
+    key: EncryptionKey,
+    loggerOptions?: LoggerOptions,
+    options: EncryptedFileOptions = {},
+  ): Promise<EncryptedFilePersistence> {
+    if (options === null || typeof options !== "object") {
+      throw wrongArgument("options", "an object", options);
+    }
+    const { partition = PARTITION, ...prompts } = options;
+    const durability = requireDurability(options.durability);
+    requireText("partition", partition);
+    const checked = new CheckedKey(key, prompts);
+    const file = await FilePersistence.create(fileLocation, loggerOptions);
+    return new EncryptedFilePersistence(file, checked, partition, durability);
+  }
+
+  async save(contents: string): Promise<void> {
+    const checked = requireContents("contents", contents);
+    await nativeCache(this).replace(checked, holdFor(this.getFilePath()), lockLimit());
+  }
+
+  /**
+   * The content, decrypted; `null` when nothing is stored, also because the key in the kernel's memory is gone after a
+   * restart, which is told by an event.
+   *
+   * @throws PersistenceError as {@link EncryptedFilePersistence} says.
+   */
+  async load(): Promise<string | null> {
+    return (await nativeCache(this).load(holdFor(this.getFilePath()))) || null;
+  }
+
+  async delete(): Promise<boolean> {
+    const removed = await nativeCache(this).remove(holdFor(this.getFilePath()), lockLimit());
+    if (!removed) {
+      this.getLogger().warning("There is no cache file to delete", "");
+    }
+    return removed;
+  }
+
+  async reloadNecessary(lastSync: number): Promise<boolean> {
+    return this.filePersistence.reloadNecessary(lastSync);
+  }
+
+  getFilePath(): string {
+    return this.filePersistence.getFilePath();
+  }
+
+  getLogger(): Logger {
+    return this.filePersistence.getLogger();
+  }
+
+  async createForPersistenceValidation(): Promise<EncryptedFilePersistence> {
+    const file = await FilePersistence.create(probeBeside(this.getFilePath()));
+    return new EncryptedFilePersistence(file, this.key, this.partition, this.durability);
+  }
+
+  info(): Promise<PersistenceInfo> {
+    return nativeCache(this).info();
+  }
+
+  /** @internal */
+  [OPEN](): Cache {
+    const { partition, key, durability } = this;
+    const place = { kind: "encrypted-file", partition, key, synced: durability === "synced" } as const;
+    return new Cache(this.getFilePath(), place, reportTo(this.getLogger()), keyErrors);
+  }
+}
+
+recordMethods(EncryptedFilePersistence.prototype, [
+  "save",
+  "load",
+  "delete",
+  "reloadNecessary",
+  "getFilePath",
+  "verifyPersistence",
+  "createForPersistenceValidation",
+]);

@@ -1,0 +1,207 @@
+// Where the key of an encrypted file comes from: what a program says about it, checked, and kept out of print.
+import { resolve } from "node:path";
+import { inspect } from "node:util";
+import { requireText, wrongArgument } from "./arguments";
+import type { KeyPlace } from "./native/addon";
+import { type AskForPassphrase, askWithin } from "./passphrase";
+import { type PromptOptions, promptLimit, promptTimeout } from "./prompting";
+
+/**
+ * Where the key of an encrypted file comes from.
+ *
+ * | `type` | the key is | after a restart of the machine |
+ * | --- | --- | --- |
+ * | `keystore` | random, in one small item of the operating system's keystore | still there |
+ * | `kernelKeyring` | random, in the kernel's memory (Linux) | gone, and the cache starts empty |
+ * | `passphrase` | derived from a passphrase with Argon2id | asked for again |
+ * | `keyFile` | in a file that an operator provides, such as a mounted secret | still there |
+ * | `environment` | in an environment variable that an operator provides | up to the operator |
+ */
+export type EncryptionKey =
+  | KeystoreKey
+  | KernelKeyringKey
+  | PassphraseKey
+  | PassphraseVariableKey
+  | KeyFileKey
+  | EnvironmentKey;
+
+/** A random key in an item of the operating system's keystore, made at the first use. Caches may have any size. */
+export interface KeystoreKey {
+  readonly type: "keystore";
+  /** The item's service. */
+  readonly serviceName: string;
+  /** The item's account. The item must be another one than a cache's. */
+  readonly accountName: string;
+}
+
+/** A random key that the Linux kernel keeps in memory for this user, until the machine restarts. */
+export interface KernelKeyringKey {
+  readonly type: "kernelKeyring";
+  /** The key's name. Default: the cache's `partition`. */
+  readonly name?: string;
+}
+
+/** A key derived from a passphrase, which is used exactly as it is given. */
+export interface PassphraseKey {
+  readonly type: "passphrase";
+  /**
+   * The passphrase, or what asks for it. A function is called when the passphrase is needed, which is once per file and
+   * process unless it was wrong, and never while the cache is locked. It has `promptTimeout` to answer.
+   */
+  readonly passphrase: string | (() => string | Promise<string>);
+}
+
+/** A key derived from the passphrase in an environment variable of this process. */
+export interface PassphraseVariableKey {
+  readonly type: "passphrase";
+  /** The variable's name. It is read when the passphrase is needed. */
+  readonly environmentVariable: string;
+}
+
+/** A key in a file: 32 raw bytes, or 32 or more in hexadecimal or base64. Others must not be able to write the file. */
+export interface KeyFileKey {
+  readonly type: "keyFile";
+  readonly path: string;
+}
+
+/** A key of 32 or more bytes, in hexadecimal or base64, in an environment variable of this process. */
+export interface EnvironmentKey {
+  readonly type: "environment";
+  /** The variable's name. It is read each time the key is needed. */
+  readonly variable: string;
+}
+
+/** A checked key. Printing it, or what holds it, shows where the key is and nothing of it. */
+export class CheckedKey {
+  readonly #key: EncryptionKey;
+  readonly #prompts: PromptOptions;
+
+  /** @throws PersistenceError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, without anything secret. */
+  constructor(key: EncryptionKey, prompts: PromptOptions = {}) {
+    check(key);
+    promptLimit(prompts);
+    // Copies: a program that changes its objects later does not change an open cache.
+    this.#key = { ...key };
+    this.#prompts = { ...prompts };
+  }
+
+  /** The key's place, as the addon wants it. `partition` names a key that has no name of its own. */
+  place(partition: string): KeyPlace {
+    const key = this.#key;
+    switch (key.type) {
+      case "keystore": {
+        const { serviceName: service, accountName: account } = key;
+        return { kind: "keystore", service, account, promptLimit: promptLimit(this.#prompts) };
+      }
+      case "kernelKeyring":
+        return { kind: "kernel-keyring", name: key.name ?? partition };
+      case "passphrase":
+        if ("environmentVariable" in key) {
+          return { kind: "passphrase-variable", name: key.environmentVariable };
+        }
+        return typeof key.passphrase === "string"
+          ? { kind: "passphrase", passphrase: key.passphrase }
+          : { kind: "ask" };
+      case "keyFile":
+        return { kind: "key-file", path: resolve(key.path) };
+      case "environment":
+        return { kind: "key-variable", name: key.variable };
+    }
+  }
+
+  /** How to ask for the passphrase, where the program has to be asked. */
+  asking(): AskForPassphrase | undefined {
+    const key = this.#key;
+    if (key.type !== "passphrase" || !("passphrase" in key) || typeof key.passphrase === "string") {
+      return undefined;
+    }
+    const { passphrase } = key;
+    return () => askWithin(passphrase, promptTimeout(this.#prompts));
+  }
+
+  /** Whether the key lies in this item of the keystore. */
+  isItem(serviceName: string | undefined, accountName: string | undefined): boolean {
+    const key = this.#key;
+    return key.type === "keystore" && key.serviceName === serviceName && key.accountName === accountName;
+  }
+
+  /** The key's place in words. */
+  toString(): string {
+    const key = this.#key;
+    switch (key.type) {
+      case "keystore":
+        return `a key in the keystore item ${inspect(`${key.serviceName}/${key.accountName}`)}`;
+      case "kernelKeyring":
+        return "a key in the kernel keyring";
+      case "passphrase":
+        return "environmentVariable" in key
+          ? `the passphrase in the environment variable ${key.environmentVariable}`
+          : "a passphrase";
+      case "keyFile":
+        return `the key file ${inspect(key.path)}`;
+      case "environment":
+        return `the key in the environment variable ${key.variable}`;
+    }
+  }
+
+  toJSON(): string {
+    return this.toString();
+  }
+
+  /** @internal */
+  [inspect.custom](): string {
+    return `<${this.toString()}>`;
+  }
+}
+
+function check(key: EncryptionKey): void {
+  if (key === null || typeof key !== "object") {
+    throw wrongArgument("key", "an object that says where the key is", key);
+  }
+  switch (key.type) {
+    case "keystore":
+      requireText("key.serviceName", key.serviceName);
+      requireText("key.accountName", key.accountName);
+      return;
+    case "kernelKeyring":
+      if (key.name !== undefined) {
+        requireText("key.name", key.name);
+      }
+      return;
+    case "passphrase":
+      checkPassphrase(key);
+      return;
+    case "keyFile":
+      requireText("key.path", key.path);
+      return;
+    case "environment":
+      requireText("key.variable", key.variable);
+      return;
+    default: {
+      const types = '"keystore", "kernelKeyring", "passphrase", "keyFile" or "environment"';
+      throw wrongArgument("key.type", types, (key as { type?: unknown }).type);
+    }
+  }
+}
+
+function checkPassphrase(key: PassphraseKey | PassphraseVariableKey): void {
+  const given = "passphrase" in key && key.passphrase !== undefined;
+  const named = "environmentVariable" in key && key.environmentVariable !== undefined;
+  if (given === named) {
+    throw wrongArgument("key", "either a passphrase or the environmentVariable that holds it", key);
+  }
+  if ("environmentVariable" in key && named) {
+    requireText("key.environmentVariable", key.environmentVariable);
+    return;
+  }
+  const { passphrase } = key as PassphraseKey;
+  // Not `requireText`, which shows what it refuses.
+  if (typeof passphrase === "function" || (typeof passphrase === "string" && passphrase !== "")) {
+    return;
+  }
+  throw wrongArgument(
+    "key.passphrase",
+    "a string that is not empty, or a function that gives one",
+    passphrase,
+  );
+}

@@ -1,0 +1,117 @@
+// A cache in the memory of this process: nothing on disk, nothing shared, nothing kept.
+import { requireContents } from "./arguments";
+import { LocalLock } from "./local-lock";
+import { lockLimit } from "./lock-options";
+import { CallbackLogger, type Logger, type LoggerOptions } from "./logger";
+import { holdFor } from "./native/held";
+import type { IPersistence, PersistenceInfo } from "./persistence";
+
+/** @internal What is kept. */
+export interface Memory {
+  readonly lock: LocalLock;
+  content: string | null;
+  /** When it changed last: later than anybody can have looked before. */
+  modified: number;
+}
+
+let count = 0;
+
+/**
+ * Keeps the cache in this process's memory, for programs that may not write anything: it is gone with the process, and
+ * no other process sees it. Plugins and clients that are given the same object share it.
+ */
+export class MemoryPersistence implements IPersistence {
+  /** @internal */
+  declare readonly own: Memory;
+
+  private readonly logger: Logger;
+  private readonly name: string;
+
+  constructor(loggerOptions?: LoggerOptions) {
+    this.logger = new CallbackLogger(loggerOptions);
+    count += 1;
+    this.name = `memory:${process.pid}-${count}`;
+    // Not enumerable: printing a persistence must not show tokens.
+    const own: Memory = { lock: new LocalLock(), content: null, modified: 0 };
+    Object.defineProperty(this, "own", { value: own });
+  }
+
+  /** An empty cache. There is nothing to prepare: this is for symmetry with the other persistences. */
+  static async create(loggerOptions?: LoggerOptions): Promise<MemoryPersistence> {
+    return new MemoryPersistence(loggerOptions);
+  }
+
+  async save(contents: string): Promise<void> {
+    const checked = requireContents("contents", contents);
+    const text = typeof checked === "string" ? checked : Buffer.from(checked).toString("utf8");
+    await this.locked(() => this.set(text));
+  }
+
+  /** What was saved last; `null` when there is nothing. */
+  async load(): Promise<string | null> {
+    return this.own.content;
+  }
+
+  async delete(): Promise<boolean> {
+    return this.locked(() => {
+      const deleted = this.own.content !== null;
+      if (deleted) {
+        this.set(null);
+      } else {
+        this.logger.warning("There is no cache in memory to delete", "");
+      }
+      return deleted;
+    });
+  }
+
+  async reloadNecessary(lastSync: number): Promise<boolean> {
+    return lastSync < this.own.modified;
+  }
+
+  /** A name for logs, which is no path: there is no file, and no lock file either. */
+  getFilePath(): string {
+    return this.name;
+  }
+
+  getLogger(): Logger {
+    return this.logger;
+  }
+
+  /** There is nothing that could fail. */
+  async verifyPersistence(): Promise<boolean> {
+    return true;
+  }
+
+  async createForPersistenceValidation(): Promise<MemoryPersistence> {
+    return new MemoryPersistence();
+  }
+
+  async info(): Promise<PersistenceInfo> {
+    return {
+      backend: "memory",
+      protection: "memory",
+      survivesReboot: false,
+      location: `process ${process.pid}`,
+      // There is no "after a crash" in which anything could be whole.
+      crashSafe: false,
+    };
+  }
+
+  private set(text: string | null): void {
+    this.own.content = text;
+    // Clocks stand still for a millisecond, and may be set back.
+    this.own.modified = Math.max(Date.now(), this.own.modified) + 1;
+  }
+
+  private async locked<T>(action: () => T): Promise<T> {
+    if (holdFor(this.name) !== 0) {
+      return action();
+    }
+    const hold = await this.own.lock.acquire(lockLimit());
+    try {
+      return action();
+    } finally {
+      this.own.lock.release(hold);
+    }
+  }
+}

@@ -1,0 +1,46 @@
+// Whether, and for how long, a person may be asked for something.
+import { wrongArgument } from "./arguments";
+
+/**
+ * Whether a locked keystore may show a prompt. `"auto"`: where there is a display to show it on (`DISPLAY` or
+ * `WAYLAND_DISPLAY` is set), so that a desktop unlocks its keyring and a server fails at once. `true`: always. `false`:
+ * never.
+ */
+export type PromptPolicy = "auto" | boolean;
+
+/** How to ask a person. A call that asks nobody takes at most five seconds in any case. */
+export interface PromptOptions {
+  /** Default `"auto"`. */
+  allowPrompt?: PromptPolicy;
+  /** How long a person may take to answer, in milliseconds. Default 120000, two minutes. */
+  promptTimeout?: number;
+}
+
+/** The time that a person needs to notice a prompt, find the password and type it. */
+const FOR_A_PERSON = 120_000;
+/** More than anybody waits, and what a timer can count. */
+const LONGEST = 2 ** 31 - 1;
+
+/** How long a person may take to answer, in milliseconds. */
+export function promptTimeout(options: PromptOptions | undefined): number {
+  const limit = options?.promptTimeout ?? FOR_A_PERSON;
+  if (typeof limit !== "number" || !(limit > 0)) {
+    throw wrongArgument("promptTimeout", "a positive number of milliseconds", limit);
+  }
+  return Math.min(Math.ceil(limit), LONGEST);
+}
+
+/** How long a keystore's prompt may stand, in milliseconds; 0 where there may be none. */
+export function promptLimit(options: PromptOptions | undefined): number {
+  const limit = promptTimeout(options);
+  switch (options?.allowPrompt ?? "auto") {
+    case true:
+      return limit;
+    case false:
+      return 0;
+    case "auto":
+      return process.env.DISPLAY || process.env.WAYLAND_DISPLAY ? limit : 0;
+    default:
+      throw wrongArgument("allowPrompt", '"auto", true or false', options?.allowPrompt);
+  }
+}
