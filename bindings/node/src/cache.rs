@@ -141,8 +141,10 @@ impl Cache {
         })
     }
 
-    /// Waits for the lock; answers with a hold and what is stored, as far as it is not `known`.
+    /// Waits for the lock; answers with a hold and what is stored, as far as it is not `known`. Where `strict`, damage
+    /// met under the hold is an error instead of being set aside.
     #[napi]
+    #[allow(clippy::too_many_arguments)] // One call, because each costs a crossing.
     pub fn begin(
         &self,
         env: Env,
@@ -151,8 +153,9 @@ impl Cache {
         force: bool,
         keys: bool,
         limit: u32,
+        strict: bool,
     ) -> Result<(), Thrown> {
-        let cache = self.cache.clone();
+        let cache = self.ruled(strict);
         self.turn(&env, call, limit, move |link, wait| {
             if force {
                 cache.forget();
@@ -165,7 +168,8 @@ impl Cache {
 
     /// Merges the change from `base` to `ours` into the store, under `hold`, or 0 for a lock of its own.
     ///
-    /// `held` is what `base` was made from. Under a hold, null means the held content, for either.
+    /// `held` is what `base` was made from. Under a hold, null means the held content, for either, and the hold decides
+    /// what becomes of damage; otherwise `strict` does.
     #[napi]
     #[allow(clippy::too_many_arguments)] // One call, because each costs a crossing.
     pub fn commit(
@@ -179,6 +183,7 @@ impl Cache {
         disturbed: bool,
         keys: bool,
         limit: u32,
+        strict: bool,
     ) -> Result<(), Thrown> {
         let base = match base {
             Either3::A(text) => Base::Text(secret(text)),
@@ -191,7 +196,7 @@ impl Cache {
             Ok(Reply::Snapshot(View::after(&snapshot, proposal.ours.expose(), keys)))
         };
         if hold == 0 {
-            let cache = self.cache.clone();
+            let cache = self.ruled(strict);
             return self
                 .turn(&env, call, limit, move |_, wait| answer(cache.begin_write_waiting(wait)?, proposal));
         }
@@ -309,6 +314,11 @@ impl Cache {
         let cache =
             TokenCache::with_options(persistence, WaitOptions::default(), OnDamage::SetAside, listener);
         Self { link: Arc::clone(channel.link()), cache, path, file, supply: None }
+    }
+
+    /// The cache under the rule for damage that a caller wants.
+    fn ruled(&self, strict: bool) -> TokenCache {
+        self.cache.on_damage(if strict { OnDamage::Fail } else { OnDamage::SetAside })
     }
 
     fn ticket(&self, env: &Env, call: u32) -> Result<Ticket, Thrown> {

@@ -33,6 +33,14 @@ export function requireDurability(value: unknown): Durability {
   throw wrongArgument("durability", '"synced" or "cached"', value);
 }
 
+/** Requires a rule for damage; `set_aside` where none is given. */
+export function requireDamageRule(value: unknown): "set_aside" | "fail" {
+  if (value === undefined || value === "set_aside" || value === "fail") {
+    return value ?? "set_aside";
+  }
+  throw wrongArgument("onDamage", '"set_aside" or "fail"', value);
+}
+
 /** Requires something whose bytes can be stored. */
 export function requireContents(name: string, value: unknown): Uint8Array | string {
   if (typeof value === "string" || value instanceof Uint8Array) {

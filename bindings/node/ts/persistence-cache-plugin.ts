@@ -3,7 +3,7 @@
 // What msal-node does, and every rule here answers: it calls `after` even when `before` failed; it clears its memory around
 // some reads and puts back what it was last given; it lets several clients share a plugin; and what it is given is added
 // to its memory, so that what others removed has to be taken out one by one.
-import { wrongArgument } from "./arguments";
+import { requireDamageRule, wrongArgument } from "./arguments";
 import { nativeCache } from "./base-persistence";
 import { type CacheEvent, report, subscribe } from "./events";
 import { type CrossPlatformLockOptions, lockLimit } from "./lock-options";
@@ -22,6 +22,13 @@ import { isUntouched } from "./untouched";
 export interface CachePluginOptions {
   /** Told of everything worth telling a person although nothing failed, such as content that was set aside. */
   onEvent?: (event: CacheEvent) => void;
+  /**
+   * What to do with content that a client refuses or a key finds altered. `set_aside` (the default): whoever writes next
+   * keeps a copy beside it, and the client starts from an empty cache. `fail`: reading and writing reject with an
+   * error whose `code` is `damaged`, and nothing is written. A persistence that is not of this package has no place for
+   * copies: a write rejects with the client's own error, whatever is chosen.
+   */
+  onDamage?: "set_aside" | "fail";
 }
 
 /** What a `before` left for its `after`. */
@@ -33,6 +40,8 @@ type Access =
 /** What printing a plugin must not show, and spreading it must not copy. */
 interface State {
   readonly limit: number;
+  /** Damage is an error. */
+  readonly strict: boolean;
   readonly clients: WeakMap<object, Client>;
   readonly accesses: WeakMap<object, Access>;
   readonly stores: WeakMap<object, { native?: Store; custom?: Store }>;
@@ -70,6 +79,7 @@ export class PersistenceCachePlugin implements CachePlugin {
     this.lastSync = 0;
     const state: State = {
       limit: lockLimit(lockOptions),
+      strict: requireDamageRule(options?.onDamage) === "fail",
       clients: new WeakMap(),
       accesses: new WeakMap(),
       stores: new WeakMap(),
@@ -208,6 +218,9 @@ export class PersistenceCachePlugin implements CachePlugin {
     try {
       client.adopt(store, snapshot.generation, snapshot.content, snapshot.keys);
     } catch (error) {
+      if (this.state.strict) {
+        throw damaged(this.persistence, error);
+      }
       // Only a writer may set content aside. A reader says so and goes on without, so that the user can sign in again.
       report(this.logger, { kind: "warning", message: refusal(this.persistence, error) });
       client.adoptNothing(store, snapshot.generation);
@@ -266,7 +279,7 @@ export class PersistenceCachePlugin implements CachePlugin {
       state.stores.set(persistence, known);
     }
     if (isUntouched(persistence)) {
-      known.native ??= new NativeStore(nativeCache(persistence), state.limit);
+      known.native ??= new NativeStore(nativeCache(persistence), state.limit, state.strict);
       return known.native;
     }
     known.custom ??= new CustomStore(persistence, this, state.limit);
@@ -290,6 +303,14 @@ export class PersistenceCachePlugin implements CachePlugin {
 /** What to say about content that a client refuses. Never the client's own message: a parser quotes what it read. */
 function refusal(persistence: IPersistence, error: unknown): string {
   return `The token cache at ${persistence.getFilePath()} cannot be read by the client (${nameOf(error)})`;
+}
+
+/** What a program that asked for errors gets. */
+function damaged(persistence: IPersistence, error: unknown): PersistenceError {
+  const remedy = "Restore it from a copy, or sign in again after removing it";
+  return new PersistenceError("DamagedError", `${refusal(persistence, error)}. ${remedy}`, {
+    code: "damaged",
+  });
 }
 
 function nameOf(error: unknown): string {

@@ -83,7 +83,15 @@ export interface NativeCache {
   read(call: number, known: number, force: boolean, keys: boolean): void;
   /** Answers with the bytes, or `null`; reads under the lock `hold` where that is not 0. */
   loadBytes(call: number, hold: number): void;
-  begin(call: number, known: number, force: boolean, keys: boolean, limit: number): void;
+  begin(
+    call: number,
+    known: number,
+    force: boolean,
+    keys: boolean,
+    limit: number,
+    /** Damage met under the hold is an error instead of being set aside. */
+    strict: boolean,
+  ): void;
   /**
    * Merges `base` to `ours` into the store; `base` was made from `held`. Under a hold, `null` means what is held, for
    * either. No base at all is `undefined`.
@@ -97,6 +105,8 @@ export interface NativeCache {
     disturbed: boolean,
     keys: boolean,
     limit: number,
+    /** As in `begin`, where there is no hold. */
+    strict: boolean,
   ): void;
   /** Stores `contents` as they are; under the lock `hold` where that is not 0. */
   replace(call: number, hold: number, contents: string | Uint8Array, limit: number): void;

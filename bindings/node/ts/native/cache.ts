@@ -134,21 +134,30 @@ export class Cache {
     return reading;
   }
 
-  /** Waits for the lock, at most `limit` milliseconds, then compares and reloads. */
-  async begin(limit: number, force: boolean, keys: boolean): Promise<HeldSnapshot> {
+  /**
+   * Waits for the lock, at most `limit` milliseconds, then compares and reloads. Where `strict`, damage met under the hold
+   * is an error instead of being set aside.
+   */
+  async begin(limit: number, force: boolean, keys: boolean, strict: boolean): Promise<HeldSnapshot> {
     const { latest } = this;
     this.keys ||= keys;
     const reply = await this.ask<HoldReply>((id) =>
-      this.native.begin(id, knownWith(latest, keys), force, keys, limit),
+      this.native.begin(id, knownWith(latest, keys), force, keys, limit, strict),
     );
     return { hold: reply.hold, snapshot: this.publish(reply, latest) };
   }
 
-  /** Merges a change into the store, under `hold` or, where that is 0, under a lock taken for it. */
-  async commit(hold: number, change: Change, keys: boolean, limit: number): Promise<Committed> {
+  /** Merges a change into the store, under `hold` or, where that is 0, under a lock taken for it, `strict` as in `begin`. */
+  async commit(
+    hold: number,
+    change: Change,
+    keys: boolean,
+    limit: number,
+    strict: boolean,
+  ): Promise<Committed> {
     const { held, base, ours, disturbed } = change;
     const reply = await this.ask<CommitReply>((id) =>
-      this.native.commit(id, hold, held, base, ours, disturbed, keys, limit),
+      this.native.commit(id, hold, held, base, ours, disturbed, keys, limit, strict),
     );
     const content = reply.content === undefined ? ours : reply.content;
     const own = reply.keys ?? null;

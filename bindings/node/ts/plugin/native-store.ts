@@ -7,6 +7,8 @@ export class NativeStore implements Store {
   constructor(
     private readonly cache: Cache,
     private readonly limit: number,
+    /** Damage is an error instead of being set aside. */
+    private readonly strict: boolean,
   ) {}
 
   isCurrent(generation: number): boolean {
@@ -18,7 +20,7 @@ export class NativeStore implements Store {
   }
 
   async beginWrite(force: boolean, keys: boolean): Promise<Hold> {
-    const { hold, snapshot } = await this.cache.begin(this.limit, force, keys);
+    const { hold, snapshot } = await this.cache.begin(this.limit, force, keys, this.strict);
     return { id: hold, snapshot };
   }
 
@@ -27,14 +29,15 @@ export class NativeStore implements Store {
       // Rust still has the held content, which the base often is as well.
       const base = change.base === change.held ? null : change.base;
       try {
-        return await this.cache.commit(hold.id, { ...change, held: null, base }, keys, this.limit);
+        const known = { ...change, held: null, base };
+        return await this.cache.commit(hold.id, known, keys, this.limit, this.strict);
       } catch (error) {
         if ((error as PersistenceError).code !== "expired") {
           throw error;
         }
       }
     }
-    return this.cache.commit(0, change, keys, this.limit);
+    return this.cache.commit(0, change, keys, this.limit, this.strict);
   }
 
   setAside(hold: Hold, reason: string): Promise<void> {
