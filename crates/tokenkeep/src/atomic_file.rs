@@ -7,6 +7,7 @@
 //! Everything here runs under the lock of the cache, which the callers prove with a guard.
 
 mod in_place;
+pub(crate) mod remains;
 
 use std::fs::{self, File, FileTimes, Metadata};
 use std::io::{self, Write};

@@ -83,7 +83,10 @@ impl TokenCache {
         damage: OnDamage,
         events: Events,
     ) -> Self {
-        let lock = CacheLock::with_events(persistence.path(), events.clone());
+        let lock = match persistence.is_private() {
+            true => CacheLock::private(persistence.path()),
+            false => CacheLock::with_events(persistence.path(), events.clone()),
+        };
         let shared_lock = persistence.shared_lock().map(|path| CacheLock::alone(path, events.clone()));
         let held = Held { snapshot: Snapshot { generation: 0, content: None }, stamp: Stamp::UNKNOWN };
         let held = Mutex::new(held);
@@ -133,7 +136,7 @@ impl TokenCache {
                 Err(error) => return Err(error),
             }
         }
-        let guard = self.shared.lock.acquire(&WaitOptions::within(SETTLE))?;
+        let (guard, _outer) = self.shared.acquire(&WaitOptions::within(SETTLE))?;
         self.shared.reload(&guard)
     }
 
@@ -168,18 +171,14 @@ impl TokenCache {
     /// As [`TokenCache::begin_write`].
     pub fn begin_write_waiting(&self, wait: &WaitOptions) -> Result<WriteAccess> {
         let shared = &self.shared;
-        let Some(outer) = &shared.shared_lock else {
-            let guard = shared.lock.acquire(wait)?;
-            let snapshot = shared.usable(&guard, shared.refresh(&guard), self.damage)?;
-            return Ok(WriteAccess { cache: self.clone(), snapshot, guard, outer: None });
+        let (guard, outer) = shared.acquire(wait)?;
+        let read = match &outer {
+            None => shared.refresh(&guard),
+            // Whoever shares the store may have written it by another path, without a trace on ours.
+            Some(_) => shared.reload(&guard),
         };
-        let start = Instant::now();
-        let outer = outer.acquire(wait)?;
-        let rest = WaitOptions { limit: wait.limit.saturating_sub(start.elapsed()), ..wait.clone() };
-        let guard = shared.lock.acquire(&rest)?;
-        // Whoever shares the store may have written it by another path, without a trace on ours.
-        let snapshot = shared.usable(&guard, shared.reload(&guard), self.damage)?;
-        Ok(WriteAccess { cache: self.clone(), snapshot, guard, outer: Some(outer) })
+        let snapshot = shared.usable(&guard, read, self.damage)?;
+        Ok(WriteAccess { cache: self.clone(), snapshot, guard, outer })
     }
 
     /// One whole write: waits for the lock, hands what is stored to `change` (`None`: nothing), and stores what it
@@ -234,11 +233,24 @@ impl TokenCache {
     pub fn info(&self) -> Info {
         self.shared.persistence.info()
     }
+
+    /// The locks that a write takes, the outermost first, and how long to wait for them.
+    pub(crate) fn locks(&self) -> (Option<&CacheLock>, &CacheLock, &WaitOptions) {
+        (self.shared.shared_lock.as_ref(), &self.shared.lock, &self.shared.wait)
+    }
 }
 
 impl Shared {
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lock of the cache, and that of a store which several paths share, taken first and to be released last.
+    fn acquire(&self, wait: &WaitOptions) -> Result<(LockGuard, Option<LockGuard>)> {
+        let start = Instant::now();
+        let outer = self.shared_lock.as_ref().map(|outer| outer.acquire(wait)).transpose()?;
+        let rest = WaitOptions { limit: wait.limit.saturating_sub(start.elapsed()), ..wait.clone() };
+        Ok((self.lock.acquire(&rest)?, outer))
     }
 
     /// Under the lock: what is stored, read only if it changed.
@@ -438,9 +450,10 @@ impl WriteAccess {
 }
 
 /// Whether an error of reading without the lock may be of the moment: content in motion, damage that is a writer caught
-/// in the middle, plaintext that the persistence encrypts once it is safe from other writers.
+/// in the middle, content of a weaker store that the persistence takes over once it is safe from other writers.
 fn settles_under_lock(kind: ErrorKind) -> bool {
-    kind.is_damage() || matches!(kind, ErrorKind::Busy | ErrorKind::Unprotected)
+    use ErrorKind::{Busy, MarkerOccupied, Unprotected};
+    kind.is_damage() || matches!(kind, Busy | MarkerOccupied | Unprotected)
 }
 
 /// Whether content that was read without the lock can be believed: not empty, and not a piece of a JSON object.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::event::{Event, Events};
 use crate::key_source::KeySource;
 use crate::{
-    Durability, Error, ErrorKind, FilePersistence, KeystorePersistence, OnDamage, Persistence, Prompting,
-    Result, Sealed, TokenCache, WaitOptions, environment,
+    Durability, Error, ErrorKind, FilePersistence, KeystorePersistence, MemoryPersistence, OnDamage,
+    Persistence, Prompting, Result, Sealed, TokenCache, WaitOptions, environment, moving,
 };
 
 /// How to find and open a token cache.
@@ -116,6 +116,11 @@ impl Config {
 
     /// Chooses the store, verifies it and opens the cache.
     ///
+    /// What a weaker store left at the cache's path is taken along: a plaintext cache, of an older release or another
+    /// library, and whatever a fallback of this configuration wrote while the keystore was away. It is moved into the
+    /// keystore, or encrypted in its place, and the old copy overwritten. Nothing is ever moved from a better protected
+    /// store to a weaker one; where that is wanted, there is [`moving::migrate`].
+    ///
     /// # Errors
     /// `InvalidInput` for an unusable name or path. Where no store works, one error that lists each that was tried, with
     /// its cause and what to do; its kind is that of the first, the platform's own (`StoreUnavailable`, `StoreLocked`,
@@ -127,21 +132,25 @@ impl Config {
 
     fn persistence(&self) -> Result<Arc<dyn Persistence>> {
         let path = self.resolve_path()?;
-        let first = match self.platform_store(&path).and_then(verified) {
+        let first = match self.platform_store(&path) {
             Ok(store) => return Ok(store),
             // A wrong name would be as wrong in a file.
             Err(error) if error.kind() == ErrorKind::InvalidInput => return Err(error),
             Err(error) => error,
         };
         let mut attempts = vec![format!("{PLATFORM_STORE}: {first}")];
-        let last = self.allow_plaintext.then_some(&Fallback::PlaintextFile);
-        for fallback in self.fallbacks.iter().chain(last) {
-            match self.file(&path, fallback) {
-                Ok(file) => {
+        for fallback in self.in_order() {
+            match self.open_fallback(&path, fallback) {
+                Ok(store) => {
                     let causes = attempts.join("; ");
-                    self.events
-                        .warn(|| format!("The cache is kept in {fallback} ({path:?}) because {causes}"));
-                    return Ok(Arc::new(file));
+                    let place = store.info().location;
+                    self.events.warn(|| {
+                        let earlier = moving::destination(&path).map_or_else(String::new, |place| {
+                            format!("; what was stored before is in {place} and comes back with it")
+                        });
+                        format!("The cache is kept in {fallback} ({place:?}) because {causes}{earlier}")
+                    });
+                    return Ok(store);
                 }
                 Err(error) => attempts.push(format!("{fallback}: {error}")),
             }
@@ -153,8 +162,21 @@ impl Config {
         Err(Error::new(first.kind(), text))
     }
 
-    /// The file of a fallback, verified. A plaintext cache in the place of an encrypted one is encrypted.
-    fn file(&self, path: &Path, fallback: &Fallback) -> Result<FilePersistence> {
+    fn in_order(&self) -> impl Iterator<Item = &Fallback> {
+        self.fallbacks.iter().chain(self.allow_plaintext.then_some(&Fallback::PlaintextFile))
+    }
+
+    /// A fallback's store, verified. A plaintext cache in the place of an encrypted one is encrypted.
+    fn open_fallback(&self, path: &Path, fallback: &Fallback) -> Result<Arc<dyn Persistence>> {
+        let Some(file) = self.file(path, fallback)? else { return Ok(Arc::new(MemoryPersistence::new())) };
+        file.prepare()?;
+        file.verify()?;
+        file.encrypt_plaintext(&self.wait)?;
+        Ok(Arc::new(file))
+    }
+
+    /// The file of a fallback; `None` for one that has none.
+    fn file(&self, path: &Path, fallback: &Fallback) -> Result<Option<FilePersistence>> {
         let file = match fallback {
             Fallback::PlaintextFile => FilePersistence::new(path),
             Fallback::EncryptedFile(source) => {
@@ -162,12 +184,9 @@ impl Config {
                 let sealed = Sealed::shared(Arc::clone(source), format!("{service}/{account}"));
                 FilePersistence::with_protector(path, sealed)
             }
+            Fallback::Memory => return Ok(None),
         }?;
-        let file = file.durability(self.durability).with_events(self.events.clone());
-        file.prepare()?;
-        file.verify()?;
-        file.encrypt_plaintext(&self.wait)?;
-        Ok(file)
+        Ok(Some(file.durability(self.durability).with_events(self.events.clone())))
     }
 
     /// Service and account.
@@ -180,8 +199,17 @@ impl Config {
     fn platform_store(&self, path: &Path) -> Result<Arc<dyn Persistence>> {
         let (service, account) = self.names();
         let item = crate::SecretServiceItem::new(service, account)?.prompting(self.prompting);
-        let store = KeystorePersistence::new(path, item)?.with_events(self.events.clone());
+        let mut store = KeystorePersistence::new(path, item)?;
+        store = store.with_events(self.events.clone()).on_damage(self.damage);
+        for fallback in self.in_order() {
+            if let Some(file) = self.file(path, fallback)? {
+                store = store.stand_in(file)?;
+            }
+        }
         store.prepare()?;
+        store.verify()?;
+        // What the fallbacks wrote while it was away, and plaintext of whoever was here before.
+        store.take_in(&self.wait)?;
         Ok(Arc::new(store))
     }
 
@@ -218,6 +246,8 @@ pub enum Fallback {
     EncryptedFile(Arc<dyn KeySource>),
     /// A plaintext file (0600).
     PlaintextFile,
+    /// The memory of this process: every sign-in is gone when it ends. Nothing is written.
+    Memory,
 }
 
 impl Fallback {
@@ -232,14 +262,10 @@ impl fmt::Display for Fallback {
         match self {
             Self::EncryptedFile(source) => write!(f, "an encrypted file, with {}", source.describe()),
             Self::PlaintextFile => f.write_str("a plaintext file"),
+            Self::Memory => f.write_str("the memory of this process, with which it will be gone"),
         }
     }
 }
 
 /// The platform's own store, for messages.
 const PLATFORM_STORE: &str = "the system's keystore";
-
-fn verified(store: Arc<dyn Persistence>) -> Result<Arc<dyn Persistence>> {
-    store.verify()?;
-    Ok(store)
-}

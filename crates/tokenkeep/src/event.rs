@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::Info;
+
 /// Something worth telling a person. More events may be added.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -30,6 +32,16 @@ pub enum Event {
     Encrypted {
         /// The cache, by its file.
         path: PathBuf,
+    },
+    /// Content left its store for a better protected one, because that one is there again or for the first time. It was
+    /// read back there, and the old copy overwritten.
+    Moved {
+        /// The cache, by its file or marker file.
+        path: PathBuf,
+        /// Where it was.
+        from: Info,
+        /// Where it is.
+        to: Info,
     },
     /// Something works but is weaker or odder than it should be: a world-writable directory, a lock held for ten
     /// minutes, a plaintext file chosen because no keystore answered.

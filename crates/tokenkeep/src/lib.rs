@@ -22,6 +22,7 @@ mod stamp;
 
 pub mod environment;
 pub mod key_source;
+pub mod moving;
 pub mod nonblocking;
 pub mod schema;
 
@@ -34,7 +35,8 @@ pub use event::Event;
 pub use lock::{CacheLock, LockGuard, WaitOptions};
 pub use persistence::file::FilePersistence;
 pub use persistence::keystore::{Keystore, KeystorePersistence, Prompting};
-pub use persistence::{Backend, Info, Loaded, Persistence, Protection};
+pub use persistence::memory::MemoryPersistence;
+pub use persistence::{Backend, Info, Loaded, Persistence, Protection, Retired};
 #[cfg(target_os = "linux")]
 pub use platform::SecretServiceItem;
 pub use protector::sealed::Sealed;

@@ -22,7 +22,7 @@ use crate::event::Events;
 use crate::platform::lock_file::{self, Held, Paths, Private, Watch};
 use crate::platform::{files, process};
 use crate::{Cancel, Error, ErrorKind, Result};
-use line::{Deadline, Head, Lines};
+use line::{Deadline, Head, Key, Lines};
 
 /// The sibling libraries' own limit: 500 tries, 100 ms apart.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(50);
@@ -65,6 +65,8 @@ pub struct CacheLock {
     /// Whether nobody has looked yet for what a killed process left of making the lock files. Only where nothing else
     /// is ever written: a writer of a cache file looks around at its first write.
     unswept: Arc<AtomicBool>,
+    /// Whether it is between the threads of this process only, and touches no file.
+    private: bool,
 }
 
 impl CacheLock {
@@ -81,16 +83,39 @@ impl CacheLock {
     /// # Errors
     /// `PermissionDenied`, `UnsafeFile`, `Io` when there is no directory for it.
     pub(crate) fn of_shared(kind: &str, name: &str) -> Result<Self> {
-        Ok(Self::alone(&files::absolute(&shared::path(kind, name)?)?, Events::default()))
+        Ok(Self::alone(&files::absolute(&Self::shared_path(kind, name)?)?, Events::default()))
+    }
+
+    /// The path of such a lock. Its directory is this user's own, or will be when the lock is taken.
+    ///
+    /// # Errors
+    /// As [`CacheLock::of_shared`].
+    pub(crate) fn shared_path(kind: &str, name: &str) -> Result<PathBuf> {
+        shared::path(kind, name)
     }
 
     pub(crate) fn with_events(path: &Path, events: Events) -> Self {
-        Self { path: path.to_owned(), events, watch: Arc::default(), unswept: Arc::default() }
+        let path = path.to_owned();
+        Self { path, events, watch: Arc::default(), unswept: Arc::default(), private: false }
     }
 
     /// A lock at whose path there never is a file.
     pub(crate) fn alone(path: &Path, events: Events) -> Self {
         Self { unswept: Arc::new(AtomicBool::new(true)), ..Self::with_events(path, events) }
+    }
+
+    /// The lock between the threads of this process on something that only they can see. `path` is a name, not a file.
+    pub(crate) fn private(path: &Path) -> Self {
+        Self { private: true, ..Self::with_events(path, Events::default()) }
+    }
+
+    /// What tells this lock from others, whatever the spelling of the path; the directory is created if it is missing.
+    pub(crate) fn key(&self) -> Result<Key> {
+        if self.private {
+            return Ok((0, 0, self.path.clone().into_os_string()));
+        }
+        files::create_directory(files::directory_of(&self.path))?;
+        Ok(Paths::new(&self.path, &files::resolve(&self.path)?)?.key())
     }
 
     /// Waits for the lock and takes it, creating the directory (0700) when it is missing.
@@ -105,6 +130,11 @@ impl CacheLock {
     pub fn acquire(&self, wait: &WaitOptions) -> Result<LockGuard> {
         let deadline = Deadline::new(wait);
         deadline.require_wanted()?;
+        if self.private {
+            let head = LINES.of(self.key()?).wait(&deadline).map_err(|error| error.at(&self.path))?;
+            let (path, target) = (self.path.clone(), self.path.clone());
+            return Ok(LockGuard { held: None, _head: head, path, target });
+        }
         let mut restarts = 0;
         loop {
             match self.attempt(&deadline) {
@@ -140,12 +170,13 @@ impl CacheLock {
         let sleep = |longest| deadline.sleep(longest);
         let met = lock_file::meet_siblings(private, &paths, &self.watch, &sleep, &self.events);
         let Some(held) = met.map_err(explain)? else { return Ok(None) };
-        let guard = LockGuard { held, _head: head, path: self.path.clone(), target };
+        let recovered = held.recovered();
+        let guard = LockGuard { held: Some(held), _head: head, path: self.path.clone(), target };
         // A link may have been given another target since it was resolved.
         if files::resolve(&self.path)? != guard.target {
             return Ok(None);
         }
-        if guard.held.recovered() | self.unswept.swap(false, Ordering::Relaxed) {
+        if recovered | self.unswept.swap(false, Ordering::Relaxed) {
             atomic_file::remove_left_over(&guard.target);
         }
         Ok(Some(guard))
@@ -191,8 +222,10 @@ impl CacheLock {
 #[derive(Debug)]
 #[must_use = "the lock is released as soon as the guard is dropped"]
 pub struct LockGuard {
-    /// Before `head`, so that the files are released before the next in line is let forward.
-    held: Held,
+    /// Before `head`, so that the files are released before the next in line is let forward. `None` for a lock within
+    /// this process.
+    #[expect(dead_code, reason = "held until the guard is dropped")]
+    held: Option<Held>,
     _head: Head<Private>,
     path: PathBuf,
     target: PathBuf,

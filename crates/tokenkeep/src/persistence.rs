@@ -1,10 +1,12 @@
 //! What a place that keeps a cache must be able to do.
 //!
-//! This file owns the contract; [`crate::persistence`]'s two children fulfil it. It knows nothing of transactions:
-//! those are [`crate::TokenCache`]'s.
+//! This file owns the contract; [`crate::persistence`]'s children fulfil it. It knows nothing of transactions: those
+//! are [`crate::TokenCache`]'s. Nor of moving from one place to another, but for the four steps that only the place
+//! itself can take: [`Persistence::stored`], [`Persistence::receive`], [`Persistence::retire`], and telling where it is.
 
 pub(crate) mod file;
 pub(crate) mod keystore;
+pub(crate) mod memory;
 
 use std::fmt;
 use std::path::Path;
@@ -69,6 +71,72 @@ pub trait Persistence: Send + Sync + fmt::Debug {
 
     /// What kind of place this is, for people and programs.
     fn info(&self) -> Info;
+
+    /// Whether the content is in the file at [`Persistence::path`] itself. Otherwise that file is a marker at most, in
+    /// which content of another store may stand.
+    fn keeps_file(&self) -> bool {
+        false
+    }
+
+    /// Whether only this process can see what is stored, so that nobody outside it has to be excluded.
+    fn is_private(&self) -> bool {
+        false
+    }
+
+    /// For a move: what this store itself holds, read over a new connection where there is one; nothing is changed, and
+    /// what another store left in the place of a marker does not matter.
+    ///
+    /// # Errors
+    /// As `load`; `Unprotected` where `load` would take over a plaintext cache.
+    fn stored(&self, guard: &LockGuard) -> Result<Option<Secret>> {
+        Ok(self.load(Some(guard))?.content)
+    }
+
+    /// For a move: as `save`, on the disk when it returns, and whatever stands in the file at [`Persistence::path`]: the
+    /// caller has read it. If that was content, it is replaced only where this store keeps its own there, and the old
+    /// bytes are overwritten.
+    ///
+    /// # Errors
+    /// As `save`; `NotVerified`. What was stored is then as it was.
+    fn receive(&self, guard: &LockGuard, content: &[u8]) -> Result<Retired> {
+        self.save(guard, content).map(|_| Retired::Nothing)
+    }
+
+    /// For a move: leaves `{}` in the place of content that is safe in another store, and overwrites the old bytes
+    /// where there is a way to.
+    ///
+    /// # Errors
+    /// As `save`.
+    fn retire(&self, guard: &LockGuard) -> Result<Retired> {
+        self.save(guard, b"{}").map(|_| Retired::Emptied)
+    }
+
+    /// For a move: overwrites what a process that was killed had left of an old copy; `false` when there was nothing.
+    ///
+    /// # Errors
+    /// As `load`.
+    fn finish(&self, guard: &LockGuard) -> Result<bool> {
+        let _ = guard;
+        Ok(false)
+    }
+}
+
+/// What became of an old copy after its content had moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Retired {
+    /// There was none.
+    Nothing,
+    /// Its bytes were overwritten with zeros, and synced, before they were given back to the file system. On file
+    /// systems that copy on writing, in snapshots and on solid-state disks older blocks may live on all the same.
+    Overwritten,
+    /// Its place holds `{}`, but the old bytes were not overwritten.
+    Released {
+        /// Why not.
+        reason: String,
+    },
+    /// The store holds `{}`; what it does with the old bytes is its own business.
+    Emptied,
 }
 
 /// What [`Persistence::load`] found.
@@ -118,6 +186,8 @@ pub enum Backend {
     Keychain,
     /// An item in the Linux Secret Service.
     SecretService,
+    /// The memory of this process.
+    Memory,
     /// A persistence that the program brought along.
     Custom,
 }
@@ -131,6 +201,7 @@ impl Backend {
             Self::DpapiFile => "dpapi-file",
             Self::Keychain => "keychain",
             Self::SecretService => "secret-service",
+            Self::Memory => "memory",
             Self::Custom => "custom",
         }
     }
@@ -150,6 +221,8 @@ pub enum Protection {
     KeyFile,
     /// Not encrypted: file permissions (0600) are all there is.
     Plaintext,
+    /// In the memory of this process only, and gone with it.
+    Memory,
     /// Known only to the program that brought the persistence along.
     Unknown,
 }
@@ -163,6 +236,7 @@ impl Protection {
             Self::UntilReboot => "until-reboot",
             Self::KeyFile => "key-file",
             Self::Plaintext => "plaintext",
+            Self::Memory => "memory",
             Self::Unknown => "unknown",
         }
     }

@@ -14,11 +14,13 @@ mod meaning;
 mod merge;
 mod output;
 mod removal;
+mod union;
 
 use std::fmt;
 
 pub use merge::{Change, Merged, merge};
 pub use removal::{Removal, remove_account};
+pub(crate) use union::unite;
 
 use json::Walker;
 
@@ -95,6 +97,12 @@ pub fn entry_keys(content: &[u8]) -> Vec<String> {
     let Ok(document) = document::Document::parse(content) else { return Vec::new() };
     let entries = Section::ALL.into_iter().flat_map(|section| document.entries(section));
     entries.map(|entry| String::from_utf8_lossy(&entry.key).into_owned()).collect()
+}
+
+/// Whether nothing is stored in `content`: no bytes but white space, or the empty object, which a marker file holds.
+pub(crate) fn is_vacant(content: &[u8]) -> bool {
+    let content = without_bom(content).trim_ascii();
+    content.is_empty() || content == b"{}"
 }
 
 /// `content` without the byte order mark it may begin with.

@@ -10,14 +10,20 @@
 //! torture serve-item MARKER BUS LOCKS
 //! torture once-item MARKER BUS LOCKS TEXT
 //!                              as serve and once, on an item of the Secret Service
+//! torture open PATH SERVICE FALLBACKS VERB [TEXT]
+//!                              what a configuration finds: read, info, or add the entries of TEXT
+//! torture migrate FROM TO      moves one store into another, between two marks that a trace shows
 //! ```
-//! `serve` lives in `serve.rs`, the content that betrays every fault in `ledger.rs`, the Secret Service in `item.rs`.
+//! `serve` lives in `serve.rs`, the content that betrays every fault in `ledger.rs`, the Secret Service in `item.rs`, the
+//! stores of the last two in `stores.rs`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the tests read what it prints")]
 
 #[cfg(target_os = "linux")]
 mod item;
 mod ledger;
 mod serve;
+#[cfg(target_os = "linux")]
+mod stores;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -57,8 +63,22 @@ fn run(arguments: &[OsString]) -> Outcome<()> {
         (Some("once-item"), [bus, locks, text]) => {
             item::once(&item::Whereabouts { marker: path, bus, locks }, text)
         }
+        #[cfg(target_os = "linux")]
+        (Some("open"), [service, fallbacks, verb, text @ ..]) => {
+            let text = text.first().copied().unwrap_or_default();
+            conclude(stores::open(path, service, fallbacks, verb, text))
+        }
+        #[cfg(target_os = "linux")]
+        (Some("migrate"), [to]) => conclude(stores::migrate(path.to_str().ok_or("not UTF-8")?, to)),
         _ => Err("unknown verb or wrong number of arguments".into()),
     }
+}
+
+/// One line of answer, and success whatever it is: only a crash is a failure.
+#[cfg(target_os = "linux")]
+fn conclude(outcome: tokenkeep::Result<String>) -> Outcome<()> {
+    println!("{}", serve::answer(&outcome));
+    Ok(())
 }
 
 fn parse(durability: &str) -> Outcome<Durability> {

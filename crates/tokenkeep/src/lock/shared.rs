@@ -7,39 +7,65 @@ use crate::atomic_file::fnv;
 use crate::platform::files;
 use crate::{Error, ErrorKind, Result, environment};
 
-/// The path whose lock is that of the `kind` of thing called `name`; its directory exists afterwards.
+/// The path whose lock is that of the `kind` of thing called `name`. Its directory is this user's own, or will be when
+/// the lock is taken.
 ///
 /// In the user's data directory. Where that cannot be written, as in a container that runs as a user without a home,
-/// in the runtime or the temporary directory, in a folder that belongs to this user alone.
+/// in the runtime or the temporary directory, in a folder that belongs to this user alone. In a directory that all
+/// users may write the folder is made at once, so that nobody else can make it first once it has been judged.
 ///
 /// # Errors
 /// That of the data directory when no place will do.
 pub(super) fn path(kind: &str, name: &str) -> Result<PathBuf> {
     let file = format!("{kind}-{:016x}", fnv(name.as_bytes()));
     let mut first = None;
+    let mut found = None;
     for directory in directories() {
-        match prepare(&directory) {
-            Ok(()) => return Ok(directory.join(file)),
+        match judge(&directory) {
+            Ok(()) => {
+                found = Some(directory.path.join(file));
+                break;
+            }
             Err(error) => first = first.or(Some(error)),
         }
     }
-    Err(first
-        .unwrap_or_else(|| Error::new(ErrorKind::InvalidInput, "No directory is known for this user's locks"))
-        .remedy("Set HOME, XDG_RUNTIME_DIR or TMPDIR to a directory that can be written"))
+    found.ok_or_else(|| {
+        first
+            .unwrap_or_else(|| {
+                Error::new(ErrorKind::InvalidInput, "No directory is known for this user's locks")
+            })
+            .remedy("Set HOME, XDG_RUNTIME_DIR or TMPDIR to a directory that can be written")
+    })
+}
+
+struct Candidate {
+    path: PathBuf,
+    /// Whether others may make something of that name.
+    exposed: bool,
 }
 
 /// In the same order for all processes of a user that have the same environment.
-fn directories() -> impl Iterator<Item = PathBuf> {
+fn directories() -> impl Iterator<Item = Candidate> {
+    let own = |path: PathBuf| Candidate { path: path.join("tokenkeep").join("locks"), exposed: false };
     let data = environment::data_directory().filter(|path| path.is_absolute());
     let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
-    let temporary = env::temp_dir().join(format!("tokenkeep-{}", files::effective_user()));
-    let own = |path: PathBuf| path.join("tokenkeep").join("locks");
-    data.map(own).into_iter().chain(runtime.map(own)).chain([temporary])
+    let user = files::effective_user();
+    // Where systemd and elogind have it, also for a process whose environment does not say so.
+    let runtime = runtime.unwrap_or_else(|| format!("/run/user/{user}").into());
+    let temporary = Candidate { path: env::temp_dir().join(format!("tokenkeep-{user}")), exposed: true };
+    data.map(own).into_iter().chain([own(runtime), temporary])
 }
 
-fn prepare(directory: &Path) -> Result<()> {
-    files::create_directory(directory)?;
-    files::require_own_directory(directory)?;
-    // A directory may be there and yet on a file system that is mounted read-only.
-    files::require_writable(directory)
+fn judge(directory: &Candidate) -> Result<()> {
+    let path = &directory.path;
+    if directory.exposed {
+        files::create_directory(path)?;
+    }
+    if path.is_dir() {
+        files::require_own_directory(path)?;
+    }
+    // What is missing can be made where what exists can be written. A directory may also be there and yet on a file
+    // system that is mounted read-only.
+    let existing = path.ancestors().find(|directory| directory.exists()).unwrap_or(Path::new("/"));
+    files::require_writable(existing)
 }

@@ -1,5 +1,6 @@
 //! A cache in a file: a [`Protector`] over an atomic file.
 
+mod exchange;
 mod takeover;
 
 use std::borrow::Cow;
@@ -14,6 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::atomic_file::{self, Durability};
 use crate::event::{Event, Events};
+use crate::persistence::Retired;
 use crate::platform::files::{self, Tick};
 use crate::{
     Error, ErrorKind, Info, Loaded, LockGuard, Persistence, Plain, Protector, Result, Secret, Stamp,
@@ -40,6 +42,8 @@ pub struct FilePersistence {
 struct State {
     /// Whether this process has looked for files that killed writers left.
     swept: AtomicBool,
+    /// Whether it has looked for an old copy that a killed move left.
+    looked: AtomicBool,
     /// Whether the last write could be done by renaming.
     crash_safe: AtomicBool,
     /// Whether it was told that the content lapsed, since the last write.
@@ -64,6 +68,7 @@ impl FilePersistence {
         let remote = files::is_remote(files::directory_of(&path));
         let state = Arc::new(State {
             swept: AtomicBool::new(false),
+            looked: AtomicBool::new(false),
             crash_safe: AtomicBool::new(true),
             lapsed: AtomicBool::new(false),
         });
@@ -158,6 +163,23 @@ impl FilePersistence {
         }
     }
 
+    /// As `unprotect`, of a file that may be missing or empty.
+    fn open(&self, bytes: Option<Secret>) -> Result<Option<Secret>> {
+        match bytes {
+            Some(bytes) if !bytes.is_empty() => self.unprotect(bytes),
+            nothing => Ok(nothing),
+        }
+    }
+
+    /// What the file holds, whoever wrote it.
+    pub(crate) fn raw(&self, guard: Option<&LockGuard>) -> Result<Option<Secret>> {
+        Ok(match guard {
+            Some(guard) => self.read(guard.target(), true)?,
+            None => self.read(&files::resolve(&self.path)?, false)?,
+        }
+        .content)
+    }
+
     /// The bytes to write for `content` in the place of what `target` holds, and whether that lapsed.
     fn protect<'a>(&self, content: &'a [u8], target: &Path) -> Result<(Cow<'a, [u8]>, bool)> {
         let head = self.head(target)?;
@@ -218,20 +240,25 @@ impl Persistence for FilePersistence {
     }
 
     fn load(&self, guard: Option<&LockGuard>) -> Result<Loaded> {
-        let loaded = match guard {
-            Some(guard) => {
-                guard.require(&self.path)?;
-                self.read(guard.target(), true)?
+        let Some(guard) = guard else {
+            let target = files::resolve(&self.path)?;
+            if !self.state.looked.swap(true, Ordering::Relaxed) && self.is_unfinished(&target)? {
+                return Err(
+                    Error::new(ErrorKind::Unprotected, "An interrupted move left an old copy").at(&target)
+                );
             }
-            None => self.read(&files::resolve(&self.path)?, false)?,
+            let loaded = self.read(&target, false)?;
+            return Ok(Loaded { content: self.open(loaded.content)?, ..loaded });
         };
-        match (loaded.content, guard) {
-            (Some(bytes), _) if !bytes.is_empty() => match (self.unprotect(bytes), guard) {
-                (Ok(content), _) => Ok(Loaded { content, stamp: loaded.stamp }),
-                (Err(error), Some(guard)) if error.kind() == ErrorKind::Unprotected => self.take_over(guard),
-                (Err(error), _) => Err(error),
-            },
-            (content, _) => Ok(Loaded { content, stamp: loaded.stamp }),
+        guard.require(&self.path)?;
+        let loaded = self.read(guard.target(), true)?;
+        match self.open(loaded.content) {
+            Ok(content) => {
+                self.clear_remains(guard);
+                Ok(Loaded { content, stamp: loaded.stamp })
+            }
+            Err(error) if error.kind() == ErrorKind::Unprotected => self.take_over(guard),
+            Err(error) => Err(error),
         }
     }
 
@@ -268,6 +295,47 @@ impl Persistence for FilePersistence {
     }
 
     fn verify(&self) -> Result<()> {
+        self.verify_replacing(true)
+    }
+
+    fn info(&self) -> Info {
+        let location = self.path.display().to_string();
+        let mut info = Info::new(self.protector.backend(), self.protector.protection(), location);
+        info.survives_reboot = self.protector.survives_reboot();
+        info.crash_safe = self.state.crash_safe.load(Ordering::Relaxed);
+        info
+    }
+
+    fn keeps_file(&self) -> bool {
+        true
+    }
+
+    fn stored(&self, guard: &LockGuard) -> Result<Option<Secret>> {
+        guard.require(&self.path)?;
+        self.open(self.read(guard.target(), true)?.content)
+    }
+
+    fn receive(&self, guard: &LockGuard, content: &[u8]) -> Result<Retired> {
+        guard.require(&self.path)?;
+        self.exchange(guard, content).map(|(_, retired)| retired)
+    }
+
+    fn retire(&self, guard: &LockGuard) -> Result<Retired> {
+        guard.require(&self.path)?;
+        self.leave_empty(guard)
+    }
+
+    fn finish(&self, guard: &LockGuard) -> Result<bool> {
+        guard.require(&self.path)?;
+        // What stands there has to be good before anything else is destroyed.
+        self.open(self.read(guard.target(), true)?.content)?;
+        Ok(self.clear_remains(guard))
+    }
+}
+
+impl FilePersistence {
+    /// Verifies the place. `replacing`: and that what stands in it can be replaced.
+    pub(crate) fn verify_replacing(&self, replacing: bool) -> Result<()> {
         let target = files::resolve(&self.path)?;
         let directory = files::directory_of(&target);
         files::create_directory(directory)?;
@@ -279,26 +347,20 @@ impl Persistence for FilePersistence {
         }
         remove_abandoned_probes(directory);
         let probe = directory.join(format!("{PROBE_PREFIX}{:016x}", atomic_file::random()?));
-        let outcome = self.write_and_read_back(&probe, &target);
+        let outcome = self.write_and_read_back(&probe, replacing.then_some(&*target));
         let removed = files::retry(|| fs::remove_file(&probe));
         outcome?;
         removed.map_err(|error| Error::io("Cannot remove the probe file", &probe, error))
     }
 
-    fn info(&self) -> Info {
-        let location = self.path.display().to_string();
-        let mut info = Info::new(self.protector.backend(), self.protector.protection(), location);
-        info.survives_reboot = self.protector.survives_reboot();
-        info.crash_safe = self.state.crash_safe.load(Ordering::Relaxed);
-        info
-    }
-}
-
-impl FilePersistence {
     /// The probe is protected as if it took the place of what `target` holds, so that a key that does not fit is
     /// noticed before anybody signs in.
-    fn write_and_read_back(&self, probe: &Path, target: &Path) -> Result<()> {
-        let bytes = match self.protect(PROBE, target) {
+    fn write_and_read_back(&self, probe: &Path, target: Option<&Path>) -> Result<()> {
+        let protected = target.map_or_else(
+            || Ok((self.protector.protect(PROBE, None)?, false)),
+            |target| self.protect(PROBE, target),
+        );
+        let bytes = match protected {
             Ok((bytes, _)) => bytes,
             // It is taken over when it is loaded; what has to be shown here is that the key works.
             Err(error) if error.kind() == ErrorKind::Unprotected => self.protector.protect(PROBE, None)?,

@@ -2,8 +2,10 @@
 //!
 //! The item (macOS Keychain, Linux Secret Service) holds the content; the marker file's modification tells other
 //! processes that the item changed, and its path is where the lock stands. This file owns what a [`Keystore`] has to
-//! do and [`KeystorePersistence`], which makes a persistence of one; [`marker`] owns the file.
+//! do and [`KeystorePersistence`], which makes a persistence of one; [`marker`] owns the file, [`intake`] what becomes
+//! of another store's content in its place.
 
+mod intake;
 mod marker;
 
 use std::fmt;
@@ -14,8 +16,10 @@ use std::time::Duration;
 
 use self::marker::Marker;
 use crate::event::{Event, Events};
+use crate::persistence::Retired;
 use crate::{
-    Backend, Error, ErrorKind, Info, Loaded, LockGuard, Persistence, Protection, Result, Secret, Stamp,
+    Backend, CacheLock, Error, ErrorKind, FilePersistence, Info, Loaded, LockGuard, OnDamage, Persistence,
+    Protection, Result, Secret, Stamp, schema,
 };
 
 /// One item of the operating system's keystore.
@@ -25,6 +29,14 @@ pub trait Keystore: Send + Sync + fmt::Debug {
     /// # Errors
     /// `StoreUnavailable`, `StoreLocked`, `StoreTimeout`, `StoreFailed`, `Ambiguous`.
     fn load(&self) -> Result<Option<Secret>>;
+
+    /// As `load`, over a connection made for it: proof that what was saved is in the store, not only on its way.
+    ///
+    /// # Errors
+    /// As `load`.
+    fn load_anew(&self) -> Result<Option<Secret>> {
+        self.load()
+    }
 
     /// Creates the item, or replaces its content in place keeping its attributes.
     ///
@@ -92,7 +104,8 @@ impl Prompting {
 ///
 /// A write bumps the marker, writes the item and bumps the marker again, so that a reader who looks at the marker
 /// before it reads the item never takes old content for new. A marker that holds anything but nothing or `{}` is
-/// content that an older store left there; it is never overwritten.
+/// content that another store left there; it is never overwritten, but moved into the item where that is possible (see
+/// [`KeystorePersistence::stand_in`]).
 ///
 /// One item may be shared by several paths. Their writers exclude each other by one more lock, named after the item,
 /// and always read the item first; their readers notice only what was written through their own path.
@@ -101,6 +114,8 @@ pub struct KeystorePersistence {
     keystore: Arc<dyn Keystore>,
     marker: Marker,
     shared_lock: PathBuf,
+    stand_ins: Vec<FilePersistence>,
+    damage: OnDamage,
     events: Events,
     /// Whether somebody was told that the item will be gone after log-out.
     warned: Arc<AtomicBool>,
@@ -110,24 +125,20 @@ impl KeystorePersistence {
     /// A cache in `keystore` whose marker is the file at `path`, which is made absolute. Nothing is created yet.
     ///
     /// # Errors
-    /// `InvalidInput` for a path that names no file, and when the environment names no home directory.
+    /// `InvalidInput` for a path that names no file; `PermissionDenied`, `UnsafeFile`, `Io` when there is no directory
+    /// for the item's lock.
     pub fn new(path: impl AsRef<Path>, keystore: impl Keystore + 'static) -> Result<Self> {
         let marker = Marker::new(path.as_ref())?;
-        let directory = crate::environment::data_directory().ok_or_else(|| {
-            Error::new(
-                ErrorKind::InvalidInput,
-                "The environment names no home directory for the locks of items",
-            )
-            .remedy("Set HOME")
-        })?;
-        let persistence = Self {
+        let shared_lock = CacheLock::shared_path("item", &keystore.location())?;
+        Ok(Self {
             keystore: Arc::new(keystore),
             marker,
-            shared_lock: PathBuf::new(),
+            shared_lock,
+            stand_ins: Vec::new(),
+            damage: OnDamage::default(),
             events: Events::default(),
             warned: Arc::default(),
-        };
-        Ok(persistence.lock_directory(directory.join("tokenkeep").join("locks")))
+        })
     }
 
     /// The same persistence with the locks of items in another directory than the user's own. All programs that
@@ -152,6 +163,11 @@ impl KeystorePersistence {
         self
     }
 
+    pub(crate) fn on_damage(mut self, damage: OnDamage) -> Self {
+        self.damage = damage;
+        self
+    }
+
     /// Creates the directories (0700) and an empty marker (0600) where they are missing, and makes an existing marker
     /// 0600. The keystore is not contacted.
     ///
@@ -159,6 +175,15 @@ impl KeystorePersistence {
     /// `PermissionDenied`, `UnsafeFile`, `StorageFull`, `Io`.
     pub fn prepare(&self) -> Result<()> {
         self.marker.file.prepare()
+    }
+
+    /// Writes the item, and moves the marker unless another store's content stands in its place.
+    fn put(&self, guard: &LockGuard, content: &[u8]) -> Result<()> {
+        guard.require(self.path())?;
+        if self.marker.content(Some(guard))?.is_some() {
+            return self.keystore.save(content);
+        }
+        self.save(guard, content).map(|_| ())
     }
 
     /// Tells once that the item does not last.
@@ -191,12 +216,16 @@ impl Persistence for KeystorePersistence {
     fn load(&self, guard: Option<&LockGuard>) -> Result<Loaded> {
         if let Some(guard) = guard {
             guard.require(self.path())?;
+            self.take_in_under(guard)?;
         }
         // Before the item: a change in between then makes the stamp old, never the content.
         let stamp = self.marker.stamp()?;
         let content = self.keystore.load()?;
-        if content.is_none() {
-            self.marker.require_vacant(guard)?;
+        let vacant = content.as_ref().is_none_or(|content| schema::is_vacant(content.expose()));
+        if let Some(left) = self.marker.content(guard)?
+            && (vacant || guard.is_none() && self.takes_in(left.expose()))
+        {
+            return Err(marker::occupied(self.path()));
         }
         self.warn_if_it_does_not_last();
         // A sibling may bump its marker before it writes the item, and be between the two.
@@ -235,7 +264,8 @@ impl Persistence for KeystorePersistence {
     }
 
     fn verify(&self) -> Result<()> {
-        self.marker.file.verify()?;
+        // Another store's content in the marker's place is for moving, not for proving that nothing can be written.
+        self.marker.file.verify_replacing(false)?;
         self.keystore.verify()?;
         self.warn_if_it_does_not_last();
         Ok(())
@@ -250,5 +280,23 @@ impl Persistence for KeystorePersistence {
         let mut info = Info::new(backend, protection, self.keystore.location());
         info.survives_reboot = self.keystore.survives_reboot();
         info
+    }
+
+    fn stored(&self, guard: &LockGuard) -> Result<Option<Secret>> {
+        guard.require(self.path())?;
+        self.keystore.load_anew()
+    }
+
+    fn receive(&self, guard: &LockGuard, content: &[u8]) -> Result<Retired> {
+        self.put(guard, content).map(|()| Retired::Nothing)
+    }
+
+    fn retire(&self, guard: &LockGuard) -> Result<Retired> {
+        self.put(guard, b"{}").map(|()| Retired::Emptied)
+    }
+
+    fn finish(&self, guard: &LockGuard) -> Result<bool> {
+        guard.require(self.path())?;
+        Ok(self.marker.content(Some(guard))?.is_none() && self.marker.file.clear_remains(guard))
     }
 }

@@ -146,6 +146,18 @@ fn walk_root<'a>(
 }
 
 impl<'a> Table<'a> {
+    /// The members of an object; none of any other value.
+    pub(super) fn of(object: Value<'a>) -> Self {
+        let (mut table, mut walker) = (Self::default(), Walker::new(object.0));
+        let mut first = walker.enter(b'{');
+        // A value is known to be well formed, so that the only end is the closing brace.
+        while let Ok(Some(name)) = walker.next_name(std::mem::take(&mut first)) {
+            let Ok(value) = walker.value() else { break };
+            table.insert(name, Value(value));
+        }
+        table
+    }
+
     pub(super) fn find(&self, key: &[u8]) -> Option<&Entry<'a>> {
         let next = self.cursor.get();
         let found = match self.entries.get(next) {

@@ -20,6 +20,10 @@ impl<'a> Value<'a> {
         same(self.0, other.0, 0)
     }
 
+    pub(super) fn is_object(self) -> bool {
+        self.0.starts_with(b"{")
+    }
+
     /// The members of an object, in order, duplicates included; nothing for any other value.
     pub(super) fn members(self) -> Members<'a> {
         let mut walker = Walker::new(self.0);

@@ -105,11 +105,12 @@ fn delete_removes_the_item_keeps_the_marker_and_is_noticed() {
 }
 
 #[test]
-fn a_marker_with_an_older_stores_content_is_never_overwritten() {
+fn a_marker_with_another_stores_content_is_never_overwritten() {
     let keyring = Keyring::start();
     let (bus, path) = (&keyring.bus, marker(&keyring.bus));
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let old = b"{\"RefreshToken\": {\"k\": {\"secret\": \"xyz\"}}}";
+    // No token cache, and nobody said that it may be of a fallback.
+    let old = b"{\"secrets\": {\"k\": {\"secret\": \"xyz\"}}}";
     fs::write(&path, old).unwrap();
     let refused = |error: Error| {
         assert_eq!(error.kind(), ErrorKind::MarkerOccupied, "{error}");
@@ -118,6 +119,7 @@ fn a_marker_with_an_older_stores_content_is_never_overwritten() {
     };
     refused(cache(bus).read().unwrap_err());
     refused(cache(bus).begin_write().unwrap_err());
+    refused(persistence(bus).take_in(&WaitOptions::default()).unwrap_err());
     // Beside an item, what is in the item counts; but still nothing is written.
     item(bus).save(b"{\"a\":1}").unwrap();
     assert_eq!(read(&cache(bus)).as_deref(), Some(&b"{\"a\":1}"[..]));

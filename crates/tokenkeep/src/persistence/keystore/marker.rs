@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use crate::atomic_file::Durability;
-use crate::{Error, ErrorKind, FilePersistence, LockGuard, Persistence, Result, Stamp};
+use crate::{Error, ErrorKind, FilePersistence, LockGuard, Persistence, Result, Secret, Stamp, schema};
 
 /// What the JavaScript sibling writes, and what says that there is nothing here.
 const CONTENT: &[u8] = b"{}";
@@ -33,22 +33,20 @@ impl Marker {
         self.file.save(guard, CONTENT)
     }
 
-    /// Refuses a marker that holds an older store's content.
+    /// What another store left here, as it stands in the file; `None` when there is only a marker, or nothing.
+    pub(super) fn content(&self, guard: Option<&LockGuard>) -> Result<Option<Secret>> {
+        Ok(self.file.raw(guard)?.filter(|content| !schema::is_vacant(content.expose())))
+    }
+
+    /// Refuses a marker that holds another store's content.
     ///
     /// # Errors
     /// `MarkerOccupied`, and those of reading a file.
     pub(super) fn require_vacant(&self, guard: Option<&LockGuard>) -> Result<()> {
-        let vacant = self.file.load(guard)?.content.is_none_or(|content| {
-            let content = content.expose().trim_ascii();
-            content.is_empty() || content == CONTENT
-        });
-        if vacant {
-            return Ok(());
+        match self.content(guard)? {
+            None => Ok(()),
+            Some(_) => Err(occupied(self.file.path())),
         }
-        let what = "The marker file of the keystore item holds the content of another store";
-        Err(Error::new(ErrorKind::MarkerOccupied, what)
-            .at(self.file.path())
-            .remedy("Move that content into the keystore first, or choose another path for the marker"))
     }
 
     /// Whether somebody, ours or a sibling, is in the middle of a change.
@@ -57,4 +55,12 @@ impl Marker {
         lock_file.push(".lockfile");
         Ok(crate::platform::files::status_at(Path::new(&lock_file))?.is_some())
     }
+}
+
+/// The marker at `path` holds another store's content, which nobody here can open.
+pub(super) fn occupied(path: &Path) -> Error {
+    let what = "The marker file of the keystore item holds the content of another store";
+    Error::new(ErrorKind::MarkerOccupied, what)
+        .at(path)
+        .remedy("Move it with migrate(), from the store that wrote it, or choose another path for the marker")
 }

@@ -180,6 +180,11 @@ impl Keystore for SecretServiceItem {
         Ok(self.perform("Cannot read", Work::Load, self.prompting)?.content)
     }
 
+    fn load_anew(&self) -> Result<Option<Secret>> {
+        self.idle_workers().clear();
+        self.load()
+    }
+
     fn save(&self, content: &[u8]) -> Result<()> {
         if content.len() > CONTENT_LIMIT {
             let what = format!("{} bytes are more than D-Bus carries to the Secret Service", content.len());

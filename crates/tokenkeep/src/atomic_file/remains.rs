@@ -1,0 +1,117 @@
+//! The file whose name a new one takes, held until its bytes have been overwritten.
+//!
+//! It keeps a name of its own meanwhile, `<cache>.tk-old`, so that whoever comes after a process that was killed can
+//! still overwrite it. Where the file system has no hard links it has none, and a kill leaves the bytes in free blocks.
+//!
+//! Overwriting promises nothing on file systems that copy on writing (btrfs, ZFS, snapshots), on journals that keep
+//! data, or on solid-state disks, which write elsewhere: there the old blocks live on until they are reused.
+
+use std::fs::{self, File, Metadata};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use crate::platform::files::{self, retry};
+use crate::{Error, ErrorKind, Result};
+
+const SUFFIX: &str = ".tk-old";
+
+/// An old file. Dropping it without [`Remains::wipe`] leaves its bytes as they are.
+#[derive(Debug)]
+pub(crate) struct Remains {
+    file: File,
+    name: Option<PathBuf>,
+}
+
+impl Remains {
+    /// Holds the file at `target`, which is about to be replaced; `None` when there is none. What an earlier
+    /// replacement left is overwritten first. Needs the lock.
+    ///
+    /// # Errors
+    /// `UnsafeFile`, `PermissionDenied`, `Io`.
+    pub(crate) fn hold(target: &Path) -> Result<Option<Self>> {
+        clear(target)?;
+        let options = files::careful().read(true).write(true).clone();
+        let Some((file, _)) = files::open_existing(target, &options)? else { return Ok(None) };
+        let name = name_beside(target);
+        // Without a second name it is overwritten all the same, unless we are killed before.
+        let linked = retry(|| fs::hard_link(target, &name)).is_ok();
+        Ok(Some(Self { file, name: linked.then_some(name) }))
+    }
+
+    /// Overwrites the old file, which has lost its place at `target`, and lets go of it.
+    ///
+    /// # Errors
+    /// `UnsafeFile` when other names lead to it, such as a backup's hard link, which is not ours to destroy; `Io`.
+    pub(crate) fn wipe(self, target: &Path) -> Result<()> {
+        let status = files::status_of(&self.file, target)?;
+        // It was written in place, as a mounted file is, and is the new one.
+        if is_at(target, &status)? {
+            return Ok(());
+        }
+        overwrite(&self.file, &status, u64::from(self.name.is_some()), target)
+    }
+}
+
+impl Drop for Remains {
+    fn drop(&mut self) {
+        if let Some(name) = &self.name {
+            files::remove_persistently(name);
+        }
+    }
+}
+
+/// Whether a process was killed before it had overwritten the file that it replaced at `target`.
+///
+/// # Errors
+/// `Io`, `PermissionDenied`.
+pub(crate) fn are_left(target: &Path) -> Result<bool> {
+    Ok(files::status_at(&name_beside(target))?.is_some())
+}
+
+/// Overwrites and removes what a process left that was killed; `false` when there was nothing. What stands at `target`
+/// now must be known to be good. Needs the lock.
+///
+/// # Errors
+/// As [`Remains::wipe`].
+pub(crate) fn clear(target: &Path) -> Result<bool> {
+    let name = name_beside(target);
+    if files::status_at(&name)?.is_none() {
+        return Ok(false);
+    }
+    let options = files::careful().read(true).write(true).clone();
+    let Some((file, status)) = files::open_existing(&name, &options)? else { return Ok(false) };
+    let left = Remains { file, name: Some(name) };
+    // Killed before the replacement: it is the content.
+    if !is_at(target, &status)? {
+        overwrite(&left.file, &status, 1, target)?;
+    }
+    Ok(true)
+}
+
+fn overwrite(old: &File, status: &Metadata, names: u64, target: &Path) -> Result<()> {
+    let failed = |error| Error::io("Cannot overwrite the old content", target, error);
+    if status.nlink() > names {
+        let text = format!("{} other names (hard links) still lead to it", status.nlink() - names);
+        return Err(Error::new(ErrorKind::UnsafeFile, text));
+    }
+    let zeros = [0; 64 * 1024];
+    let mut at = 0;
+    while at < status.size() {
+        let count = usize::try_from(status.size() - at).map_or(zeros.len(), |left| left.min(zeros.len()));
+        old.write_all_at(&zeros[..count], at).map_err(failed)?;
+        at += count as u64;
+    }
+    retry(|| old.sync_all()).map_err(failed)
+}
+
+/// Whether the file with this status is the one at `target`.
+fn is_at(target: &Path, status: &Metadata) -> Result<bool> {
+    let there = files::status_at(target)?;
+    Ok(there.is_some_and(|there| (there.dev(), there.ino()) == (status.dev(), status.ino())))
+}
+
+fn name_beside(target: &Path) -> PathBuf {
+    let mut name = target.as_os_str().to_owned();
+    name.push(SUFFIX);
+    name.into()
+}

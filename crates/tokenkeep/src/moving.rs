@@ -1,0 +1,280 @@
+//! Moving a cache from one store to another without losing a sign-in, whenever the process is killed.
+//!
+//! [`migrate`] moves what one cache holds into another: from a plaintext file into the keystore, from an encrypted file
+//! into one under another key, and back. What moves by itself, because it was left by a weaker store in the very place
+//! of a better one, goes the same way; see [`KeystorePersistence::take_in`](crate::KeystorePersistence::take_in) and
+//! [`FilePersistence::encrypt_plaintext`](crate::FilePersistence::encrypt_plaintext).
+//!
+//! Under the locks of both caches: the intention is written down, both are read, their entries united, the union saved,
+//! read back over a new connection, that noted, and only then the old place emptied and its bytes overwritten. A move
+//! that was interrupted is finished by doing it again; what was united already is not united twice.
+//!
+//! This file owns the order of steps; `locks.rs` the locks, `sidecar.rs` the notes.
+
+mod locks;
+mod sidecar;
+
+use std::path::Path;
+
+use crate::persistence::Retired;
+use crate::{
+    Error, ErrorKind, Info, LockGuard, Persistence, Result, Secret, TokenCache, WaitOptions, schema,
+};
+use locks::Locks;
+use sidecar::{Sidecar, State};
+
+/// What a migration did, or would do.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Migration {
+    /// The store that was left. Its `location` is where the old copy was.
+    pub from: Info,
+    /// The store that has it all now.
+    pub to: Info,
+    /// How many entries went over: those that the new store did not have, or had in an older version. Content that is no
+    /// token cache, and moves as a whole, counts as one.
+    pub entries: usize,
+    /// How many entries stayed behind because the new store had a newer version.
+    pub outdated: usize,
+    /// What became of the old copy; in a plan, what can be expected to become of it.
+    pub old_copy: Retired,
+    /// An earlier migration had been interrupted after everything had arrived; only the old copy was left to be removed.
+    pub resumed: bool,
+}
+
+/// Moves everything that `from` holds into `to` and empties `from`, which holds `{}` afterwards. What `to` holds
+/// already stays; of two versions of an entry the newer is kept.
+///
+/// Afterwards programs should be configured to use `to`. One that still uses `from` finds an empty cache, and what it
+/// writes there is moved by the next migration.
+///
+/// ```no_run
+/// use tokenkeep::{Config, FilePersistence, TokenCache, moving};
+///
+/// # fn main() -> tokenkeep::Result<()> {
+/// let old = TokenCache::new(std::sync::Arc::new(FilePersistence::new("/home/me/.my-app/cache.json")?));
+/// let new = Config::new("my-app").open()?;
+/// println!("{} entries would move", moving::plan(&old, &new)?.entries);
+/// println!("the old copy: {:?}", moving::migrate(&old, &new)?.old_copy);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// `InvalidInput` when both are the same store, or two names of one file, and when `to` is only memory; `Conflict` when
+/// both hold something and it is no token cache, so that nobody can bring it together; `Damaged` when one of them is
+/// damaged; those of reading `from` and writing `to`; `NotVerified` when it did not read back from `to`; `Busy` when a
+/// lock was not free in time. After every error everything is still in `from`.
+pub fn migrate(from: &TokenCache, to: &TokenCache) -> Result<Migration> {
+    migrate_waiting(from, to, from.locks().2)
+}
+
+/// As [`migrate`], with a time limit or a switch of its own for the locks.
+///
+/// # Errors
+/// As [`migrate`].
+pub fn migrate_waiting(from: &TokenCache, to: &TokenCache, wait: &WaitOptions) -> Result<Migration> {
+    let outcome = with_locks(from, to, wait, |ends, guards| {
+        let carried = carry(ends.0, guards.0, ends.1, guards.1)?;
+        let (from, to) = (ends.0.info(), ends.1.info());
+        let Carried { entries, outdated, old_copy, resumed } = carried;
+        Ok(Migration { from, to, entries, outdated, old_copy, resumed })
+    });
+    // Also after a failure, of which some steps may have been done.
+    from.forget();
+    to.forget();
+    outcome
+}
+
+/// What [`migrate`] would do, without doing it. Both are read under their locks; nothing is written.
+///
+/// # Errors
+/// Those of [`migrate`] that can be foreseen.
+pub fn plan(from: &TokenCache, to: &TokenCache) -> Result<Migration> {
+    with_locks(from, to, from.locks().2, |ends, guards| {
+        let plan = Plan::make(ends.0, guards.0, ends.1, guards.1)?;
+        let file = ends.0.keeps_file() || ends.0.is_private();
+        let old_copy = match plan.step {
+            Step::Nothing => Retired::Nothing,
+            _ if file => Retired::Overwritten,
+            _ => Retired::Emptied,
+        };
+        let (from, to) = (ends.0.info(), ends.1.info());
+        let resumed = matches!(plan.step, Step::Empty);
+        Ok(Migration { from, to, entries: plan.entries, outdated: plan.outdated, old_copy, resumed })
+    })
+}
+
+type Ends<'a> = (&'a dyn Persistence, &'a dyn Persistence);
+
+fn with_locks<T>(
+    from: &TokenCache,
+    to: &TokenCache,
+    wait: &WaitOptions,
+    work: impl FnOnce(Ends<'_>, (&LockGuard, &LockGuard)) -> Result<T>,
+) -> Result<T> {
+    let ends: Ends<'_> = (&**from.persistence(), &**to.persistence());
+    require_different(ends)?;
+    let locks = Locks::acquire(from, to, wait)?;
+    work(ends, (locks.from(), locks.to()))
+}
+
+/// Refuses to move a store into itself, where emptying the old place would empty the new one.
+fn require_different((from, to): Ends<'_>) -> Result<()> {
+    let refuse = |what: &str, persistence: &dyn Persistence| {
+        Err(Error::new(ErrorKind::InvalidInput, what).at(persistence.path()))
+    };
+    if to.is_private() {
+        return refuse("A cache cannot be moved into memory, where it would end with this process", from);
+    }
+    let (one, other) = (from.info(), to.info());
+    let same_place = one.backend == other.backend && one.location == other.location;
+    // Files under two keys are two stores, one after the other; one under the same key is re-encrypted, to no harm.
+    if same_place && !(from.keeps_file() && to.keeps_file()) || std::ptr::addr_eq(from, to) {
+        return refuse("Both are the same store", from);
+    }
+    Ok(())
+}
+
+/// The store to which the content of the file at `path` was moved last, for messages; `None` when it was not moved.
+pub(crate) fn destination(path: &Path) -> Option<String> {
+    Sidecar::destination(path)
+}
+
+/// What [`carry`] did.
+pub(crate) struct Carried {
+    pub(crate) entries: usize,
+    pub(crate) outdated: usize,
+    pub(crate) old_copy: Retired,
+    pub(crate) resumed: bool,
+}
+
+/// Moves everything that `from` holds into `to`, under the locks of both, which may be one.
+///
+/// # Errors
+/// As [`migrate`].
+pub(crate) fn carry(
+    from: &dyn Persistence,
+    from_guard: &LockGuard,
+    to: &dyn Persistence,
+    to_guard: &LockGuard,
+) -> Result<Carried> {
+    let plan = Plan::make(from, from_guard, to, to_guard)?;
+    let Plan { sidecar, source, entries, outdated, .. } = plan;
+    let done = |old_copy, resumed| Ok(Carried { entries, outdated, old_copy, resumed });
+    let union = match plan.step {
+        Step::Nothing => {
+            // Killed after the old place was emptied.
+            sidecar.conclude()?;
+            let mut finished = to.finish(to_guard)?;
+            if !one_file(from, from_guard, to, to_guard) {
+                finished |= from.finish(from_guard)?;
+            }
+            return done(if finished { Retired::Overwritten } else { Retired::Nothing }, finished);
+        }
+        Step::Empty => None,
+        Step::Carry(union) => Some(union),
+    };
+    let resumed = union.is_none();
+    if let Some(union) = union {
+        if one_file(from, from_guard, to, to_guard) {
+            // The new file takes the name of the old: there is no moment between the two to be noted.
+            return done(to.receive(to_guard, union.expose())?, false);
+        }
+        sidecar.note(State::Intended, &source)?;
+        to.receive(to_guard, union.expose())?;
+        if to.stored(to_guard)?.as_ref() != Some(&union) {
+            let what = "The moved content did not read back from the new store as it was written";
+            return Err(Error::new(ErrorKind::NotVerified, what).at(to.path()));
+        }
+        sidecar.note(State::Arrived, &source)?;
+    }
+    let retired = from.retire(from_guard)?;
+    sidecar.note(State::Moved, &source)?;
+    done(retired, resumed)
+}
+
+/// What has to be done to bring everything over.
+struct Plan {
+    step: Step,
+    sidecar: Sidecar,
+    source: Secret,
+    entries: usize,
+    outdated: usize,
+}
+
+enum Step {
+    /// The old place is empty.
+    Nothing,
+    /// Everything has arrived; the old place has to be emptied.
+    Empty,
+    /// This has to be stored in the new place.
+    Carry(Secret),
+}
+
+impl Plan {
+    fn make(
+        from: &dyn Persistence,
+        from_guard: &LockGuard,
+        to: &dyn Persistence,
+        to_guard: &LockGuard,
+    ) -> Result<Self> {
+        let sidecar = Sidecar::of(from, from_guard, to);
+        let one_file = one_file(from, from_guard, to, to_guard);
+        let vacant = |content: &Secret| schema::is_vacant(content.expose());
+        let source = match from.stored(from_guard) {
+            // It is in the new form already.
+            Err(error) if one_file && is_anothers(error.kind()) && to.stored(to_guard).is_ok() => None,
+            source => source?.filter(|content| !vacant(content)),
+        };
+        let nothing = Secret::new(Vec::new());
+        let plan = Self { step: Step::Nothing, sidecar, source: nothing, entries: 0, outdated: 0 };
+        let Some(source) = source else { return Ok(plan) };
+        if !schema::is_whole(source.expose()) {
+            let what = "What is to be moved is damaged: it is only a part of a token cache";
+            return Err(Error::new(ErrorKind::Damaged, what).at(from.path()));
+        }
+        if plan.sidecar.has_arrived(&source)? {
+            return Ok(plan.with(Step::Empty, source, 0, 0));
+        }
+        let stored = match one_file {
+            true => None,
+            false => to.stored(to_guard)?.filter(|content| !vacant(content)),
+        };
+        let Some(stored) = stored else {
+            let entries = schema::entry_keys(source.expose()).len().max(1);
+            return Ok(plan.with(Step::Carry(source.clone()), source, entries, 0));
+        };
+        if stored == source {
+            return Ok(plan.with(Step::Carry(stored), source, 0, 0));
+        }
+        if !(schema::is_msal_cache(source.expose()) && schema::is_msal_cache(stored.expose())) {
+            let what = "Both stores hold content, and as it is no token cache it cannot be brought together";
+            return Err(Error::new(ErrorKind::Conflict, what)
+                .at(from.path())
+                .remedy("Remove what is not wanted any more from one of them; nothing was changed"));
+        }
+        let union = schema::unite(source.expose(), stored.expose())?;
+        Ok(plan.with(Step::Carry(union.content), source, union.taken, union.outdated))
+    }
+
+    fn with(self, step: Step, source: Secret, entries: usize, outdated: usize) -> Self {
+        Self { step, sidecar: self.sidecar, source, entries, outdated }
+    }
+}
+
+/// Whether both keep their content in one and the same file.
+fn one_file(
+    from: &dyn Persistence,
+    from_guard: &LockGuard,
+    to: &dyn Persistence,
+    to_guard: &LockGuard,
+) -> bool {
+    from.keeps_file() && to.keeps_file() && from_guard.target() == to_guard.target()
+}
+
+/// What stands there was written by another store, or with another key.
+pub(crate) fn is_anothers(kind: ErrorKind) -> bool {
+    use ErrorKind::{MissingKey, UnknownFormat, Unprotected, WrongKey};
+    matches!(kind, MissingKey | WrongKey | UnknownFormat | Unprotected)
+}

@@ -1,0 +1,185 @@
+//! The note beside a cache that tells how far its move to another store has come: `<cache>.tk-moved`.
+//!
+//! It holds no content and no secret, only where from, where to, how far, and a digest that tells the content which
+//! arrived from other content. `docs/format.md` has the lines. It stays when the move is over: `{}` beside it means
+//! that the sign-ins are in the store that it names.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sha2::{Digest, Sha256};
+
+use crate::atomic_file::{self, Durability};
+use crate::platform::files;
+use crate::{Error, Info, LockGuard, Persistence, Result, Secret};
+
+const SUFFIX: &str = ".tk-moved";
+const FIRST_LINE: &str = "tokenkeep-move 1";
+/// More than any note is long.
+const LONGEST: u64 = 64 * 1024;
+
+/// How far a move has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Nothing has been changed yet, or the new store has it and nobody has read it back.
+    Intended,
+    /// The new store has everything, read back. The old copy is still there.
+    Arrived,
+    /// The old copy is gone.
+    Moved,
+}
+
+impl State {
+    const ALL: [Self; 3] = [Self::Intended, Self::Arrived, Self::Moved];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Intended => "intended",
+            Self::Arrived => "arrived",
+            Self::Moved => "moved",
+        }
+    }
+}
+
+/// The place of the note of one move.
+pub(super) struct Sidecar {
+    /// `None` for a store in memory, which nobody can come back to.
+    path: Option<PathBuf>,
+    from: String,
+    to: String,
+}
+
+impl Sidecar {
+    /// Beside the store that is left.
+    pub(super) fn of(from: &dyn Persistence, guard: &LockGuard, to: &dyn Persistence) -> Self {
+        let path = (!from.is_private()).then(|| beside(guard.target()));
+        Self { path, from: place(&from.info()), to: place(&to.info()) }
+    }
+
+    /// Where the content of the file at `path` went, if it did.
+    pub(super) fn destination(path: &Path) -> Option<String> {
+        let path = beside(&files::resolve(path).ok()?);
+        let note = Self { path: Some(path), from: String::new(), to: String::new() }.read().ok()??;
+        (note.state == Some(State::Moved)).then_some(note.to)
+    }
+
+    pub(super) fn note(&self, state: State, source: &Secret) -> Result<()> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        self.write(state, &digest(source), &now.to_string())
+    }
+
+    /// Whether a move between the same stores was interrupted after everything of `source` had arrived.
+    pub(super) fn has_arrived(&self, source: &Secret) -> Result<bool> {
+        let Some(note) = self.read()? else { return Ok(false) };
+        Ok(self.is_ours(&note) && note.state == Some(State::Arrived) && note.digest == digest(source))
+    }
+
+    /// Corrects the note of a move that was interrupted just before its last.
+    pub(super) fn conclude(&self) -> Result<()> {
+        match self.read()? {
+            Some(note) if self.is_ours(&note) && note.state == Some(State::Arrived) => {
+                self.write(State::Moved, &note.digest, &note.at)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn is_ours(&self, note: &Note) -> bool {
+        note.from == self.from && note.to == self.to
+    }
+
+    fn write(&self, state: State, digest: &str, at: &str) -> Result<()> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let Self { from, to, .. } = self;
+        let text =
+            format!("{FIRST_LINE}\nstate {}\nfrom {from}\nto {to}\nof {digest}\nat {at}\n", state.word());
+        atomic_file::replace(path, text.as_bytes(), Durability::Synced).map(|_| ())
+    }
+
+    /// A note that is not understood, of a newer release or damaged, says nothing: then everything is brought over
+    /// once more, which changes nothing that has arrived.
+    fn read(&self) -> Result<Option<Note>> {
+        let Some(path) = &self.path else { return Ok(None) };
+        let Some((file, _)) = files::open_existing(path, files::careful().read(true))? else {
+            return Ok(None);
+        };
+        let mut text = String::new();
+        match file.take(LONGEST).read_to_string(&mut text) {
+            Ok(_) => Ok(Note::parse(&text)),
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Ok(None),
+            Err(error) => Err(Error::io("Cannot read the note of a move", path, error)),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Note {
+    state: Option<State>,
+    from: String,
+    to: String,
+    digest: String,
+    at: String,
+}
+
+impl Note {
+    fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        if lines.next() != Some(FIRST_LINE) {
+            return None;
+        }
+        let mut value = |name: &str| {
+            let (word, value) = lines.next()?.split_once(' ')?;
+            (word == name).then(|| value.to_owned())
+        };
+        let state = value("state")?;
+        let state = State::ALL.into_iter().find(|known| known.word() == state);
+        Some(Self { state, from: value("from")?, to: value("to")?, digest: value("of")?, at: value("at")? })
+    }
+}
+
+fn beside(target: &Path) -> PathBuf {
+    let mut name = target.as_os_str().to_owned();
+    name.push(SUFFIX);
+    name.into()
+}
+
+/// A store in one line, whatever its path holds.
+fn place(info: &Info) -> String {
+    format!("{} {:?}", info.backend.code(), info.location)
+}
+
+/// Tells content from other content. The tokens in it are too random to be guessed from it.
+fn digest(content: &Secret) -> String {
+    let mut hash = Sha256::new();
+    hash.update(b"tokenkeep move\n");
+    hash.update(content.expose());
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "tokenkeep-move 1\nstate arrived\nfrom plaintext-file \"/a b\"\nto secret-service \"s/a\"\nof 00ff\nat 17\n";
+
+    #[test]
+    fn a_note_is_read_as_it_was_written() {
+        let note = Note::parse(TEXT).unwrap();
+        assert_eq!(note.state, Some(State::Arrived));
+        assert_eq!(
+            (note.from.as_str(), note.to.as_str()),
+            ("plaintext-file \"/a b\"", "secret-service \"s/a\"")
+        );
+        assert_eq!((note.digest.as_str(), note.at.as_str()), ("00ff", "17"));
+    }
+
+    #[test]
+    fn what_is_not_a_whole_note_of_this_version_says_nothing() {
+        for end in 0..TEXT.find("at 17").unwrap() {
+            assert_eq!(Note::parse(&TEXT[..end]), None, "{end}");
+        }
+        assert_eq!(Note::parse(&TEXT.replace("move 1", "move 2")), None);
+        assert_eq!(Note::parse(&TEXT.replace("arrived", "elsewhere")).unwrap().state, None);
+    }
+}

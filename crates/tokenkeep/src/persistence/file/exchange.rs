@@ -1,0 +1,118 @@
+//! Putting content in the place of another store's file: written, read back, and only then the old bytes overwritten.
+//!
+//! Killed at any point, either the old file or the new one is there whole. What could not be overwritten because of
+//! the kill still has a name (see `atomic_file::remains`), and whoever uses the file next finishes the work.
+
+use std::path::Path;
+
+use super::FilePersistence;
+use crate::atomic_file::remains::{self, Remains};
+use crate::atomic_file::{self, Durability};
+use crate::moving::is_anothers;
+use crate::persistence::Retired;
+use crate::{Error, ErrorKind, LockGuard, Persistence, Result, Secret, Stamp};
+
+impl FilePersistence {
+    /// Puts `content` in the place of whatever file stands there, even one that this protector has no key for: the
+    /// caller has read it by other means.
+    ///
+    /// # Errors
+    /// Those of the protector and of writing; `NotVerified` when it did not read back the same. The old file is then
+    /// as it was.
+    pub(super) fn exchange(&self, guard: &LockGuard, content: &[u8]) -> Result<(Stamp, Retired)> {
+        let target = guard.target();
+        self.sweep_once(guard);
+        let old = self.read(target, true)?.content;
+        let remains = Remains::hold(target)?;
+        let (bytes, lapsed) = match self.protect(content, target) {
+            Err(error) if is_anothers(error.kind()) => (self.protector.protect(content, None)?, false),
+            protected => protected?,
+        };
+        if lapsed && let Some(old) = &old {
+            atomic_file::keep_lapsed(target, old.expose())?;
+        }
+        // Whatever this file's durability is: the content may be about to vanish from the only other place it has.
+        let replaced = atomic_file::replace(target, &bytes, Durability::Synced)?;
+        drop(bytes);
+        if let Err(error) = self.compare(guard, content) {
+            match &old {
+                // It is what can be read; it goes back to its place.
+                Some(old) => drop(atomic_file::replace(target, old.expose(), Durability::Synced)?),
+                None => drop(atomic_file::remove(target, Durability::Synced)?),
+            }
+            return Err(error);
+        }
+        Ok((replaced.stamp, self.wipe(remains, guard)))
+    }
+
+    /// Leaves `{}` where content was that is safe in another store, and overwrites the old bytes.
+    ///
+    /// # Errors
+    /// Those of writing; the content is then as it was.
+    pub(super) fn leave_empty(&self, guard: &LockGuard) -> Result<Retired> {
+        let target = guard.target();
+        let Some(old) = self.read(target, true)?.content else { return Ok(Retired::Nothing) };
+        if let Err(error) = self.protector.unprotect(old.clone())
+            && error.kind() == ErrorKind::KeyGone
+        {
+            atomic_file::keep_lapsed(target, old.expose())?;
+        }
+        drop(old);
+        let remains = Remains::hold(target)?;
+        atomic_file::replace(target, b"{}", Durability::Synced)?;
+        Ok(self.wipe(remains, guard))
+    }
+
+    /// Whether a process was killed between putting a new file in place and overwriting the old one.
+    pub(super) fn is_unfinished(&self, target: &Path) -> Result<bool> {
+        remains::are_left(target)
+    }
+
+    /// As `is_unfinished`, of the file that the path stands for.
+    pub(crate) fn is_unfinished_at_path(&self) -> Result<bool> {
+        self.is_unfinished(&crate::platform::files::resolve(&self.path)?)
+    }
+
+    /// Finishes what a killed process left; what stands in the file's place now has been read.
+    pub(crate) fn clear_remains(&self, guard: &LockGuard) -> bool {
+        let cleared = remains::clear(guard.target());
+        match &cleared {
+            Ok(false) => {}
+            Ok(true) => self.events.notice(|| {
+                format!("Overwrote what a process that died had left of the old content of {:?}", self.path)
+            }),
+            Err(error) => self.warn_of_remains(error),
+        }
+        cleared.is_ok_and(|cleared| cleared)
+    }
+
+    fn wipe(&self, remains: Option<Remains>, guard: &LockGuard) -> Retired {
+        match remains.map(|remains| remains.wipe(guard.target())) {
+            None => Retired::Nothing,
+            Some(Ok(())) => Retired::Overwritten,
+            Some(Err(error)) => {
+                self.warn_of_remains(&error);
+                Retired::Released { reason: error.to_string() }
+            }
+        }
+    }
+
+    fn warn_of_remains(&self, error: &Error) {
+        self.events.warn(|| {
+            format!(
+                "The content of {:?} was moved, but its old copy could not be overwritten: {error}",
+                self.path
+            )
+        });
+    }
+
+    fn compare(&self, guard: &LockGuard, content: &[u8]) -> Result<()> {
+        let back = self.read(guard.target(), true)?.content;
+        let back: Option<Secret> = back.map(|bytes| self.protector.unprotect(bytes)).transpose()?;
+        if back.is_some_and(|back| back.expose() == content) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::NotVerified, "The cache did not read back as it was written")
+            .at(self.path()))
+    }
+}

@@ -1,0 +1,114 @@
+//! A cache in the memory of this process: for machines where nothing may be written, and for tests.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::persistence::Retired;
+use crate::stamp::Print;
+use crate::{Backend, Info, Loaded, LockGuard, Persistence, Protection, Result, Secret, Stamp};
+
+/// A cache that lives as long as the process. All clones of one are the same cache; each [`MemoryPersistence::new`] is
+/// another. Nothing is written to any disk, not even a lock file.
+#[derive(Clone, Debug)]
+pub struct MemoryPersistence {
+    path: PathBuf,
+    stored: Arc<Mutex<Stored>>,
+}
+
+#[derive(Debug, Default)]
+struct Stored {
+    content: Option<Secret>,
+    /// Grows with every change, as a file's time does.
+    version: u32,
+}
+
+impl MemoryPersistence {
+    /// An empty cache.
+    pub fn new() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(1);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        Self { path: format!("memory:{number}").into(), stored: Arc::default() }
+    }
+
+    fn stored(&self) -> MutexGuard<'_, Stored> {
+        // Each change is one assignment: whoever panicked left it whole.
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn store(&self, guard: &LockGuard, content: Option<Secret>) -> Result<(Option<Secret>, Stamp)> {
+        guard.require(&self.path)?;
+        let mut stored = self.stored();
+        stored.version += 1;
+        let old = std::mem::replace(&mut stored.content, content);
+        Ok((old, stored.stamp()))
+    }
+}
+
+impl Default for MemoryPersistence {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Stored {
+    fn stamp(&self) -> Stamp {
+        let Some(content) = &self.content else { return Stamp::ABSENT };
+        let (size, version) = (content.len() as u64, i128::from(self.version));
+        Stamp::of_own_write(Print { device: 0, inode: 0, size, modified: version, changed: version })
+    }
+}
+
+impl Persistence for MemoryPersistence {
+    /// `memory:N`: a name for messages, not of a file.
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn is_private(&self) -> bool {
+        true
+    }
+
+    fn stamp(&self) -> Result<Stamp> {
+        Ok(self.stored().stamp())
+    }
+
+    fn load(&self, guard: Option<&LockGuard>) -> Result<Loaded> {
+        guard.map_or(Ok(()), |guard| guard.require(&self.path))?;
+        let stored = self.stored();
+        Ok(Loaded { content: stored.content.clone(), stamp: stored.stamp() })
+    }
+
+    fn save(&self, guard: &LockGuard, content: &[u8]) -> Result<Stamp> {
+        Ok(self.store(guard, Some(content.into()))?.1)
+    }
+
+    fn delete(&self, guard: &LockGuard) -> Result<bool> {
+        Ok(self.store(guard, None)?.0.is_some())
+    }
+
+    fn set_aside(&self, guard: &LockGuard) -> Result<String> {
+        guard.require(&self.path)?;
+        // A copy would die with the original.
+        Ok(String::from("nowhere: it was in memory only"))
+    }
+
+    fn retire(&self, guard: &LockGuard) -> Result<Retired> {
+        // Wiped when the last reader drops it.
+        Ok(self
+            .store(guard, Some(b"{}".as_slice().into()))?
+            .0
+            .map_or(Retired::Nothing, |_| Retired::Overwritten))
+    }
+
+    fn verify(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn info(&self) -> Info {
+        let location = self.path.as_os_str().to_str().unwrap_or_default();
+        let mut info = Info::new(Backend::Memory, Protection::Memory, location);
+        info.survives_reboot = false;
+        info
+    }
+}

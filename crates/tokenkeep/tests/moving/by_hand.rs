@@ -1,0 +1,271 @@
+//! `migrate`: everything arrives, nothing stays behind, and what cannot be brought together is refused.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Barrier};
+
+use tokenkeep::{
+    Backend, ErrorKind, Event, MemoryPersistence, Retired, TokenCache, WaitOptions,
+    moving::{migrate, migrate_waiting, plan},
+};
+
+use crate::keyring::Keyring;
+use crate::stores::{Home, Opened, cache_at, cache_of, contains, set};
+
+fn two_files() -> (Home, Opened, Opened) {
+    let home = Home::new();
+    let from = Opened::plain(&home.cache());
+    let to = Opened::sealed(&home.path().join("other-cache"), &home.key());
+    (home, from, to)
+}
+
+#[test]
+fn everything_goes_over_and_the_old_place_is_empty_and_overwritten() {
+    let (home, from, to) = two_files();
+    from.write(&cache_of(&["ada", "bob"]));
+    to.write(&cache_of(&["eve"]));
+    // An open descriptor sees what is left of the old file.
+    let old = fs::File::open(home.cache()).unwrap();
+    let planned = plan(&from.cache, &to.cache).unwrap();
+    assert_eq!((planned.entries, planned.outdated), (6, 0));
+    assert_eq!(from.people(), set(&["ada", "bob"]));
+    assert_eq!(home.names(), ["cache.json", "other-cache"]);
+
+    let done = migrate(&from.cache, &to.cache).unwrap();
+    assert_eq!((done.entries, done.outdated, done.resumed), (6, 0, false));
+    assert_eq!(done.old_copy, Retired::Overwritten);
+    assert_eq!((done.from.backend, done.to.backend), (Backend::PlaintextFile, Backend::EncryptedFile));
+    assert_eq!(done.from.location, home.cache().display().to_string());
+    assert_eq!(to.people(), set(&["ada", "bob", "eve"]));
+    assert_eq!(from.read(), "{}");
+    assert!(std::io::read_to_string(old).unwrap().bytes().all(|byte| byte == 0));
+    assert!(!home.shows("secret-ada"));
+    assert_eq!(home.names(), ["cache.json", "cache.json.tk-moved", "other-cache"]);
+
+    // Again there is nothing to do; what comes later is moved too.
+    let again = migrate(&from.cache, &to.cache).unwrap();
+    assert_eq!((again.entries, again.old_copy), (0, Retired::Nothing));
+    from.write(&cache_of(&["kim"]));
+    assert_eq!(migrate(&from.cache, &to.cache).unwrap().entries, 3);
+    assert_eq!(to.people(), set(&["ada", "bob", "eve", "kim"]));
+}
+
+#[test]
+fn the_note_beside_the_cache_tells_where_it_went_and_no_secret() {
+    let (home, from, to) = two_files();
+    from.write(&cache_of(&["ada"]));
+    migrate(&from.cache, &to.cache).unwrap();
+    let note = fs::read_to_string(home.path().join("cache.json.tk-moved")).unwrap();
+    assert!(note.starts_with("tokenkeep-move 1\nstate moved\nfrom plaintext-file "), "{note}");
+    assert!(note.contains("\nto encrypted-file ") && note.contains("other-cache"), "{note}");
+    assert!(!note.contains("secret") && !note.contains("ada"), "{note}");
+}
+
+#[test]
+fn of_two_versions_the_newer_is_kept_whichever_side_has_it() {
+    for (from_time, to_time, kept) in [(1, 2, 2), (2, 1, 2), (1, 1, 1)] {
+        let (_home, from, to) = two_files();
+        from.write(&cache_at(&["ada"], from_time));
+        to.write(&cache_at(&["ada"], to_time));
+        let done = migrate(&from.cache, &to.cache).unwrap();
+        // The refresh token, which has no time of its own, goes with the access token that came with it.
+        assert_eq!(to.read(), cache_at(&["ada"], kept), "{from_time} {to_time}");
+        let moved = if from_time > to_time { 2 } else { 0 };
+        let outdated = if from_time < to_time { 2 } else { 0 };
+        assert_eq!((done.entries, done.outdated), (moved, outdated));
+    }
+}
+
+#[test]
+fn without_any_time_the_version_that_was_in_use_is_kept() {
+    let (_home, from, to) = two_files();
+    let token = |secret: &str| format!(r#"{{"RefreshToken":{{"k":{{"secret":"{secret}"}}}}}}"#);
+    from.write(&token("in use"));
+    to.write(&token("left"));
+    migrate(&from.cache, &to.cache).unwrap();
+    assert_eq!(to.read(), token("in use"));
+}
+
+#[test]
+fn what_is_unknown_is_united_and_kept_as_it_was_written() {
+    let (_home, from, to) = two_files();
+    from.write(r#"{"Account": {}, "Later": {"a": 1,  "b": [1, 2]}, "Own": {"x": "\u0061"}, "n": 1.50}"#);
+    to.write(r#"{"Later": {"b": 3, "c": {}}, "AppMetadata": {"m": {}}, "n": 2, "Own": {"x":"a"}}"#);
+    migrate(&from.cache, &to.cache).unwrap();
+    assert_eq!(
+        to.read(),
+        r#"{"Later":{"b":[1, 2],"c":{},"a":1},"AppMetadata":{"m": {}},"n":1.50,"Own":{"x":"a"},"Account":{}}"#
+    );
+}
+
+#[test]
+fn content_that_is_no_token_cache_moves_as_a_whole_or_not_at_all() {
+    let (home, from, to) = two_files();
+    from.write("opaque secret-ada");
+    let done = migrate(&from.cache, &to.cache).unwrap();
+    assert_eq!((done.entries, to.read().as_str()), (1, "opaque secret-ada"));
+    // Twice the same is no conflict.
+    from.write("opaque secret-ada");
+    migrate(&from.cache, &to.cache).unwrap();
+    for other in ["something else", &cache_of(&["bob"])] {
+        from.write(other);
+        let error = migrate(&from.cache, &to.cache).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+        assert_eq!(plan(&from.cache, &to.cache).unwrap_err().kind(), ErrorKind::Conflict);
+        assert_eq!((from.read().as_str(), to.read().as_str()), (other, "opaque secret-ada"));
+        assert_eq!(home.names(), ["cache.json", "cache.json.tk-moved", "other-cache"]);
+    }
+}
+
+#[test]
+fn a_part_of_a_cache_is_damage_and_stays_where_it_is() {
+    let (home, from, to) = two_files();
+    let torn = &cache_of(&["ada"])[..100];
+    fs::write(home.cache(), torn).unwrap();
+    assert_eq!(migrate(&from.cache, &to.cache).unwrap_err().kind(), ErrorKind::Damaged);
+    assert_eq!(fs::read_to_string(home.cache()).unwrap(), torn);
+    assert_eq!(to.read(), "");
+}
+
+#[test]
+fn a_store_that_cannot_be_opened_is_left_as_it_is() {
+    let (home, from, _) = two_files();
+    from.write(&cache_of(&["ada"]));
+    let path = home.path().join("locked-cache");
+    Opened::sealed(&path, &home.make_key("other")).write(&cache_of(&["bob"]));
+    let (locked, before) = (Opened::sealed(&path, &home.key()), fs::read(&path).unwrap());
+    for error in
+        [migrate(&from.cache, &locked.cache).unwrap_err(), migrate(&locked.cache, &from.cache).unwrap_err()]
+    {
+        assert_eq!(error.kind(), ErrorKind::WrongKey, "{error}");
+    }
+    assert_eq!((from.people(), fs::read(&path).unwrap()), (set(&["ada"]), before));
+}
+
+#[test]
+fn a_file_changes_its_key_or_its_kind_in_its_place() {
+    let home = Home::new();
+    let (plain, first) = (Opened::plain(&home.cache()), Opened::sealed(&home.cache(), &home.key()));
+    let second = Opened::sealed(&home.cache(), &home.make_key("second"));
+    plain.write(&cache_of(&["ada"]));
+    for (from, to) in [(&plain, &first), (&first, &second), (&second, &plain), (&plain, &second)] {
+        let old = fs::File::open(home.cache()).unwrap();
+        let done = migrate(&from.cache, &to.cache).unwrap();
+        assert_eq!((done.entries, done.old_copy), (3, Retired::Overwritten));
+        assert_eq!(to.people(), set(&["ada"]));
+        let mut left = Vec::new();
+        std::io::Read::read_to_end(&mut &old, &mut left).unwrap();
+        assert!(left.len() > 100 && left.iter().all(|byte| *byte == 0));
+        // Once more there is nothing to do, although the old store cannot read what stands there.
+        assert_eq!(migrate(&from.cache, &to.cache).unwrap().entries, 0);
+    }
+    assert!(!home.shows("secret-ada"));
+    assert_eq!(home.names(), ["cache.json"]);
+}
+
+#[test]
+fn a_store_is_not_moved_into_itself_nor_into_memory() {
+    let keyring = Keyring::start();
+    let home = Home::new();
+    let other = home.path().join("other-cache");
+    let plain = Opened::plain(&home.cache());
+    let items = [Opened::item(&keyring, &home.cache(), None), Opened::item(&keyring, &other, None)];
+    let memory = TokenCache::new(Arc::new(MemoryPersistence::new()));
+    items[0].write(&cache_of(&["ada"]));
+    for (from, to) in [
+        (&items[0].cache, &items[0].cache),
+        (&items[0].cache, &items[1].cache),
+        (&plain.cache, &plain.cache),
+        (&plain.cache, &memory),
+    ] {
+        assert_eq!(migrate(from, to).unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+    let link = home.path().join("link-cache");
+    std::os::unix::fs::symlink(home.cache(), &link).unwrap();
+    let linked = Opened::sealed(&link, &home.key());
+    assert_eq!(migrate(&plain.cache, &linked.cache).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(items[1].people(), set(&["ada"]));
+}
+
+#[test]
+fn what_was_in_memory_can_be_kept() {
+    let (home, _, to) = two_files();
+    let memory = TokenCache::new(Arc::new(MemoryPersistence::new()));
+    memory.begin_write().unwrap().commit(cache_of(&["ada"])).unwrap();
+    let info = memory.info();
+    assert!(!info.survives_reboot && info.backend == Backend::Memory);
+    assert_eq!(migrate(&memory, &to.cache).unwrap().entries, 3);
+    assert_eq!(to.people(), set(&["ada"]));
+    assert_eq!(memory.read().unwrap().unwrap().expose(), b"{}");
+    assert_eq!(home.names(), ["other-cache"]);
+}
+
+#[test]
+fn between_the_keyring_and_files_there_and_back() {
+    let keyring = Keyring::start();
+    let home = Home::new();
+    // The item's marker stands where the files are.
+    let item = Opened::item(&keyring, &home.cache(), None);
+    let sealed = Opened::sealed(&home.cache(), &home.key());
+    let plain = Opened::plain(&home.cache());
+    item.write(&cache_of(&["ada"]));
+    let done = migrate(&item.cache, &sealed.cache).unwrap();
+    assert_eq!((done.entries, done.old_copy), (3, Retired::Emptied));
+    assert_eq!(sealed.people(), set(&["ada"]));
+    // Nothing is written over it by a program that knows the item only.
+    assert_eq!(item.cache.read().unwrap_err().kind(), ErrorKind::MarkerOccupied);
+    assert_eq!(item.cache.begin_write().unwrap_err().kind(), ErrorKind::MarkerOccupied);
+
+    assert_eq!(migrate(&sealed.cache, &item.cache).unwrap().old_copy, Retired::Overwritten);
+    assert_eq!(item.people(), set(&["ada"]));
+    assert_eq!(fs::read(home.cache()).unwrap(), b"{}");
+    assert_eq!(migrate(&item.cache, &plain.cache).unwrap().entries, 3);
+    assert_eq!(plain.people(), set(&["ada"]));
+    assert_eq!(migrate(&plain.cache, &item.cache).unwrap().entries, 3);
+    assert_eq!((item.people(), plain.read().as_str()), (set(&["ada"]), "{}"));
+    assert!(!home.shows("secret-ada"));
+}
+
+#[test]
+fn a_hard_link_of_somebody_elses_keeps_its_content_and_is_told() {
+    let (home, from, to) = two_files();
+    from.write(&cache_of(&["ada"]));
+    let backup = home.path().join("backup");
+    fs::hard_link(home.cache(), &backup).unwrap();
+    let done = migrate(&from.cache, &to.cache).unwrap();
+    assert!(matches!(done.old_copy, Retired::Released { reason } if reason.contains("hard links")));
+    assert!(contains(&fs::read(backup).unwrap(), b"secret-ada"));
+    assert!(
+        from.events()
+            .iter()
+            .any(|event| matches!(event, Event::Warning(text) if text.contains("overwritten")))
+    );
+    assert_eq!(home.names(), ["cache.json", "cache.json.tk-moved", "other-cache"]);
+}
+
+#[test]
+fn moves_in_opposite_directions_do_not_wait_for_each_other_in_a_circle() {
+    let (home, from, to) = two_files();
+    from.write(&cache_of(&["ada"]));
+    let limit = WaitOptions::within(std::time::Duration::from_secs(20));
+    let barrier = Barrier::new(4);
+    let plain = |path: &Path| Opened::plain(path).cache;
+    std::thread::scope(|scope| {
+        for number in 0..4 {
+            let (limit, barrier, home) = (&limit, &barrier, &home);
+            scope.spawn(move || {
+                // Handles of their own, as other processes have them.
+                let one = plain(&home.cache());
+                let other = Opened::sealed(&home.path().join("other-cache"), &home.key()).cache;
+                barrier.wait();
+                for _ in 0..10 {
+                    let (from, to) = if number % 2 == 0 { (&one, &other) } else { (&other, &one) };
+                    migrate_waiting(from, to, limit).unwrap();
+                }
+            });
+        }
+    });
+    let mut people = from.people();
+    people.extend(to.people());
+    assert_eq!(people, set(&["ada"]));
+}

@@ -1,0 +1,172 @@
+//! What moves by itself: from weaker stores to better ones, when a program opens its cache or next uses it.
+
+use std::fs;
+
+use tokenkeep::{Backend, ErrorKind, Event, FilePersistence, WaitOptions};
+
+use crate::keyring::Keyring;
+use crate::stores::{APP, Home, Opened, answer, cache_of, people_of, sealed_file, set, sign_in, succeed};
+
+#[test]
+fn plaintext_of_the_original_is_in_the_keyring_after_opening() {
+    let (home, keyring) = (Home::new(), Keyring::start());
+    fs::write(home.cache(), cache_of(&["ada"])).unwrap();
+    let old = fs::File::open(home.cache()).unwrap();
+    assert_eq!(people_of(&home, Some(&keyring), "none"), set(&["ada"]));
+    assert_eq!(fs::read(home.cache()).unwrap(), b"{}");
+    assert!(std::io::read_to_string(old).unwrap().bytes().all(|byte| byte == 0));
+    assert!(!home.shows("secret-ada"));
+    assert_eq!(home.names(), ["cache.json", "cache.json.tk-moved"]);
+    assert_eq!(people_of(&home, Some(&keyring), "none"), set(&["ada"]));
+}
+
+#[test]
+fn the_keyring_goes_and_comes_and_nobody_is_signed_out() {
+    for fallback in ["plain", "key"] {
+        let (home, keyring) = (Home::new(), Keyring::start());
+        let fallbacks = match fallback {
+            "key" => format!("key={}", home.key().display()),
+            plain => plain.to_owned(),
+        };
+        sign_in(&home, Some(&keyring), &fallbacks, "ada");
+        // It is away: the fallback finds an empty cache where the marker was.
+        assert_eq!(people_of(&home, None, &fallbacks), set(&[]));
+        sign_in(&home, None, &fallbacks, "bob");
+        assert_eq!(people_of(&home, None, &fallbacks), set(&["bob"]));
+        assert_eq!(people_of(&home, Some(&keyring), &fallbacks), set(&["ada", "bob"]), "{fallback}");
+        assert_eq!(fs::read(home.cache()).unwrap(), b"{}");
+        assert!(!home.shows("secret-bob"));
+        // And once more, since what is there later is moved again.
+        sign_in(&home, None, &fallbacks, "eve");
+        sign_in(&home, Some(&keyring), &fallbacks, "kim");
+        assert_eq!(people_of(&home, Some(&keyring), &fallbacks), set(&["ada", "bob", "eve", "kim"]));
+    }
+}
+
+#[test]
+fn a_fallback_that_was_chosen_says_where_the_earlier_sign_ins_are() {
+    let (home, keyring) = (Home::new(), Keyring::start());
+    fs::write(home.cache(), cache_of(&["ada"])).unwrap();
+    people_of(&home, Some(&keyring), "none");
+    let path = home.cache();
+    let words = ["open", path.to_str().unwrap(), APP, "plain", "info"];
+    let output = crate::stores::program(&home, None, &words).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("stored before is in secret-service") && told.contains("comes back"), "{told}");
+    // Without a fallback it is an error, and nothing changes.
+    let said = answer(&home, None, &["open", path.to_str().unwrap(), APP, "none", "read"]);
+    assert!(said.starts_with("err store_unavailable"), "{said}");
+    assert_eq!(home.names(), ["cache.json", "cache.json.tk-moved"]);
+}
+
+#[test]
+fn plaintext_becomes_encrypted_and_then_goes_into_the_keyring() {
+    let (home, keyring) = (Home::new(), Keyring::start());
+    let sealed = format!("key={}", home.key().display());
+    sign_in(&home, None, "plain", "ada");
+    sign_in(&home, None, &sealed, "bob");
+    assert!(fs::read(home.cache()).unwrap().starts_with(b"\x89TKS"));
+    assert_eq!(people_of(&home, None, &sealed), set(&["ada", "bob"]));
+    // Never downward.
+    let path = home.cache();
+    let said = answer(&home, None, &["open", path.to_str().unwrap(), APP, "plain", "read"]);
+    assert!(said.starts_with("err") && said.contains("opened as plaintext"), "{said}");
+    // Nor from a store that this configuration knows nothing of; but nothing is written over it either.
+    let said = answer(&home, Some(&keyring), &["open", path.to_str().unwrap(), APP, "none", "read"]);
+    assert!(said.starts_with("err marker_occupied") && said.contains("migrate"), "{said}");
+    assert_eq!(people_of(&home, Some(&keyring), &sealed), set(&["ada", "bob"]));
+    assert_eq!(fs::read(home.cache()).unwrap(), b"{}");
+}
+
+#[test]
+fn a_running_program_takes_in_what_another_left_while_it_had_no_keyring() {
+    let (home, keyring) = (Home::new(), Keyring::start());
+    let running = Opened::item(&keyring, &home.cache(), Some(sealed_file(&home.cache(), &home.key())));
+    running.write(&cache_of(&["ada"]));
+    // Another process falls back to plaintext, and a third to the encrypted file.
+    let other = Opened::plain(&home.cache());
+    other.write(&cache_of(&["bob"]));
+    assert_eq!(running.people(), set(&["ada", "bob"]), "by reading");
+    let moved = |events: &[Event]| {
+        events.iter().any(|event| {
+            matches!(event, Event::Moved { path, from, to } if *path == home.cache()
+                && to.backend == Backend::SecretService && from.location == home.cache().display().to_string())
+        })
+    };
+    assert!(moved(&running.events()));
+    assert_eq!(other.read(), "{}");
+    let other = Opened::sealed(&home.cache(), &home.key());
+    other.write(&cache_of(&["eve"]));
+    let access = running.cache.begin_write().unwrap();
+    assert_eq!(
+        crate::stores::people_in(access.content().unwrap()),
+        set(&["ada", "bob", "eve"]),
+        "by writing"
+    );
+    drop(access);
+    assert!(moved(&running.events()));
+    assert_eq!(other.read(), "{}");
+    assert!(!home.shows("secret-bob"));
+}
+
+#[test]
+fn only_what_stood_in_for_the_keyring_is_taken_in_unless_it_is_a_plaintext_cache() {
+    let (home, keyring) = (Home::new(), Keyring::start());
+    let stand_in = || Some(FilePersistence::new(home.cache()).unwrap());
+    fs::write(home.cache(), "opaque content").unwrap();
+    let unknowing = Opened::item(&keyring, &home.cache(), None);
+    assert_eq!(unknowing.cache.read().unwrap_err().kind(), ErrorKind::MarkerOccupied);
+    assert_eq!(fs::read(home.cache()).unwrap(), b"opaque content");
+    let knowing = Opened::item(&keyring, &home.cache(), stand_in());
+    assert_eq!(knowing.read(), "opaque content");
+    assert_eq!(fs::read(home.cache()).unwrap(), b"{}");
+    // Two that cannot be brought together are both kept, and that is said.
+    fs::write(home.cache(), "other content").unwrap();
+    let error = knowing.cache.read().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert_eq!(fs::read(home.cache()).unwrap(), b"other content");
+    fs::write(home.cache(), "{}").unwrap();
+    assert_eq!(knowing.read(), "opaque content");
+}
+
+#[test]
+fn a_stand_in_that_is_damaged_is_set_aside_and_keeps_nobody_from_the_keyring() {
+    let (home, keyring) = (Home::new(), Keyring::start());
+    Opened::item(&keyring, &home.cache(), None).write(&cache_of(&["ada"]));
+    Opened::sealed(&home.cache(), &home.key()).write(&cache_of(&["bob"]));
+    let mut bytes = fs::read(home.cache()).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(home.cache(), &bytes).unwrap();
+    let item = Opened::item(&keyring, &home.cache(), Some(sealed_file(&home.cache(), &home.key())));
+    assert_eq!(item.people(), set(&["ada"]));
+    let events = item.events();
+    let [Event::SetAside { copy, .. }] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(fs::read(copy).unwrap(), bytes);
+    item.write(&cache_of(&["eve"]));
+}
+
+#[test]
+fn memory_keeps_for_the_process_and_writes_nothing() {
+    let home = Home::new();
+    let path = home.cache();
+    let path = path.to_str().unwrap();
+    let said = succeed(&home, None, &["open", path, APP, "memory", "info"]);
+    assert!(said.starts_with("memory memory:"), "{said}");
+    assert_eq!(succeed(&home, None, &["open", path, APP, "memory", "add", &cache_of(&["ada"])]), "");
+    assert_eq!(succeed(&home, None, &["open", path, APP, "memory", "read"]), "none");
+    assert!(!home.shows("secret-ada"));
+}
+
+#[test]
+fn taking_in_says_whether_there_was_anything() {
+    let (home, keyring) = (Home::new(), Keyring::start());
+    let item = tokenkeep::SecretServiceItem::new(APP, "token_cache").unwrap().on_bus(keyring.bus.address());
+    let item = tokenkeep::KeystorePersistence::new(home.cache(), item).unwrap();
+    let item = item.lock_directory(home.path().join("locks"));
+    assert!(!item.take_in(&WaitOptions::default()).unwrap());
+    fs::write(home.cache(), cache_of(&["ada"])).unwrap();
+    assert!(item.take_in(&WaitOptions::default()).unwrap());
+    assert!(!item.take_in(&WaitOptions::default()).unwrap());
+    let elsewhere = FilePersistence::new(home.path().join("elsewhere")).unwrap();
+    assert_eq!(item.stand_in(elsewhere).unwrap_err().kind(), ErrorKind::InvalidInput);
+}
