@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, FileTimes};
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -107,6 +108,29 @@ fn a_change_in_place_of_the_same_size_at_once_after_a_read_is_always_noticed() {
             assert_eq!(read(&reader), Some(text), "round {round}");
         }
     }
+}
+
+#[test]
+fn another_file_of_the_same_size_and_time_in_the_same_inode_is_always_noticed() {
+    // Written in one tick of the clock that files are stamped by, or stamped by hand: it comes to the same.
+    let time = FileTimes::new().set_modified(SystemTime::now());
+    let mut reused = 0;
+    for place in [Place::new(), Place::in_memory()] {
+        let reader = place.open();
+        let inode = || fs::metadata(place.cache()).map(|status| status.ino()).ok();
+        for round in 0..1000 * scale() {
+            let text = format!("{round:08}");
+            let before = inode();
+            drop(fs::remove_file(place.cache()));
+            let mut file = File::create(place.cache()).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            file.set_times(time).unwrap();
+            reused += u32::from(before == inode());
+            assert_eq!(read(&reader), Some(text), "round {round}");
+        }
+    }
+    // Where no inode is ever used again this shows nothing.
+    assert!(reused > 0);
 }
 
 #[test]

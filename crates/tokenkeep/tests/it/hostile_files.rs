@@ -7,12 +7,13 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokenkeep::{CacheLock, ErrorKind, Event, FilePersistence, Persistence, TokenCache};
 
 use crate::support::sibling::dead_pid;
 use crate::support::worker::{self, Worker};
-use crate::support::{Place, names_in, open, read, user, write};
+use crate::support::{Place, names_in, open, read, timed, user, write};
 
 #[test]
 fn content_of_every_kind_comes_back_as_it_was() {
@@ -102,6 +103,65 @@ fn what_stands_at_the_cache_path_is_refused_unless_it_is_a_plain_file() {
     fs::write(place.directory().join("file"), "").unwrap();
     let error = open(&place.directory().join("file/cache")).begin_write().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnsafeFile, "{error}");
+}
+
+#[test]
+fn pipes_devices_and_sockets_at_the_cache_path_are_refused_at_once_and_left_alone() {
+    let node = |path: &Path, kind: &[&str]| {
+        assert!(user::as_root("mknod").arg(path).args(kind).status().unwrap().success());
+    };
+    type Plant<'a> = &'a dyn Fn(&Path);
+    let plant: [(&str, Plant<'_>); 3] = [
+        ("a FIFO", &|path| node(path, &["p"])),
+        // /dev/null by another name: opening a device can do anything, so that it must not even be opened.
+        ("a device", &|path| node(path, &["c", "1", "3"])),
+        ("a socket", &|path| drop(std::os::unix::net::UnixListener::bind(path).unwrap())),
+    ];
+    for (what, plant) in plant {
+        let place = Place::new();
+        plant(&place.cache());
+        let before = fs::symlink_metadata(place.cache()).unwrap();
+        // A FIFO that is opened for reading waits for a writer, for ever.
+        let (outcomes, took) = timed(|| {
+            let persistence = FilePersistence::new(place.cache()).unwrap();
+            [
+                place.open().read().map(|_| ()),
+                place.open().begin_write().map(|_| ()),
+                persistence.prepare(),
+                persistence.load(None).map(|_| ()),
+            ]
+        });
+        assert!(took < Duration::from_secs(5), "{what}: {took:?}");
+        for outcome in outcomes {
+            let error = outcome.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::UnsafeFile, "{what}: {error}");
+            assert!(error.to_string().contains(what) && error.path() == Some(&*place.cache()), "{error}");
+        }
+        let after = fs::symlink_metadata(place.cache()).unwrap();
+        assert_eq!((before.ino(), before.mode()), (after.ino(), after.mode()), "{what}");
+    }
+}
+
+#[test]
+fn a_file_of_another_user_is_refused_by_all_but_root() {
+    let place = Place::new();
+    fs::write(place.cache(), "planted").unwrap();
+    fs::set_permissions(place.cache(), fs::Permissions::from_mode(0o666)).unwrap();
+    // The directory is nobody's own; the file in it is still ours.
+    user::give_to_nobody(place.directory());
+    let program = user::PublicCopy::of(worker::program());
+    let mut command = Command::new(program.path());
+    command.arg("serve").arg(place.cache());
+    let mut worker = Worker::start(user::as_nobody(&command));
+    assert_eq!(worker.line(), "ready");
+    for verb in ["read", "write over it", "prepare"] {
+        let answer = worker.ask(verb);
+        assert!(
+            answer.starts_with("err unsafe_file") && answer.contains("belongs to user"),
+            "{verb}: {answer}"
+        );
+    }
+    assert_eq!(fs::read_to_string(place.cache()).unwrap(), "planted");
 }
 
 #[test]

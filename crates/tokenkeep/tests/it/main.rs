@@ -21,6 +21,7 @@ mod crash;
 mod crash_keyring;
 mod damage;
 mod faults;
+mod hostile_content;
 mod hostile_files;
 mod lock;
 mod lock_files;
