@@ -8,7 +8,10 @@ mod pool;
 
 pub use operation::Operation;
 
-use crate::{Cancel, Result, Secret, Snapshot, TokenCache, WaitOptions, WriteAccess};
+use crate::{
+    CacheLock, Cancel, Error, ErrorKind, LockGuard, Result, Secret, Snapshot, TokenCache, WaitOptions,
+    WriteAccess,
+};
 
 /// A [`TokenCache`] whose verbs return futures. Made by [`TokenCache::nonblocking`]; clones share the cache.
 ///
@@ -78,11 +81,11 @@ impl Nonblocking {
 
     /// As [`TokenCache::begin_write`]. Dropping the future takes the place in the line away.
     pub fn begin_write(&self) -> Operation<NonblockingWrite> {
-        self.begin_write_waiting(self.0.wait_options().clone())
+        self.begin_write_waiting(self.0.wait_options())
     }
 
     /// As [`TokenCache::begin_write_waiting`].
-    pub fn begin_write_waiting(&self, wait: WaitOptions) -> Operation<NonblockingWrite> {
+    pub fn begin_write_waiting(&self, wait: &WaitOptions) -> Operation<NonblockingWrite> {
         let begin = Begin::new(&self.0, wait);
         Operation::new(begin.cancel.clone(), move || begin.write().map(NonblockingWrite::new))
     }
@@ -92,13 +95,13 @@ impl Nonblocking {
         &self,
         change: impl FnOnce(Option<&[u8]>) -> C + Send + 'static,
     ) -> Operation<Snapshot> {
-        let begin = Begin::new(&self.0, self.0.wait_options().clone());
+        let begin = Begin::new(&self.0, self.0.wait_options());
         Operation::new(begin.cancel.clone(), move || begin.write()?.update(change))
     }
 
     /// As [`TokenCache::clear`].
     pub fn clear(&self) -> Operation<bool> {
-        let begin = Begin::new(&self.0, self.0.wait_options().clone());
+        let begin = Begin::new(&self.0, self.0.wait_options());
         Operation::new(begin.cancel.clone(), move || begin.write()?.delete())
     }
 
@@ -113,6 +116,33 @@ impl Nonblocking {
     }
 }
 
+impl CacheLock {
+    /// As [`CacheLock::acquire`], as a future. Dropping it takes the place in the line away.
+    pub fn acquire_nonblocking(&self, wait: &WaitOptions) -> Operation<NonblockingGuard> {
+        let (cancel, wait) = linked(wait);
+        let lock = self.clone();
+        Operation::new(cancel, move || Ok(NonblockingGuard(Some(lock.acquire(&wait)?))))
+    }
+}
+
+/// Proof that a lock is held, for programs that must not block: dropping it lets another thread release the lock.
+#[derive(Debug)]
+#[must_use = "the lock is released as soon as the guard is dropped"]
+pub struct NonblockingGuard(Option<LockGuard>);
+
+impl Drop for NonblockingGuard {
+    fn drop(&mut self) {
+        pool::discard(self.0.take());
+    }
+}
+
+/// A switch for a future, and the wait that it ends. The caller's own switch goes on working, and is not thrown when a
+/// future is dropped.
+fn linked(wait: &WaitOptions) -> (Cancel, WaitOptions) {
+    let cancel = wait.cancel.as_ref().map_or_else(Cancel::new, Cancel::child);
+    (cancel.clone(), WaitOptions { limit: wait.limit, cancel: Some(cancel) })
+}
+
 /// A write transaction yet to be begun, and the switch that ends its wait.
 struct Begin {
     cache: TokenCache,
@@ -121,15 +151,18 @@ struct Begin {
 }
 
 impl Begin {
-    fn new(cache: &TokenCache, wait: WaitOptions) -> Self {
-        // The caller's own switch goes on working, and is not thrown when a future is dropped.
-        let cancel = wait.cancel.as_ref().map_or_else(Cancel::new, Cancel::child);
-        let wait = WaitOptions { cancel: Some(cancel.clone()), ..wait };
+    fn new(cache: &TokenCache, wait: &WaitOptions) -> Self {
+        let (cancel, wait) = linked(wait);
         Self { cache: cache.clone(), wait, cancel }
     }
 
     fn write(&self) -> Result<WriteAccess> {
-        self.cache.begin_write_waiting(&self.wait)
+        let access = self.cache.begin_write_waiting(&self.wait)?;
+        // The lock may have come in the moment between the cancelling and the waking.
+        if self.cancel.is_cancelled() {
+            return Err(Error::new(ErrorKind::Cancelled, "The write was cancelled before it began"));
+        }
+        Ok(access)
     }
 }
 

@@ -1,4 +1,5 @@
-//! The token cache of the MSAL libraries, as JSON text: merging, removing an account, telling whole from torn.
+//! The token cache of the MSAL libraries, as JSON text: views of its entries, adding and removing them, merging, telling
+//! whole from torn.
 //!
 //! Pure functions over bytes; nothing here reads or writes a store. All of the libraries (JavaScript, Python, .NET,
 //! Java, Go) keep one object with five [sections](Section) of entries under keys of their own making. What this module
@@ -8,19 +9,29 @@
 //! A byte order mark is accepted in front of a text, since .NET programs easily produce one, but never written;
 //! [`without_bom`] removes it for clients whose own parser refuses it.
 
+mod clouds;
 mod document;
+mod fields;
 mod json;
+mod keys;
 mod meaning;
 mod merge;
 mod output;
+mod put;
+mod record;
 mod removal;
 mod union;
+mod view;
 
 use std::fmt;
 
+pub use clouds::{cache_environment, is_same_cloud};
 pub use merge::{Change, Merged, merge};
-pub use removal::{Removal, remove_account};
+pub use put::put;
+pub use record::{Ids, Record};
+pub use removal::{Removal, remove_access_tokens, remove_account, remove_refresh_token};
 pub(crate) use union::unite;
+pub use view::{AccessToken, Account, AppMetadata, Contents, IdToken, RefreshToken};
 
 use json::Walker;
 

@@ -52,6 +52,24 @@ impl From<&[u8]> for Secret {
     }
 }
 
+impl<const N: usize> From<[u8; N]> for Secret {
+    fn from(bytes: [u8; N]) -> Self {
+        Self::new(bytes.to_vec())
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self::from(text.as_bytes())
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self::new(text.into_bytes())
+    }
+}
+
 impl AsRef<[u8]> for Secret {
     fn as_ref(&self) -> &[u8] {
         self.expose()

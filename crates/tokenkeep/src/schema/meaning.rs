@@ -31,6 +31,18 @@ impl<'a> Value<'a> {
         Members { walker, open, first: true }
     }
 
+    /// As [`Value::members`], with each name as it is written, quotes included.
+    pub(super) fn written_members(self) -> impl Iterator<Item = (&'a [u8], Value<'a>)> {
+        let mut walker = Walker::new(self.0);
+        let mut open = walker.enter(b'{');
+        let mut first = true;
+        std::iter::from_fn(move || {
+            let name = if open { walker.next_name(std::mem::take(&mut first)).ok().flatten() } else { None };
+            open = name.is_some();
+            Some((name?, Value(walker.value().ok()?)))
+        })
+    }
+
     /// The value of the member called `name`; of several, the last, as in `JSON.parse`.
     pub(super) fn member(self, name: &str) -> Option<Value<'a>> {
         self.members().filter(|(key, _)| key.is(name)).last().map(|(_, value)| value)
@@ -93,7 +105,7 @@ impl<'a> Text<'a> {
         !self.0.contains(&b'\\')
     }
 
-    fn is(self, name: &str) -> bool {
+    pub(super) fn is(self, name: &str) -> bool {
         self.0 == name.as_bytes() || (!self.is_plain() && self.bytes().eq(name.bytes()))
     }
 

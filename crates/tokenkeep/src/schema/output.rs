@@ -34,8 +34,13 @@ impl<'a> Output<'a> {
     }
 
     pub(super) fn entry(&mut self, entry: &Entry<'a>) {
-        self.name(entry.name);
-        self.pieces.push(entry.value.0);
+        self.member(entry.name, entry.value.0);
+    }
+
+    /// A member, by its name with quotes and the text of its value.
+    pub(super) fn member(&mut self, name: &'a [u8], value: &'a [u8]) {
+        self.name(name);
+        self.pieces.push(value);
     }
 
     /// A place to come back to with [`Output::rewind`].

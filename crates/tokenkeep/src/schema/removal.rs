@@ -1,16 +1,19 @@
-//! Signs an account out of a cache: removes it and every token it has.
+//! Takes entries out of a cache: an account with every token it has, or a token that is spent.
 
 use super::Section;
 use super::document::{Document, Entry, HomeAccountId};
+use super::fields::Fields;
+use super::meaning::Value;
 use super::output::Output;
+use super::view::AccessToken;
 use crate::{Error, ErrorKind, Result, Secret};
 
-/// What [`remove_account`] left.
+/// What [`remove_account`] or [`remove_refresh_token`] left.
 #[derive(Clone, Debug)]
 pub struct Removal {
-    /// The cache without the account.
+    /// The cache without what was to go.
     pub content: Secret,
-    /// How many entries were removed, the account's own among them. At 0 the content is what it was.
+    /// How many entries were removed, an account's own among them. At 0 the content is what it was.
     pub removed: usize,
 }
 
@@ -23,13 +26,38 @@ pub struct Removal {
 pub fn remove_account(content: &[u8], home_account_id: &str) -> Result<Removal> {
     let account = HomeAccountId::new(home_account_id.as_bytes())
         .ok_or_else(|| Error::new(ErrorKind::InvalidInput, "the home account id is empty"))?;
+    remove(content, |_, entry| entry.account().as_ref() == Some(&account))
+}
+
+/// Removes every refresh token that is `secret`, one that the sign-in service has refused for good. The account stays,
+/// as does all else: it has to sign in again.
+///
+/// # Errors
+/// `Damaged` when `content` is not a token cache.
+pub fn remove_refresh_token(content: &[u8], secret: &[u8]) -> Result<Removal> {
+    remove(content, |section, entry| {
+        section == Section::RefreshToken
+            && entry.value.member("secret").and_then(Value::text).is_some_and(|text| *text == *secret)
+    })
+}
+
+/// Removes the access tokens for which `goes` says so.
+///
+/// # Errors
+/// `Damaged` when `content` is not a token cache.
+pub fn remove_access_tokens(content: &[u8], goes: impl Fn(&AccessToken<'_>) -> bool) -> Result<Removal> {
+    remove(content, |section, entry| section == Section::AccessToken && goes(&AccessToken(Fields::of(entry))))
+}
+
+fn remove(content: &[u8], goes: impl Fn(Section, &Entry<'_>) -> bool) -> Result<Removal> {
     let document = Document::parse(content).map_err(super::damaged)?;
-    let stays = |entry: &&Entry<'_>| entry.account().as_ref() != Some(&account);
     let mut removed = 0;
     let mut output = Output::default();
     output.open();
     for member in &document.root.entries {
-        let entries = Section::named(&member.key).map_or(&[][..], |section| document.entries(section));
+        let section = Section::named(&member.key);
+        let entries = section.map_or(&[][..], |section| document.entries(section));
+        let stays = |entry: &&Entry<'_>| section.is_none_or(|section| !goes(section, entry));
         let kept: Vec<_> = entries.iter().filter(stays).collect();
         if kept.len() == entries.len() {
             output.entry(member);

@@ -124,6 +124,21 @@ fn a_write_access_dropped_by_a_future_releases_the_lock() {
 }
 
 #[test]
+fn a_lock_of_its_own_is_waited_for_and_released_by_another_thread() {
+    let place = Place::new();
+    let lock = tokenkeep::CacheLock::new(place.cache()).unwrap();
+    let wait = WaitOptions::default();
+    let first = block_on(lock.acquire_nonblocking(&wait)).unwrap();
+    {
+        let mut dropped = pin!(lock.acquire_nonblocking(&wait));
+        assert!(poll_once(dropped.as_mut()).is_pending());
+    }
+    drop(first);
+    drop(block_on(lock.acquire_nonblocking(&wait)).unwrap());
+    eventually("the lock is released", || !place.lockfile().exists());
+}
+
+#[test]
 fn the_switch_of_the_caller_works_and_is_not_thrown_by_a_dropped_future() {
     let place = Place::new();
     let cache = place.open();
@@ -131,7 +146,7 @@ fn the_switch_of_the_caller_works_and_is_not_thrown_by_a_dropped_future() {
     let cancel = Cancel::new();
     let wait = WaitOptions { cancel: Some(cancel.clone()), ..WaitOptions::default() };
     {
-        let mut dropped = pin!(cache.nonblocking().begin_write_waiting(wait.clone()));
+        let mut dropped = pin!(cache.nonblocking().begin_write_waiting(&wait));
         assert!(poll_once(dropped.as_mut()).is_pending());
     }
     assert!(!cancel.is_cancelled());
@@ -139,7 +154,7 @@ fn the_switch_of_the_caller_works_and_is_not_thrown_by_a_dropped_future() {
         thread::sleep(Duration::from_millis(20));
         cancel.cancel();
     });
-    let error = block_on(cache.nonblocking().begin_write_waiting(wait)).unwrap_err();
+    let error = block_on(cache.nonblocking().begin_write_waiting(&wait)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled);
     thrower.join().unwrap();
     drop(held);

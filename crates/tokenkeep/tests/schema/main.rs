@@ -5,6 +5,8 @@ mod hostile;
 mod merge_table;
 mod preservation;
 mod properties;
+mod put;
 mod removal;
 mod support;
+mod views;
 mod whole;

@@ -1,0 +1,169 @@
+//! How each library makes the key of an entry from its fields, and which entries are the same by their fields.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use super::Section;
+use super::document::Document;
+use super::fields::Fields;
+
+/// A library's way of making keys. All fold case and join with `-`; they differ in what they leave out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeyStyle {
+    /// `@azure/msal-node`.
+    Node,
+    /// `msal` for Python.
+    Python,
+    /// MSAL.NET, and `msal4j` for Java.
+    DotNet,
+    /// MSAL for Go.
+    Go,
+}
+
+impl KeyStyle {
+    const ALL: [Self; 4] = [Self::Node, Self::Python, Self::DotNet, Self::Go];
+
+    /// The style most of the refresh tokens and ID tokens in the cache have; that of Node where there are none.
+    pub(super) fn of(document: &Document<'_>) -> Self {
+        let mut found = [0_usize; Self::ALL.len()];
+        for section in [Section::RefreshToken, Section::IdToken] {
+            for fields in document.entries(section).iter().map(Fields::of) {
+                let key = fields.key();
+                for (count, style) in found.iter_mut().zip(Self::ALL) {
+                    *count += usize::from(Parts::of(section, fields).key(style) == key);
+                }
+            }
+        }
+        let most = found.iter().copied().max().unwrap_or(0);
+        Self::ALL
+            .into_iter()
+            .zip(found)
+            .find(|(_, count)| *count == most)
+            .map_or(Self::Node, |(style, _)| style)
+    }
+}
+
+/// What an entry is identified by.
+#[derive(Clone, Debug)]
+pub(super) struct Parts<'c> {
+    pub(super) section: Section,
+    pub(super) home_account_id: Cow<'c, str>,
+    pub(super) environment: Cow<'c, str>,
+    pub(super) client_id: Cow<'c, str>,
+    pub(super) family_id: Cow<'c, str>,
+    pub(super) realm: Cow<'c, str>,
+    pub(super) target: Cow<'c, str>,
+    /// Of another kind than a plain bearer token, a refresh token, an ID token.
+    pub(super) special: bool,
+}
+
+impl<'c> Parts<'c> {
+    pub(super) fn of(section: Section, fields: Fields<'c>) -> Self {
+        let text = |name| fields.text(&[name]).unwrap_or_default();
+        let special = match section {
+            Section::AccessToken => !super::view::AccessToken(fields).is_plain_bearer(),
+            Section::RefreshToken => fields.has("userAssertionHash") || fields.has("user_assertion_hash"),
+            Section::IdToken => {
+                fields.text(&["credential_type"]).is_some_and(|kind| !kind.eq_ignore_ascii_case("IdToken"))
+            }
+            Section::Account | Section::AppMetadata => false,
+        };
+        Self {
+            section,
+            home_account_id: text("home_account_id"),
+            environment: text("environment"),
+            client_id: text("client_id"),
+            family_id: text("family_id"),
+            realm: text("realm"),
+            target: text("target"),
+            special,
+        }
+    }
+
+    /// The key that `style` gives an entry of this identity.
+    pub(super) fn key(&self, style: KeyStyle) -> String {
+        let Self { home_account_id: home, environment, client_id: client, realm, target, .. } = self;
+        let owner = match (&*self.family_id, style) {
+            ("", _) | (_, KeyStyle::Python) => client,
+            _ => &self.family_id,
+        };
+        let key = match (self.section, style) {
+            (Section::AccessToken, KeyStyle::Node) => {
+                format!("{home}-{environment}-accesstoken-{client}-{realm}-{target}-")
+            }
+            (Section::AccessToken, _) => {
+                format!("{home}-{environment}-accesstoken-{client}-{realm}-{target}")
+            }
+            (Section::RefreshToken, style) => {
+                let end = match style {
+                    KeyStyle::Node => "---",
+                    KeyStyle::DotNet => "--",
+                    KeyStyle::Go => "",
+                    KeyStyle::Python => &format!("--{target}"),
+                };
+                format!("{home}-{environment}-refreshtoken-{owner}{end}")
+            }
+            (Section::IdToken, style) => {
+                let end = match style {
+                    KeyStyle::Node => "--",
+                    KeyStyle::Python | KeyStyle::DotNet => "-",
+                    KeyStyle::Go => "",
+                };
+                format!("{home}-{environment}-idtoken-{client}-{realm}{end}")
+            }
+            (Section::Account, KeyStyle::DotNet) => return format!("{home}-{environment}-{realm}"),
+            (Section::Account, _) => format!("{home}-{environment}-{realm}"),
+            (Section::AppMetadata, _) => format!("appmetadata-{environment}-{client}"),
+        };
+        key.to_lowercase()
+    }
+
+    /// Whether both name the same thing, whatever library wrote them: the cloud under any of its names, scopes in any
+    /// order, case folded. A refresh token of a family is that of each of its members.
+    pub(super) fn is_same(&self, other: &Parts<'_>) -> bool {
+        let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
+        let client = || same(&self.client_id, &other.client_id);
+        let home = || same(&self.home_account_id, &other.home_account_id);
+        let realm = || same(&self.realm, &other.realm);
+        if self.section != other.section || self.special || other.special || !self.is_same_cloud(other) {
+            return false;
+        }
+        match self.section {
+            Section::AccessToken => {
+                client() && home() && realm() && scopes(&self.target) == scopes(&other.target)
+            }
+            Section::RefreshToken => {
+                let family = !self.family_id.is_empty() && same(&self.family_id, &other.family_id);
+                home() && (family || client())
+            }
+            Section::IdToken => client() && home() && realm(),
+            Section::Account => home() && realm(),
+            Section::AppMetadata => client(),
+        }
+    }
+
+    /// Whether a new access token takes the place of the other, because it is for some of the same scopes. Two that both
+    /// fit a request are one too many for most libraries.
+    pub(super) fn displaces(&self, other: &Parts<'_>) -> bool {
+        let own = |target: &str| {
+            let mut scopes = scopes(target);
+            // Every token has these; they do not make two alike.
+            ["openid", "profile", "offline_access", "email"]
+                .iter()
+                .for_each(|scope| _ = scopes.remove(*scope));
+            scopes
+        };
+        let with_scopes_of_other = Parts { target: other.target.clone(), ..self.clone() };
+        self.section == Section::AccessToken
+            && with_scopes_of_other.is_same(other)
+            && (self.is_same(other) || !own(&self.target).is_disjoint(&own(&other.target)))
+    }
+
+    fn is_same_cloud(&self, other: &Parts<'_>) -> bool {
+        super::is_same_cloud(&self.environment, &other.environment)
+    }
+}
+
+fn scopes(target: &str) -> BTreeSet<String> {
+    target.split_whitespace().map(str::to_lowercase).collect()
+}

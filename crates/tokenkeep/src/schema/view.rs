@@ -1,0 +1,277 @@
+//! Typed views of the entries, borrowed from the text they were read in.
+//!
+//! A view knows the names that the libraries give to a field; it decides nothing and changes nothing. No view shows a
+//! token when it is printed.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::SystemTime;
+
+use super::Section;
+use super::document::Document;
+use super::fields::Fields;
+use crate::{Result, Secret};
+
+/// A parsed token cache.
+///
+/// ```
+/// use tokenkeep::schema::Contents;
+///
+/// let cache = br#"{ "Account": { "key": { "home_account_id": "uid.utid", "username": "ada@example.com" } } }"#;
+/// let contents = Contents::parse(cache)?;
+/// let account = contents.accounts().next().expect("one account");
+/// assert_eq!(account.username().as_deref(), Some("ada@example.com"));
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
+pub struct Contents<'a>(Document<'a>);
+
+impl<'a> Contents<'a> {
+    /// Reads `content`; none at all, as in a new file, is an empty cache.
+    ///
+    /// # Errors
+    /// `Damaged` when it is not a token cache.
+    pub fn parse(content: &'a [u8]) -> Result<Self> {
+        if content.is_empty() {
+            return Ok(Self(Document::default()));
+        }
+        Document::parse(content).map(Self).map_err(super::damaged)
+    }
+
+    /// The access tokens, in the order they are written.
+    pub fn access_tokens(&self) -> impl Iterator<Item = AccessToken<'_>> {
+        self.fields(Section::AccessToken).map(AccessToken)
+    }
+
+    /// The refresh tokens, in the order they are written.
+    pub fn refresh_tokens(&self) -> impl Iterator<Item = RefreshToken<'_>> {
+        self.fields(Section::RefreshToken).map(RefreshToken)
+    }
+
+    /// The ID tokens, in the order they are written.
+    pub fn id_tokens(&self) -> impl Iterator<Item = IdToken<'_>> {
+        self.fields(Section::IdToken).map(IdToken)
+    }
+
+    /// The accounts, in the order they are written. One person can have several: one for each tenant, and one for each
+    /// name of the cloud that a library used.
+    pub fn accounts(&self) -> impl Iterator<Item = Account<'_>> {
+        self.fields(Section::Account).map(Account)
+    }
+
+    /// What is known of applications, in the order it is written.
+    pub fn app_metadata(&self) -> impl Iterator<Item = AppMetadata<'_>> {
+        self.fields(Section::AppMetadata).map(AppMetadata)
+    }
+
+    fn fields(&self, section: Section) -> impl Iterator<Item = Fields<'_>> {
+        self.0.entries(section).iter().map(Fields::of)
+    }
+}
+
+impl fmt::Debug for Contents<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut counts = f.debug_map();
+        for section in Section::ALL {
+            counts.entry(&format_args!("{section}"), &self.0.entries(section).len());
+        }
+        counts.finish()
+    }
+}
+
+/// The access to fields that sections have in common. Each is `None` where the entry does not say.
+macro_rules! view {
+    ($(#[$about:meta])* $view:ident { $($(#[$field_about:meta])* $field:ident: $names:expr,)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy)]
+        pub struct $view<'c>(pub(super) Fields<'c>);
+
+        impl<'c> $view<'c> {
+            /// The key of the entry within its section.
+            pub fn key(&self) -> Cow<'c, str> {
+                self.0.key()
+            }
+
+            /// A field by the name it has in the text, for those this library has no word for.
+            pub fn field(&self, name: &str) -> Option<Cow<'c, str>> {
+                (name != "secret").then(|| self.0.text(&[name])).flatten()
+            }
+
+            $($(#[$field_about])* pub fn $field(&self) -> Option<Cow<'c, str>> {
+                self.0.text(&$names)
+            })*
+        }
+
+        impl fmt::Debug for $view<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let mut shown = f.debug_struct(stringify!($view));
+                $(if let Some(text) = self.$field() {
+                    shown.field(stringify!($field), &text);
+                })*
+                shown.finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+view! {
+    /// An access token: what services are called with, for about an hour.
+    AccessToken {
+        /// Whose it is; `None` for a token of the app itself.
+        home_account_id: ["home_account_id"],
+        /// The host of the cloud that issued it.
+        environment: ["environment"],
+        /// The application it was issued to.
+        client_id: ["client_id"],
+        /// The tenant it is for.
+        realm: ["realm"],
+        /// The scopes it is good for, separated by spaces.
+        target: ["target"],
+        /// `Bearer` where nothing is said.
+        token_type: ["token_type"],
+        /// The kind of entry: `AccessToken`, or one of those that carry a key or an extension.
+        credential_type: ["credential_type"],
+        /// The key that a proof-of-possession token is bound to.
+        key_id: ["key_id", "kid", "keyid"],
+        /// The hash of the token on whose behalf it was issued.
+        user_assertion_hash: ["user_assertion_hash", "userAssertionHash"],
+    }
+}
+
+view! {
+    /// A refresh token: the sign-in itself.
+    RefreshToken {
+        /// Whose it is.
+        home_account_id: ["home_account_id"],
+        /// The host of the cloud that issued it.
+        environment: ["environment"],
+        /// The application it was issued to.
+        client_id: ["client_id"],
+        /// The family of applications that may all redeem it.
+        family_id: ["family_id"],
+        /// The scopes it was issued with, where a library notes them. It is good for others too.
+        target: ["target"],
+        /// The hash of the token on whose behalf it was issued.
+        user_assertion_hash: ["user_assertion_hash", "userAssertionHash"],
+    }
+}
+
+view! {
+    /// An ID token: who signed in.
+    IdToken {
+        /// Whose it is.
+        home_account_id: ["home_account_id"],
+        /// The host of the cloud that issued it.
+        environment: ["environment"],
+        /// The application it was issued to.
+        client_id: ["client_id"],
+        /// The tenant it is for.
+        realm: ["realm"],
+    }
+}
+
+view! {
+    /// An account that is signed in.
+    Account {
+        /// Names the person across tenants and clouds: object id, a point, home tenant id. Case does not matter.
+        home_account_id: ["home_account_id"],
+        /// The host of the cloud.
+        environment: ["environment"],
+        /// The tenant.
+        realm: ["realm"],
+        /// The object id in that tenant.
+        local_account_id: ["local_account_id"],
+        /// What the person signs in with, mostly like a mail address.
+        username: ["username"],
+        /// The person's name, for people.
+        name: ["name"],
+        /// `MSSTS` for Entra ID.
+        authority_type: ["authority_type"],
+    }
+}
+
+view! {
+    /// What is known of an application.
+    AppMetadata {
+        /// The application.
+        client_id: ["client_id"],
+        /// The host of the cloud.
+        environment: ["environment"],
+        /// The family it belongs to; `None` when to none, or when that is unknown.
+        family_id: ["family_id"],
+    }
+}
+
+macro_rules! token {
+    ($($view:ident)*) => {
+        $(impl $view<'_> {
+            /// The token, in memory that is wiped; `None` when there is none.
+            pub fn secret(&self) -> Option<Secret> {
+                self.0.secret()
+            }
+        })*
+    };
+}
+
+token! { AccessToken RefreshToken IdToken }
+
+impl<'c> AccessToken<'c> {
+    /// When it was obtained.
+    pub fn cached_at(&self) -> Option<SystemTime> {
+        self.0.time(&["cached_at"])
+    }
+
+    /// When services stop to accept it.
+    pub fn expires_on(&self) -> Option<SystemTime> {
+        self.0.time(&["expires_on"])
+    }
+
+    /// Until when services accept it while the sign-in service is down.
+    pub fn extended_expires_on(&self) -> Option<SystemTime> {
+        self.0.time(&["extended_expires_on", "ext_expires_on"])
+    }
+
+    /// From when on it should be replaced, although it is still good.
+    pub fn refresh_on(&self) -> Option<SystemTime> {
+        self.0.time(&["refresh_on"])
+    }
+
+    /// Whether it is no longer accepted at `now`. A token that does not say until when it is good counts as expired.
+    pub fn is_expired(&self, now: SystemTime) -> bool {
+        self.expires_on().is_none_or(|expires| expires <= now)
+    }
+
+    /// The scopes it is good for, one by one.
+    pub fn scopes(&self) -> Vec<String> {
+        self.target().unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// Whether it is good for all of `scopes`. Case does not matter.
+    pub fn covers(&self, scopes: &[&str]) -> bool {
+        let target = self.target().unwrap_or_default();
+        scopes.iter().all(|scope| target.split_whitespace().any(|has| has.eq_ignore_ascii_case(scope)))
+    }
+
+    /// Whether it is the plain kind that anybody who holds it can use: not bound to a key, not issued on behalf of
+    /// another token, without the extensions of a newer library.
+    pub fn is_plain_bearer(&self) -> bool {
+        let is =
+            |text: Option<Cow<'c, str>>, wanted| text.is_none_or(|text| text.eq_ignore_ascii_case(wanted));
+        let extended = [
+            "ext",
+            "ext_cache_key",
+            "additionalCacheKeyComponents",
+            "userAssertionHash",
+            "user_assertion_hash",
+        ];
+        is(self.token_type(), "Bearer")
+            && is(self.credential_type(), "AccessToken")
+            && !extended.into_iter().any(|name| self.0.has(name))
+    }
+}
+
+impl RefreshToken<'_> {
+    /// When it was stored last, where a library notes that.
+    pub fn last_modified(&self) -> Option<SystemTime> {
+        self.0.time(&["last_modification_time"])
+    }
+}
