@@ -3,40 +3,64 @@
 use std::fmt;
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroizing, optimization_barrier};
 
 /// Content of a token cache: shared without copying, redacted in `Debug`, wiped when the last holder drops it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Arc<Zeroizing<Vec<u8>>>);
+pub struct Secret(Arc<Wiped>);
+
+/// What a secret's last holder wipes.
+#[derive(PartialEq, Eq)]
+struct Wiped(Zeroizing<Vec<u8>>);
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        wipe(&mut std::mem::take(&mut *self.0));
+    }
+}
+
+/// Overwrites all that `bytes` ever held. What `Zeroizing` does byte by byte in a build that is optimised for size, which
+/// for a cache of five megabytes takes as long as writing it.
+fn wipe(bytes: &mut Vec<u8>) {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    bytes.resize(bytes.capacity(), 0);
+    for part in bytes.chunks_mut(ZEROS.len()) {
+        part.copy_from_slice(&ZEROS[..part.len()]);
+    }
+    optimization_barrier(bytes.as_slice());
+}
 
 impl Secret {
     /// Takes over `bytes`.
     pub fn new(bytes: Vec<u8>) -> Self {
-        Self(Arc::new(Zeroizing::new(bytes)))
+        Self::from_zeroizing(Zeroizing::new(bytes))
     }
 
     pub(crate) fn from_zeroizing(bytes: Zeroizing<Vec<u8>>) -> Self {
-        Self(Arc::new(bytes))
+        Self(Arc::new(Wiped(bytes)))
     }
 
     /// The bytes for changing in place; copied only if somebody else holds them too.
     pub(crate) fn into_zeroizing(self) -> Zeroizing<Vec<u8>> {
-        Arc::try_unwrap(self.0).unwrap_or_else(|shared| Zeroizing::clone(&shared))
+        match Arc::try_unwrap(self.0) {
+            Ok(mut own) => std::mem::take(&mut own.0),
+            Err(shared) => shared.0.clone(),
+        }
     }
 
     /// The bytes in the clear. The name says what the caller is doing.
     pub fn expose(&self) -> &[u8] {
-        &self.0
+        &self.0.0
     }
 
     /// Length in bytes.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.expose().len()
     }
 
     /// Whether there are no bytes at all.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.expose().is_empty()
     }
 }
 
@@ -79,5 +103,19 @@ impl AsRef<[u8]> for Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Secret({} bytes)", self.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wipe;
+
+    #[test]
+    fn everything_is_overwritten_also_what_was_cut_off() {
+        let mut bytes = b"a secret of some length".repeat(1_000);
+        let length = bytes.len();
+        bytes.truncate(10);
+        wipe(&mut bytes);
+        assert!(bytes.len() >= length && bytes.iter().all(|byte| *byte == 0));
     }
 }

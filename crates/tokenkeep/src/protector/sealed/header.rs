@@ -174,7 +174,9 @@ mod tests {
             let flaw = Header::parse(&bytes).unwrap_err();
             let foreign = bit / 8 < MAGIC.len();
             assert!(matches!(flaw, Flaw::Foreign) == foreign, "bit {bit}: {flaw:?}");
-            assert!(foreign || matches!(flaw, Flaw::Damaged(_)), "bit {bit}: {flaw:?}");
+            // A flip in the length may ask for more bytes than there are.
+            let accident = matches!(flaw, Flaw::Damaged(_) | Flaw::Truncated);
+            assert!(foreign || accident, "bit {bit}: {flaw:?}");
         }
         for length in 1..whole.len() {
             assert_eq!(Header::parse(&whole[..length]).unwrap_err(), Flaw::Truncated, "{length}");
