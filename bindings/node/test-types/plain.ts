@@ -8,6 +8,7 @@ import {
   EncryptedFilePersistence,
   type EncryptionKey,
   Environment,
+  type Fallback,
   FilePersistence,
   FilePersistenceWithDataProtection,
   type IPersistence,
@@ -51,6 +52,13 @@ const noSuchKey: EncryptionKey = { type: "secret" };
 const halfAKey: EncryptionKey = { type: "keystore", serviceName: "service" };
 const encrypted: EncryptedFileOptions = { partition: "service/account", ...prompts };
 const scope: DataProtectionScope = DataProtectionScope.CurrentUser;
+const fallback: readonly Fallback[] = [
+  ...keys.map((key): Fallback => ({ type: "encryptedFile", key })),
+  { type: "plaintextFile" },
+  { type: "memory" },
+];
+// @ts-expect-error: an encrypted file needs a key
+const withoutKey: Fallback = { type: "encryptedFile" };
 const configuration: IPersistenceConfiguration = {
   cachePath: `${Environment.getUserRootDirectory()}/cache.json`,
   dataProtectionScope: scope,
@@ -59,6 +67,8 @@ const configuration: IPersistenceConfiguration = {
   usePlaintextFileOnLinux: false,
   loggerOptions,
   allowPrompt: prompt,
+  promptTimeout: 10_000,
+  fallback: [...fallback, withoutKey],
 };
 const lock: CrossPlatformLockOptions = { retryNumber: 10, retryDelay: 20 };
 

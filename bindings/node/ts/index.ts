@@ -14,6 +14,12 @@ export type {
 } from "./encryption-key";
 export { Environment } from "./environment";
 export type { CacheEvent } from "./events";
+export type {
+  EncryptedFileFallback,
+  Fallback,
+  MemoryFallback,
+  PlaintextFileFallback,
+} from "./fallback";
 export type { FileOptions } from "./file-persistence";
 export { FilePersistence } from "./file-persistence";
 export { FilePersistenceWithDataProtection } from "./file-persistence-with-data-protection";

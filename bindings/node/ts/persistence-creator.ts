@@ -1,42 +1,80 @@
 // Chooses what the platform has, and proves that it works before a program relies on it.
 import { wrongArgument } from "./arguments";
 import { Environment } from "./environment";
+import { climb, type InformedPersistence, ladderOf, verified } from "./fallback";
 import { FilePersistence } from "./file-persistence";
 import { FilePersistenceWithDataProtection } from "./file-persistence-with-data-protection";
 import { KeychainPersistence } from "./keychain-persistence";
 import { LibSecretPersistence } from "./lib-secret-persistence";
-import type { IPersistence, IPersistenceConfiguration, PersistenceInfo } from "./persistence";
+import type { IPersistenceConfiguration } from "./persistence";
 import { PersistenceError } from "./persistence-error";
-
-/** A persistence that can say what it is. */
-type InformedPersistence = IPersistence & { info(): Promise<PersistenceInfo> };
 
 /** Makes the persistence that fits the platform. */
 // biome-ignore lint/complexity/noStaticOnlyClass: the public name and shape programs already use
 export class PersistenceCreator {
   /**
    * The platform's protected store, verified: Windows a file encrypted by the system, macOS the Keychain, Linux the
-   * Secret Service. On Linux, where the configuration allows it and the Secret Service does not work, a plaintext file.
+   * Secret Service. Where that does not work, the first of `fallback` that does; on Linux with `usePlaintextFileOnLinux`
+   * at last a plaintext file. Nothing else is ever chosen. A choice that protects less is logged as a warning; `info()`
+   * of what is returned tells the rest.
    *
    * @throws PersistenceError `PersistenceNotValidatedError` when the configuration lacks something,
-   * `NotSupportedError` on a platform without a store, `CachePersistenceError` when verification fails.
+   * `ERR_INVALID_ARG_TYPE` for a fallback that is none, `NotSupportedError` on a platform without a store,
+   * `CachePersistenceError` when verification fails. Where fallbacks were given and all fail, its message lists each
+   * store with its failure and what to do about it, its `cause` is an `AggregateError` of them, and its `code` that of
+   * the platform's store.
    */
   static async createPersistence(config: IPersistenceConfiguration): Promise<InformedPersistence> {
     if (config === null || typeof config !== "object") {
       const { message } = wrongArgument("config", "an object", config);
       throw PersistenceError.createPersistenceNotValidatedError(message);
     }
+    const ladder = ladderOf(config);
+    const plaintext = Boolean(Environment.isLinuxPlatform() && config.usePlaintextFileOnLinux);
+    if (ladder.length > 0) {
+      return createByLadder(config, plaintext ? [...ladder, ...plaintextLadder(config)] : ladder);
+    }
     const persistence = await createFor(config);
     try {
       await persistence.verifyPersistence();
       return persistence;
     } catch (error) {
-      if (Environment.isLinuxPlatform() && config.usePlaintextFileOnLinux) {
+      if (plaintext) {
         return createPlaintext(config, error);
       }
       throw error;
     }
   }
+}
+
+async function createByLadder(
+  config: IPersistenceConfiguration,
+  ladder: ReturnType<typeof ladderOf>,
+): Promise<InformedPersistence> {
+  try {
+    return await verified(await createFor(config));
+  } catch (error) {
+    // What the configuration lacks is for the program to mend.
+    if (error instanceof PersistenceError && error.errorCode === "PersistenceNotValidatedError") {
+      throw error;
+    }
+    return climb(ladder, { store: platformStore(), error });
+  }
+}
+
+function plaintextLadder(config: IPersistenceConfiguration): ReturnType<typeof ladderOf> {
+  return ladderOf({ ...config, fallback: [{ type: "plaintextFile" }] });
+}
+
+/** The platform's own store, for messages. */
+function platformStore(): string {
+  if (Environment.isLinuxPlatform()) {
+    return "the Secret Service";
+  }
+  if (Environment.isMacPlatform()) {
+    return "the Keychain";
+  }
+  return Environment.isWindowsPlatform() ? "the Data Protection API" : "this platform's store";
 }
 
 async function createFor(config: IPersistenceConfiguration): Promise<InformedPersistence> {
@@ -82,9 +120,7 @@ async function createPlaintext(
     );
   }
   const persistence = await FilePersistence.create(config.cachePath, config.loggerOptions, config);
-  if (!(await persistence.verifyPersistence())) {
-    throw PersistenceError.createPersistenceNotVerifiedError("Persistence could not be verified");
-  }
+  await verified(persistence);
   const path = persistence.getFilePath();
   persistence
     .getLogger()

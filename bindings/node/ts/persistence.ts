@@ -1,5 +1,6 @@
 // The contract between the cache plugin and whatever keeps the cache.
 import type { DataProtectionScope } from "./data-protection-scope";
+import type { Fallback } from "./fallback";
 import type { Logger, LoggerOptions } from "./logger";
 import type { PromptOptions } from "./prompting";
 
@@ -68,6 +69,11 @@ export interface IPersistenceConfiguration extends PromptOptions {
   accountName?: string;
   /** Linux: fall back to a plaintext file (mode 0600) when no keystore works. Off unless set. */
   usePlaintextFileOnLinux?: boolean;
+  /**
+   * What to try, in this order, where the platform's own store does not work. Default: nothing. Before a plaintext file
+   * that `usePlaintextFileOnLinux` asks for.
+   */
+  fallback?: readonly Fallback[];
   loggerOptions?: LoggerOptions;
   /** Of a plaintext file: whether its writes wait for the disk. Default `synced`. */
   durability?: Durability;

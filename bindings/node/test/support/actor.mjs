@@ -111,14 +111,17 @@ export class Actor {
  * @param {import("./scratch.mjs").Scope} scope
  * @param {NodeJS.ProcessEnv} env
  * @param {string} [packageName] the package it plays with; the one under test unless named
+ * @param {string[]} [through] a program that starts it, such as one that forbids it something, with its arguments
  */
-export async function startActor(scope, env, packageName = subject) {
+export async function startActor(scope, env, packageName = subject, through = []) {
+  const [execPath = process.execPath, ...execArgv] = through.length > 0 ? [...through, process.execPath] : [];
   const child = fork(STAGE, {
     env: { ...env, TOKENKEEP_TEST_PACKAGE: packageName },
     serialization: "advanced",
     stdio: ["ignore", "ignore", "pipe", "ipc"],
     // The test runner's own flags (--test, coverage) are not for the actor.
-    execArgv: [],
+    execPath,
+    execArgv,
   });
   const actor = new Actor(track(child));
   scope.after(() => end(child, "SIGKILL"));

@@ -8,7 +8,9 @@
  * - `locked`      the same, with that collection locked;
  * - `no-service`  a bus on which nothing serves secrets and nothing can be activated;
  * - `frozen`      the keyring was there, and then stopped answering;
+ * - `silent`      something calls itself the Secret Service and never answers;
  * - `mute`        an address that accepts connections and never says a word;
+ * - `dead`        an address whose socket nobody listens on;
  * - `none`        no bus at all.
  *
  * Nothing of the real session shines through: `env` is built from a short list, not inherited.
@@ -19,9 +21,10 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { end, output, run, track, until } from "./processes.mjs";
 import { scratchDirectory } from "./scratch.mjs";
+import { serveSilence } from "./silent-service.mjs";
 import { requireTools } from "./tools.mjs";
 
-/** @typedef {"keyring" | "locked" | "frozen" | "no-service" | "mute" | "none"} SessionKind */
+/** @typedef {"keyring" | "locked" | "frozen" | "silent" | "no-service" | "mute" | "dead" | "none"} SessionKind */
 
 /** Variables a child may keep: without them programs are not found, or speak another language. */
 const KEPT = ["PATH", "LANG", "LC_ALL", "TMPDIR", "NODE_OPTIONS", "NODE_V8_COVERAGE"];
@@ -35,6 +38,19 @@ export class Session {
   constructor(home, env) {
     this.home = home;
     this.env = env;
+    /** The keyring's own process, where there is one. @type {import("node:child_process").ChildProcess | undefined} */
+    this.keyring = undefined;
+  }
+
+  /** Ends the keyring as a crash does, whatever it is doing; the bus stays. */
+  async killKeyring() {
+    await end(/** @type {import("node:child_process").ChildProcess} */ (this.keyring), "SIGKILL");
+  }
+
+  /** Unlocks the default collection again, by a keyring that starts over the same files. @param {import("./scratch.mjs").Scope} scope */
+  async restartKeyring(scope) {
+    await this.killKeyring();
+    this.keyring = await startKeyring(this, scope);
   }
 
   /** Locks the default collection, as a screen saver or `seahorse` would. */
@@ -162,6 +178,14 @@ async function startMuteBus(home, scope) {
   return `unix:path=${path}`;
 }
 
+/** A socket whose listener was killed: Node itself would remove it. @param {string} home */
+async function leaveDeadSocket(home) {
+  const path = join(home, "run", "bus");
+  const listen = `require("node:net").createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, "SIGKILL"))`;
+  await run(process.execPath, ["-e", listen], { env: {} });
+  return `unix:path=${path}`;
+}
+
 /**
  * Starts a private session that ends with the scope.
  *
@@ -177,12 +201,20 @@ export async function startSession(scope, kind = "keyring") {
   if (kind === "mute") {
     return new Session(home, { ...env, DBUS_SESSION_BUS_ADDRESS: await startMuteBus(home, scope) });
   }
+  if (kind === "dead") {
+    return new Session(home, { ...env, DBUS_SESSION_BUS_ADDRESS: await leaveDeadSocket(home) });
+  }
   requireTools("dbus-daemon", "dbus-send", "gnome-keyring-daemon");
   const session = new Session(home, { ...env, DBUS_SESSION_BUS_ADDRESS: await startBus(home, env, scope) });
   if (kind === "no-service") {
     return session;
   }
+  if (kind === "silent") {
+    await serveSilence(join(home, "run", "bus"), SERVICE, scope);
+    return session;
+  }
   const daemon = await startKeyring(session, scope);
+  session.keyring = daemon;
   if (kind === "locked") {
     await session.lock();
   }
