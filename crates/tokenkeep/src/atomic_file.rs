@@ -9,15 +9,13 @@
 mod in_place;
 pub(crate) mod remains;
 
-use std::fs::{self, File, FileTimes, Metadata};
+use std::fs::{self, File, FileTimes};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::io::Errno;
-
-use crate::platform::files::{self, retry};
+use crate::platform::files::{self, Status, retry};
+use crate::platform::writing;
 use crate::{Error, ErrorKind, Result, Stamp};
 
 /// Whether a write is on the disk when it is acknowledged.
@@ -55,9 +53,9 @@ pub(crate) fn replace(target: &Path, content: &[u8], durability: Durability) -> 
     let temporary = Temporary::create(target)?;
     let modified = next_modified(old.as_ref());
     temporary.fill(content, old.as_ref(), modified, durability)?;
-    match retry(|| fs::rename(temporary.path(), target)) {
+    match writing::rename(temporary.path(), target) {
         Ok(()) => {}
-        Err(error) if is_mount_point(&error) => {
+        Err(error) if writing::is_mount_point(&error) => {
             drop(temporary);
             let stamp = in_place::overwrite(target, content, modified, durability)?;
             return Ok(Replaced { stamp, crash_safe: false });
@@ -66,7 +64,7 @@ pub(crate) fn replace(target: &Path, content: &[u8], durability: Durability) -> 
     }
     let file = temporary.placed();
     directory.sync("The new content is in place, but a loss of power may undo it")?;
-    Ok(Replaced { stamp: own_stamp(&file, content, modified), crash_safe: true })
+    Ok(Replaced { stamp: own_stamp(&file, target, content, modified), crash_safe: true })
 }
 
 /// Removes the file at `target`; `false` when there was none.
@@ -77,7 +75,7 @@ pub(crate) fn remove(target: &Path, durability: Durability) -> Result<bool> {
     let Some(status) = files::status_at(target)? else { return Ok(false) };
     files::require_plain_file(target, &status)?;
     let directory = OpenDirectory::of(target, durability)?;
-    match retry(|| fs::remove_file(target)) {
+    match writing::remove(target) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(Error::io("Cannot remove the cache file", target, error)),
@@ -138,7 +136,7 @@ fn keep_as(target: &Path, copy: &Path, content: &[u8]) -> Result<()> {
     // Under the target's own prefix, so that a killed writer's remains are found together.
     let temporary = Temporary::create(target)?;
     temporary.fill(content, None, SystemTime::now(), Durability::Synced)?;
-    retry(|| fs::rename(temporary.path(), copy))
+    writing::rename(temporary.path(), copy)
         .map_err(|error| Error::io("Cannot keep a copy of the old content", copy, error))?;
     drop(temporary.placed());
     directory.sync("The copy is in place, but a loss of power may undo it")
@@ -159,8 +157,7 @@ fn temporary_prefix(target: &Path) -> String {
 }
 
 fn name_hash(target: &Path) -> u64 {
-    use std::os::unix::ffi::OsStrExt;
-    fnv(target.file_name().unwrap_or_default().as_bytes())
+    fnv(target.file_name().unwrap_or_default().as_encoded_bytes())
 }
 
 /// FNV-1a: names must stay the same over releases, and nothing depends on nobody finding a second preimage.
@@ -179,23 +176,19 @@ impl<'a> OpenDirectory<'a> {
             return Ok(Self(None));
         }
         let path = files::directory_of(target);
-        let open = retry(|| File::open(path)).map_err(|error| {
+        let open = writing::open_directory(path).map_err(|error| {
             Error::io("Cannot open the directory to make a change in it durable", path, error)
         })?;
-        Ok(Self(Some((open, path))))
+        Ok(Self(open.map(|open| (open, path))))
     }
 
     /// Waits until what happened in it is on the disk; `if_not` says what its failing means.
     fn sync(self, if_not: &str) -> Result<()> {
         let Some((directory, path)) = self.0 else { return Ok(()) };
-        match retry(|| directory.sync_all()) {
-            // This file system has nothing to sync in a directory.
-            Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => Ok(()),
-            outcome => outcome.map_err(|error| {
-                Error::io(if_not, path, error)
-                    .remedy("Save it again; if that fails too, look into the system's log")
-            }),
-        }
+        writing::sync_directory(&directory).map_err(|error| {
+            Error::io(if_not, path, error)
+                .remedy("Save it again; if that fails too, look into the system's log")
+        })
     }
 }
 
@@ -208,7 +201,7 @@ struct Temporary {
 impl Temporary {
     fn create(target: &Path) -> Result<Self> {
         let path = temporary_path(target)?;
-        let file = retry(|| files::careful().write(true).create_new(true).open(&path)).map_err(|error| {
+        let file = writing::create_new(&path, target).map_err(|error| {
             let directory = files::directory_of(target);
             Error::io("Cannot create a temporary file beside the cache", directory, error)
         })?;
@@ -222,7 +215,7 @@ impl Temporary {
     fn fill(
         &self,
         content: &[u8],
-        old: Option<&Metadata>,
+        old: Option<&Status>,
         modified: SystemTime,
         durability: Durability,
     ) -> Result<()> {
@@ -230,8 +223,8 @@ impl Temporary {
         let failed = |error| Error::io("Cannot write the new content; the old is unharmed", path, error);
         file.write_all(content).map_err(failed)?;
         files::tighten(file, path)?;
-        if let Some(old) = old.filter(|_| files::effective_user() == 0) {
-            keep_owner(file, path, old)?;
+        if let Some(old) = old {
+            writing::keep_owner(file, path, old)?;
         }
         retry(|| file.set_times(FileTimes::new().set_modified(modified))).map_err(failed)?;
         if durability == Durability::Synced {
@@ -255,19 +248,9 @@ struct Unplaced {
 impl Drop for Unplaced {
     fn drop(&mut self) {
         if !self.placed {
-            files::remove_persistently(&self.path);
+            writing::remove_persistently(&self.path);
         }
     }
-}
-
-/// Root that rewrites a user's cache leaves it the user's.
-fn keep_owner(file: &File, path: &Path, old: &Metadata) -> Result<()> {
-    let new = files::status_of(file, path)?;
-    if (new.uid(), new.gid()) == (old.uid(), old.gid()) {
-        return Ok(());
-    }
-    retry(|| std::os::unix::fs::fchown(file, Some(old.uid()), Some(old.gid())))
-        .map_err(|error| Error::io("Cannot give the new content its old owner", path, error))
 }
 
 /// Now, in milliseconds, in which the sibling libraries compare; but later than the old time, even if a clock that was
@@ -276,7 +259,7 @@ fn keep_owner(file: &File, path: &Path, old: &Metadata) -> Result<()> {
 /// Below the millisecond stands chance: a file that another process removes and creates anew in the same tick, of the
 /// same size and in the same inode, must not pass for our own write. Less than half a millisecond of it, because some
 /// siblings round, and in steps of 100 ns, which every file system worth the name can store.
-fn next_modified(old: Option<&Metadata>) -> SystemTime {
+fn next_modified(old: Option<&Status>) -> SystemTime {
     let millis = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let before = old.and_then(|old| old.modified().ok()).map_or(0, millis);
     let next = millis(SystemTime::now()).max(before) + 1;
@@ -286,17 +269,24 @@ fn next_modified(old: Option<&Metadata>) -> SystemTime {
 
 /// The stamp of what was just written, believed only if nothing but the rename has touched the file since. The content
 /// is in its place by now, so that a look that fails costs the next reader a reload and nobody an error.
-fn own_stamp(file: &File, content: &[u8], modified: SystemTime) -> Stamp {
-    let Ok(status) = retry(|| file.metadata()) else { return Stamp::UNKNOWN };
+fn own_stamp(file: &File, target: &Path, content: &[u8], modified: SystemTime) -> Stamp {
+    let Ok(status) = files::status_of(file, target) else { return Stamp::UNKNOWN };
     let print = files::print(&status);
     let nanos = modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     let ours = print.size == content.len() as u64 && i128::try_from(nanos) == Ok(print.modified);
     if ours { Stamp::of_own_write(print) } else { Stamp::UNKNOWN }
 }
 
-/// Something is mounted on the very file, so that its name cannot be given to another.
-fn is_mount_point(error: &io::Error) -> bool {
-    [Errno::BUSY, Errno::XDEV].iter().any(|no| error.raw_os_error() == Some(no.raw_os_error()))
+/// Puts zeros in the place of a file's content.
+pub(crate) fn overwrite_with_zeros(file: &File, length: u64) -> io::Result<()> {
+    let zeros = [0; 64 * 1024];
+    let mut at = 0;
+    while at < length {
+        let count = usize::try_from(length - at).map_or(zeros.len(), |left| left.min(zeros.len()));
+        writing::write_all_at(file, &zeros[..count], at)?;
+        at += count as u64;
+    }
+    Ok(())
 }
 
 /// Unpredictable, so that nobody can wait for a name.
@@ -317,7 +307,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut before = 0;
         for _ in 0..200 {
-            let old = file.as_file().metadata().unwrap();
+            let old = files::status_of(file.as_file(), file.path()).unwrap();
             let next = next_modified(Some(&old));
             file.as_file().set_times(FileTimes::new().set_modified(next)).unwrap();
             let micros = next.duration_since(UNIX_EPOCH).unwrap().as_micros();

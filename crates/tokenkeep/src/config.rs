@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use crate::event::{Event, Events};
 use crate::key_source::KeySource;
+use crate::platform::{self, OwnStore};
 use crate::{
-    Durability, Error, ErrorKind, FilePersistence, KeystorePersistence, MemoryPersistence, OnDamage,
+    Durability, Error, ErrorKind, FilePersistence, Keystore, KeystorePersistence, MemoryPersistence, OnDamage,
     Persistence, Prompting, Result, Sealed, TokenCache, WaitOptions, environment, moving,
 };
 
 /// How to find and open a token cache.
 ///
-/// By default the cache is kept where the platform protects it best (Linux: the Secret Service) and opening fails
+/// By default the cache is kept where the platform protects it best (Linux: the Secret Service; macOS: the Keychain; Windows: a file
+/// encrypted by the Data Protection API) and opening fails
 /// where that is not to be had. Nothing else is ever chosen unless [`Config::fallback`] or [`Config::allow_plaintext`]
 /// asks for it.
 #[derive(Clone, Debug)]
@@ -138,7 +140,7 @@ impl Config {
             Err(error) if error.kind() == ErrorKind::InvalidInput => return Err(error),
             Err(error) => error,
         };
-        let mut attempts = vec![format!("{PLATFORM_STORE}: {first}")];
+        let mut attempts = vec![format!("{}: {first}", platform::OWN_STORE)];
         for fallback in self.in_order() {
             match self.open_fallback(&path, fallback) {
                 Ok(store) => {
@@ -195,11 +197,24 @@ impl Config {
         (service, self.account.as_deref().unwrap_or("token_cache"))
     }
 
-    #[cfg(target_os = "linux")]
+    /// The store that this platform protects best, verified, with what weaker ones left taken in.
     fn platform_store(&self, path: &Path) -> Result<Arc<dyn Persistence>> {
         let (service, account) = self.names();
-        let item = crate::SecretServiceItem::new(service, account)?.prompting(self.prompting);
-        let mut store = KeystorePersistence::new(path, item)?;
+        match platform::own_store(service, account, self.prompting)? {
+            OwnStore::Item(item) => self.keystore(path, item),
+            OwnStore::File(protector) => {
+                let file = FilePersistence::over(path, protector)?;
+                let file = file.durability(self.durability).with_events(self.events.clone());
+                file.prepare()?;
+                file.verify()?;
+                file.encrypt_plaintext(&self.wait)?;
+                Ok(Arc::new(file))
+            }
+        }
+    }
+
+    fn keystore(&self, path: &Path, item: Arc<dyn Keystore>) -> Result<Arc<dyn Persistence>> {
+        let mut store = KeystorePersistence::over(path, item)?;
         store = store.with_events(self.events.clone()).on_damage(self.damage);
         for fallback in self.in_order() {
             if let Some(file) = self.file(path, fallback)? {
@@ -211,11 +226,6 @@ impl Config {
         // What the fallbacks wrote while it was away, and plaintext of whoever was here before.
         store.take_in(&self.wait)?;
         Ok(Arc::new(store))
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn platform_store(&self, _path: &Path) -> Result<Arc<dyn Persistence>> {
-        Err(Error::new(ErrorKind::NotSupported, "This platform's store is not part of this release"))
     }
 
     fn resolve_path(&self) -> Result<PathBuf> {
@@ -266,6 +276,3 @@ impl fmt::Display for Fallback {
         }
     }
 }
-
-/// The platform's own store, for messages.
-const PLATFORM_STORE: &str = "the system's keystore";

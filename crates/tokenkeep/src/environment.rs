@@ -3,12 +3,17 @@
 use std::env;
 use std::path::PathBuf;
 
+use crate::platform::process;
+
 /// The directory under which a program keeps its cache by default, or `None` when the environment names none.
 ///
 /// Windows: `%LOCALAPPDATA%`. Elsewhere `$HOME`; without it `/Users/<name>` (macOS) or `/home/<name>` from the first
 /// of `LOGNAME`, `USER`, `LNAME`, `USERNAME` that is set, and `/root` for root on Linux.
 pub fn user_root_directory() -> Option<PathBuf> {
-    root_directory(|name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from), is_root())
+    root_directory(
+        |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from),
+        process::is_root(),
+    )
 }
 
 /// Where this user's programs keep data that should survive: `$XDG_DATA_HOME` or `~/.local/share` on Linux,
@@ -38,16 +43,6 @@ fn root_directory(variable: impl Fn(&str) -> Option<PathBuf>, root: bool) -> Opt
     let users = if cfg!(target_os = "macos") { "/Users" } else { "/home" };
     let name = ["LOGNAME", "USER", "LNAME", "USERNAME"].into_iter().find_map(variable)?;
     Some(PathBuf::from(users).join(name))
-}
-
-#[cfg(unix)]
-fn is_root() -> bool {
-    rustix::process::getuid().is_root()
-}
-
-#[cfg(not(unix))]
-fn is_root() -> bool {
-    false
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -39,6 +39,8 @@ pub use persistence::memory::MemoryPersistence;
 pub use persistence::{Backend, Info, Loaded, Persistence, Protection, Retired};
 #[cfg(target_os = "linux")]
 pub use platform::SecretServiceItem;
+#[cfg(windows)]
+pub use platform::{DataProtection, DataProtectionScope};
 pub use protector::sealed::Sealed;
 pub use protector::{Plain, Protector};
 pub use secret::Secret;

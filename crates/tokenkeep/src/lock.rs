@@ -20,7 +20,7 @@ use std::time::Duration;
 use crate::atomic_file;
 use crate::event::Events;
 use crate::platform::lock_file::{self, Held, Paths, Private, Watch};
-use crate::platform::{files, process};
+use crate::platform::{files, lock_record, process};
 use crate::{Cancel, Error, ErrorKind, Result};
 use line::{Deadline, Head, Key, Lines};
 
@@ -196,7 +196,7 @@ impl CacheLock {
             ),
             Some(holder) => {
                 let command =
-                    process::command(holder.pid).map(|name| lock_file::printable(&name)).or(holder.command);
+                    process::command(holder.pid).map(|name| lock_record::printable(&name)).or(holder.command);
                 let command = command.unwrap_or_else(|| "unknown".into());
                 let age = holder.age.map_or_else(String::new, |age| format!(", for {} s", age.as_secs()));
                 (

@@ -213,6 +213,8 @@ impl Backend {
 pub enum Protection {
     /// Encrypted by the operating system for the signed-in user.
     OsUser,
+    /// Encrypted by the operating system for everybody who signs in to this machine.
+    OsMachine,
     /// Encrypted with a key derived from a passphrase.
     Passphrase,
     /// Encrypted with a key that the operating system holds in memory for this user; gone at the next restart.
@@ -232,6 +234,7 @@ impl Protection {
     pub fn code(self) -> &'static str {
         match self {
             Self::OsUser => "os-user",
+            Self::OsMachine => "os-machine",
             Self::Passphrase => "passphrase",
             Self::UntilReboot => "until-reboot",
             Self::KeyFile => "key-file",

@@ -2,6 +2,8 @@
 //!
 //! Every variant exposes the same items, so that nothing above this file asks where it runs.
 
+pub(crate) mod lock_record;
+
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
@@ -10,14 +12,35 @@ use linux as os;
 mod macos;
 #[cfg(target_os = "macos")]
 use macos as os;
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+use windows as os;
 
 #[cfg(unix)]
 mod unix;
-
 #[cfg(unix)]
-pub(crate) use os::keyring;
-#[cfg(unix)]
-pub(crate) use unix::{files, key_file, lock_file, process};
+use unix as family;
+#[cfg(windows)]
+use windows as family;
 
+use std::sync::Arc;
+
+use crate::{Keystore, Protector};
+
+pub(crate) use family::{files, key_file, lock_file, process, writing};
+pub(crate) use os::{OWN_STORE, keyring, own_store};
+
+#[cfg(windows)]
+pub use os::dpapi::{DataProtection, DataProtectionScope};
 #[cfg(target_os = "linux")]
 pub use os::secret_service::SecretServiceItem;
+
+/// What a platform keeps a cache in when nobody asks for anything else.
+#[allow(dead_code, reason = "each platform has one of them")]
+pub(crate) enum OwnStore {
+    /// An item of its keystore.
+    Item(Arc<dyn Keystore>),
+    /// A file through a protector of its own.
+    File(Arc<dyn Protector>),
+}

@@ -5,16 +5,14 @@
 
 use std::fs::{File, FileTimes};
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::SystemTime;
 
-use rustix::fs::FallocateFlags;
-use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::{Durability, own_stamp};
 use crate::platform::files::{self, retry};
+use crate::platform::writing;
 use crate::{Error, ErrorKind, Result, Stamp};
 
 /// Puts `content` into the file at `target` and gives it the time `modified`.
@@ -31,7 +29,7 @@ pub(super) fn overwrite(
     let (mut file, status) = files::open_existing(target, files::careful().read(true).write(true))?
         .ok_or_else(|| Error::new(ErrorKind::Io, "The mounted cache file disappeared").at(target))?;
     files::tighten(&file, target)?;
-    reserve(&file, content.len() as u64).map_err(failed)?;
+    writing::reserve(&file, content.len() as u64).map_err(failed)?;
     let mut old = Zeroizing::new(Vec::with_capacity(usize::try_from(status.len()).unwrap_or(0) + 64));
     file.read_to_end(&mut old).map_err(failed)?;
 
@@ -46,21 +44,10 @@ pub(super) fn overwrite(
     }
     // The time comes last. A reader without the lock that sees a time in whole milliseconds sees a finished file.
     retry(|| file.set_times(FileTimes::new().set_modified(modified))).map_err(failed)?;
-    Ok(own_stamp(&file, content, modified))
+    Ok(own_stamp(&file, target, content, modified))
 }
 
 fn fill(file: &File, content: &[u8]) -> io::Result<()> {
-    file.write_all_at(content, 0)?;
+    writing::write_all_at(file, content, 0)?;
     retry(|| file.set_len(content.len() as u64))
-}
-
-fn reserve(file: &File, length: u64) -> io::Result<()> {
-    if length == 0 {
-        return Ok(());
-    }
-    match retry(|| Ok(rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, length)?)) {
-        // A file system that cannot reserve space has no better to offer.
-        Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => Ok(()),
-        outcome => outcome,
-    }
 }

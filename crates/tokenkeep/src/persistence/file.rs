@@ -17,6 +17,7 @@ use crate::atomic_file::{self, Durability};
 use crate::event::{Event, Events};
 use crate::persistence::Retired;
 use crate::platform::files::{self, Tick};
+use crate::platform::writing;
 use crate::{
     Error, ErrorKind, Info, Loaded, LockGuard, Persistence, Plain, Protector, Result, Secret, Stamp,
 };
@@ -64,7 +65,11 @@ impl FilePersistence {
     /// # Errors
     /// As [`FilePersistence::new`].
     pub fn with_protector(path: impl AsRef<Path>, protector: impl Protector + 'static) -> Result<Self> {
-        let path = files::absolute(path.as_ref())?;
+        Self::over(path.as_ref(), Arc::new(protector))
+    }
+
+    pub(crate) fn over(path: &Path, protector: Arc<dyn Protector>) -> Result<Self> {
+        let path = files::absolute(path)?;
         let remote = files::is_remote(files::directory_of(&path));
         let state = Arc::new(State {
             swept: AtomicBool::new(false),
@@ -75,7 +80,7 @@ impl FilePersistence {
         let durability = Durability::default();
         Ok(Self {
             path,
-            protector: Arc::new(protector),
+            protector,
             durability,
             remote,
             state,
@@ -113,7 +118,7 @@ impl FilePersistence {
             self.events.warn(|| warning);
         }
         let target = files::resolve(&self.path)?;
-        match files::retry(|| files::careful().write(true).create_new(true).open(&target)) {
+        match writing::create_new(&target, &target) {
             Ok(file) => files::tighten(&file, &target),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                 match files::open_existing(&target, files::careful().read(true))? {
@@ -347,8 +352,13 @@ impl FilePersistence {
         }
         remove_abandoned_probes(directory);
         let probe = directory.join(format!("{PROBE_PREFIX}{:016x}", atomic_file::random()?));
+<<<<<<< HEAD
         let outcome = self.write_and_read_back(&probe, replacing.then_some(&*target));
         let removed = files::retry(|| fs::remove_file(&probe));
+=======
+        let outcome = self.write_and_read_back(&probe, &target);
+        let removed = writing::remove(&probe);
+>>>>>>> 5906bd5 (Windows: files encrypted by the Data Protection API, files and locks in their Windows form; what is Unix alone is behind platform)
         outcome?;
         removed.map_err(|error| Error::io("Cannot remove the probe file", &probe, error))
     }
@@ -367,8 +377,7 @@ impl FilePersistence {
             Err(error) => return Err(error),
         };
         let failed = |error| Error::io("Cannot write the probe file", probe, error);
-        let mut file =
-            files::retry(|| files::careful().write(true).create_new(true).open(probe)).map_err(failed)?;
+        let mut file = writing::create_new(probe, target).map_err(failed)?;
         // Not synced: the probe proves access and protection, and need not survive anything.
         file.write_all(&bytes).map_err(failed)?;
         files::tighten(&file, probe)?;

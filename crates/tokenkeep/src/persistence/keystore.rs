@@ -128,10 +128,14 @@ impl KeystorePersistence {
     /// `InvalidInput` for a path that names no file; `PermissionDenied`, `UnsafeFile`, `Io` when there is no directory
     /// for the item's lock.
     pub fn new(path: impl AsRef<Path>, keystore: impl Keystore + 'static) -> Result<Self> {
-        let marker = Marker::new(path.as_ref())?;
+        Self::over(path.as_ref(), Arc::new(keystore))
+    }
+
+    pub(crate) fn over(path: &Path, keystore: Arc<dyn Keystore>) -> Result<Self> {
+        let marker = Marker::new(path)?;
         let shared_lock = CacheLock::shared_path("item", &keystore.location())?;
         Ok(Self {
-            keystore: Arc::new(keystore),
+            keystore,
             marker,
             shared_lock,
             stand_ins: Vec::new(),

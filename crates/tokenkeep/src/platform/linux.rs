@@ -5,11 +5,24 @@ pub(crate) mod secret_service;
 
 use std::fs;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use rustix::time::{ClockId, clock_gettime};
 
+use super::OwnStore;
 use super::process::{Life, UNKNOWN_BOOT};
+use crate::{Prompting, Result, SecretServiceItem};
+
+/// The platform's own store, for messages.
+pub(crate) const OWN_STORE: &str = "the system's keystore";
+
+/// An item of the Secret Service.
+///
+/// # Errors
+/// `InvalidInput` for names that no item can have.
+pub(crate) fn own_store(service: &str, account: &str, prompting: Prompting) -> Result<OwnStore> {
+    Ok(OwnStore::Item(Arc::new(SecretServiceItem::new(service, account)?.prompting(prompting))))
+}
 
 /// The clock by which file systems stamp times, in nanoseconds since the epoch. It moves once per tick, so a time
 /// below it can not be given to a later write.

@@ -4,3 +4,4 @@ pub(crate) mod files;
 pub(crate) mod key_file;
 pub(crate) mod lock_file;
 pub(crate) mod process;
+pub(crate) mod writing;

@@ -188,7 +188,7 @@ fn cipher(key: &Key) -> XChaCha20Poly1305 {
 
 /// Whether a file that begins so is a plaintext cache with something in it. Only its beginning is known, so that
 /// every object counts.
-fn holds_plaintext(head: &[u8]) -> bool {
+pub(crate) fn holds_plaintext(head: &[u8]) -> bool {
     let head = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii();
     head.first() == Some(&b'{') && head != b"{}"
 }

@@ -42,9 +42,17 @@ pub(crate) fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T>
     }
 }
 
+/// What can be seen of a file without opening it.
+pub(crate) type Status = Metadata;
+
 /// The user whose rights this process has.
 pub(crate) fn effective_user() -> u32 {
     rustix::process::geteuid().as_raw()
+}
+
+/// That user, as part of a file name.
+pub(crate) fn user() -> String {
+    effective_user().to_string()
 }
 
 /// `path` made absolute, so that a later change of the working directory changes nothing.
@@ -406,16 +414,4 @@ pub(crate) fn require_own_directory(directory: &Path) -> Result<()> {
 pub(crate) fn require_writable(directory: &Path) -> Result<()> {
     rustix::fs::accessat(rustix::fs::CWD, directory, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
         .map_err(|error| Error::io("Cannot write to the directory", directory, error))
-}
-
-/// Removes a file whose owner has something else to report, or nobody to report to. A disturbance that passes must not
-/// leave it; one that stays leaves what the next writer sweeps.
-pub(crate) fn remove_persistently(path: &Path) {
-    for _ in 0..3 {
-        match fs::remove_file(path) {
-            Ok(()) => return,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
-            Err(_) => {}
-        }
-    }
 }

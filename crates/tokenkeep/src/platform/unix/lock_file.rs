@@ -8,10 +8,10 @@
 //!   its pid is judged, and only after the file was seen unchanged for a while.
 //!
 //! The private file is `private.rs`, the order of processes before it `turns.rs`, the judgement over a sibling's file
-//! `sibling.rs`, what is written in either `record.rs`.
+//! `sibling.rs`, what is written in either `lock_record.rs`.
 
+mod boot;
 mod private;
-mod record;
 mod sibling;
 #[cfg(test)]
 mod tests;
@@ -19,7 +19,7 @@ mod turns;
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -28,10 +28,10 @@ use rustix::io::Errno;
 
 use super::files::{self, retry};
 use crate::event::Events;
+use crate::platform::lock_record::{self as record, Record};
+use crate::platform::writing;
 use crate::{Error, ErrorKind, Result};
 pub(crate) use private::Private;
-use record::Record;
-pub(crate) use record::printable;
 pub(crate) use sibling::Watch;
 use sibling::{Look, Sibling};
 
@@ -217,7 +217,7 @@ pub(crate) fn holder(paths: &Paths) -> Option<Holder> {
 fn sign(file: &File, path: &Path) -> Result<()> {
     let record = record::own();
     files::require_size_allowed(record.len(), path)?;
-    retry(|| file.write_all_at(&record, 0))
+    retry(|| writing::write_all_at(file, &record, 0))
         .map_err(|error| Error::io("Cannot write the lock file", path, error))
 }
 

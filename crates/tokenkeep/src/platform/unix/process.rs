@@ -2,6 +2,11 @@
 
 pub(crate) use crate::platform::os::{boot_id, command, life, start, user_namespace};
 
+/// Whether the user who started this process is root.
+pub(crate) fn is_root() -> bool {
+    rustix::process::getuid().is_root()
+}
+
 /// What [`boot_id`] is where the system does not tell it.
 pub(crate) const UNKNOWN_BOOT: &str = "-";
 

@@ -8,6 +8,7 @@ use super::super::files::{self, retry};
 use super::turns::{self, Turn};
 use super::{Paths, cannot_link, is_unsupported, names, try_lock};
 use crate::atomic_file;
+use crate::platform::writing;
 use crate::{Error, ErrorKind, Result};
 
 /// The private lock file, open and, where the file system can, flocked.
@@ -108,7 +109,7 @@ fn create(paths: &Paths) -> Result<()> {
         .map_err(failed)?;
     let finished = paths.finish_new(&temporary, &file);
     let linked = finished.map(|()| retry(|| fs::hard_link(&temporary, path)));
-    files::remove_persistently(&temporary);
+    writing::remove_persistently(&temporary);
     match linked? {
         Err(error) if cannot_link(&error) => create_in_place(paths, path),
         // Somebody else was faster; or a writer that sweeps took the file for a dead one's, and we try again.

@@ -10,13 +10,14 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use super::super::files::{self, retry};
-use super::record::{self, Author, Record};
 use super::{
     Paths, Private, cannot_link, is_one_of, is_unsupported, names, remove_if_still, same_file, sign,
     sign_if_there_is_room, try_lock, with_suffix,
 };
 use crate::atomic_file;
 use crate::event::Events;
+use crate::platform::lock_record::{self as record, Author, Record};
+use crate::platform::writing;
 use crate::{Error, Result};
 
 /// A sibling's lock file must stand unchanged this long before its dead owner is believed to be dead.
@@ -189,7 +190,7 @@ impl<'a> Meeting<'a> {
         let renamed =
             ready.map(|_| retry(|| Ok(renameat_with(CWD, &temporary, CWD, path, RenameFlags::NOREPLACE)?)));
         if !matches!(renamed, Ok(Ok(()))) {
-            files::remove_persistently(&temporary);
+            writing::remove_persistently(&temporary);
         }
         match renamed? {
             Ok(()) => self.created(file),

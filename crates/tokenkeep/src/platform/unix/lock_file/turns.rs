@@ -9,8 +9,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
-use super::record;
 use crate::platform::files;
+use crate::platform::lock_record as record;
 
 /// Behind our record.
 const BEGIN: u64 = record::LENGTH as u64;

@@ -4,23 +4,23 @@
 //! `<pid> tokenkeep-lock 1 <start> <boot id> <since> <command>`. The pid comes first, as in the siblings' `<pid>`,
 //! `<pid> <command>` and `<pid> <host>`; .NET puts a byte order mark before it, Go writes `{<pid>} {<command>}`.
 
-use std::fs::{File, Metadata};
-use std::os::unix::fs::FileExt;
+use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::platform::files::print;
+use crate::platform::files::{Status, print};
 use crate::platform::process::{self, Life};
+use crate::platform::writing;
 
 const MARK: &str = "tokenkeep-lock";
-pub(super) const LENGTH: usize = 128;
+pub(crate) const LENGTH: usize = 128;
 
 /// A process that started later than this after the file was written is not the one that wrote it, even if it has
 /// the same pid. Both times are rounded, and a file system's clock may differ a little.
 const REUSED_NANOS: i128 = 2_000_000_000;
 
 /// The line that this process writes when it takes a lock.
-pub(super) fn own() -> Vec<u8> {
+pub(crate) fn own() -> Vec<u8> {
     let me = Me::known();
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let mut line = format!("{} {MARK} 1 {} {} {since} {}", me.pid, me.start, process::boot_id(), me.command)
@@ -59,11 +59,11 @@ impl Me {
 
 /// What a lock file says.
 #[derive(Debug, Default)]
-pub(super) struct Record(String);
+pub(crate) struct Record(String);
 
 /// Who wrote a lock file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Author {
+pub(crate) enum Author {
     /// A process that uses this library.
     Ours,
     /// A process with this pid that uses another one.
@@ -74,14 +74,14 @@ pub(super) enum Author {
 
 impl Record {
     /// Reads the first line of a lock file. A file that cannot be read says nothing.
-    pub(super) fn read(file: &File) -> Self {
+    pub(crate) fn read(file: &File) -> Self {
         let mut bytes = [0; 512];
-        let count = super::retry(|| file.read_at(&mut bytes, 0)).unwrap_or(0);
+        let count = writing::read_at(file, &mut bytes, 0).unwrap_or(0);
         let text = String::from_utf8_lossy(&bytes[..count]);
         Self(text.trim_start_matches('\u{feff}').lines().next().unwrap_or_default().to_owned())
     }
 
-    pub(super) fn author(&self) -> Author {
+    pub(crate) fn author(&self) -> Author {
         match (self.pid(), self.field(1)) {
             (Some(_), Some(MARK)) => Author::Ours,
             (Some(pid), _) => Author::Sibling(pid),
@@ -89,45 +89,23 @@ impl Record {
         }
     }
 
-    pub(super) fn pid(&self) -> Option<u32> {
+    pub(crate) fn pid(&self) -> Option<u32> {
         without_braces(self.field(0)?).parse().ok().filter(|pid| *pid > 0)
     }
 
-    pub(super) fn command(&self) -> Option<String> {
+    pub(crate) fn command(&self) -> Option<String> {
         let name = if self.author() == Author::Ours { self.field(6) } else { self.field(1) };
         name.map(|name| printable(without_braces(name)))
     }
 
-    /// Whether a process of this machine since its last start certainly wrote it.
-    pub(super) fn is_of_this_boot(&self) -> bool {
-        self.boot().is_some_and(|boot| boot == process::boot_id())
-    }
-
-    /// Whether a process of another machine, or of this one before its last start, certainly wrote it.
-    pub(super) fn is_of_another_boot(&self) -> bool {
-        process::boot_id() != process::UNKNOWN_BOOT
-            && self.boot().is_some_and(|boot| boot != process::boot_id())
-    }
-
     /// When our own record was written. The file's time does not tell: those who wait write into it too.
-    pub(super) fn since(&self) -> Option<SystemTime> {
+    pub(crate) fn since(&self) -> Option<SystemTime> {
         let millis = self.field(5).filter(|_| self.author() == Author::Ours)?.parse().ok()?;
         UNIX_EPOCH.checked_add(Duration::from_millis(millis))
     }
 
-    fn boot(&self) -> Option<&str> {
-        let boot = self.field(4).filter(|boot| *boot != process::UNKNOWN_BOOT)?;
-        (self.author() == Author::Ours).then_some(boot)
-    }
-
-    /// Whether our own record names a process of this machine that no longer runs.
-    pub(super) fn is_dead_here(&self) -> bool {
-        let Some(pid) = self.pid().filter(|_| self.is_of_this_boot()) else { return false };
-        process::life(pid) == Life::Dead
-            || process::start(pid).is_some_and(|start| self.field(3) != Some(&start.to_string()))
-    }
-
-    fn field(&self, at: usize) -> Option<&str> {
+    /// A word of the first line.
+    pub(crate) fn field(&self, at: usize) -> Option<&str> {
         self.0.split_ascii_whitespace().nth(at)
     }
 }
@@ -142,7 +120,7 @@ pub(crate) fn printable(name: &str) -> String {
 }
 
 /// Whether the sibling process that wrote a lock file is gone.
-pub(super) fn is_dead_sibling(pid: u32, lock: &Metadata) -> bool {
+pub(crate) fn is_dead_sibling(pid: u32, lock: &Status) -> bool {
     match process::life(pid) {
         Life::Dead => true,
         Life::Running { started } => started > print(lock).modified + REUSED_NANOS,
@@ -177,7 +155,5 @@ mod tests {
         let record = Record(String::from_utf8(own()).unwrap());
         assert!(record.since().unwrap().elapsed().unwrap() < Duration::from_secs(10));
         assert_eq!(record.pid(), Some(std::process::id()));
-        assert!(record.is_of_this_boot());
-        assert!(!record.is_dead_here());
     }
 }

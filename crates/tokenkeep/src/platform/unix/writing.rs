@@ -1,0 +1,133 @@
+//! What putting a file in the place of another needs from Unix.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
+
+use super::files::{self, Status, retry};
+use crate::{Error, ErrorKind, Result};
+
+/// Creates a file that nobody else can open and that must not exist yet, for reading and writing. Where access lists
+/// decide who can, `like` tells them; here the mode does.
+pub(crate) fn create_new(path: &Path, _like: &Path) -> io::Result<File> {
+    retry(|| files::careful().read(true).write(true).create_new(true).open(path))
+}
+
+/// Gives the file `from` the name `to`, whatever had it before.
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    retry(|| fs::rename(from, to))
+}
+
+/// Something is mounted on the very file, so that its name cannot be given to another.
+pub(crate) fn is_mount_point(error: &io::Error) -> bool {
+    [Errno::BUSY, Errno::XDEV].iter().any(|no| error.raw_os_error() == Some(no.raw_os_error()))
+}
+
+/// Removes a file.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    retry(|| fs::remove_file(path))
+}
+
+/// Removes a file whose owner has something else to report, or nobody to report to. A disturbance that passes must not
+/// leave it; one that stays leaves what the next writer sweeps.
+pub(crate) fn remove_persistently(path: &Path) {
+    for _ in 0..3 {
+        match fs::remove_file(path) {
+            Ok(()) => return,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(_) => {}
+        }
+    }
+}
+
+/// A directory, for [`sync_directory`].
+pub(crate) fn open_directory(path: &Path) -> io::Result<Option<File>> {
+    retry(|| File::open(path)).map(Some)
+}
+
+/// Waits until what happened in a directory is on the disk.
+pub(crate) fn sync_directory(directory: &File) -> io::Result<()> {
+    match retry(|| directory.sync_all()) {
+        // This file system has nothing to sync in a directory.
+        Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// Root that rewrites a user's cache leaves it the user's.
+pub(crate) fn keep_owner(file: &File, path: &Path, old: &Status) -> Result<()> {
+    if files::effective_user() != 0 {
+        return Ok(());
+    }
+    let new = files::status_of(file, path)?;
+    if (new.uid(), new.gid()) == (old.uid(), old.gid()) {
+        return Ok(());
+    }
+    retry(|| std::os::unix::fs::fchown(file, Some(old.uid()), Some(old.gid())))
+        .map_err(|error| Error::io("Cannot give the new content its old owner", path, error))
+}
+
+/// Writes into the middle of a file.
+pub(crate) fn write_all_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+    file.write_all_at(bytes, at)
+}
+
+/// Reads from the middle of a file; how many bytes there were.
+pub(crate) fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+    retry(|| file.read_at(bytes, at))
+}
+
+/// Makes sure that `length` bytes fit into the file, without changing what can be read of it.
+pub(crate) fn reserve(file: &File, length: u64) -> io::Result<()> {
+    if length == 0 {
+        return Ok(());
+    }
+    match retry(|| Ok(rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, length)?)) {
+        // A file system that cannot reserve space has no better to offer.
+        Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// The file at a path that is about to be replaced, kept so that it can be overwritten afterwards.
+#[derive(Debug)]
+pub(crate) struct Former(File);
+
+impl Former {
+    /// `None` when nothing is there.
+    ///
+    /// # Errors
+    /// Those of opening a file.
+    pub(crate) fn of(path: &Path) -> Result<Option<Self>> {
+        let open = files::open_existing(path, files::careful().read(true).write(true))?;
+        Ok(open.map(|(file, _)| Self(file)))
+    }
+
+    /// Overwrites the file, which has lost its name. On solid-state disks and file systems that copy on writing this
+    /// promises nothing: the blocks may live on until they are reused.
+    ///
+    /// # Errors
+    /// `UnsafeFile` when other names still lead to it, `Io`.
+    pub(crate) fn wipe(self, path: &Path, synced: bool) -> Result<()> {
+        let failed = |error| Error::io("Cannot overwrite the plaintext", path, error);
+        let status = files::status_of(&self.0, path)?;
+        match status.nlink() {
+            0 => {}
+            // Another name, such as a backup's hard link, is not ours to destroy. Or it was written in place.
+            _ if files::status_at(path)?.is_some_and(|now| now.ino() == status.ino()) => return Ok(()),
+            links => {
+                let text = format!("{links} other names (hard links) still lead to it");
+                return Err(Error::new(ErrorKind::UnsafeFile, text));
+            }
+        }
+        crate::atomic_file::overwrite_with_zeros(&self.0, status.size()).map_err(failed)?;
+        if synced {
+            retry(|| self.0.sync_all()).map_err(failed)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,136 @@
+//! Who may open what we create, and who could change what we rely on.
+//!
+//! Access lists are handled in the system's security descriptor language: `D:(type;flags;rights;;;who)(...)`.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use super::{files, sys};
+
+/// FILE_READ_DATA, of a file or a directory.
+pub(crate) const READ: u32 = 0x1;
+/// FILE_WRITE_DATA and FILE_APPEND_DATA or, of a directory, FILE_ADD_FILE and FILE_ADD_SUBDIRECTORY; FILE_DELETE_CHILD,
+/// DELETE, WRITE_DAC and WRITE_OWNER.
+pub(crate) const CHANGE: u32 = 0x2 | 0x4 | 0x40 | 0x1_0000 | 0x4_0000 | 0x8_0000;
+
+/// The user of this process, as `S-1-5-21-...`.
+pub(crate) fn user() -> io::Result<&'static str> {
+    static USER: OnceLock<String> = OnceLock::new();
+    match USER.get() {
+        Some(user) => Ok(user),
+        None => {
+            let user = sys::user_sid()?;
+            Ok(USER.get_or_init(|| user))
+        }
+    }
+}
+
+/// The access list of a new file: that of the file it will stand for or beside, so that whoever was let in by an
+/// administrator stays in; where there is none, the user and the system, and no inheritance from the directory.
+pub(crate) fn of_new_file(like: &Path) -> io::Result<String> {
+    if let Ok(file) = files::look().open(like)
+        && let Ok(list) = sys::access_list(&file)
+    {
+        return Ok(list);
+    }
+    Ok(format!("D:P(A;;FA;;;{})(A;;FA;;;SY)", user()?))
+}
+
+/// The access list of a new directory, which what is created in it inherits.
+pub(crate) fn of_new_directory() -> io::Result<String> {
+    Ok(format!("D:P(A;OICI;FA;;;{})(A;OICI;FA;;;SY)", user()?))
+}
+
+/// Whether a crowd, such as all users, has any of `rights` on an open file or directory.
+pub(crate) fn crowd_has(file: &File, rights: u32) -> io::Result<bool> {
+    Ok(grants_a_crowd(&sys::access_list(file)?, rights))
+}
+
+/// Whether an access list gives any of `rights` to a crowd. A list that refuses first and gives later is taken to give:
+/// nobody writes such a list for a cache.
+fn grants_a_crowd(list: &str, rights: u32) -> bool {
+    // Without a list everybody may do everything.
+    if list.is_empty() || list.contains("NO_ACCESS_CONTROL") {
+        return true;
+    }
+    list.split('(').skip(1).any(|entry| {
+        let mut fields = entry.trim_end_matches(')').split(';');
+        let (Some("A"), Some(flags), Some(granted), _, _, Some(who)) =
+            (fields.next(), fields.next(), fields.next(), fields.next(), fields.next(), fields.next())
+        else {
+            return false;
+        };
+        // An entry that is only there to be inherited does not count here.
+        !pairs(flags).any(|flag| flag == "IO") && is_crowd(who) && mask(granted) & rights != 0
+    })
+}
+
+/// Everyone, authenticated users, users, guests, anonymous and interactive ones, and those of the domain.
+fn is_crowd(who: &str) -> bool {
+    ["WD", "AU", "BU", "BG", "AN", "IU", "DU", "DG"].contains(&who)
+        || ["S-1-1-0", "S-1-5-11", "S-1-5-32-545", "S-1-5-4"].contains(&who)
+}
+
+fn mask(rights: &str) -> u32 {
+    if let Some(digits) = rights.strip_prefix("0x") {
+        // What cannot be read is taken for everything.
+        return u32::from_str_radix(digits, 16).unwrap_or(u32::MAX);
+    }
+    const GENERIC_READ: u32 = 0x12_0089;
+    const GENERIC_WRITE: u32 = 0x12_0116;
+    const GENERIC_EXECUTE: u32 = 0x12_00a0;
+    pairs(rights)
+        .map(|right| match right {
+            "FR" | "GR" => GENERIC_READ,
+            "FW" | "GW" => GENERIC_WRITE,
+            "FX" | "GX" => GENERIC_EXECUTE,
+            "CC" => 0x1,
+            "DC" => 0x2,
+            "LC" => 0x4,
+            "SW" => 0x8,
+            "RP" => 0x10,
+            "WP" => 0x20,
+            "DT" => 0x40,
+            "LO" => 0x80,
+            "CR" => 0x100,
+            "SD" => 0x1_0000,
+            "RC" => 0x2_0000,
+            "WD" => 0x4_0000,
+            "WO" => 0x8_0000,
+            // FA and GA, and whatever this list forgot.
+            _ => u32::MAX,
+        })
+        .fold(0, |all, right| all | right)
+}
+
+fn pairs(text: &str) -> impl Iterator<Item = &str> {
+    (0..text.len() / 2).filter_map(|at| text.get(at * 2..at * 2 + 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crowd_that_may_read_is_told_from_one_that_may_change() {
+        let users_read = "D:AI(A;ID;FA;;;SY)(A;ID;0x1200a9;;;BU)";
+        assert!(grants_a_crowd(users_read, READ));
+        assert!(!grants_a_crowd(users_read, CHANGE));
+        let users_may_add_files = "D:(A;OICIIO;GA;;;WD)(A;;LC;;;AU)";
+        assert!(grants_a_crowd(users_may_add_files, CHANGE));
+        assert!(!grants_a_crowd(users_may_add_files, READ), "the first entry is only inherited");
+        assert!(!grants_a_crowd("D:P(A;;FA;;;S-1-5-21-1-2-3-1001)(A;;FA;;;SY)", READ | CHANGE));
+        assert!(!grants_a_crowd("D:(D;;FA;;;WD)", READ), "a refusal gives nothing");
+        assert!(grants_a_crowd("D:NO_ACCESS_CONTROL", CHANGE));
+    }
+
+    #[test]
+    fn what_we_create_is_ours_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("cache");
+        let file = super::super::writing::create_new(&path, &path).unwrap();
+        assert!(!crowd_has(&file, READ | CHANGE).unwrap(), "{}", sys::access_list(&file).unwrap());
+    }
+}

@@ -1,0 +1,230 @@
+//! Windows' Data Protection API between a file and its content.
+//!
+//! The file is what the system made of the content, without a header of ours: every sibling library writes the same and
+//! reads ours. The system never asks a person anything here.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+
+use windows_sys::Win32::Foundation::{
+    ERROR_ACCESS_DENIED, ERROR_FILE_NOT_FOUND, ERROR_INVALID_DATA, ERROR_NO_SUCH_LOGON_SESSION,
+    ERROR_PATH_NOT_FOUND, NTE_BAD_KEY_STATE, NTE_BAD_KEYSET, NTE_KEYSET_NOT_DEF, SEC_E_DELEGATION_REQUIRED,
+};
+use windows_sys::Win32::Security::Cryptography::{CRYPTPROTECT_LOCAL_MACHINE, CRYPTPROTECT_UI_FORBIDDEN};
+use zeroize::Zeroizing;
+
+use super::sys;
+use crate::protector::sealed::header::MAGIC as SEALED;
+use crate::protector::sealed::holds_plaintext;
+use crate::{Backend, Error, ErrorKind, Protection, Protector, Result, Secret, schema};
+
+/// Who can decrypt what [`DataProtection`] encrypts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DataProtectionScope {
+    /// The user who encrypted it. The default.
+    #[default]
+    CurrentUser,
+    /// Every user of this machine who can read the file.
+    LocalMachine,
+}
+
+/// A protector that lets Windows encrypt, with keys that it keeps for the user or the machine.
+///
+/// A plaintext token cache found in the file's place is taken over by [`FilePersistence`](crate::FilePersistence):
+/// encrypted, read back and overwritten.
+#[derive(Clone, Default)]
+pub struct DataProtection {
+    scope: DataProtectionScope,
+    entropy: Option<Zeroizing<Vec<u8>>>,
+}
+
+/// The beginning of every file that the Data Protection API made: version 1 and the number of its provider.
+const HEAD: [u8; 20] = [
+    1, 0, 0, 0, 0xd0, 0x8c, 0x9d, 0xdf, 0x01, 0x15, 0xd1, 0x11, 0x8c, 0x7a, 0x00, 0xc0, 0x4f, 0xc2, 0x97,
+    0xeb,
+];
+
+impl DataProtection {
+    /// Encryption for `scope`.
+    pub fn new(scope: DataProtectionScope) -> Self {
+        Self { scope, entropy: None }
+    }
+
+    /// The same, with a second secret that is needed to decrypt. Siblings that share the file have to be given the same.
+    /// It is not kept anywhere; without it the content is lost.
+    #[must_use]
+    pub fn entropy(mut self, entropy: impl Into<Vec<u8>>) -> Self {
+        let entropy = Zeroizing::new(entropy.into());
+        // For the system, nothing and no entropy are the same; for a person too.
+        self.entropy = (!entropy.is_empty()).then_some(entropy);
+        self
+    }
+
+    fn entropy_bytes(&self) -> Option<&[u8]> {
+        self.entropy.as_ref().map(|entropy| entropy.as_slice())
+    }
+}
+
+/// What the system is told when it encrypts.
+fn flags(scope: DataProtectionScope) -> u32 {
+    match scope {
+        DataProtectionScope::CurrentUser => CRYPTPROTECT_UI_FORBIDDEN,
+        DataProtectionScope::LocalMachine => CRYPTPROTECT_UI_FORBIDDEN | CRYPTPROTECT_LOCAL_MACHINE,
+    }
+}
+
+impl fmt::Debug for DataProtection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataProtection")
+            .field("scope", &self.scope)
+            .field("has_entropy", &self.entropy.is_some())
+            .finish()
+    }
+}
+
+impl Protector for DataProtection {
+    fn protect<'a>(&self, content: &'a [u8], replacing: Option<&[u8]>) -> Result<Cow<'a, [u8]>> {
+        let old = replacing.unwrap_or_default();
+        refuse_sealed(old)?;
+        if !old.starts_with(&HEAD) && holds_plaintext(old) {
+            return Err(unprotected().remedy(
+                "Load the cache before saving it: that encrypts it in its place; nothing was written",
+            ));
+        }
+        let sealed = sys::protect(content, self.entropy_bytes(), flags(self.scope))
+            .map_err(|error| failure("Windows cannot encrypt the cache", error))?;
+        Ok(Cow::Owned(sealed))
+    }
+
+    fn head_length(&self) -> usize {
+        64
+    }
+
+    fn unprotect(&self, bytes: Secret) -> Result<Secret> {
+        let sealed = bytes.expose();
+        refuse_sealed(sealed)?;
+        if !sealed.starts_with(&HEAD) {
+            // A keystore's marker, with nothing in it to encrypt; it stays what it is until something is written.
+            if sealed.trim_ascii() == b"{}" {
+                return Ok(bytes);
+            }
+            if schema::is_msal_cache(sealed) {
+                return Err(unprotected());
+            }
+            return Err(Error::new(ErrorKind::Damaged, "The file is not one that Windows encrypted"));
+        }
+        // The scope is written in the file, so that the flag would change nothing.
+        sys::unprotect(sealed, self.entropy_bytes(), CRYPTPROTECT_UI_FORBIDDEN)
+            .map(Secret::from_zeroizing)
+            .map_err(|error| failure("Windows cannot decrypt the cache", error))
+    }
+
+    fn backend(&self) -> Backend {
+        Backend::DpapiFile
+    }
+
+    fn protection(&self) -> Protection {
+        match self.scope {
+            DataProtectionScope::CurrentUser => Protection::OsUser,
+            DataProtectionScope::LocalMachine => Protection::OsMachine,
+        }
+    }
+}
+
+fn unprotected() -> Error {
+    Error::new(ErrorKind::Unprotected, "A plaintext cache stands where one that Windows encrypted belongs")
+}
+
+fn refuse_sealed(bytes: &[u8]) -> Result<()> {
+    if !bytes.starts_with(&SEALED) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::MissingKey, "The file is encrypted with a key that is not Windows' own")
+        .remedy("Open it as an encrypted file with the key it was made with, or choose another path"))
+}
+
+/// What the system's refusals mean. Their numbers are not documented for these functions; these have been seen.
+fn failure(what: &str, error: io::Error) -> Error {
+    let code = error.raw_os_error().unwrap_or(0);
+    let is = |codes: &[u32]| codes.iter().any(|known| known.cast_signed() == code);
+    // RPC_S_SERVER_UNAVAILABLE and RPC_S_CALL_FAILED of winerror.h.
+    let service_is_silent = [1722, 1726];
+    let (kind, why, remedy) = if is(&[ERROR_INVALID_DATA]) {
+        (
+            ErrorKind::Damaged,
+            "it is damaged, or was encrypted with another entropy",
+            "Give the entropy it was made with; if it is lost, remove the file and sign in again",
+        )
+    } else if is(&[ERROR_FILE_NOT_FOUND, ERROR_PATH_NOT_FOUND, ERROR_NO_SUCH_LOGON_SESSION]) {
+        (
+            ErrorKind::MissingKey,
+            "the user's profile, with its keys, is not loaded",
+            "Load the profile (for a service or an application pool: Load User Profile = true; for a scheduled task: \
+             store the password), or use the scope LocalMachine",
+        )
+    } else if is(&[NTE_BAD_KEY_STATE.cast_unsigned()]) {
+        (
+            ErrorKind::WrongKey,
+            "it was encrypted by another user or on another machine, or this user's password was reset by an administrator",
+            "Run as the user who signed in; if that is this one, remove the file and sign in again",
+        )
+    } else if is(&[
+        NTE_BAD_KEYSET.cast_unsigned(),
+        NTE_KEYSET_NOT_DEF.cast_unsigned(),
+        SEC_E_DELEGATION_REQUIRED.cast_unsigned(),
+    ]) {
+        (
+            ErrorKind::MissingKey,
+            "the key is not on this machine",
+            "With a roaming profile, wait until it is here; in a domain, make sure that a domain controller can be reached",
+        )
+    } else if is(&service_is_silent) {
+        (
+            ErrorKind::StoreUnavailable,
+            "the service that keeps the keys does not answer",
+            "Start the services Cryptographic Services and Credential Manager, or try again when Windows has started",
+        )
+    } else if is(&[ERROR_ACCESS_DENIED]) {
+        (
+            ErrorKind::PermissionDenied,
+            "this process may not use the user's keys",
+            "Run it as the user who signed in, not under a restricted token",
+        )
+    } else {
+        (ErrorKind::StoreFailed, "the Data Protection API failed", "Look into Windows' event log")
+    };
+    Error::new(kind, format!("{what}: {why}")).remedy(remedy).because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Wine makes no difference between the scopes, so that what is asked of the system is what can be tested.
+    #[test]
+    fn the_scope_that_was_asked_for_is_what_the_system_is_told_and_it_never_asks_a_person() {
+        assert_eq!(flags(DataProtectionScope::CurrentUser), 1);
+        assert_eq!(flags(DataProtectionScope::LocalMachine), 5);
+    }
+
+    #[test]
+    fn every_refusal_says_what_to_do() {
+        let kind = |code: u32| {
+            let error =
+                failure("Windows cannot decrypt the cache", io::Error::from_raw_os_error(code.cast_signed()));
+            assert!(error.to_string().contains(". "), "{error}");
+            assert_eq!(error.os_code(), Some(code.cast_signed()));
+            error.kind()
+        };
+        assert_eq!(kind(13), ErrorKind::Damaged);
+        assert_eq!(kind(0x8009_000b), ErrorKind::WrongKey);
+        assert_eq!(kind(2), ErrorKind::MissingKey, "the profile is not loaded");
+        assert_eq!(kind(0x8009_0016), ErrorKind::MissingKey, "the key set does not exist");
+        assert_eq!(kind(0x8009_0345), ErrorKind::MissingKey, "no domain controller");
+        assert_eq!(kind(1722), ErrorKind::StoreUnavailable);
+        assert_eq!(kind(5), ErrorKind::PermissionDenied);
+        assert_eq!(kind(0x8009_0020), ErrorKind::StoreFailed);
+    }
+}

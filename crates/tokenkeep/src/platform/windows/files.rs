@@ -1,0 +1,432 @@
+//! Files on Windows: opening, judging, fingerprinting.
+//!
+//! What is opened is opened as what it is, never as what a link leads to, and judged by its own handle. Handles let
+//! others read, write, rename and remove unless that is what they are there to prevent.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::windows::fs::OpenOptionsExt;
+use std::path::{Component, Path, PathBuf, Prefix};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use windows_sys::Win32::Foundation::{
+    ERROR_FILE_NOT_FOUND, ERROR_LOCK_VIOLATION, ERROR_PATH_NOT_FOUND, ERROR_SHARING_VIOLATION,
+};
+use windows_sys::Win32::Storage::FileSystem::{
+    FILE_ATTRIBUTE_DEVICE, FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_REPARSE_POINT,
+    FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_READ_ATTRIBUTES, READ_CONTROL,
+};
+use zeroize::Zeroizing;
+
+use super::{access, sys};
+use crate::stamp::{Print, Stamp};
+use crate::{Error, ErrorKind, Result};
+
+/// The private lock file is named after the cache file, with this behind it.
+pub(crate) const PRIVATE_LOCK_SUFFIX: &str = ".tk-lock";
+/// As the sibling libraries name theirs.
+pub(crate) const SIBLING_LOCK_SUFFIX: &str = ".lockfile";
+/// Characters of UTF-16 in a name, on every Windows file system.
+const LONGEST_NAME: usize = 255;
+
+/// A file's times come from a clock that moves every 15.6 ms unless some program asks for more.
+const GRAIN_NANOS: i128 = 16_000_000;
+/// How far a remote file system's times may lie behind the local clock: servers have clocks of their own.
+const REMOTE_GRAIN_NANOS: i128 = 2_000_000_000;
+
+/// How long somebody who has a file open without sharing it is waited for: scanners and siblings take milliseconds.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Repeats a call that fails because somebody else has the file open just now, until it works or patience ends.
+pub(crate) fn retry<T>(call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    retry_while(PATIENCE, is_shared_badly, call)
+}
+
+/// Repeats a call whose failure is a passing one, until it works or `patience` ends.
+pub(super) fn retry_while<T>(
+    patience: Duration,
+    passes: impl Fn(&io::Error) -> bool,
+    mut call: impl FnMut() -> io::Result<T>,
+) -> io::Result<T> {
+    let began = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match call() {
+            Err(error) if passes(&error) && began.elapsed() < patience => {}
+            outcome => return outcome,
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+/// Somebody else has the file, or a part of it, for themselves.
+pub(super) fn is_shared_badly(error: &io::Error) -> bool {
+    is_one_of(error, &[ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION])
+}
+
+pub(super) fn is_one_of(error: &io::Error, codes: &[u32]) -> bool {
+    codes.iter().any(|code| error.raw_os_error() == Some(code.cast_signed()))
+}
+
+/// There is nothing. Other codes that `NotFound` stands for, such as a server that does not answer, are failures.
+pub(super) fn is_absence(error: &io::Error) -> bool {
+    is_one_of(error, &[ERROR_FILE_NOT_FOUND, ERROR_PATH_NOT_FOUND])
+}
+
+/// The user of this process, as part of a file name.
+pub(crate) fn user() -> String {
+    access::user().unwrap_or("unknown").to_owned()
+}
+
+/// The number of the user whose rights this process has: Windows' users have none.
+pub(crate) fn effective_user() -> u32 {
+    0
+}
+
+/// What the system knows of a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Status(sys::Information);
+
+impl Status {
+    /// A link to somewhere else. Reparse points of other kinds, such as deduplicated files, are files.
+    pub(crate) fn is_symlink(&self) -> bool {
+        // IsReparseTagNameSurrogate.
+        self.has(FILE_ATTRIBUTE_REPARSE_POINT) && self.0.reparse_tag & 0x2000_0000 != 0
+    }
+
+    pub(crate) fn is_dir(&self) -> bool {
+        self.has(FILE_ATTRIBUTE_DIRECTORY)
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.0.size
+    }
+
+    pub(crate) fn links(&self) -> u32 {
+        self.0.links
+    }
+
+    pub(crate) fn modified(&self) -> io::Result<SystemTime> {
+        let nanos = u64::try_from(self.0.modified).map_err(|_| io::ErrorKind::InvalidData)?;
+        Ok(UNIX_EPOCH + Duration::from_nanos(nanos))
+    }
+
+    /// Volume and number: the same for two names of one file.
+    pub(crate) fn identity(&self) -> (u64, u64) {
+        (self.0.volume, self.0.index)
+    }
+
+    fn has(&self, attribute: u32) -> bool {
+        self.0.attributes & attribute != 0
+    }
+}
+
+/// `path` made absolute, so that a later change of the working directory changes nothing.
+///
+/// # Errors
+/// `InvalidInput` for an empty path, a NUL, a path that names no file but a directory, a device or a stream of a file,
+/// or a name that leaves no room for those of the lock files: found out now, nothing has been written yet.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
+    let refused = |what: &str| Err(Error::new(ErrorKind::InvalidInput, what).at(path));
+    let text = path.as_os_str().as_encoded_bytes();
+    if text.is_empty() {
+        return Err(Error::new(ErrorKind::InvalidInput, "The cache path is empty"));
+    }
+    if text.contains(&0) {
+        return refused("The cache path contains a NUL character");
+    }
+    // `file_name` ignores a trailing separator or dot, with which a caller means a directory.
+    let names_directory =
+        [&b"/"[..], b"\\", b"/.", b"\\."].iter().any(|end| text.ends_with(end)) || text == b".";
+    if names_directory || path.file_name().is_none() {
+        return refused("The cache path names no file");
+    }
+    let absolute = std::path::absolute(path)
+        .map_err(|error| Error::io("Cannot make the cache path absolute", path, error))?;
+    if let Some(Component::Prefix(prefix)) = absolute.components().next()
+        && matches!(prefix.kind(), Prefix::DeviceNS(_))
+    {
+        return refused("The cache path names a device");
+    }
+    let length = |name: &std::ffi::OsStr| name.to_string_lossy().encode_utf16().count();
+    let Some(name) = absolute.file_name() else { return refused("The cache path names no file") };
+    if name.as_encoded_bytes().contains(&b':') {
+        return refused("The cache path names a stream of a file");
+    }
+    let longest = LONGEST_NAME - SIBLING_LOCK_SUFFIX.len().max(PRIVATE_LOCK_SUFFIX.len());
+    if length(name) > longest {
+        let text = format!("The name of the cache file is longer than {longest} characters");
+        return Err(Error::new(ErrorKind::InvalidInput, text)
+            .at(path)
+            .remedy("Choose a shorter name: that of the lock file beside it is longer"));
+    }
+    if absolute
+        .components()
+        .any(|part| matches!(part, Component::Normal(name) if length(name) > LONGEST_NAME))
+    {
+        let text = format!("A directory in the cache path has a name longer than {LONGEST_NAME} characters");
+        return Err(Error::new(ErrorKind::InvalidInput, text).at(path).remedy("Choose a shorter path"));
+    }
+    Ok(absolute)
+}
+
+/// The directory of an absolute path.
+pub(crate) fn directory_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
+}
+
+/// The file that `path` stands for: itself. Links at the end of a cache path are refused, because who made one can not
+/// be told from who may have.
+///
+/// # Errors
+/// `UnsafeFile` for a link, `Io`.
+pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
+    if let Some(status) = status_at(path)?
+        && status.is_symlink()
+    {
+        require_plain_file(path, &status)?;
+    }
+    Ok(path.to_owned())
+}
+
+/// Refuses everything that is not a plain file.
+///
+/// # Errors
+/// `UnsafeFile`.
+pub(crate) fn require_plain_file(path: &Path, status: &Status) -> Result<()> {
+    let what = match () {
+        () if status.is_symlink() => "a link",
+        () if status.is_dir() => "a directory",
+        () if status.has(FILE_ATTRIBUTE_DEVICE) => "a device",
+        () => return Ok(()),
+    };
+    let error = Error::new(ErrorKind::UnsafeFile, format!("Expected a plain file but found {what}")).at(path);
+    Err(if status.is_symlink() {
+        error.remedy("Give the path that the link leads to")
+    } else {
+        error.remedy("Choose another cache path")
+    })
+}
+
+/// Open options that never follow a final link.
+pub(crate) fn careful() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT);
+    options
+}
+
+/// Options for looking at whatever there is, without disturbing anybody.
+pub(super) fn look() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options
+        .access_mode(FILE_READ_ATTRIBUTES | READ_CONTROL)
+        .custom_flags(FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT);
+    options
+}
+
+/// Opens an existing plain file; `None` when there is none.
+///
+/// # Errors
+/// `UnsafeFile`, `PermissionDenied`, `Busy` when another program has it for itself, `Io`.
+pub(crate) fn open_existing(path: &Path, options: &OpenOptions) -> Result<Option<(File, Status)>> {
+    let file = match retry(|| options.open(path)) {
+        Ok(file) => file,
+        Err(error) if is_absence(&error) => return Ok(None),
+        Err(error) => return Err(open_failed(path, error)),
+    };
+    let status = status_of(&file, path)?;
+    require_plain_file(path, &status)?;
+    if !status.has(FILE_ATTRIBUTE_REPARSE_POINT) {
+        return Ok(Some((file, status)));
+    }
+    // Its content is somewhere else, and the system fetches it for whoever does not ask for the reparse point.
+    let file =
+        retry(|| options.clone().custom_flags(0).open(path)).map_err(|error| open_failed(path, error))?;
+    let status = status_of(&file, path)?;
+    Ok(Some((file, status)))
+}
+
+/// Opening failed: say what stands there if that is why.
+pub(crate) fn open_failed(path: &Path, error: io::Error) -> Error {
+    if let Ok(Some(status)) = status_at(path)
+        && let Err(odd) = require_plain_file(path, &status)
+    {
+        return odd.because(error);
+    }
+    Error::io("Cannot open the file", path, error)
+}
+
+/// The status of an open file.
+pub(crate) fn status_of(file: &File, path: &Path) -> Result<Status> {
+    sys::information(file).map(Status).map_err(|error| Error::io("Cannot look at the file", path, error))
+}
+
+/// The status of what `path` names, without following a final link; `None` when there is nothing.
+pub(crate) fn status_at(path: &Path) -> Result<Option<Status>> {
+    let mut attributes = OpenOptions::new();
+    attributes
+        .access_mode(FILE_READ_ATTRIBUTES)
+        .custom_flags(FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT);
+    match retry(|| sys::information(&attributes.open(path)?)) {
+        Ok(information) => Ok(Some(Status(information))),
+        Err(error) if is_absence(&error) => Ok(None),
+        Err(error) => Err(Error::io("Cannot look at the file", path, error)),
+    }
+}
+
+/// The fields of a status that make a stamp.
+pub(crate) fn print(status: &Status) -> Print {
+    let Status(found) = *status;
+    Print {
+        device: found.volume,
+        inode: found.index,
+        size: found.size,
+        modified: found.modified,
+        changed: found.changed,
+    }
+}
+
+/// The moment before an operation, against which a stamp is judged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tick {
+    clock: i128,
+    grain: i128,
+}
+
+impl Tick {
+    /// Taken before a file is opened or looked at. `remote`: see [`is_remote`].
+    pub(crate) fn now(remote: bool) -> Self {
+        let grain = if remote { REMOTE_GRAIN_NANOS } else { GRAIN_NANOS };
+        Self { clock: sys::coarse_clock(), grain }
+    }
+
+    /// The stamp of a file whose status was taken after this tick.
+    pub(crate) fn stamp(self, status: &Status) -> Stamp {
+        Stamp::of_file(print(status), self.clock, self.grain)
+    }
+}
+
+/// Whether other machines may change the files of this directory behind our back.
+pub(crate) fn is_remote(directory: &Path) -> bool {
+    sys::is_remote_drive(directory)
+}
+
+/// Refuses to write more than this process may: Windows has no such limit.
+pub(crate) fn require_size_allowed(_length: usize, _path: &Path) -> Result<()> {
+    Ok(())
+}
+
+/// Reads a whole file, unchanged by the status before and after. `None`: it changed while it was read.
+///
+/// A program that writes in place may get its new time only when it closes the file. What is read between is noticed
+/// then, as a change.
+///
+/// # Errors
+/// `Io`; what was read so far is wiped.
+pub(crate) fn read_whole(
+    file: &mut File,
+    path: &Path,
+    before: &Status,
+) -> Result<Option<(Zeroizing<Vec<u8>>, Status)>> {
+    let size = usize::try_from(before.len())
+        .map_err(|_| Error::new(ErrorKind::Io, "The file is larger than this machine's memory").at(path))?;
+    // Room for one byte more than expected lets the read that finds the end fit, and 64 keep std from probing with
+    // a buffer of its own: growing or probing would leave an unwiped copy of the secret behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity((size + 1).max(64)));
+    file.take(before.len() + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::io("Cannot read the file", path, error))?;
+    let after = status_of(file, path)?;
+    if bytes.len() != size || !is_same_content(before, &after) {
+        return Ok(None);
+    }
+    Ok(Some((bytes, after)))
+}
+
+/// Whether nobody wrote between two looks at an open file. Being renamed away moves only its time of change.
+fn is_same_content(before: &Status, after: &Status) -> bool {
+    let (before, mut after) = (print(before), print(after));
+    after.changed = before.changed;
+    before == after
+}
+
+/// Creates `directory` and what is missing above it, each for this user and the system alone.
+///
+/// # Errors
+/// `PermissionDenied`, `UnsafeFile` when a part of the path is not a directory, `StorageFull`, `Io`.
+pub(crate) fn create_directory(directory: &Path) -> Result<()> {
+    match fs::metadata(directory).as_ref().map(Metadata::is_dir) {
+        Ok(true) => return Ok(()),
+        Ok(false) => return Err(not_a_directory(directory)),
+        Err(error) if is_absence(error) => {}
+        Err(_) => {
+            let failed = |error| Error::io("Cannot look at the cache's directory", directory, error);
+            return fs::metadata(directory).map(drop).map_err(failed);
+        }
+    }
+    if let Some(parent) = directory.parent() {
+        create_directory(parent)?;
+    }
+    let list = access::of_new_directory()
+        .map_err(|error| Error::io("Cannot tell who the user of this process is", directory, error))?;
+    match sys::create_directory(directory, &list) {
+        // Another process was faster; whatever it made is judged by use.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(not_a_directory(directory)),
+        outcome => outcome.map_err(|error| Error::io("Cannot create the directory", directory, error)),
+    }
+}
+
+fn not_a_directory(path: &Path) -> Error {
+    Error::new(ErrorKind::UnsafeFile, "Something that is not a directory stands where one is needed")
+        .at(path)
+        .remedy("Choose another cache path")
+}
+
+/// Files get their access list when they are created; an existing one may have been given to others on purpose.
+pub(crate) fn tighten(_file: &File, _path: &Path) -> Result<()> {
+    Ok(())
+}
+
+/// A sentence about a directory in which all users may create and remove files; `None` when all is well.
+pub(crate) fn open_directory_warning(directory: &Path) -> Option<String> {
+    let open = look().open(directory).ok()?;
+    access::crowd_has(&open, access::CHANGE).ok()?.then(|| {
+        format!(
+            "Other users may change the directory {directory:?} and so replace the cache in it; \
+             take the right to write from all but yourself"
+        )
+    })
+}
+
+/// Refuses a directory that all users may change.
+///
+/// # Errors
+/// `UnsafeFile`, `Io`.
+pub(crate) fn require_own_directory(directory: &Path) -> Result<()> {
+    let failed = |error| Error::io("Cannot look at the directory", directory, error);
+    let open = look().open(directory).map_err(failed)?;
+    let status = status_of(&open, directory)?;
+    if status.is_dir() && !status.is_symlink() && !access::crowd_has(&open, access::CHANGE).map_err(failed)? {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::UnsafeFile, "The directory is not this user's alone")
+        .at(directory)
+        .remedy("Remove it, or take the right to write from other users"))
+}
+
+/// Refuses a directory in which this user can make no files.
+///
+/// # Errors
+/// `PermissionDenied`, `Io`.
+pub(crate) fn require_writable(directory: &Path) -> Result<()> {
+    const FILE_ADD_FILE: u32 = 0x2;
+    OpenOptions::new()
+        .access_mode(FILE_ADD_FILE)
+        .custom_flags(FILE_FLAG_BACKUP_SEMANTICS)
+        .open(directory)
+        .map(drop)
+        .map_err(|error| Error::io("Cannot write to the directory", directory, error))
+}

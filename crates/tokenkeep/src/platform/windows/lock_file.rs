@@ -1,0 +1,333 @@
+//! The two lock files on Windows.
+//!
+//! The private one is never deleted; on it our own processes exclude each other by a lock of the system, which queues
+//! them and which ends with its process. The siblings' one is created for the time of a hold, so that it must not exist
+//! before; nobody can write or remove it while we have it open, and the system removes it when we close it, however we
+//! end. What is left to judge is only a sibling's file.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::windows::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, GENERIC_READ, GENERIC_WRITE};
+use windows_sys::Win32::Storage::FileSystem::{
+    DELETE, FILE_ATTRIBUTE_NORMAL, FILE_FLAG_DELETE_ON_CLOSE, FILE_FLAG_OPEN_REPARSE_POINT, FILE_SHARE_READ,
+    FILE_SHARE_WRITE,
+};
+
+use super::files::{self, Status, retry};
+use super::{access, sys, writing};
+use crate::event::Events;
+use crate::platform::lock_record::{self, Author, Record};
+use crate::stamp::Print;
+use crate::{Error, Result};
+
+/// Looks at a busy sibling lock this often at first, and ever more seldom.
+const FIRST_LOOK: Duration = Duration::from_micros(500);
+const LATER_LOOK: Duration = Duration::from_millis(10);
+
+/// A sibling's lock file must stand unchanged this long before its dead owner is believed to be dead.
+const SETTLED: Duration = Duration::from_secs(2);
+/// Where other machines share the file system a pid that is not here may live there. No sibling holds its lock for
+/// longer than a load and a save.
+const SETTLED_REMOTE: Duration = Duration::from_secs(20);
+/// A sibling creates its file and then writes its pid; one that was killed in between leaves an empty file.
+const NAMELESS: Duration = Duration::from_secs(10);
+/// No library holds the lock this long; a live process that seems to has lost track of its own file.
+const FORGOTTEN: Duration = Duration::from_secs(600);
+/// Creating is denied while a file of that name is removed but still open somewhere. Denied for longer, it is for good.
+const DENIED: Duration = Duration::from_secs(3);
+
+/// Where the lock files of one cache stand.
+#[derive(Clone, Debug)]
+pub(crate) struct Paths {
+    target: PathBuf,
+    private: PathBuf,
+    sibling: PathBuf,
+    key: (u64, u64, OsString),
+    remote: bool,
+}
+
+impl Paths {
+    pub(crate) fn new(given: &Path, target: &Path) -> Result<Self> {
+        let directory = files::directory_of(target);
+        let failed = |error| Error::io("Cannot look at the cache's directory", directory, error);
+        // Through links: two paths to one directory have one line.
+        let open = files::look().custom_flags(FOLLOW).open(directory).map_err(failed)?;
+        let (volume, index) = files::status_of(&open, directory)?.identity();
+        // Names that differ in case name the same file.
+        let name = target.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+        Ok(Self {
+            target: target.to_owned(),
+            private: with_suffix(target, files::PRIVATE_LOCK_SUFFIX),
+            sibling: with_suffix(given, files::SIBLING_LOCK_SUFFIX),
+            key: (volume, index, name.into()),
+            remote: files::is_remote(directory),
+        })
+    }
+
+    /// What is the same for every spelling of the path.
+    pub(crate) fn key(&self) -> (u64, u64, OsString) {
+        self.key.clone()
+    }
+}
+
+const FOLLOW: u32 = windows_sys::Win32::Storage::FileSystem::FILE_FLAG_BACKUP_SEMANTICS;
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// The private lock.
+#[derive(Debug)]
+pub(crate) struct Private(File);
+
+impl Private {
+    /// Takes the private lock if it is free.
+    pub(crate) fn attempt(paths: &Paths) -> Result<Option<Self>> {
+        let file = open_private(paths)?;
+        let locked = sys::lock(&file, false).map_err(|error| cannot_lock(paths, error))?;
+        Ok(locked.then(|| Self(file)))
+    }
+
+    /// Waits until the private lock is free and takes it.
+    pub(crate) fn block(paths: &Paths) -> Result<Self> {
+        let file = open_private(paths)?;
+        sys::lock(&file, true).map_err(|error| cannot_lock(paths, error))?;
+        Ok(Self(file))
+    }
+
+    /// Whether the path still names the file that is held: nobody can remove or rename it while it is open.
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "elsewhere it has to be looked at")]
+    pub(crate) fn is_current(&self, _paths: &Paths) -> Result<bool> {
+        Ok(true)
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        // At once; the system takes its time for a lock whose handle is merely closed. Failing leaves it to that.
+        let _ = sys::unlock(&self.0);
+    }
+}
+
+fn cannot_lock(paths: &Paths, error: io::Error) -> Error {
+    Error::io("Cannot lock the lock file", &paths.private, error)
+}
+
+/// Opens the private lock file, making it where it is missing. While it is open it cannot be removed.
+fn open_private(paths: &Paths) -> Result<File> {
+    let path = &paths.private;
+    let share = FILE_SHARE_READ | FILE_SHARE_WRITE;
+    // Two rounds suffice unless the file is removed over and over.
+    for _ in 0..100 {
+        if let Some((file, _)) =
+            files::open_existing(path, files::careful().read(true).write(true).share_mode(share))?
+        {
+            return Ok(file);
+        }
+        let list = access::of_new_file(&paths.target).map_err(|error| cannot_create(path, error))?;
+        let flags = FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OPEN_REPARSE_POINT;
+        match sys::create_new(path, GENERIC_READ | GENERIC_WRITE, share, flags, &list) {
+            Ok(file) => return Ok(file),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(cannot_create(path, error)),
+        }
+    }
+    Err(Error::new(crate::ErrorKind::Io, "The private lock file is removed again and again").at(path))
+}
+
+fn cannot_create(path: &Path, error: io::Error) -> Error {
+    Error::io("Cannot create the lock file", path, error)
+}
+
+/// The lock, held towards everybody. Dropping it closes the sibling file, which removes it, and then lets ours forward.
+#[derive(Debug)]
+pub(crate) struct Held {
+    sibling: File,
+    /// Then the file was not made by us, and does not go by itself when it is closed.
+    recovered: bool,
+    _private: Private,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.recovered {
+            // What cannot be removed is known as ours, and the next of ours takes it over at once.
+            let _ = sys::remove_on_close(&self.sibling);
+        }
+    }
+}
+
+impl Held {
+    /// Whether a process died holding this lock.
+    pub(crate) fn recovered(&self) -> bool {
+        self.recovered
+    }
+}
+
+/// How long the lock file has looked the same, by the monotonic clock. Kept over several waits: a reader never waits
+/// long enough to see a dead sibling's file settle in one.
+#[derive(Debug, Default)]
+pub(crate) struct Watch(Option<(Print, Instant)>);
+
+impl Watch {
+    fn unchanged(&mut self, status: &Status) -> Duration {
+        let now = files::print(status);
+        match &self.0 {
+            Some((before, since)) if *before == now => since.elapsed(),
+            _ => {
+                self.0 = Some((now, Instant::now()));
+                Duration::ZERO
+            }
+        }
+    }
+}
+
+/// With the private lock held, makes the sibling lock file ours, waiting for whoever has it.
+///
+/// # Errors
+/// `Busy` from `sleep`; those of creating files.
+pub(crate) fn meet_siblings(
+    private: Private,
+    paths: &Paths,
+    watch: &Mutex<Watch>,
+    sleep: &dyn Fn(Duration) -> Result<()>,
+    events: &Events,
+) -> Result<Option<Held>> {
+    let list = access::of_new_file(&paths.target).map_err(|error| cannot_create(&paths.sibling, error))?;
+    let mut pause = FIRST_LOOK;
+    let mut denied: Option<Instant> = None;
+    loop {
+        match create_sibling(&paths.sibling, &list) {
+            Ok(file) => return Ok(Some(hold(file, false, private, paths)?)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                denied = None;
+                if let Some(file) = examine(paths, watch, events)? {
+                    events.notice(|| {
+                        format!("Took over the lock {:?} from a process that died", paths.sibling)
+                    });
+                    return Ok(Some(hold(file, true, private, paths)?));
+                }
+            }
+            Err(error) if files::is_shared_badly(&error) => denied = None,
+            Err(error) if files::is_one_of(&error, &[ERROR_ACCESS_DENIED]) => {
+                if denied.get_or_insert_with(Instant::now).elapsed() > DENIED {
+                    return Err(files::open_failed(&paths.sibling, error));
+                }
+            }
+            Err(error) => return Err(cannot_create(&paths.sibling, error)),
+        }
+        sleep(pause)?;
+        pause = (pause * 2).min(LATER_LOOK);
+    }
+}
+
+fn create_sibling(path: &Path, list: &str) -> io::Result<File> {
+    let flags = FILE_ATTRIBUTE_NORMAL | FILE_FLAG_DELETE_ON_CLOSE | FILE_FLAG_OPEN_REPARSE_POINT;
+    sys::create_new(path, GENERIC_READ | GENERIC_WRITE | DELETE, FILE_SHARE_READ, flags, list)
+}
+
+fn hold(file: File, recovered: bool, private: Private, paths: &Paths) -> Result<Held> {
+    // The files exclude, whatever they say: a full disk must not keep anybody from signing out.
+    for (file, path) in [(&file, &paths.sibling), (&private.0, &paths.private)] {
+        match writing::write_all_at(file, &lock_record::own(), 0) {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {}
+            outcome => {
+                outcome.map_err(|error| Error::io("Cannot write the lock file", path, error))?;
+            }
+        }
+    }
+    if recovered {
+        file.set_len(lock_record::LENGTH as u64)
+            .map_err(|error| Error::io("Cannot write the lock file", &paths.sibling, error))?;
+    }
+    Ok(Held { sibling: file, recovered, _private: private })
+}
+
+/// Somebody's lock file stands there. Looked at without disturbing its owner, and only opened for ourselves once it is
+/// known to be a dead one's. `None`: it is not, or not any more.
+fn examine(paths: &Paths, watch: &Mutex<Watch>, events: &Events) -> Result<Option<File>> {
+    let path = &paths.sibling;
+    let status = match files::careful().read(true).open(path) {
+        Ok(file) => {
+            let status = files::status_of(&file, path)?;
+            files::require_plain_file(path, &status)?;
+            let unchanged = watch.lock().unwrap_or_else(PoisonError::into_inner).unchanged(&status);
+            if !is_stale(paths, &Record::read(&file), &status, unchanged, events) {
+                return Ok(None);
+            }
+            status
+        }
+        Err(error) if is_passing(&error) => return Ok(None),
+        Err(error) => return Err(files::open_failed(path, error)),
+    };
+    // Fails as long as anybody else has it open for writing, which is as long as that lives.
+    let mut exclusive = OpenOptions::new();
+    exclusive
+        .access_mode(GENERIC_READ | GENERIC_WRITE | DELETE)
+        .share_mode(FILE_SHARE_READ)
+        .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT);
+    let file = match exclusive.open(path) {
+        Ok(file) => file,
+        Err(error) if is_passing(&error) => return Ok(None),
+        Err(error) => return Err(files::open_failed(path, error)),
+    };
+    // It may have become another's between the two looks.
+    let now = files::status_of(&file, path)?;
+    Ok((files::print(&now) == files::print(&status)).then_some(file))
+}
+
+/// Gone, held by somebody, or removed and still open somewhere.
+fn is_passing(error: &io::Error) -> bool {
+    files::is_absence(error)
+        || files::is_shared_badly(error)
+        || files::is_one_of(error, &[ERROR_ACCESS_DENIED])
+}
+
+fn is_stale(paths: &Paths, record: &Record, status: &Status, unchanged: Duration, events: &Events) -> bool {
+    let age = status.modified().ok().and_then(|modified| SystemTime::now().duration_since(modified).ok());
+    let forgotten = unchanged >= FORGOTTEN || unchanged >= SETTLED && age.is_some_and(|age| age >= FORGOTTEN);
+    let settled = if paths.remote { SETTLED_REMOTE } else { SETTLED };
+    match record.author() {
+        // We hold the private lock, so that it belongs to no living process of this machine; the system has not removed
+        // it because the machine stopped first.
+        Author::Ours => !paths.remote || unchanged >= settled,
+        Author::Nobody => unchanged >= NAMELESS,
+        Author::Sibling(pid) if unchanged >= settled => {
+            if lock_record::is_dead_sibling(pid, status) {
+                return true;
+            }
+            if forgotten {
+                let (path, minutes) = (&paths.sibling, FORGOTTEN.as_secs() / 60);
+                events.warn(|| format!("Process {pid} lives but has not touched its lock {path:?} for {minutes} min; taking it over"));
+            }
+            forgotten
+        }
+        Author::Sibling(_) => false,
+    }
+}
+
+/// Who holds a lock, for the message of a time-out.
+#[derive(Debug)]
+pub(crate) struct Holder {
+    pub(crate) pid: u32,
+    pub(crate) command: Option<String>,
+    pub(crate) age: Option<Duration>,
+}
+
+/// Who wrote the lock file last; `None` when that cannot be told.
+pub(crate) fn holder(paths: &Paths) -> Option<Holder> {
+    let open = |path: &Path| retry(|| files::careful().read(true).open(path)).ok();
+    let file = open(&paths.sibling).or_else(|| open(&paths.private))?;
+    let record = Record::read(&file);
+    let since = record.since().or_else(|| file.metadata().ok()?.modified().ok());
+    let age = since.and_then(|since| since.elapsed().ok());
+    Some(Holder { pid: record.pid()?, command: record.command(), age })
+}

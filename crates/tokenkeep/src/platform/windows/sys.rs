@@ -1,0 +1,420 @@
+//! Windows' own functions, each behind a safe one. This is the only file of the project with unsafe code.
+//!
+//! Every call here keeps three promises: a pointer that goes in stays valid for the call, because it is borrowed for it;
+//! a buffer that comes out is copied and freed before the function returns; and a handle belongs to a type that closes
+//! it. What an error means is for the callers.
+#![allow(unsafe_code, reason = "the system's functions have no safe form")]
+
+use std::ffi::{OsString, c_void};
+use std::fs::File;
+use std::io;
+use std::os::windows::ffi::{OsStrExt, OsStringExt};
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+use std::path::{Component, Path, PathBuf, Prefix};
+use std::ptr::{null, null_mut};
+
+use windows_sys::Win32::Foundation::{ERROR_LOCK_VIOLATION, FILETIME, INVALID_HANDLE_VALUE, LocalFree};
+use windows_sys::Win32::Security::Authorization::{
+    ConvertSecurityDescriptorToStringSecurityDescriptorW, ConvertSidToStringSidW,
+    ConvertStringSecurityDescriptorToSecurityDescriptorW, GetSecurityInfo, SDDL_REVISION_1, SE_FILE_OBJECT,
+};
+use windows_sys::Win32::Security::Cryptography::{CRYPT_INTEGER_BLOB, CryptProtectData, CryptUnprotectData};
+use windows_sys::Win32::Security::{
+    DACL_SECURITY_INFORMATION, GetTokenInformation, SECURITY_ATTRIBUTES, TOKEN_QUERY, TOKEN_USER, TokenUser,
+};
+use windows_sys::Win32::Storage::FileSystem::{
+    BY_HANDLE_FILE_INFORMATION, CREATE_NEW, CreateDirectoryW, CreateFileW, FILE_ALLOCATION_INFO,
+    FILE_ATTRIBUTE_TAG_INFO, FILE_BASIC_INFO, FILE_DISPOSITION_INFO, FILE_INFO_BY_HANDLE_CLASS,
+    FileAllocationInfo, FileAttributeTagInfo, FileBasicInfo, FileDispositionInfo, GetDriveTypeW,
+    GetFileInformationByHandle, GetFileInformationByHandleEx, LOCKFILE_EXCLUSIVE_LOCK,
+    LOCKFILE_FAIL_IMMEDIATELY, LockFileEx, SetFileInformationByHandle, UnlockFileEx,
+};
+use windows_sys::Win32::System::IO::OVERLAPPED;
+use windows_sys::Win32::System::SystemInformation::GetSystemTimeAsFileTime;
+use windows_sys::Win32::System::Threading::{
+    GetCurrentProcess, GetProcessTimes, OpenProcess, OpenProcessToken, PROCESS_NAME_WIN32,
+    PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW,
+};
+use zeroize::{Zeroize, Zeroizing};
+
+/// Between 1601, where Windows counts from, and 1970, in units of 100 ns.
+const EPOCH: i128 = 116_444_736_000_000_000;
+
+/// What the system knows of an open file. Times are nanoseconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Information {
+    pub(crate) attributes: u32,
+    pub(crate) reparse_tag: u32,
+    pub(crate) volume: u64,
+    pub(crate) index: u64,
+    pub(crate) links: u32,
+    pub(crate) size: u64,
+    pub(crate) modified: i128,
+    pub(crate) changed: i128,
+}
+
+pub(crate) fn information(file: &File) -> io::Result<Information> {
+    let mut general = BY_HANDLE_FILE_INFORMATION::default();
+    // SAFETY: the handle is open while `file` is borrowed, and `general` is a structure of the kind that is filled in.
+    check(unsafe { GetFileInformationByHandle(file.as_raw_handle(), &mut general) })?;
+    let basic: FILE_BASIC_INFO = information_of_class(file, FileBasicInfo)?;
+    let tag: FILE_ATTRIBUTE_TAG_INFO = information_of_class(file, FileAttributeTagInfo).unwrap_or_default();
+    let wide = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
+    Ok(Information {
+        attributes: general.dwFileAttributes,
+        reparse_tag: tag.ReparseTag,
+        volume: u64::from(general.dwVolumeSerialNumber),
+        index: wide(general.nFileIndexHigh, general.nFileIndexLow),
+        links: general.nNumberOfLinks,
+        size: wide(general.nFileSizeHigh, general.nFileSizeLow),
+        modified: since_1970(i128::from(basic.LastWriteTime)),
+        changed: since_1970(i128::from(basic.ChangeTime)),
+    })
+}
+
+/// `T` has to be the structure that belongs to `class`: both are chosen by this file alone, above.
+fn information_of_class<T: Default>(file: &File, class: FILE_INFO_BY_HANDLE_CLASS) -> io::Result<T> {
+    let mut information = T::default();
+    let place = (&raw mut information).cast::<c_void>();
+    // SAFETY: the handle is open while `file` is borrowed; `place` is as long as is said, and any bytes make a `T`, which
+    // consists of integers.
+    check(unsafe { GetFileInformationByHandleEx(file.as_raw_handle(), class, place, size_of_u32::<T>()) })?;
+    Ok(information)
+}
+
+/// Makes room for `length` bytes. Shorter than the file is, it would cut the file.
+pub(crate) fn allocate(file: &File, length: i64) -> io::Result<()> {
+    let room = FILE_ALLOCATION_INFO { AllocationSize: length };
+    let place = (&raw const room).cast::<c_void>();
+    let size = size_of_u32::<FILE_ALLOCATION_INFO>();
+    // SAFETY: the handle is open while `file` is borrowed, and `place` is the structure that the class asks for.
+    check(unsafe { SetFileInformationByHandle(file.as_raw_handle(), FileAllocationInfo, place, size) })
+}
+
+/// Has an open file, whose handle allows that, removed when its last handle is closed.
+pub(crate) fn remove_on_close(file: &File) -> io::Result<()> {
+    let remove = FILE_DISPOSITION_INFO { DeleteFile: true };
+    let place = (&raw const remove).cast::<c_void>();
+    let size = size_of_u32::<FILE_DISPOSITION_INFO>();
+    // SAFETY: as in `allocate`.
+    check(unsafe { SetFileInformationByHandle(file.as_raw_handle(), FileDispositionInfo, place, size) })
+}
+
+/// Creates a file that only those may open whom `descriptor`, in the security descriptor language, names.
+pub(crate) fn create_new(
+    path: &Path,
+    access: u32,
+    share: u32,
+    flags: u32,
+    descriptor: &str,
+) -> io::Result<File> {
+    let (path, descriptor) = (wide_path(path)?, Descriptor::parse(descriptor)?);
+    let attributes = descriptor.attributes();
+    // SAFETY: the path ends with a zero, and both it and the descriptor that `attributes` points to outlive the call.
+    let handle =
+        unsafe { CreateFileW(path.as_ptr(), access, share, &attributes, CREATE_NEW, flags, null_mut()) };
+    if handle == INVALID_HANDLE_VALUE {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the handle was just made for us and nobody else closes it.
+    Ok(unsafe { File::from_raw_handle(handle) })
+}
+
+/// Creates a directory with a descriptor as [`create_new`].
+pub(crate) fn create_directory(path: &Path, descriptor: &str) -> io::Result<()> {
+    let (path, descriptor) = (wide_path(path)?, Descriptor::parse(descriptor)?);
+    let attributes = descriptor.attributes();
+    // SAFETY: as in `create_new`.
+    check(unsafe { CreateDirectoryW(path.as_ptr(), &attributes) })
+}
+
+/// A security descriptor that the system made of text.
+struct Descriptor(*mut c_void);
+
+impl Descriptor {
+    fn parse(text: &str) -> io::Result<Self> {
+        let text: Vec<u16> = text.encode_utf16().chain([0]).collect();
+        let mut descriptor = null_mut();
+        // SAFETY: the text ends with a zero; the length of what is made is not asked for.
+        check(unsafe {
+            ConvertStringSecurityDescriptorToSecurityDescriptorW(
+                text.as_ptr(),
+                SDDL_REVISION_1,
+                &mut descriptor,
+                null_mut(),
+            )
+        })?;
+        Ok(Self(descriptor))
+    }
+
+    /// Valid as long as the descriptor is.
+    fn attributes(&self) -> SECURITY_ATTRIBUTES {
+        SECURITY_ATTRIBUTES {
+            nLength: size_of_u32::<SECURITY_ATTRIBUTES>(),
+            lpSecurityDescriptor: self.0,
+            bInheritHandle: 0,
+        }
+    }
+}
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        // SAFETY: the system allocated it for us to free, and nobody has a pointer to it any more.
+        unsafe { LocalFree(self.0) };
+    }
+}
+
+/// Who may do what with an open file, in the security descriptor language: `D:` and what follows.
+pub(crate) fn access_list(file: &File) -> io::Result<String> {
+    let mut descriptor = null_mut();
+    // SAFETY: the handle is open while `file` is borrowed; parts that are not wanted may be null.
+    let code = unsafe {
+        GetSecurityInfo(
+            file.as_raw_handle(),
+            SE_FILE_OBJECT,
+            DACL_SECURITY_INFORMATION,
+            null_mut(),
+            null_mut(),
+            null_mut(),
+            null_mut(),
+            &mut descriptor,
+        )
+    };
+    if code != 0 {
+        return Err(io::Error::from_raw_os_error(code.cast_signed()));
+    }
+    let descriptor = Descriptor(descriptor);
+    let mut text = null_mut();
+    // SAFETY: the descriptor is alive; the length of the text is not asked for.
+    check(unsafe {
+        ConvertSecurityDescriptorToStringSecurityDescriptorW(
+            descriptor.0,
+            SDDL_REVISION_1,
+            DACL_SECURITY_INFORMATION,
+            &mut text,
+            null_mut(),
+        )
+    })?;
+    Ok(take_text(text))
+}
+
+/// The user of this process, as `S-1-5-21-...`.
+pub(crate) fn user_sid() -> io::Result<String> {
+    let mut token = null_mut();
+    // SAFETY: the handle of the current process is always valid.
+    check(unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &mut token) })?;
+    // SAFETY: the handle was just made for us and nobody else closes it.
+    let token = unsafe { OwnedHandle::from_raw_handle(token) };
+    // A TOKEN_USER and the longest possible SID, 68 bytes, behind it; u64 for the alignment of the pointer in it.
+    let mut buffer = [0u64; 16];
+    let mut length = 0;
+    // SAFETY: the token is open and the buffer is as long as is said.
+    check(unsafe {
+        GetTokenInformation(
+            token.as_raw_handle(),
+            TokenUser,
+            buffer.as_mut_ptr().cast(),
+            size_of_u32::<[u64; 16]>(),
+            &mut length,
+        )
+    })?;
+    // SAFETY: the buffer is aligned for a TOKEN_USER, which the call has put there.
+    let sid = unsafe { (*buffer.as_ptr().cast::<TOKEN_USER>()).User.Sid };
+    let mut text = null_mut();
+    // SAFETY: the SID lies in the buffer, which is alive.
+    check(unsafe { ConvertSidToStringSidW(sid, &mut text) })?;
+    Ok(take_text(text))
+}
+
+/// Copies a text that the system allocated and frees it.
+fn take_text(text: *mut u16) -> String {
+    let mut length = 0;
+    // SAFETY: the system ends its texts with a zero, and nothing behind that is read.
+    while unsafe { *text.add(length) } != 0 {
+        length += 1;
+    }
+    // SAFETY: so many characters were just read there.
+    let copy = String::from_utf16_lossy(unsafe { std::slice::from_raw_parts(text, length) });
+    // SAFETY: the system allocated it for us to free, and the only slice of it is gone.
+    unsafe { LocalFree(text.cast()) };
+    copy
+}
+
+/// A byte that no content reaches: locks of Windows forbid reading and writing what they cover.
+fn lock_place() -> OVERLAPPED {
+    let mut place = OVERLAPPED::default();
+    // Of a union, the offset is what locks look at.
+    place.Anonymous.Anonymous.OffsetHigh = 0x4000_0000;
+    place
+}
+
+/// Takes the lock of an open file; `false` when another handle has it and `wait` is false.
+pub(crate) fn lock(file: &File, wait: bool) -> io::Result<bool> {
+    let mut place = lock_place();
+    let flags = LOCKFILE_EXCLUSIVE_LOCK | if wait { 0 } else { LOCKFILE_FAIL_IMMEDIATELY };
+    // SAFETY: the handle is open while `file` is borrowed. It was opened for synchronous use, so that the call is over
+    // when it returns, and `place` is not referred to afterwards.
+    match check(unsafe { LockFileEx(file.as_raw_handle(), flags, 0, 1, 0, &mut place) }) {
+        Ok(()) => Ok(true),
+        Err(error) if !wait && error.raw_os_error() == Some(ERROR_LOCK_VIOLATION.cast_signed()) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives up the lock of an open file.
+pub(crate) fn unlock(file: &File) -> io::Result<()> {
+    let mut place = lock_place();
+    // SAFETY: as in `lock`.
+    check(unsafe { UnlockFileEx(file.as_raw_handle(), 0, 1, 0, &mut place) })
+}
+
+/// Whether the drive of an absolute path is another machine's.
+pub(crate) fn is_remote_drive(path: &Path) -> bool {
+    let Some(Component::Prefix(prefix)) = path.components().next() else { return false };
+    let letter = match prefix.kind() {
+        Prefix::Disk(letter) | Prefix::VerbatimDisk(letter) => letter,
+        Prefix::UNC(..) | Prefix::VerbatimUNC(..) => return true,
+        _ => return false,
+    };
+    const REMOTE: u32 = 4;
+    let root = [u16::from(letter), u16::from(b':'), u16::from(b'\\'), 0];
+    // SAFETY: the root ends with a zero.
+    unsafe { GetDriveTypeW(root.as_ptr()) == REMOTE }
+}
+
+/// The clock by which file systems stamp times, in nanoseconds since 1970.
+pub(crate) fn coarse_clock() -> i128 {
+    let mut now = FILETIME::default();
+    // SAFETY: the structure is of the kind that is filled in.
+    unsafe { GetSystemTimeAsFileTime(&mut now) };
+    since_1970(hundreds(&now).into())
+}
+
+/// When a process started and, if it has ended, when it did: in units of 100 ns since 1601.
+pub(crate) fn process_times(process: &OwnedHandle) -> io::Result<(u64, Option<u64>)> {
+    let mut times = [FILETIME::default(); 4];
+    let [started, ended, kernel, user] = &mut times;
+    // SAFETY: the handle is open while it is borrowed, and the structures are of the kind that is filled in.
+    check(unsafe { GetProcessTimes(process.as_raw_handle(), started, ended, kernel, user) })?;
+    let ended = hundreds(ended);
+    Ok((hundreds(started), (ended != 0).then_some(ended)))
+}
+
+/// A process, for looking at it.
+pub(crate) fn open_process(pid: u32) -> io::Result<OwnedHandle> {
+    // SAFETY: no pointers are handed over.
+    let handle = unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, pid) };
+    if handle.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the handle was just made for us and nobody else closes it.
+    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
+}
+
+/// The file that a process runs.
+pub(crate) fn program(process: &OwnedHandle) -> io::Result<PathBuf> {
+    // The longest path there is.
+    let mut buffer = vec![0u16; 32_768];
+    let mut length = 32_768;
+    // SAFETY: the handle is open while it is borrowed, and the buffer is as long as is said.
+    check(unsafe {
+        QueryFullProcessImageNameW(
+            process.as_raw_handle(),
+            PROCESS_NAME_WIN32,
+            buffer.as_mut_ptr(),
+            &mut length,
+        )
+    })?;
+    buffer.truncate(usize::try_from(length).unwrap_or(0));
+    Ok(OsString::from_wide(&buffer).into())
+}
+
+/// Encrypts for this user or, by `flags`, for this machine.
+pub(crate) fn protect(content: &[u8], entropy: Option<&[u8]>, flags: u32) -> io::Result<Vec<u8>> {
+    let (content, entropy) = (blob(content)?, entropy.map(blob).transpose()?);
+    let mut sealed = CRYPT_INTEGER_BLOB::default();
+    // SAFETY: both inputs are borrowed for the call, which only reads them. Description, reserved and prompt may be null.
+    check(unsafe {
+        CryptProtectData(&content, null(), pointer(entropy.as_ref()), null(), null(), flags, &mut sealed)
+    })?;
+    Ok(take_blob(sealed).to_vec())
+}
+
+/// Decrypts what [`protect`] made. The system's own copy of the content is wiped.
+pub(crate) fn unprotect(sealed: &[u8], entropy: Option<&[u8]>, flags: u32) -> io::Result<Zeroizing<Vec<u8>>> {
+    let (sealed, entropy) = (blob(sealed)?, entropy.map(blob).transpose()?);
+    let mut content = CRYPT_INTEGER_BLOB::default();
+    // SAFETY: as in `protect`; the description is not asked for.
+    check(unsafe {
+        CryptUnprotectData(
+            &sealed,
+            null_mut(),
+            pointer(entropy.as_ref()),
+            null(),
+            null(),
+            flags,
+            &mut content,
+        )
+    })?;
+    Ok(take_blob(content))
+}
+
+/// Bytes as the Data Protection API takes them. It does not write to them, although its type says so.
+fn blob(bytes: &[u8]) -> io::Result<CRYPT_INTEGER_BLOB> {
+    let length = u32::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    Ok(CRYPT_INTEGER_BLOB { cbData: length, pbData: bytes.as_ptr().cast_mut() })
+}
+
+fn pointer(blob: Option<&CRYPT_INTEGER_BLOB>) -> *const CRYPT_INTEGER_BLOB {
+    blob.map_or(null(), |blob| blob)
+}
+
+/// Copies bytes that the system allocated, wipes its copy and frees it.
+fn take_blob(blob: CRYPT_INTEGER_BLOB) -> Zeroizing<Vec<u8>> {
+    if blob.pbData.is_null() {
+        return Zeroizing::default();
+    }
+    let length = usize::try_from(blob.cbData).unwrap_or(0);
+    // SAFETY: the system says that so many bytes are there; they are ours alone until they are freed below.
+    let bytes = unsafe { std::slice::from_raw_parts_mut(blob.pbData, length) };
+    let copy = Zeroizing::new(bytes.to_vec());
+    bytes.zeroize();
+    // SAFETY: the system allocated it for us to free, and the slice of it is not used any more.
+    unsafe { LocalFree(blob.pbData.cast()) };
+    copy
+}
+
+/// A path as the system takes it, in the form without a limit on its length.
+fn wide_path(path: &Path) -> io::Result<Vec<u16>> {
+    let text: Vec<u16> = path.as_os_str().encode_wide().collect();
+    if text.contains(&0) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let (prefix, skipped) = match path.components().next() {
+        Some(Component::Prefix(prefix)) => match prefix.kind() {
+            Prefix::Disk(_) => (r"\\?\", 0),
+            // `\\server\share` becomes `\\?\UNC\server\share`.
+            Prefix::UNC(..) => (r"\\?\UNC\", 2),
+            _ => ("", 0),
+        },
+        _ => ("", 0),
+    };
+    Ok(prefix.encode_utf16().chain(text[skipped..].iter().copied()).chain([0]).collect())
+}
+
+fn hundreds(time: &FILETIME) -> u64 {
+    u64::from(time.dwHighDateTime) << 32 | u64::from(time.dwLowDateTime)
+}
+
+/// Nanoseconds since 1970 of a time in Windows' own units.
+pub(crate) fn since_1970(hundreds: i128) -> i128 {
+    (hundreds - EPOCH) * 100
+}
+
+fn check(outcome: i32) -> io::Result<()> {
+    if outcome == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn size_of_u32<T>() -> u32 {
+    u32::try_from(size_of::<T>()).unwrap_or(u32::MAX)
+}

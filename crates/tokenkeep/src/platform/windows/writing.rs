@@ -1,0 +1,186 @@
+//! What putting a file in the place of another needs from Windows.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::windows::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use windows_sys::Win32::Foundation::{
+    ERROR_ACCESS_DENIED, ERROR_INVALID_FUNCTION, ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER,
+    ERROR_NOT_SAME_DEVICE, ERROR_NOT_SUPPORTED, ERROR_USER_MAPPED_FILE, GENERIC_READ, GENERIC_WRITE,
+};
+use windows_sys::Win32::Storage::FileSystem::{
+    FILE_ATTRIBUTE_NORMAL, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_READ_ATTRIBUTES,
+    FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE,
+};
+
+use super::files::{self, Status, retry, retry_while};
+use super::{access, sys};
+use crate::{Error, ErrorKind, Result, atomic_file};
+
+/// How long a file that somebody else has open, so that its name cannot be given to another, is waited for. Virus
+/// scanners and indexers look at every new file; siblings read and write within milliseconds.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Creates a file that must not exist yet, for reading and writing, and that nobody may open who may not open `like`.
+/// Where that does not exist, only the user and the system may.
+pub(crate) fn create_new(path: &Path, like: &Path) -> io::Result<File> {
+    let list = access::of_new_file(like)?;
+    let share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+    let flags = FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OPEN_REPARSE_POINT;
+    retry(|| sys::create_new(path, GENERIC_READ | GENERIC_WRITE, share, flags, &list))
+}
+
+/// Gives the file `from` the name `to`, whatever had it before.
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    // Access is also denied where the file is open, or open and removed, and may be granted a moment later.
+    retry_while(PATIENCE, passes, || fs::rename(from, to))
+}
+
+fn passes(error: &io::Error) -> bool {
+    files::is_shared_badly(error) || files::is_one_of(error, &[ERROR_ACCESS_DENIED, ERROR_USER_MAPPED_FILE])
+}
+
+/// Something is mounted on the very file, so that its name cannot be given to another.
+pub(crate) fn is_mount_point(error: &io::Error) -> bool {
+    files::is_one_of(error, &[ERROR_NOT_SAME_DEVICE])
+}
+
+/// Removes a file.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    retry_while(PATIENCE, passes, || fs::remove_file(path))
+}
+
+/// Removes a file whose owner has something else to report, or nobody to report to. What stays is swept by the next
+/// writer.
+pub(crate) fn remove_persistently(path: &Path) {
+    let _ = remove(path);
+}
+
+/// A directory, for [`sync_directory`]; `None` where that is not to be had: NTFS keeps a journal of its names, which
+/// stay in order without.
+pub(crate) fn open_directory(path: &Path) -> io::Result<Option<File>> {
+    let mut options = fs::OpenOptions::new();
+    options.access_mode(GENERIC_WRITE).custom_flags(FILE_FLAG_BACKUP_SEMANTICS);
+    match retry(|| options.open(path)) {
+        Err(error) if cannot_sync(&error) => Ok(None),
+        outcome => outcome.map(Some),
+    }
+}
+
+/// Waits until what happened in a directory is on the disk.
+pub(crate) fn sync_directory(directory: &File) -> io::Result<()> {
+    match directory.sync_all() {
+        Err(error) if cannot_sync(&error) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// This file system, or what the user may do in the directory, has no way to flush it.
+fn cannot_sync(error: &io::Error) -> bool {
+    let codes = [
+        ERROR_ACCESS_DENIED,
+        ERROR_INVALID_FUNCTION,
+        ERROR_INVALID_HANDLE,
+        ERROR_INVALID_PARAMETER,
+        ERROR_NOT_SUPPORTED,
+    ];
+    files::is_one_of(error, &codes)
+}
+
+/// A file belongs to who made it; whom it lets in was decided when it was created.
+pub(crate) fn keep_owner(_file: &File, _path: &Path, _old: &Status) -> Result<()> {
+    Ok(())
+}
+
+/// Writes into the middle of a file.
+pub(crate) fn write_all_at(file: &File, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let count = file.seek_write(bytes, at)?;
+        if count == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        bytes = &bytes[count..];
+        at += count as u64;
+    }
+    Ok(())
+}
+
+/// Reads from the middle of a file; how many bytes there were.
+pub(crate) fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+    file.seek_read(bytes, at)
+}
+
+/// Makes sure that `length` bytes fit into the file, without changing what can be read of it.
+pub(crate) fn reserve(file: &File, length: u64) -> io::Result<()> {
+    let length = length.max(sys::information(file)?.size);
+    sys::allocate(file, i64::try_from(length).map_err(|_| io::ErrorKind::FileTooLarge)?)
+}
+
+/// The file at a path that is about to be replaced, kept so that it can be overwritten afterwards.
+///
+/// Not by an open handle, as elsewhere: not every file system lets a file be replaced that is open. It gets a second
+/// name, which a later writer sweeps if this process is killed.
+#[derive(Debug)]
+pub(crate) struct Former {
+    /// `None` where the file system has no second names.
+    second_name: Option<PathBuf>,
+    other_names: u32,
+}
+
+impl Former {
+    /// `None` when nothing is there.
+    ///
+    /// # Errors
+    /// Those of opening a file.
+    pub(crate) fn of(path: &Path) -> Result<Option<Self>> {
+        let mut attributes = files::careful();
+        attributes.access_mode(FILE_READ_ATTRIBUTES);
+        let Some((_, status)) = files::open_existing(path, &attributes)? else { return Ok(None) };
+        let second_name = atomic_file::temporary_path(path)?;
+        let linked = retry(|| fs::hard_link(path, &second_name));
+        let other_names = status.links().saturating_sub(1);
+        Ok(Some(Self { second_name: linked.ok().map(|()| second_name), other_names }))
+    }
+
+    /// Overwrites the file, which has lost its name. On solid-state disks and file systems that copy on writing this
+    /// promises nothing: the blocks may live on until they are reused.
+    ///
+    /// # Errors
+    /// `UnsafeFile` when other names still lead to it, `NotSupported` where it cannot be found again, `Io`.
+    pub(crate) fn wipe(self, path: &Path, synced: bool) -> Result<()> {
+        let Some(second_name) = &self.second_name else {
+            let text = "This file system has no hard links by which to find it again";
+            return Err(Error::new(ErrorKind::NotSupported, text));
+        };
+        let Some((file, status)) =
+            files::open_existing(second_name, files::careful().read(true).write(true))?
+        else {
+            return Ok(());
+        };
+        let now = files::status_at(path)?;
+        if now.is_some_and(|now| now.identity() == status.identity()) {
+            // It was written in place.
+            return Ok(());
+        }
+        if self.other_names > 0 {
+            let text = format!("{} other names (hard links) still lead to it", self.other_names);
+            return Err(Error::new(ErrorKind::UnsafeFile, text));
+        }
+        let failed = |error| Error::io("Cannot overwrite the plaintext", path, error);
+        atomic_file::overwrite_with_zeros(&file, status.len()).map_err(failed)?;
+        if synced {
+            file.sync_all().map_err(failed)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Former {
+    fn drop(&mut self) {
+        if let Some(second_name) = &self.second_name {
+            remove_persistently(second_name);
+        }
+    }
+}
