@@ -277,18 +277,6 @@ fn own_stamp(file: &File, target: &Path, content: &[u8], modified: SystemTime) -
     if ours { Stamp::of_own_write(print) } else { Stamp::UNKNOWN }
 }
 
-/// Puts zeros in the place of a file's content.
-pub(crate) fn overwrite_with_zeros(file: &File, length: u64) -> io::Result<()> {
-    let zeros = [0; 64 * 1024];
-    let mut at = 0;
-    while at < length {
-        let count = usize::try_from(length - at).map_or(zeros.len(), |left| left.min(zeros.len()));
-        writing::write_all_at(file, &zeros[..count], at)?;
-        at += count as u64;
-    }
-    Ok(())
-}
-
 /// Unpredictable, so that nobody can wait for a name.
 pub(crate) fn random() -> Result<u64> {
     let mut bytes = [0; 8];

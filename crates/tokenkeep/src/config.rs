@@ -9,8 +9,8 @@ use crate::event::{Event, Events};
 use crate::key_source::KeySource;
 use crate::platform::{self, OwnStore};
 use crate::{
-    Durability, Error, ErrorKind, FilePersistence, Keystore, KeystorePersistence, MemoryPersistence, OnDamage,
-    Persistence, Prompting, Result, Sealed, TokenCache, WaitOptions, environment, moving,
+    Durability, Error, ErrorKind, FilePersistence, Keystore, KeystorePersistence, MemoryPersistence,
+    OnDamage, Persistence, Prompting, Result, Sealed, TokenCache, WaitOptions, environment, moving,
 };
 
 /// How to find and open a token cache.

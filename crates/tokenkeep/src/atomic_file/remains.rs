@@ -6,11 +6,11 @@
 //! Overwriting promises nothing on file systems that copy on writing (btrfs, ZFS, snapshots), on journals that keep
 //! data, or on solid-state disks, which write elsewhere: there the old blocks live on until they are reused.
 
-use std::fs::{self, File, Metadata};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use crate::platform::files::{self, retry};
+use crate::platform::files::{self, Status, retry};
+use crate::platform::writing;
 use crate::{Error, ErrorKind, Result};
 
 const SUFFIX: &str = ".tk-old";
@@ -18,7 +18,8 @@ const SUFFIX: &str = ".tk-old";
 /// An old file. Dropping it without [`Remains::wipe`] leaves its bytes as they are.
 #[derive(Debug)]
 pub(crate) struct Remains {
-    file: File,
+    /// `None` where a file that is open may not be replaced: then it is found again by its name.
+    file: Option<File>,
     name: Option<PathBuf>,
 }
 
@@ -35,27 +36,42 @@ impl Remains {
         let name = name_beside(target);
         // Without a second name it is overwritten all the same, unless we are killed before.
         let linked = retry(|| fs::hard_link(target, &name)).is_ok();
+        let file = writing::REPLACES_OPEN_FILES.then_some(file);
         Ok(Some(Self { file, name: linked.then_some(name) }))
     }
 
     /// Overwrites the old file, which has lost its place at `target`, and lets go of it.
     ///
     /// # Errors
-    /// `UnsafeFile` when other names lead to it, such as a backup's hard link, which is not ours to destroy; `Io`.
-    pub(crate) fn wipe(self, target: &Path) -> Result<()> {
-        let status = files::status_of(&self.file, target)?;
+    /// `UnsafeFile` when other names lead to it, such as a backup's hard link, which is not ours to destroy;
+    /// `NotSupported` where it cannot be found again; `Io`.
+    pub(crate) fn wipe(mut self, target: &Path) -> Result<()> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => self.reopen(target)?,
+        };
+        let status = files::status_of(&file, target)?;
         // It was written in place, as a mounted file is, and is the new one.
         if is_at(target, &status)? {
             return Ok(());
         }
-        overwrite(&self.file, &status, u64::from(self.name.is_some()), target)
+        overwrite(&file, &status, u64::from(self.name.is_some()), target)
+    }
+
+    fn reopen(&self, target: &Path) -> Result<File> {
+        let options = files::careful().read(true).write(true).clone();
+        let open = self.name.as_ref().map(|name| files::open_existing(name, &options)).transpose()?;
+        open.flatten().map(|(file, _)| file).ok_or_else(|| {
+            let text = "This file system has no hard links by which to find the old content again";
+            Error::new(ErrorKind::NotSupported, text).at(target)
+        })
     }
 }
 
 impl Drop for Remains {
     fn drop(&mut self) {
         if let Some(name) = &self.name {
-            files::remove_persistently(name);
+            writing::remove_persistently(name);
         }
     }
 }
@@ -80,34 +96,36 @@ pub(crate) fn clear(target: &Path) -> Result<bool> {
     }
     let options = files::careful().read(true).write(true).clone();
     let Some((file, status)) = files::open_existing(&name, &options)? else { return Ok(false) };
-    let left = Remains { file, name: Some(name) };
+    // Its name goes when this does, and after it is closed.
+    let _left = Remains { file: None, name: Some(name) };
     // Killed before the replacement: it is the content.
     if !is_at(target, &status)? {
-        overwrite(&left.file, &status, 1, target)?;
+        overwrite(&file, &status, 1, target)?;
     }
+    drop(file);
     Ok(true)
 }
 
-fn overwrite(old: &File, status: &Metadata, names: u64, target: &Path) -> Result<()> {
+fn overwrite(old: &File, status: &Status, names: u64, target: &Path) -> Result<()> {
     let failed = |error| Error::io("Cannot overwrite the old content", target, error);
-    if status.nlink() > names {
-        let text = format!("{} other names (hard links) still lead to it", status.nlink() - names);
+    if files::links(status) > names {
+        let text = format!("{} other names (hard links) still lead to it", files::links(status) - names);
         return Err(Error::new(ErrorKind::UnsafeFile, text));
     }
     let zeros = [0; 64 * 1024];
     let mut at = 0;
-    while at < status.size() {
-        let count = usize::try_from(status.size() - at).map_or(zeros.len(), |left| left.min(zeros.len()));
-        old.write_all_at(&zeros[..count], at).map_err(failed)?;
+    while at < status.len() {
+        let count = usize::try_from(status.len() - at).map_or(zeros.len(), |left| left.min(zeros.len()));
+        writing::write_all_at(old, &zeros[..count], at).map_err(failed)?;
         at += count as u64;
     }
     retry(|| old.sync_all()).map_err(failed)
 }
 
 /// Whether the file with this status is the one at `target`.
-fn is_at(target: &Path, status: &Metadata) -> Result<bool> {
+fn is_at(target: &Path, status: &Status) -> Result<bool> {
     let there = files::status_at(target)?;
-    Ok(there.is_some_and(|there| (there.dev(), there.ino()) == (status.dev(), status.ino())))
+    Ok(there.is_some_and(|there| files::identity(&there) == files::identity(status)))
 }
 
 fn name_beside(target: &Path) -> PathBuf {

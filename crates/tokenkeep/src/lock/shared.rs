@@ -48,18 +48,9 @@ struct Candidate {
 fn directories() -> impl Iterator<Item = Candidate> {
     let own = |path: PathBuf| Candidate { path: path.join("tokenkeep").join("locks"), exposed: false };
     let data = environment::data_directory().filter(|path| path.is_absolute());
-    let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
-<<<<<<< HEAD
-    let user = files::effective_user();
-    // Where systemd and elogind have it, also for a process whose environment does not say so.
-    let runtime = runtime.unwrap_or_else(|| format!("/run/user/{user}").into());
-    let temporary = Candidate { path: env::temp_dir().join(format!("tokenkeep-{user}")), exposed: true };
-    data.map(own).into_iter().chain([own(runtime), temporary])
-=======
-    let temporary = env::temp_dir().join(format!("tokenkeep-{}", files::user()));
-    let own = |path: PathBuf| path.join("tokenkeep").join("locks");
-    data.map(own).into_iter().chain(runtime.map(own)).chain([temporary])
->>>>>>> 5906bd5 (Windows: files encrypted by the Data Protection API, files and locks in their Windows form; what is Unix alone is behind platform)
+    let temporary =
+        Candidate { path: env::temp_dir().join(format!("tokenkeep-{}", files::user())), exposed: true };
+    data.map(own).into_iter().chain(files::runtime_directory().map(own)).chain([temporary])
 }
 
 fn judge(directory: &Candidate) -> Result<()> {

@@ -78,14 +78,7 @@ impl FilePersistence {
             lapsed: AtomicBool::new(false),
         });
         let durability = Durability::default();
-        Ok(Self {
-            path,
-            protector,
-            durability,
-            remote,
-            state,
-            events: Events::default(),
-        })
+        Ok(Self { path, protector, durability, remote, state, events: Events::default() })
     }
 
     /// The same persistence with another durability.
@@ -352,13 +345,8 @@ impl FilePersistence {
         }
         remove_abandoned_probes(directory);
         let probe = directory.join(format!("{PROBE_PREFIX}{:016x}", atomic_file::random()?));
-<<<<<<< HEAD
         let outcome = self.write_and_read_back(&probe, replacing.then_some(&*target));
-        let removed = files::retry(|| fs::remove_file(&probe));
-=======
-        let outcome = self.write_and_read_back(&probe, &target);
         let removed = writing::remove(&probe);
->>>>>>> 5906bd5 (Windows: files encrypted by the Data Protection API, files and locks in their Windows form; what is Unix alone is behind platform)
         outcome?;
         removed.map_err(|error| Error::io("Cannot remove the probe file", &probe, error))
     }
@@ -377,7 +365,7 @@ impl FilePersistence {
             Err(error) => return Err(error),
         };
         let failed = |error| Error::io("Cannot write the probe file", probe, error);
-        let mut file = writing::create_new(probe, target).map_err(failed)?;
+        let mut file = writing::create_new(probe, target.unwrap_or(probe)).map_err(failed)?;
         // Not synced: the probe proves access and protection, and need not survive anything.
         file.write_all(&bytes).map_err(failed)?;
         files::tighten(&file, probe)?;

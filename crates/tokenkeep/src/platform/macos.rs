@@ -2,13 +2,29 @@
 
 #[path = "no_keyring.rs"]
 pub(crate) mod keyring;
+mod security;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::process::{Pid, test_kill_process};
 use rustix::time::{ClockId, clock_gettime};
 
+use super::OwnStore;
 use super::process::{Life, UNKNOWN_BOOT};
+use crate::keychain::KeychainItem;
+use crate::{Prompting, Result};
+
+/// The platform's own store, for messages.
+pub(crate) const OWN_STORE: &str = "the Keychain";
+
+/// An item of the default keychain.
+///
+/// # Errors
+/// `InvalidInput` for names that no item can have.
+pub(crate) fn own_store(service: &str, account: &str, prompting: Prompting) -> Result<OwnStore> {
+    Ok(OwnStore::Item(Arc::new(KeychainItem::new(service, account)?.prompting(prompting))))
+}
 
 /// The clock by which file systems stamp times, in nanoseconds since the epoch. APFS stamps with the full clock.
 pub(crate) fn coarse_clock() -> i128 {

@@ -1,22 +1,12 @@
 //! Taking over a plaintext cache that stands where an encrypted one belongs.
 //!
 //! An older release, another library or a run without encryption may have left it. It is encrypted in its place under
-<<<<<<< HEAD
 //! the lock; killed at any point, either the plaintext or the encrypted file is there whole, and the next access goes
 //! on.
-=======
-//! the lock: protect, replace, read back, and only then overwrite the plaintext. Killed at any point, either the
-//! plaintext or the encrypted file is there whole, and the next access goes on.
->>>>>>> 5906bd5 (Windows: files encrypted by the Data Protection API, files and locks in their Windows form; what is Unix alone is behind platform)
 
 use super::FilePersistence;
 use crate::event::Event;
-<<<<<<< HEAD
 use crate::{CacheLock, Error, ErrorKind, Loaded, LockGuard, Persistence, Result, WaitOptions};
-=======
-use crate::platform::writing::Former;
-use crate::{CacheLock, Error, ErrorKind, Loaded, LockGuard, Persistence, Result, Secret, WaitOptions};
->>>>>>> 5906bd5 (Windows: files encrypted by the Data Protection API, files and locks in their Windows form; what is Unix alone is behind platform)
 
 impl FilePersistence {
     /// Takes over a plaintext cache that stands in the place of an encrypted one; `true` if there was one. Loading
@@ -51,7 +41,6 @@ impl FilePersistence {
     /// Those of the protector and of writing; `NotVerified` when it did not read back the same. The plaintext is then
     /// as it was.
     pub(super) fn take_over(&self, guard: &LockGuard) -> Result<Loaded> {
-<<<<<<< HEAD
         let Some(plaintext) = self.read(guard.target(), true)?.content else {
             return Err(Error::new(ErrorKind::Busy, "The cache file disappeared while it was locked")
                 .at(guard.target()));
@@ -59,42 +48,5 @@ impl FilePersistence {
         let (stamp, _) = self.exchange(guard, plaintext.expose())?;
         self.events.raise(|| Event::Encrypted { path: self.path.clone() });
         Ok(Loaded { content: Some(plaintext), stamp })
-=======
-        let target = guard.target();
-        self.sweep_once(guard);
-        let (Some(old), Some(plaintext)) = (Former::of(target)?, self.read(target, true)?.content) else {
-            return Err(
-                Error::new(ErrorKind::Busy, "The cache file disappeared while it was locked").at(target)
-            );
-        };
-        let bytes = self.protector.protect(plaintext.expose(), None)?;
-        let replaced = atomic_file::replace(target, &bytes, self.durability)?;
-        drop(bytes);
-        if let Err(error) = self.compare(guard, &plaintext) {
-            // The plaintext is what can be read; it goes back to its place.
-            atomic_file::replace(target, plaintext.expose(), self.durability)?;
-            return Err(error);
-        }
-        if let Err(error) = old.wipe(&self.path, self.durability == Durability::Synced) {
-            self.events.warn(|| {
-                format!("The plaintext of {target:?} was encrypted, but the old copy could not be overwritten: {error}")
-            });
-        }
-        self.events.raise(|| Event::Encrypted { path: self.path.clone() });
-        Ok(Loaded { content: Some(plaintext), stamp: replaced.stamp })
-    }
-
-    fn compare(&self, guard: &LockGuard, plaintext: &Secret) -> Result<()> {
-        let back = self
-            .read(guard.target(), true)?
-            .content
-            .map(|bytes| self.protector.unprotect(bytes))
-            .transpose()?;
-        if back.as_ref() == Some(plaintext) {
-            return Ok(());
-        }
-        Err(Error::new(ErrorKind::NotVerified, "The encrypted cache did not read back as it was written")
-            .at(guard.target()))
->>>>>>> 5906bd5 (Windows: files encrypted by the Data Protection API, files and locks in their Windows form; what is Unix alone is behind platform)
     }
 }

@@ -42,6 +42,13 @@ pub(crate) fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T>
     }
 }
 
+/// The directory in which the system keeps what a user's programs share until log-out. Where systemd and elogind have it,
+/// also for a process whose environment does not say so.
+pub(crate) fn runtime_directory() -> Option<PathBuf> {
+    let told = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
+    Some(told.unwrap_or_else(|| format!("/run/user/{}", effective_user()).into()))
+}
+
 /// What can be seen of a file without opening it.
 pub(crate) type Status = Metadata;
 
@@ -235,6 +242,16 @@ pub(crate) fn status_at(path: &Path) -> Result<Option<Metadata>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io("Cannot look at the file", path, error)),
     }
+}
+
+/// How many names lead to the file.
+pub(crate) fn links(status: &Status) -> u64 {
+    status.nlink()
+}
+
+/// The same for two names of one file.
+pub(crate) fn identity(status: &Status) -> (u64, u64) {
+    (status.dev(), status.ino())
 }
 
 /// The fields of a status that make a stamp.

@@ -9,7 +9,10 @@ use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
 use super::files::{self, Status, retry};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
+
+/// Whether a file may be replaced while somebody has it open, in every case.
+pub(crate) const REPLACES_OPEN_FILES: bool = true;
 
 /// Creates a file that nobody else can open and that must not exist yet, for reading and writing. Where access lists
 /// decide who can, `like` tells them; here the mode does.
@@ -90,44 +93,5 @@ pub(crate) fn reserve(file: &File, length: u64) -> io::Result<()> {
         // A file system that cannot reserve space has no better to offer.
         Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => Ok(()),
         outcome => outcome,
-    }
-}
-
-/// The file at a path that is about to be replaced, kept so that it can be overwritten afterwards.
-#[derive(Debug)]
-pub(crate) struct Former(File);
-
-impl Former {
-    /// `None` when nothing is there.
-    ///
-    /// # Errors
-    /// Those of opening a file.
-    pub(crate) fn of(path: &Path) -> Result<Option<Self>> {
-        let open = files::open_existing(path, files::careful().read(true).write(true))?;
-        Ok(open.map(|(file, _)| Self(file)))
-    }
-
-    /// Overwrites the file, which has lost its name. On solid-state disks and file systems that copy on writing this
-    /// promises nothing: the blocks may live on until they are reused.
-    ///
-    /// # Errors
-    /// `UnsafeFile` when other names still lead to it, `Io`.
-    pub(crate) fn wipe(self, path: &Path, synced: bool) -> Result<()> {
-        let failed = |error| Error::io("Cannot overwrite the plaintext", path, error);
-        let status = files::status_of(&self.0, path)?;
-        match status.nlink() {
-            0 => {}
-            // Another name, such as a backup's hard link, is not ours to destroy. Or it was written in place.
-            _ if files::status_at(path)?.is_some_and(|now| now.ino() == status.ino()) => return Ok(()),
-            links => {
-                let text = format!("{links} other names (hard links) still lead to it");
-                return Err(Error::new(ErrorKind::UnsafeFile, text));
-            }
-        }
-        crate::atomic_file::overwrite_with_zeros(&self.0, status.size()).map_err(failed)?;
-        if synced {
-            retry(|| self.0.sync_all()).map_err(failed)?;
-        }
-        Ok(())
     }
 }

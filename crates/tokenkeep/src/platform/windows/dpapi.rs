@@ -40,12 +40,6 @@ pub struct DataProtection {
     entropy: Option<Zeroizing<Vec<u8>>>,
 }
 
-/// The beginning of every file that the Data Protection API made: version 1 and the number of its provider.
-const HEAD: [u8; 20] = [
-    1, 0, 0, 0, 0xd0, 0x8c, 0x9d, 0xdf, 0x01, 0x15, 0xd1, 0x11, 0x8c, 0x7a, 0x00, 0xc0, 0x4f, 0xc2, 0x97,
-    0xeb,
-];
-
 impl DataProtection {
     /// Encryption for `scope`.
     pub fn new(scope: DataProtectionScope) -> Self {
@@ -88,7 +82,7 @@ impl Protector for DataProtection {
     fn protect<'a>(&self, content: &'a [u8], replacing: Option<&[u8]>) -> Result<Cow<'a, [u8]>> {
         let old = replacing.unwrap_or_default();
         refuse_sealed(old)?;
-        if !old.starts_with(&HEAD) && holds_plaintext(old) {
+        if holds_plaintext(old) {
             return Err(unprotected().remedy(
                 "Load the cache before saving it: that encrypts it in its place; nothing was written",
             ));
@@ -105,15 +99,13 @@ impl Protector for DataProtection {
     fn unprotect(&self, bytes: Secret) -> Result<Secret> {
         let sealed = bytes.expose();
         refuse_sealed(sealed)?;
-        if !sealed.starts_with(&HEAD) {
-            // A keystore's marker, with nothing in it to encrypt; it stays what it is until something is written.
-            if sealed.trim_ascii() == b"{}" {
-                return Ok(bytes);
-            }
-            if schema::is_msal_cache(sealed) {
-                return Err(unprotected());
-            }
-            return Err(Error::new(ErrorKind::Damaged, "The file is not one that Windows encrypted"));
+        // A keystore's marker, with nothing in it to encrypt; it stays what it is until something is written.
+        if sealed.trim_ascii() == b"{}" {
+            return Ok(bytes);
+        }
+        // No blob of the system's looks like that; whether it is one at all, the system says.
+        if schema::is_msal_cache(sealed) {
+            return Err(unprotected());
         }
         // The scope is written in the file, so that the flag would change nothing.
         sys::unprotect(sealed, self.entropy_bytes(), CRYPTPROTECT_UI_FORBIDDEN)

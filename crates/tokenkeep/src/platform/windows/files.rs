@@ -85,6 +85,11 @@ pub(crate) fn effective_user() -> u32 {
     0
 }
 
+/// There is none that is gone at log-out.
+pub(crate) fn runtime_directory() -> Option<PathBuf> {
+    None
+}
+
 /// What the system knows of a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Status(sys::Information);
@@ -104,18 +109,9 @@ impl Status {
         self.0.size
     }
 
-    pub(crate) fn links(&self) -> u32 {
-        self.0.links
-    }
-
     pub(crate) fn modified(&self) -> io::Result<SystemTime> {
         let nanos = u64::try_from(self.0.modified).map_err(|_| io::ErrorKind::InvalidData)?;
         Ok(UNIX_EPOCH + Duration::from_nanos(nanos))
-    }
-
-    /// Volume and number: the same for two names of one file.
-    pub(crate) fn identity(&self) -> (u64, u64) {
-        (self.0.volume, self.0.index)
     }
 
     fn has(&self, attribute: u32) -> bool {
@@ -274,6 +270,16 @@ pub(crate) fn status_at(path: &Path) -> Result<Option<Status>> {
         Err(error) if is_absence(&error) => Ok(None),
         Err(error) => Err(Error::io("Cannot look at the file", path, error)),
     }
+}
+
+/// How many names lead to the file.
+pub(crate) fn links(status: &Status) -> u64 {
+    status.0.links.into()
+}
+
+/// The same for two names of one file.
+pub(crate) fn identity(status: &Status) -> (u64, u64) {
+    (status.0.volume, status.0.index)
 }
 
 /// The fields of a status that make a stamp.

@@ -58,7 +58,7 @@ impl Paths {
         let failed = |error| Error::io("Cannot look at the cache's directory", directory, error);
         // Through links: two paths to one directory have one line.
         let open = files::look().custom_flags(FOLLOW).open(directory).map_err(failed)?;
-        let (volume, index) = files::status_of(&open, directory)?.identity();
+        let (volume, index) = files::identity(&files::status_of(&open, directory)?);
         // Names that differ in case name the same file.
         let name = target.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         Ok(Self {

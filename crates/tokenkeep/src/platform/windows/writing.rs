@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::windows::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{
@@ -11,17 +11,20 @@ use windows_sys::Win32::Foundation::{
     ERROR_NOT_SAME_DEVICE, ERROR_NOT_SUPPORTED, ERROR_USER_MAPPED_FILE, GENERIC_READ, GENERIC_WRITE,
 };
 use windows_sys::Win32::Storage::FileSystem::{
-    FILE_ATTRIBUTE_NORMAL, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_READ_ATTRIBUTES,
-    FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE,
+    FILE_ATTRIBUTE_NORMAL, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_SHARE_DELETE,
+    FILE_SHARE_READ, FILE_SHARE_WRITE,
 };
 
 use super::files::{self, Status, retry, retry_while};
 use super::{access, sys};
-use crate::{Error, ErrorKind, Result, atomic_file};
+use crate::Result;
 
 /// How long a file that somebody else has open, so that its name cannot be given to another, is waited for. Virus
 /// scanners and indexers look at every new file; siblings read and write within milliseconds.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Whether a file may be replaced while somebody has it open, in every case: on NTFS it may, elsewhere not.
+pub(crate) const REPLACES_OPEN_FILES: bool = false;
 
 /// Creates a file that must not exist yet, for reading and writing, and that nobody may open who may not open `like`.
 /// Where that does not exist, only the user and the system may.
@@ -116,71 +119,4 @@ pub(crate) fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usiz
 pub(crate) fn reserve(file: &File, length: u64) -> io::Result<()> {
     let length = length.max(sys::information(file)?.size);
     sys::allocate(file, i64::try_from(length).map_err(|_| io::ErrorKind::FileTooLarge)?)
-}
-
-/// The file at a path that is about to be replaced, kept so that it can be overwritten afterwards.
-///
-/// Not by an open handle, as elsewhere: not every file system lets a file be replaced that is open. It gets a second
-/// name, which a later writer sweeps if this process is killed.
-#[derive(Debug)]
-pub(crate) struct Former {
-    /// `None` where the file system has no second names.
-    second_name: Option<PathBuf>,
-    other_names: u32,
-}
-
-impl Former {
-    /// `None` when nothing is there.
-    ///
-    /// # Errors
-    /// Those of opening a file.
-    pub(crate) fn of(path: &Path) -> Result<Option<Self>> {
-        let mut attributes = files::careful();
-        attributes.access_mode(FILE_READ_ATTRIBUTES);
-        let Some((_, status)) = files::open_existing(path, &attributes)? else { return Ok(None) };
-        let second_name = atomic_file::temporary_path(path)?;
-        let linked = retry(|| fs::hard_link(path, &second_name));
-        let other_names = status.links().saturating_sub(1);
-        Ok(Some(Self { second_name: linked.ok().map(|()| second_name), other_names }))
-    }
-
-    /// Overwrites the file, which has lost its name. On solid-state disks and file systems that copy on writing this
-    /// promises nothing: the blocks may live on until they are reused.
-    ///
-    /// # Errors
-    /// `UnsafeFile` when other names still lead to it, `NotSupported` where it cannot be found again, `Io`.
-    pub(crate) fn wipe(self, path: &Path, synced: bool) -> Result<()> {
-        let Some(second_name) = &self.second_name else {
-            let text = "This file system has no hard links by which to find it again";
-            return Err(Error::new(ErrorKind::NotSupported, text));
-        };
-        let Some((file, status)) =
-            files::open_existing(second_name, files::careful().read(true).write(true))?
-        else {
-            return Ok(());
-        };
-        let now = files::status_at(path)?;
-        if now.is_some_and(|now| now.identity() == status.identity()) {
-            // It was written in place.
-            return Ok(());
-        }
-        if self.other_names > 0 {
-            let text = format!("{} other names (hard links) still lead to it", self.other_names);
-            return Err(Error::new(ErrorKind::UnsafeFile, text));
-        }
-        let failed = |error| Error::io("Cannot overwrite the plaintext", path, error);
-        atomic_file::overwrite_with_zeros(&file, status.len()).map_err(failed)?;
-        if synced {
-            file.sync_all().map_err(failed)?;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Former {
-    fn drop(&mut self) {
-        if let Some(second_name) = &self.second_name {
-            remove_persistently(second_name);
-        }
-    }
 }

@@ -1,0 +1,342 @@
+//! An item of the macOS Keychain as a keystore.
+//!
+//! This file owns what a read, a write, a removal and a trial of the Keychain are made of, which is the same whatever
+//! answers: on macOS the [`SecurityFramework`] is Apple's own, in the project's tests on other systems a stand-in for its
+//! functions.
+//!
+//! The item has the shape that keytar and the other MSAL libraries give theirs: a generic password found by service and
+//! account, in the default keychain unless said otherwise, the content as it is. It is updated in place, so that whoever
+//! was allowed to read it still is, and added only when there is none.
+
+mod failure;
+
+use std::any::Any;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use crate::persistence::keystore::{Keystore, Prompting};
+use crate::{Backend, Error, ErrorKind, Result, Secret, atomic_file};
+use failure::into_error;
+
+/// How long an operation may take unless [`KeychainItem::deadline`] says otherwise. The Keychain answers within
+/// milliseconds.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// A prompting operation that came upon a silent one of the same process is repeated after this pause, so often.
+const OVERLAP_PAUSE: Duration = Duration::from_millis(50);
+const OVERLAPS: u32 = 20;
+
+/// The service name of probes.
+const PROBE_SERVICE: &str = "tokenkeep-probe";
+
+/// What the Security framework returns when it does not do what it was asked to: `OSStatus`, see `SecBase.h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status(pub i32);
+
+impl Status {
+    /// errSecItemNotFound.
+    pub const ITEM_NOT_FOUND: Self = Self(-25300);
+    /// errSecDuplicateItem.
+    pub const DUPLICATE_ITEM: Self = Self(-25299);
+    /// errSecInteractionNotAllowed: a person would have to be asked.
+    pub const INTERACTION_NOT_ALLOWED: Self = Self(-25308);
+    /// errSecAuthFailed: a wrong password, or a program that may not use the item.
+    pub const AUTH_FAILED: Self = Self(-25293);
+    /// errSecUserCanceled: the person said no.
+    pub const USER_CANCELED: Self = Self(-128);
+    /// errSecMissingEntitlement: the program is not signed for what it asks.
+    pub const MISSING_ENTITLEMENT: Self = Self(-34018);
+}
+
+/// Which item.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Item {
+    /// The service attribute.
+    pub service: String,
+    /// The account attribute.
+    pub account: String,
+    /// The access group, by which programs of one maker share items; only the data protection keychain has them.
+    pub access_group: Option<String>,
+    /// Whether the item is in the data protection keychain instead of the default one.
+    pub data_protection: bool,
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.service, self.account)
+    }
+}
+
+/// The five functions of Apple's Security framework that are used, each in one step of the framework's own.
+pub trait SecurityFramework: Send + Sync + fmt::Debug {
+    /// The content of an item: `SecItemCopyMatching`.
+    ///
+    /// # Errors
+    /// The framework's status.
+    fn find(&self, item: &Item) -> Result<Secret, Status>;
+
+    /// Replaces the content of an item that is there: `SecItemUpdate`.
+    ///
+    /// # Errors
+    /// The framework's status.
+    fn update(&self, item: &Item, content: &[u8]) -> Result<(), Status>;
+
+    /// Adds an item that is not there yet: `SecItemAdd`.
+    ///
+    /// # Errors
+    /// The framework's status.
+    fn add(&self, item: &Item, content: &[u8]) -> Result<(), Status>;
+
+    /// Removes an item: `SecItemDelete`.
+    ///
+    /// # Errors
+    /// The framework's status.
+    fn delete(&self, item: &Item) -> Result<(), Status>;
+
+    /// Lets no function of this process ask a person anything until what is returned is dropped:
+    /// `SecKeychainSetUserInteractionAllowed`.
+    ///
+    /// # Errors
+    /// The framework's status.
+    fn silence(&self) -> Result<Box<dyn Any>, Status>;
+}
+
+/// One item of the macOS Keychain, found by its service and account.
+///
+/// Unless [prompting](KeychainItem::prompting) is allowed, no operation shows a dialogue: one that would need a person's
+/// consent is `StoreLocked`. The framework knows no time limits, so that each operation runs on a thread of its own, which
+/// is left behind when the deadline passes.
+#[derive(Clone, Debug)]
+pub struct KeychainItem {
+    framework: Arc<dyn SecurityFramework>,
+    item: Item,
+    deadline: Duration,
+    prompting: Prompting,
+    /// Whether a trial of this keychain has succeeded in this process.
+    proven: Arc<AtomicBool>,
+}
+
+impl KeychainItem {
+    /// The item with these attributes, in what `framework` reaches. Nothing is contacted yet.
+    ///
+    /// On macOS, [`KeychainItem::new`] is what programs need.
+    ///
+    /// # Errors
+    /// `InvalidInput` when `service` or `account` is empty or holds a NUL.
+    pub fn over(
+        framework: Arc<dyn SecurityFramework>,
+        service: impl Into<String>,
+        account: impl Into<String>,
+    ) -> Result<Self> {
+        let item = Item {
+            service: service.into(),
+            account: account.into(),
+            access_group: None,
+            data_protection: false,
+        };
+        for (what, value) in [("service", &item.service), ("account", &item.account)] {
+            let fault = match value.as_str() {
+                "" => "is empty",
+                text if text.contains('\0') => "holds a NUL character",
+                _ => continue,
+            };
+            let what = format!("The {what} name of the keychain item {fault}");
+            return Err(Error::new(ErrorKind::InvalidInput, what).remedy("Choose another name"));
+        }
+        Ok(Self { framework, item, deadline: DEADLINE, prompting: Prompting::Never, proven: Arc::default() })
+    }
+
+    /// The same item, remembering in `proven` whether a trial succeeded: one for all items of a process.
+    #[allow(dead_code, reason = "only macOS has a keychain that a process shares")]
+    pub(crate) fn proven_by(mut self, proven: Arc<AtomicBool>) -> Self {
+        self.proven = proven;
+        self
+    }
+
+    /// The same item, each of whose operations takes at most `deadline` where it may not prompt. The default is 5 s.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// The same item, showing or not showing dialogues. The default is never.
+    #[must_use]
+    pub fn prompting(mut self, prompting: Prompting) -> Self {
+        self.prompting = prompting;
+        self
+    }
+
+    /// The item in the data protection keychain instead of the default one. The program has to be signed with an
+    /// application identifier; others get `StoreUnavailable`. The sibling libraries do not look there.
+    #[must_use]
+    pub fn in_data_protection_keychain(mut self) -> Self {
+        self.item.data_protection = true;
+        self
+    }
+
+    /// The item in an access group of the data protection keychain, shared by the programs whose signature names it.
+    #[must_use]
+    pub fn access_group(mut self, group: impl Into<String>) -> Self {
+        self.item.access_group = Some(group.into());
+        self.item.data_protection = true;
+        self
+    }
+
+    /// Runs `work` on a thread of its own, within the time that `prompting` gives it.
+    fn run<T: Send + 'static>(
+        &self,
+        what: &str,
+        prompting: Prompting,
+        work: impl Fn(&dyn SecurityFramework) -> Result<T, Status> + Send + 'static,
+    ) -> Result<T> {
+        let limit = match prompting {
+            Prompting::Never => self.deadline,
+            Prompting::Allowed { limit } => limit,
+        };
+        let framework = Arc::clone(&self.framework);
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let perform = move || {
+            let outcome = attempt(&*framework, prompting, &work);
+            // Nobody listens any more when the deadline has passed.
+            let _ = sender.send(outcome);
+        };
+        let started = thread::Builder::new().name("tokenkeep-keychain".into()).spawn(perform);
+        started.map_err(|error| {
+            Error::new(ErrorKind::Io, "Cannot start the thread that asks the Keychain").because(error)
+        })?;
+        match receiver.recv_timeout(limit) {
+            Ok(outcome) => outcome.map_err(|status| into_error(status, what, &self.item)),
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                Err(failure::too_late(what, &self.item, prompting, limit))
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                let text = format!("{what} the keychain item {}: the thread that asked it ended", self.item);
+                Err(Error::new(ErrorKind::StoreFailed, text))
+            }
+        }
+    }
+
+    fn find(&self, item: Item, prompting: Prompting) -> Result<Option<Secret>> {
+        self.run("Cannot read", prompting, move |framework| match framework.find(&item) {
+            Ok(content) => Ok(Some(content)),
+            Err(Status::ITEM_NOT_FOUND) => Ok(None),
+            Err(status) => Err(status),
+        })
+    }
+
+    fn put(&self, item: Item, content: Secret, prompting: Prompting) -> Result<()> {
+        self.run("Cannot write", prompting, move |framework| {
+            let bytes = content.expose();
+            match framework.update(&item, bytes) {
+                Err(Status::ITEM_NOT_FOUND) => match framework.add(&item, bytes) {
+                    // Somebody else was faster.
+                    Err(Status::DUPLICATE_ITEM) => framework.update(&item, bytes),
+                    outcome => outcome,
+                },
+                outcome => outcome,
+            }
+        })
+    }
+
+    fn remove(&self, item: Item, prompting: Prompting) -> Result<bool> {
+        self.run("Cannot remove", prompting, move |framework| match framework.delete(&item) {
+            Ok(()) => Ok(true),
+            Err(Status::ITEM_NOT_FOUND) => Ok(false),
+            Err(status) => Err(status),
+        })
+    }
+
+    /// Writes, reads back and removes an item that nobody else has, without asking a person.
+    fn try_out(&self) -> Result<()> {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(|error| {
+            Error::new(ErrorKind::Io, "The operating system gives no random bytes").because(error.to_string())
+        })?;
+        let account = format!("{:032x}", u128::from_le_bytes(random));
+        let content = Secret::from(account.as_bytes());
+        let probe = Item { service: PROBE_SERVICE.to_owned(), account, ..self.item.clone() };
+        let added = self.put(probe.clone(), content.clone(), Prompting::Never);
+        let found = added.and_then(|()| self.find(probe.clone(), Prompting::Never));
+        // Whatever happened, the probe goes: it may be there although an answer was lost.
+        let removed = self.remove(probe, Prompting::Never);
+        let found = found?;
+        removed?;
+        if found != Some(content) {
+            return Err(Error::new(
+                ErrorKind::NotVerified,
+                "The Keychain did not give back what it was given",
+            )
+            .remedy("Look at the login keychain with Keychain Access, or store elsewhere"));
+        }
+        Ok(())
+    }
+}
+
+/// Does `work`, silently or not.
+fn attempt<T>(
+    framework: &dyn SecurityFramework,
+    prompting: Prompting,
+    work: &dyn Fn(&dyn SecurityFramework) -> Result<T, Status>,
+) -> Result<T, Status> {
+    if prompting == Prompting::Never {
+        let _silence = framework.silence()?;
+        return work(framework);
+    }
+    for _ in 0..OVERLAPS {
+        match work(framework) {
+            // Another thread of this process is silent just now, and with it the whole process.
+            Err(Status::INTERACTION_NOT_ALLOWED) => thread::sleep(OVERLAP_PAUSE),
+            outcome => return outcome,
+        }
+    }
+    work(framework)
+}
+
+impl Keystore for KeychainItem {
+    fn load(&self) -> Result<Option<Secret>> {
+        self.find(self.item.clone(), self.prompting)
+    }
+
+    fn save(&self, content: &[u8]) -> Result<()> {
+        self.put(self.item.clone(), content.into(), self.prompting)
+    }
+
+    fn delete(&self) -> Result<bool> {
+        self.remove(self.item.clone(), self.prompting)
+    }
+
+    fn set_aside(&self) -> Result<String> {
+        let content = self
+            .load()?
+            .ok_or_else(|| Error::new(ErrorKind::Damaged, "There is no keychain item to set aside"))?;
+        // Named after the content, so that the same damage met twice is kept once.
+        let account = format!("{}.corrupt-{:016x}", self.item.account, atomic_file::fnv(content.expose()));
+        let copy = Item { account, ..self.item.clone() };
+        let location = copy.to_string();
+        self.put(copy, content, self.prompting)?;
+        Ok(location)
+    }
+
+    /// At most one trial per process, and none where the item itself can be read: each could cost a person a dialogue.
+    fn verify(&self) -> Result<()> {
+        if self.load()?.is_some() || self.proven.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.try_out()?;
+        self.proven.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn location(&self) -> String {
+        self.item.to_string()
+    }
+
+    fn backend(&self) -> Backend {
+        Backend::Keychain
+    }
+}

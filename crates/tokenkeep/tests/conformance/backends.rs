@@ -1,0 +1,264 @@
+//! What the suite runs over.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tokenkeep::key_source::KeyFile;
+use tokenkeep::{Backend, Durability, FilePersistence, KeystorePersistence, Persistence, Protection, Sealed};
+
+use crate::fake_keychain::FakeKeychain;
+
+/// A fresh place in which a backend keeps one cache.
+pub(crate) trait Place: Send + Sync {
+    /// The cache's persistence, as another process would make it: nothing in common with others.
+    fn persistence(&self) -> Arc<dyn Persistence>;
+
+    /// A persistence of the same kind for another cache.
+    fn elsewhere(&self) -> Arc<dyn Persistence>;
+
+    /// What lies in the store, byte for byte.
+    fn stored(&self) -> Option<Vec<u8>>;
+
+    /// What `info` has to say.
+    fn kind(&self) -> (Backend, Protection);
+
+    /// The directory that the cache file, or the marker, is in.
+    fn directory(&self) -> &Path;
+}
+
+/// A directory of the test's own; caches in it have a name that is not ASCII.
+fn fresh() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn path(directory: &TempDir) -> PathBuf {
+    directory.path().join("app données/cache für 令牌.json")
+}
+
+fn elsewhere(directory: &TempDir) -> PathBuf {
+    directory.path().join("another.json")
+}
+
+fn file(persistence: FilePersistence) -> Arc<dyn Persistence> {
+    let persistence = persistence.durability(Durability::Cached);
+    persistence.prepare().unwrap();
+    Arc::new(persistence)
+}
+
+/// A plaintext file.
+pub(crate) struct PlainFile(TempDir);
+
+impl PlainFile {
+    pub(crate) fn fresh() -> Self {
+        Self(fresh())
+    }
+}
+
+impl Place for PlainFile {
+    fn persistence(&self) -> Arc<dyn Persistence> {
+        file(FilePersistence::new(path(&self.0)).unwrap())
+    }
+
+    fn elsewhere(&self) -> Arc<dyn Persistence> {
+        file(FilePersistence::new(elsewhere(&self.0)).unwrap())
+    }
+
+    fn stored(&self) -> Option<Vec<u8>> {
+        std::fs::read(path(&self.0)).ok()
+    }
+
+    fn kind(&self) -> (Backend, Protection) {
+        (Backend::PlaintextFile, Protection::Plaintext)
+    }
+
+    fn directory(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+/// A file encrypted with a key from a key file.
+pub(crate) struct SealedFile(TempDir);
+
+impl SealedFile {
+    pub(crate) fn fresh() -> Self {
+        let directory = fresh();
+        write_key(&directory.path().join("key"));
+        Self(directory)
+    }
+
+    fn open(&self, path: PathBuf, name: &str) -> Arc<dyn Persistence> {
+        let sealed = Sealed::new(KeyFile::at(self.0.path().join("key")), name);
+        file(FilePersistence::with_protector(path, sealed).unwrap())
+    }
+}
+
+/// A key that nobody but this user can read, wherever the directory is.
+fn write_key(path: &Path) {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).unwrap();
+    #[cfg(unix)]
+    {
+        use std::io::Write;
+        use std::os::unix::fs::OpenOptionsExt;
+        let mut file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(path).unwrap();
+        file.write_all(&key).unwrap();
+    }
+    #[cfg(not(unix))]
+    {
+        // A file made by the library has the access list that is asked for.
+        let maker = FilePersistence::new(path).unwrap();
+        maker.prepare().unwrap();
+        std::fs::write(path, key).unwrap();
+    }
+}
+
+impl Place for SealedFile {
+    fn persistence(&self) -> Arc<dyn Persistence> {
+        self.open(path(&self.0), "app/cache")
+    }
+
+    fn elsewhere(&self) -> Arc<dyn Persistence> {
+        self.open(elsewhere(&self.0), "app/another")
+    }
+
+    fn stored(&self) -> Option<Vec<u8>> {
+        std::fs::read(path(&self.0)).ok()
+    }
+
+    fn kind(&self) -> (Backend, Protection) {
+        (Backend::EncryptedFile, Protection::KeyFile)
+    }
+
+    fn directory(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+/// A file that Windows encrypts.
+#[cfg(windows)]
+pub(crate) struct DataProtectionFile(TempDir);
+
+#[cfg(windows)]
+impl DataProtectionFile {
+    pub(crate) fn fresh() -> Self {
+        Self(fresh())
+    }
+
+    fn open(path: PathBuf) -> Arc<dyn Persistence> {
+        let protector = tokenkeep::DataProtection::default();
+        file(FilePersistence::with_protector(path, protector).unwrap())
+    }
+}
+
+#[cfg(windows)]
+impl Place for DataProtectionFile {
+    fn persistence(&self) -> Arc<dyn Persistence> {
+        Self::open(path(&self.0))
+    }
+
+    fn elsewhere(&self) -> Arc<dyn Persistence> {
+        Self::open(elsewhere(&self.0))
+    }
+
+    fn stored(&self) -> Option<Vec<u8>> {
+        std::fs::read(path(&self.0)).ok()
+    }
+
+    fn kind(&self) -> (Backend, Protection) {
+        (Backend::DpapiFile, Protection::OsUser)
+    }
+
+    fn directory(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+/// A keychain item, in the stand-in for Apple's framework.
+pub(crate) struct Keychain {
+    directory: TempDir,
+    framework: Arc<FakeKeychain>,
+}
+
+impl Keychain {
+    pub(crate) fn fresh() -> Self {
+        Self { directory: fresh(), framework: Arc::default() }
+    }
+
+    fn open(&self, path: PathBuf, account: &str) -> Arc<dyn Persistence> {
+        let framework = Arc::clone(&self.framework);
+        let item = tokenkeep::keychain::KeychainItem::over(framework, "Some Service", account).unwrap();
+        let persistence = KeystorePersistence::new(path, item).unwrap();
+        persistence.prepare().unwrap();
+        Arc::new(persistence)
+    }
+}
+
+impl Place for Keychain {
+    fn persistence(&self) -> Arc<dyn Persistence> {
+        self.open(path(&self.directory), "an account")
+    }
+
+    fn elsewhere(&self) -> Arc<dyn Persistence> {
+        self.open(elsewhere(&self.directory), "another account")
+    }
+
+    /// The framework keeps its items out of sight of other users and programs.
+    fn stored(&self) -> Option<Vec<u8>> {
+        std::fs::read(path(&self.directory)).ok()
+    }
+
+    fn kind(&self) -> (Backend, Protection) {
+        (Backend::Keychain, Protection::OsUser)
+    }
+
+    fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+}
+
+/// An item of a real Secret Service on a bus of its own.
+#[cfg(target_os = "linux")]
+pub(crate) struct SecretService {
+    directory: TempDir,
+    keyring: crate::keyring::Keyring,
+}
+
+#[cfg(target_os = "linux")]
+impl SecretService {
+    pub(crate) fn fresh() -> Self {
+        Self { directory: fresh(), keyring: crate::keyring::Keyring::start() }
+    }
+
+    fn open(&self, path: PathBuf, account: &str) -> Arc<dyn Persistence> {
+        let item = tokenkeep::SecretServiceItem::new("Some Service", account)
+            .unwrap()
+            .on_bus(self.keyring.bus.address());
+        let persistence = KeystorePersistence::new(path, item).unwrap();
+        persistence.prepare().unwrap();
+        Arc::new(persistence)
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Place for SecretService {
+    fn persistence(&self) -> Arc<dyn Persistence> {
+        self.open(path(&self.directory), "an account")
+    }
+
+    fn elsewhere(&self) -> Arc<dyn Persistence> {
+        self.open(elsewhere(&self.directory), "another account")
+    }
+
+    fn stored(&self) -> Option<Vec<u8>> {
+        std::fs::read(path(&self.directory)).ok()
+    }
+
+    fn kind(&self) -> (Backend, Protection) {
+        (Backend::SecretService, Protection::OsUser)
+    }
+
+    fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+}

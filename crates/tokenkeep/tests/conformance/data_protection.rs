@@ -1,0 +1,221 @@
+//! What a file that Windows encrypts promises beyond the suite.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokenkeep::{
+    Config, DataProtection, DataProtectionScope, ErrorKind, Event, FilePersistence, Protection, Protector,
+    Secret, TokenCache,
+};
+
+use crate::suite::CONTENT;
+
+/// Version 1, with which everything begins that the Data Protection API made.
+const VERSION: [u8; 4] = [1, 0, 0, 0];
+
+/// The number of Windows' own provider, which follows.
+const PROVIDER: [u8; 16] =
+    [0xd0, 0x8c, 0x9d, 0xdf, 0x01, 0x15, 0xd1, 0x11, 0x8c, 0x7a, 0x00, 0xc0, 0x4f, 0xc2, 0x97, 0xeb];
+
+fn with(path: &Path, protector: DataProtection) -> TokenCache {
+    TokenCache::new(Arc::new(FilePersistence::with_protector(path, protector).unwrap()))
+}
+
+fn unprotect(protector: &DataProtection, bytes: &[u8]) -> Result<Vec<u8>, ErrorKind> {
+    protector
+        .unprotect(Secret::from(bytes))
+        .map(|content| content.expose().to_vec())
+        .map_err(|error| error.kind())
+}
+
+#[test]
+fn the_file_is_what_the_system_made_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cache.bin");
+    with(&path, DataProtection::default()).begin_write().unwrap().commit(CONTENT).unwrap();
+    let stored = fs::read(&path).unwrap();
+    assert!(stored.starts_with(&VERSION), "{:?}", &stored[..20.min(stored.len())]);
+    let read = unprotect(&DataProtection::default(), &stored).unwrap();
+    assert_eq!(read, CONTENT.as_bytes());
+}
+
+#[test]
+fn the_provider_is_windows_own() {
+    let sealed = DataProtection::default().protect(b"{}", None).unwrap();
+    assert_eq!(&sealed[4..20], &PROVIDER);
+}
+
+#[test]
+fn a_byte_that_was_changed_anywhere_is_noticed() {
+    let protector = DataProtection::default();
+    let sealed = protector.protect(CONTENT.as_bytes(), None).unwrap();
+    for at in 0..sealed.len() {
+        let mut changed = sealed.to_vec();
+        changed[at] ^= 1;
+        assert!(unprotect(&protector, &changed).is_err(), "byte {at} of {}", sealed.len());
+    }
+}
+
+#[test]
+fn nothing_is_encrypted_and_decrypted_too() {
+    let protector = DataProtection::default();
+    let sealed = protector.protect(b"", None).unwrap();
+    assert!(sealed.starts_with(&VERSION));
+    assert_eq!(unprotect(&protector, &sealed), Ok(Vec::new()));
+}
+
+#[test]
+fn an_empty_file_is_an_empty_cache() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cache.bin");
+    fs::write(&path, b"").unwrap();
+    assert!(with(&path, DataProtection::default()).read().unwrap().is_none_or(|content| content.is_empty()));
+}
+
+#[test]
+fn the_wrong_entropy_missing_entropy_and_too_much_of_it_open_nothing() {
+    let secret = DataProtection::default().entropy("one");
+    let sealed = secret.protect(CONTENT.as_bytes(), None).unwrap();
+    assert_eq!(unprotect(&secret, &sealed).as_deref(), Ok(CONTENT.as_bytes()));
+    for other in [
+        DataProtection::default(),
+        DataProtection::default().entropy("two"),
+        DataProtection::default().entropy("one "),
+    ] {
+        assert_eq!(unprotect(&other, &sealed), Err(ErrorKind::Damaged));
+    }
+    let plain = DataProtection::default().protect(CONTENT.as_bytes(), None).unwrap();
+    assert_eq!(unprotect(&secret, &plain), Err(ErrorKind::Damaged));
+}
+
+#[test]
+fn no_entropy_and_empty_entropy_are_the_same() {
+    let sealed = DataProtection::default().entropy("").protect(b"x", None).unwrap();
+    assert_eq!(unprotect(&DataProtection::default(), &sealed), Ok(b"x".to_vec()));
+}
+
+#[test]
+fn what_is_truncated_or_no_blob_at_all_is_damaged() {
+    let protector = DataProtection::default();
+    let sealed = protector.protect(CONTENT.as_bytes(), None).unwrap();
+    for length in [1, 4, 20, 21, sealed.len() / 2, sealed.len() - 1] {
+        assert_eq!(unprotect(&protector, &sealed[..length]), Err(ErrorKind::Damaged), "{length}");
+    }
+    assert_eq!(unprotect(&protector, b"no blob"), Err(ErrorKind::Damaged));
+}
+
+#[test]
+fn the_machines_scope_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cache.bin");
+    let machine = || DataProtection::new(DataProtectionScope::LocalMachine);
+    with(&path, machine()).begin_write().unwrap().commit(CONTENT).unwrap();
+    let cache = with(&path, machine());
+    assert_eq!(cache.read().unwrap().unwrap().expose(), CONTENT.as_bytes());
+    assert_eq!(cache.info().protection, Protection::OsMachine);
+}
+
+#[test]
+fn plaintext_in_its_place_is_encrypted_when_it_is_first_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cache.bin");
+    fs::write(&path, CONTENT).unwrap();
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let listener = Arc::clone(&told);
+    let file = FilePersistence::with_protector(&path, DataProtection::default())
+        .unwrap()
+        .on_event(move |event| listener.lock().unwrap().push(event.clone()));
+    let cache = TokenCache::new(Arc::new(file));
+    assert_eq!(cache.read().unwrap().unwrap().expose(), CONTENT.as_bytes());
+    assert!(fs::read(&path).unwrap().starts_with(&VERSION));
+    let told = told.lock().unwrap();
+    assert!(told.iter().any(|event| matches!(event, Event::Encrypted { .. })), "{told:?}");
+    assert!(!told.iter().any(|event| matches!(event, Event::Warning(_))), "it was wiped: {told:?}");
+    let left: Vec<_> =
+        fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| name.to_string_lossy().starts_with("cache.bin")), "{left:?}");
+}
+
+#[test]
+fn a_file_encrypted_with_another_kind_of_key_is_never_written_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cache.bin");
+    let sealed = tokenkeep::Sealed::new(Fixed, "app/cache");
+    let other = FilePersistence::with_protector(&path, sealed).unwrap();
+    TokenCache::new(Arc::new(other)).begin_write().unwrap().commit(CONTENT).unwrap();
+    let before = fs::read(&path).unwrap();
+    let error = with(&path, DataProtection::default()).begin_write().map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::MissingKey, "{error}");
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn config_chooses_it_without_being_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("folder/cache.bin");
+    let cache = Config::new("conformance").path(&path).open().unwrap();
+    cache.begin_write().unwrap().commit(CONTENT).unwrap();
+    assert_eq!(cache.info().backend.code(), "dpapi-file");
+    assert!(fs::read(&path).unwrap().starts_with(&VERSION));
+    assert_eq!(
+        Config::new("conformance").path(&path).open().unwrap().read().unwrap().unwrap().expose(),
+        CONTENT.as_bytes()
+    );
+}
+
+#[test]
+fn long_paths_and_paths_of_every_form_are_one_cache() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut deep = directory.path().to_owned();
+    while deep.as_os_str().len() < 400 {
+        deep.push("ein Ordner mit einem langen Namen, тоже по-русски");
+    }
+    let path = deep.join("cache.bin");
+    let cache = with(&path, DataProtection::default());
+    cache.persistence().verify().unwrap();
+    cache.begin_write().unwrap().commit(CONTENT).unwrap();
+    let verbatim = Path::new(r"\\?\").as_os_str().to_owned();
+    let mut verbatim = verbatim;
+    verbatim.push(&path);
+    let again = with(Path::new(&verbatim), DataProtection::default());
+    assert_eq!(again.read().unwrap().unwrap().expose(), CONTENT.as_bytes());
+}
+
+#[test]
+fn paths_that_name_no_file_are_refused_before_anything_is_written() {
+    for path in ["", r"C:\", r"C:\folder\", r"C:\folder\.", r"C:\cache.bin:stream", r"\\.\pipe\x", "CON"] {
+        let refused = FilePersistence::new(path).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidInput, "{path}: {refused}");
+    }
+}
+
+/// A key source that needs no file.
+#[derive(Debug)]
+struct Fixed;
+
+impl tokenkeep::key_source::KeySource for Fixed {
+    fn kind(&self) -> tokenkeep::key_source::Kind {
+        tokenkeep::key_source::Kind::KeyFile
+    }
+
+    fn fresh(&self) -> tokenkeep::Result<(tokenkeep::key_source::Key, Vec<u8>)> {
+        Ok((tokenkeep::key_source::Key::new(&mut [7; 32]), Vec::new()))
+    }
+
+    fn recall(
+        &self,
+        _parameters: &[u8],
+        _id: &tokenkeep::key_source::KeyId,
+    ) -> tokenkeep::Result<tokenkeep::key_source::Key> {
+        Ok(tokenkeep::key_source::Key::new(&mut [7; 32]))
+    }
+
+    fn protection(&self) -> Protection {
+        Protection::KeyFile
+    }
+
+    fn describe(&self) -> String {
+        "a fixed key".to_owned()
+    }
+}

@@ -1,0 +1,172 @@
+//! The two lock files on Windows, and the siblings before them.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::windows::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tokenkeep::{CacheLock, ErrorKind, FilePersistence, TokenCache, WaitOptions};
+
+const SHARE_READ: u32 = 1;
+const SHARE_ALL: u32 = 7;
+
+struct Place {
+    directory: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    fn cache(&self) -> PathBuf {
+        self.directory.path().join("cache.bin")
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.directory.path().join("cache.bin.lockfile")
+    }
+
+    fn lock(&self) -> CacheLock {
+        CacheLock::new(self.cache()).unwrap()
+    }
+}
+
+fn within(seconds: u64) -> WaitOptions {
+    WaitOptions::within(Duration::from_secs(seconds))
+}
+
+/// What the JavaScript sibling does: exclusively created, shared with everybody, the pid written, the handle kept.
+fn as_javascript(path: &Path, pid: u32) -> File {
+    let mut file =
+        OpenOptions::new().read(true).write(true).create_new(true).share_mode(SHARE_ALL).open(path).unwrap();
+    write!(file, "{pid}").unwrap();
+    file
+}
+
+/// The pid of a process that has been.
+fn dead_pid() -> u32 {
+    let mut child = std::process::Command::new("cmd").args(["/c", "exit"]).spawn().unwrap();
+    child.wait().unwrap();
+    child.id()
+}
+
+#[test]
+fn while_it_is_held_siblings_find_the_file_can_read_it_and_can_neither_write_nor_remove_it() {
+    let place = Place::new();
+    let guard = place.lock().acquire(&within(5)).unwrap();
+    let path = place.lock_file();
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with(&std::process::id().to_string()), "{text:?}");
+    assert!(File::options().write(true).create_new(true).open(&path).is_err(), "JavaScript, Python, Java");
+    assert!(File::options().read(true).write(true).open(&path).is_err(), "Go opens it for writing");
+    let net = OpenOptions::new().read(true).write(true).create(true).share_mode(SHARE_READ).open(&path);
+    assert!(net.is_err(), ".NET");
+    assert!(fs::remove_file(&path).is_err(), "a stray removal by JavaScript");
+    drop(guard);
+    assert!(!path.exists(), "the system removes it");
+    assert!(place.directory.path().join("cache.bin.tk-lock").exists(), "the private file stays");
+}
+
+#[test]
+fn a_second_waits_and_its_time_out_names_the_holder() {
+    let place = Place::new();
+    let _guard = place.lock().acquire(&within(5)).unwrap();
+    // In another thread's line, as another process would be.
+    let error = place.lock().acquire(&WaitOptions::within(Duration::from_millis(150))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
+}
+
+#[test]
+fn spellings_that_differ_in_case_are_one_lock() {
+    let place = Place::new();
+    let _guard = place.lock().acquire(&within(5)).unwrap();
+    let other = CacheLock::new(place.directory.path().join("CACHE.BIN")).unwrap();
+    let error = other.acquire(&WaitOptions::within(Duration::from_millis(150))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy);
+}
+
+#[test]
+fn a_living_sibling_is_waited_for_and_followed_at_once() {
+    let place = Place::new();
+    let sibling = as_javascript(&place.lock_file(), std::process::id());
+    let error = place.lock().acquire(&WaitOptions::within(Duration::from_millis(300))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| {
+            let _guard = place.lock().acquire(&within(30)).unwrap();
+            Instant::now()
+        });
+        std::thread::sleep(Duration::from_millis(100));
+        drop(sibling);
+        fs::remove_file(place.lock_file()).unwrap();
+        let released = Instant::now();
+        assert!(waiter.join().unwrap().saturating_duration_since(released) < Duration::from_secs(5));
+    });
+}
+
+#[test]
+fn a_dead_siblings_file_is_taken_over_after_it_stood_still_and_removed_at_the_end() {
+    let place = Place::new();
+    drop(as_javascript(&place.lock_file(), dead_pid()));
+    let began = Instant::now();
+    let guard = place.lock().acquire(&within(30)).unwrap();
+    let waited = began.elapsed();
+    assert!(waited >= Duration::from_millis(1_900), "{waited:?}: it may have been alive a moment ago");
+    assert!(waited < Duration::from_secs(20), "{waited:?}");
+    let text = fs::read_to_string(place.lock_file()).unwrap();
+    assert!(text.starts_with(&std::process::id().to_string()), "{text:?}");
+    drop(guard);
+    assert!(!place.lock_file().exists());
+}
+
+#[test]
+fn a_living_siblings_file_without_an_open_handle_is_not_taken() {
+    let place = Place::new();
+    // Python closes the file once its pid is in it.
+    drop(as_javascript(&place.lock_file(), std::process::id()));
+    let error = place.lock().acquire(&within(4)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    assert!(place.lock_file().exists());
+}
+
+#[test]
+fn what_we_left_when_the_machine_stopped_is_taken_over_at_once() {
+    let place = Place::new();
+    let guard = place.lock().acquire(&within(5)).unwrap();
+    let text = fs::read(place.lock_file()).unwrap();
+    drop(guard);
+    fs::write(place.lock_file(), text).unwrap();
+    let began = Instant::now();
+    drop(place.lock().acquire(&within(30)).unwrap());
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(!place.lock_file().exists());
+}
+
+#[test]
+fn a_cache_that_a_sibling_has_open_for_itself_for_a_moment_is_read_and_written_when_it_lets_go() {
+    let place = Place::new();
+    let cache = || TokenCache::new(std::sync::Arc::new(FilePersistence::new(place.cache()).unwrap()));
+    cache().begin_write().unwrap().commit(b"{}").unwrap();
+    for _ in 0..3 {
+        let own = OpenOptions::new().read(true).write(true).share_mode(0).open(place.cache()).unwrap();
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| cache().read().map(|content| content.map(|content| content.len())));
+            let writer = scope.spawn(|| cache().begin_write()?.commit(b"[]").map(drop));
+            std::thread::sleep(Duration::from_millis(200));
+            drop(own);
+            assert_eq!(reader.join().unwrap().unwrap(), Some(2));
+            writer.join().unwrap().unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_directory_where_the_cache_should_be_is_refused() {
+    let place = Place::new();
+    fs::create_dir(place.cache()).unwrap();
+    let file = FilePersistence::new(place.cache()).unwrap();
+    assert_eq!(file.prepare().unwrap_err().kind(), ErrorKind::UnsafeFile);
+}
