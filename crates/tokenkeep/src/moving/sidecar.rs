@@ -61,7 +61,7 @@ impl Sidecar {
     pub(super) fn destination(path: &Path) -> Option<String> {
         let path = beside(&files::resolve(path).ok()?);
         let note = Self { path: Some(path), from: String::new(), to: String::new() }.read().ok()??;
-        (note.state == Some(State::Moved)).then_some(note.to)
+        matches!(note.state, Some(State::Arrived | State::Moved)).then_some(note.to)
     }
 
     pub(super) fn note(&self, state: State, source: &Secret) -> Result<()> {

@@ -39,7 +39,7 @@ fn everything_goes_over_and_the_old_place_is_empty_and_overwritten() {
     assert_eq!(to.people(), set(&["ada", "bob", "eve"]));
     assert_eq!(from.read(), "{}");
     assert!(std::io::read_to_string(old).unwrap().bytes().all(|byte| byte == 0));
-    assert!(!home.shows("secret-ada"));
+    assert!(!home.shows("hush-ada"));
     assert_eq!(home.names(), ["cache.json", "cache.json.tk-moved", "other-cache"]);
 
     // Again there is nothing to do; what comes later is moved too.
@@ -101,18 +101,18 @@ fn what_is_unknown_is_united_and_kept_as_it_was_written() {
 #[test]
 fn content_that_is_no_token_cache_moves_as_a_whole_or_not_at_all() {
     let (home, from, to) = two_files();
-    from.write("opaque secret-ada");
+    from.write("opaque hush-ada");
     let done = migrate(&from.cache, &to.cache).unwrap();
-    assert_eq!((done.entries, to.read().as_str()), (1, "opaque secret-ada"));
+    assert_eq!((done.entries, to.read().as_str()), (1, "opaque hush-ada"));
     // Twice the same is no conflict.
-    from.write("opaque secret-ada");
+    from.write("opaque hush-ada");
     migrate(&from.cache, &to.cache).unwrap();
     for other in ["something else", &cache_of(&["bob"])] {
         from.write(other);
         let error = migrate(&from.cache, &to.cache).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
         assert_eq!(plan(&from.cache, &to.cache).unwrap_err().kind(), ErrorKind::Conflict);
-        assert_eq!((from.read().as_str(), to.read().as_str()), (other, "opaque secret-ada"));
+        assert_eq!((from.read().as_str(), to.read().as_str()), (other, "opaque hush-ada"));
         assert_eq!(home.names(), ["cache.json", "cache.json.tk-moved", "other-cache"]);
     }
 }
@@ -159,7 +159,7 @@ fn a_file_changes_its_key_or_its_kind_in_its_place() {
         // Once more there is nothing to do, although the old store cannot read what stands there.
         assert_eq!(migrate(&from.cache, &to.cache).unwrap().entries, 0);
     }
-    assert!(!home.shows("secret-ada"));
+    assert!(!home.shows("hush-ada"));
     assert_eq!(home.names(), ["cache.json"]);
 }
 
@@ -223,7 +223,7 @@ fn between_the_keyring_and_files_there_and_back() {
     assert_eq!(plain.people(), set(&["ada"]));
     assert_eq!(migrate(&plain.cache, &item.cache).unwrap().entries, 3);
     assert_eq!((item.people(), plain.read().as_str()), (set(&["ada"]), "{}"));
-    assert!(!home.shows("secret-ada"));
+    assert!(!home.shows("hush-ada"));
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn a_hard_link_of_somebody_elses_keeps_its_content_and_is_told() {
     fs::hard_link(home.cache(), &backup).unwrap();
     let done = migrate(&from.cache, &to.cache).unwrap();
     assert!(matches!(done.old_copy, Retired::Released { reason } if reason.contains("hard links")));
-    assert!(contains(&fs::read(backup).unwrap(), b"secret-ada"));
+    assert!(contains(&fs::read(backup).unwrap(), b"hush-ada"));
     assert!(
         from.events()
             .iter()

@@ -13,5 +13,7 @@ mod keyring;
 mod support;
 
 mod by_hand;
+mod killed;
+mod sequences;
 mod stores;
 mod unasked;

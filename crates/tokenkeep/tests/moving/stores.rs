@@ -33,13 +33,13 @@ pub(crate) fn cache_at(people: &[&str], time: u64) -> String {
     let token = |kind: &'static str| {
         move |who: &str| {
             format!(
-                r#"{{"home_account_id":"{who}","client_id":"c","credential_type":"{kind}","secret":"secret-{who}-{time}"}}"#
+                r#"{{"home_account_id":"{who}","client_id":"c","credential_type":"{kind}","secret":"hush-{who}-{time}"}}"#
             )
         }
     };
     let access = |who: &str| {
         format!(
-            r#"{{"home_account_id":"{who}","client_id":"c","credential_type":"AccessToken","secret":"secret-{who}-{time}","cached_at":"{time}"}}"#
+            r#"{{"home_account_id":"{who}","client_id":"c","credential_type":"AccessToken","secret":"hush-{who}-{time}","cached_at":"{time}"}}"#
         )
     };
     let account = |who: &str| format!(r#"{{"home_account_id":"{who}","username":"{who}@example.org"}}"#);

@@ -15,7 +15,7 @@ fn plaintext_of_the_original_is_in_the_keyring_after_opening() {
     assert_eq!(people_of(&home, Some(&keyring), "none"), set(&["ada"]));
     assert_eq!(fs::read(home.cache()).unwrap(), b"{}");
     assert!(std::io::read_to_string(old).unwrap().bytes().all(|byte| byte == 0));
-    assert!(!home.shows("secret-ada"));
+    assert!(!home.shows("hush-ada"));
     assert_eq!(home.names(), ["cache.json", "cache.json.tk-moved"]);
     assert_eq!(people_of(&home, Some(&keyring), "none"), set(&["ada"]));
 }
@@ -35,7 +35,7 @@ fn the_keyring_goes_and_comes_and_nobody_is_signed_out() {
         assert_eq!(people_of(&home, None, &fallbacks), set(&["bob"]));
         assert_eq!(people_of(&home, Some(&keyring), &fallbacks), set(&["ada", "bob"]), "{fallback}");
         assert_eq!(fs::read(home.cache()).unwrap(), b"{}");
-        assert!(!home.shows("secret-bob"));
+        assert!(!home.shows("hush-bob"));
         // And once more, since what is there later is moved again.
         sign_in(&home, None, &fallbacks, "eve");
         sign_in(&home, Some(&keyring), &fallbacks, "kim");
@@ -106,7 +106,7 @@ fn a_running_program_takes_in_what_another_left_while_it_had_no_keyring() {
     drop(access);
     assert!(moved(&running.events()));
     assert_eq!(other.read(), "{}");
-    assert!(!home.shows("secret-bob"));
+    assert!(!home.shows("hush-bob"));
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn memory_keeps_for_the_process_and_writes_nothing() {
     assert!(said.starts_with("memory memory:"), "{said}");
     assert_eq!(succeed(&home, None, &["open", path, APP, "memory", "add", &cache_of(&["ada"])]), "");
     assert_eq!(succeed(&home, None, &["open", path, APP, "memory", "read"]), "none");
-    assert!(!home.shows("secret-ada"));
+    assert!(!home.shows("hush-ada"));
 }
 
 #[test]
