@@ -5,7 +5,7 @@
 //! ```
 //!
 //! SOURCE is one of `keyring:NAME` (the kernel's memory, until the next restart), `passphrase:VARIABLE`,
-//! `key-file:PATH`, `key:VARIABLE`. `write` takes the content from standard input. What is worth knowing goes to
+//! `key-file:PATH`, `key:VARIABLE`, and on Linux `item:SERVICE` (a key in the Secret Service). `write` takes the content from standard input. What is worth knowing goes to
 //! standard error, and a failure begins with its kind.
 #![expect(clippy::print_stderr, reason = "printing is what a command-line tool does")]
 
@@ -72,7 +72,16 @@ fn sealed(source: &str, partition: &str) -> Result<Sealed> {
         Some(("passphrase", variable)) => Sealed::new(Passphrase::from_environment(variable), partition),
         Some(("key-file", path)) => Sealed::new(KeyFile::at(path), partition),
         Some(("key", variable)) => Sealed::new(KeyFile::from_environment(variable), partition),
-        _ => return Err(usage("SOURCE is keyring:NAME, passphrase:VARIABLE, key-file:PATH or key:VARIABLE")),
+        #[cfg(target_os = "linux")]
+        Some(("item", service)) => {
+            let item = tokenkeep::SecretServiceItem::new(service, "key")?;
+            Sealed::new(tokenkeep::key_source::KeystoreItem::new(item), partition)
+        }
+        _ => {
+            return Err(usage(
+                "SOURCE is keyring:NAME, passphrase:VARIABLE, key-file:PATH, key:VARIABLE or item:SERVICE",
+            ));
+        }
     })
 }
 

@@ -78,12 +78,17 @@ impl CacheLock {
         Ok(Self::with_events(&files::absolute(path.as_ref())?, Events::default()))
     }
 
-    /// The lock of something that has no file of its own and that several caches may share, such as a keystore item.
+    /// The lock of something that has no file of its own and that several caches may share, such as a keystore item; in
+    /// `directory` if that is given.
     ///
     /// # Errors
     /// `PermissionDenied`, `UnsafeFile`, `Io` when there is no directory for it.
-    pub(crate) fn of_shared(kind: &str, name: &str) -> Result<Self> {
-        Ok(Self::alone(&files::absolute(&Self::shared_path(kind, name)?)?, Events::default()))
+    pub(crate) fn of_shared(kind: &str, name: &str, directory: Option<&Path>) -> Result<Self> {
+        let path = match directory {
+            Some(directory) => directory.join(Self::shared_name(kind, name)),
+            None => Self::shared_path(kind, name)?,
+        };
+        Ok(Self::alone(&files::absolute(&path)?, Events::default()))
     }
 
     /// The path of such a lock. Its directory is this user's own, or will be when the lock is taken.
@@ -92,6 +97,11 @@ impl CacheLock {
     /// As [`CacheLock::of_shared`].
     pub(crate) fn shared_path(kind: &str, name: &str) -> Result<PathBuf> {
         shared::path(kind, name)
+    }
+
+    /// The last part of such a path.
+    pub(crate) fn shared_name(kind: &str, name: &str) -> String {
+        shared::file_name(kind, name)
     }
 
     pub(crate) fn with_events(path: &Path, events: Events) -> Self {

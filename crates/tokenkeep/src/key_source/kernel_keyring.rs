@@ -1,5 +1,7 @@
 //! A random key in the kernel's memory, in the user's persistent keyring (Linux).
 
+use std::path::PathBuf;
+
 use sha2::{Digest, Sha256};
 
 use super::{Key, KeyId, KeySource, Kind, WITHOUT_KEY};
@@ -24,12 +26,21 @@ use crate::{CacheLock, Error, ErrorKind, Protection, Result};
 #[derive(Clone, Debug)]
 pub struct KernelKeyring {
     name: String,
+    locks: Option<PathBuf>,
 }
 
 impl KernelKeyring {
     /// The key that the kernel keeps under `name`, with `tokenkeep:` in front; best the cache's own name.
     pub fn new(name: impl AsRef<str>) -> Self {
-        Self { name: format!("tokenkeep:{}", name.as_ref()) }
+        Self { name: format!("tokenkeep:{}", name.as_ref()), locks: None }
+    }
+
+    /// The same key, made under a lock in another directory than the user's own. All programs that may make it must name
+    /// the same.
+    #[must_use]
+    pub fn lock_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.locks = Some(directory.into());
+        self
     }
 
     fn here(&self) -> Place {
@@ -56,7 +67,7 @@ impl KernelKeyring {
 
     /// Makes the key, under a lock that all users of the name share: adding a key replaces one that is there.
     fn create(&self, ring: &Keyring) -> Result<Key> {
-        let lock = CacheLock::of_shared("key", &self.name)?;
+        let lock = CacheLock::of_shared("key", &self.name, self.locks.as_deref())?;
         let _guard = lock.acquire(&super::brief_wait())?;
         if let Some(key) = self.stored(ring)? {
             return Ok(key);

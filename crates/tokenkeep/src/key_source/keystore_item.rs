@@ -1,5 +1,6 @@
 //! A random key in one small item of the operating system's keystore: an envelope around a cache of any size.
 
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Key, KeyId, KeySource, Kind, WITHOUT_KEY, text};
@@ -12,13 +13,22 @@ use crate::{CacheLock, Error, ErrorKind, Keystore, Protection, Result};
 #[derive(Debug)]
 pub struct KeystoreItem<K> {
     item: K,
+    locks: Option<PathBuf>,
     known: Mutex<Option<Key>>,
 }
 
 impl<K: Keystore> KeystoreItem<K> {
     /// The key in `item`, which must not be the item of a cache.
     pub fn new(item: K) -> Self {
-        Self { item, known: Mutex::new(None) }
+        Self { item, locks: None, known: Mutex::new(None) }
+    }
+
+    /// The same key, made under a lock in another directory than the user's own. All programs that may make it must name
+    /// the same.
+    #[must_use]
+    pub fn lock_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.locks = Some(directory.into());
+        self
     }
 
     fn known(&self) -> MutexGuard<'_, Option<Key>> {
@@ -39,7 +49,7 @@ impl<K: Keystore> KeystoreItem<K> {
 
     /// Makes the key, under a lock that all users of the item share, and believes only what the keystore gives back.
     fn create(&self) -> Result<Key> {
-        let lock = CacheLock::of_shared("key", &self.item.location())?;
+        let lock = CacheLock::of_shared("key", &self.item.location(), self.locks.as_deref())?;
         let _guard = lock.acquire(&super::brief_wait())?;
         if let Some(key) = self.stored()? {
             return Ok(key);

@@ -17,7 +17,7 @@ use crate::{Error, ErrorKind, Result, environment};
 /// # Errors
 /// That of the data directory when no place will do.
 pub(super) fn path(kind: &str, name: &str) -> Result<PathBuf> {
-    let file = format!("{kind}-{:016x}", fnv(name.as_bytes()));
+    let file = file_name(kind, name);
     let mut first = None;
     let mut found = None;
     for directory in directories() {
@@ -36,6 +36,12 @@ pub(super) fn path(kind: &str, name: &str) -> Result<PathBuf> {
             })
             .remedy("Set HOME, XDG_RUNTIME_DIR or TMPDIR to a directory that can be written")
     })
+}
+
+/// The last part of that path.
+pub(super) fn file_name(kind: &str, name: &str) -> String {
+    // Nothing secret, and nothing that depends on nobody finding the same twice: at worst, two things share a lock.
+    format!("{kind}-{:016x}", fnv(name.as_bytes()))
 }
 
 struct Candidate {

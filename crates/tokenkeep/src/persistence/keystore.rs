@@ -149,9 +149,7 @@ impl KeystorePersistence {
     /// share an item must name the same.
     #[must_use]
     pub fn lock_directory(mut self, directory: impl Into<PathBuf>) -> Self {
-        // Nothing secret, and nothing that depends on nobody finding the same twice: at worst, two items share a lock.
-        let name = crate::atomic_file::fnv(self.keystore.location().as_bytes());
-        self.shared_lock = directory.into().join(format!("{name:016x}"));
+        self.shared_lock = directory.into().join(CacheLock::shared_name("item", &self.keystore.location()));
         self
     }
 

@@ -59,7 +59,7 @@ fn the_key_is_shared_by_processes_and_said_not_to_survive_a_restart() {
     assert_eq!(succeed(&mut example(&words(&cache, &source, "read")), b""), CONTENT);
     let said = succeed(&mut example(&words(&cache, &source, "info")), b"");
     assert!(said.starts_with("encrypted-file, until-reboot, is gone after a restart"), "{said}");
-    let opened = Opened::new(&cache, KernelKeyring::new(&name.0), "app/cache");
+    let opened = Opened::new(&cache, KernelKeyring::new(&name.0).lock_directory(place.locks()), "app/cache");
     assert_eq!(opened.cache.info().protection, Protection::UntilReboot);
     assert!(!opened.cache.info().survives_reboot);
     assert_eq!(opened.read().unwrap().as_deref(), Some(CONTENT));
@@ -68,7 +68,8 @@ fn the_key_is_shared_by_processes_and_said_not_to_survive_a_restart() {
 #[test]
 fn only_whoever_opens_the_keyring_can_read_or_even_see_the_key() {
     let (place, name) = (Place::new(), Name::new());
-    Opened::new(&place.cache(), KernelKeyring::new(&name.0), "app/cache").write(CONTENT);
+    Opened::new(&place.cache(), KernelKeyring::new(&name.0).lock_directory(place.locks()), "app/cache")
+        .write(CONTENT);
     let key = Name::keyring().search(&format!("tokenkeep:{}", name.0)).unwrap();
     assert_eq!(key.metadata().unwrap().get_perms().bits(), 0x3f00_0000);
 }
@@ -76,7 +77,8 @@ fn only_whoever_opens_the_keyring_can_read_or_even_see_the_key() {
 #[test]
 fn threads_of_one_process_share_the_key() {
     let (place, name) = (Place::new(), Name::new());
-    let opened = Opened::new(&place.cache(), KernelKeyring::new(&name.0), "app/cache");
+    let opened =
+        Opened::new(&place.cache(), KernelKeyring::new(&name.0).lock_directory(place.locks()), "app/cache");
     std::thread::scope(|scope| {
         for _ in 0..16 {
             scope.spawn(|| {
@@ -116,7 +118,8 @@ fn eight_processes_that_make_the_key_at_the_same_time_agree_on_it() {
 #[test]
 fn a_key_that_is_gone_for_good_leaves_an_empty_cache_and_a_copy() {
     let (place, name) = (Place::new(), Name::new());
-    let opened = Opened::new(&place.cache(), KernelKeyring::new(&name.0), "app/cache");
+    let opened =
+        Opened::new(&place.cache(), KernelKeyring::new(&name.0).lock_directory(place.locks()), "app/cache");
     opened.write(CONTENT);
     let old = fs::read(place.cache()).unwrap();
     assert!(name.forget());

@@ -10,7 +10,7 @@ use crate::support::{CONTENT, FileKeystore, OTHER, Opened, Place};
 
 fn opened(place: &Place, cache: &str) -> Opened {
     let item = FileKeystore(place.path().join("item"));
-    Opened::new(&place.path().join(cache), KeystoreItem::new(item), "app/cache")
+    Opened::new(&place.path().join(cache), KeystoreItem::new(item).lock_directory(place.locks()), "app/cache")
 }
 
 #[test]

@@ -6,9 +6,12 @@
     reason = "a test that cannot go on fails, and numbers are worth seeing"
 )]
 
+#[path = "../support/keyring.rs"]
+mod keyring;
 mod support;
 
 mod content;
+mod envelope;
 mod fallback;
 mod kernel_keyring;
 mod key_file;

@@ -30,14 +30,17 @@ fn no_error_event_or_debug_output_holds_a_secret() {
     // A key with something after it: not usable, and not to be quoted.
     fs::write(place.path().join("odd"), format!("{hex}!")).unwrap();
     fs::write(place.path().join("item"), format!("{hex} {WORDS}")).unwrap();
-    let item = || KeystoreItem::new(FileKeystore(place.path().join("item")));
+    let item = || KeystoreItem::new(FileKeystore(place.path().join("item"))).lock_directory(place.locks());
     type Make<'a> = Box<dyn Fn() -> Sealed + 'a>;
     let sources: Vec<(Make<'_>, &str)> = vec![
         (Box::new(|| Sealed::new(KeyFile::at(place.path().join("key")), "p")), "key file"),
         (Box::new(|| Sealed::new(KeyFile::at(place.path().join("odd")), "p")), "odd key file"),
         (Box::new(|| Sealed::new(Passphrase::new(WORDS.as_bytes()).cost(cheap()), "p")), "passphrase"),
         (Box::new(|| Sealed::new(item(), "p")), "item"),
-        (Box::new(|| Sealed::new(KernelKeyring::new("secrets-test"), "p")), "kernel"),
+        (
+            Box::new(|| Sealed::new(KernelKeyring::new("secrets-test").lock_directory(place.locks()), "p")),
+            "kernel",
+        ),
     ];
     let mut said = String::new();
     for (make, name) in &sources {

@@ -18,6 +18,11 @@ pub(crate) const CONTENT: &str =
     r#"{"Account":{"uid.utid-login.example-utid":{"username":"somebody@example.org"}}}"#;
 pub(crate) const OTHER: &str = r#"{"Account":{}}"#;
 
+/// The home of programs that a test starts, and the locks of keys that it makes itself: beside the cache, so that
+/// nothing is left in the home of whoever runs the tests.
+const HOME: &str = "home";
+const LOCKS: &str = "locks";
+
 /// A directory of the test's own.
 pub(crate) struct Place(TempDir);
 
@@ -32,6 +37,11 @@ impl Place {
 
     pub(crate) fn cache(&self) -> PathBuf {
         self.path().join("cache.bin")
+    }
+
+    /// Where the locks of keys stand that this process makes.
+    pub(crate) fn locks(&self) -> PathBuf {
+        self.path().join(LOCKS)
     }
 
     /// A key file with a new key, under `name`.
@@ -57,6 +67,7 @@ impl Place {
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .filter(|name| !name.ends_with("lock") && !name.ends_with("lockfile"))
+            .filter(|name| ![HOME, LOCKS].contains(&name.as_str()))
             .collect();
         names.sort();
         names
@@ -159,10 +170,10 @@ pub(crate) fn program() -> &'static Path {
     })
 }
 
-/// A run of the example program: `words` are its arguments.
+/// A run of the example program: `words` are its arguments, the first of them the cache.
 pub(crate) fn example(words: &[&str]) -> Command {
     let mut command = Command::new(program());
-    command.args(words);
+    command.args(words).env("HOME", Path::new(words[0]).with_file_name(HOME)).env_remove("XDG_DATA_HOME");
     command
 }
 

@@ -134,13 +134,21 @@ fn every_kind_of_source_writes_a_file_for_the_independent_implementation() {
         Sealed::new(Passphrase::new("w\u{f6}rter".as_bytes()).cost(cost), partition),
         &|| ("passphrase".to_owned(), "w\u{f6}rter".to_owned()),
     );
-    write("keystore-item", Sealed::new(KeystoreItem::new(item.clone()), partition), &|| {
-        let text = fs::read_to_string(&item.0).unwrap();
-        let decoded = std::process::Command::new("sh")
-            .args(["-c", "printf %s \"$1\" | base64 -d | od -An -v -tx1 | tr -d ' \\n'", "sh", &text])
-            .output()
-            .unwrap();
-        key(String::from_utf8(decoded.stdout).unwrap())
-    });
-    write("kernel-keyring", Sealed::new(KernelKeyring::new(&name), partition), &|| key(in_kernel()));
+    write(
+        "keystore-item",
+        Sealed::new(KeystoreItem::new(item.clone()).lock_directory(place.locks()), partition),
+        &|| {
+            let text = fs::read_to_string(&item.0).unwrap();
+            let decoded = std::process::Command::new("sh")
+                .args(["-c", "printf %s \"$1\" | base64 -d | od -An -v -tx1 | tr -d ' \\n'", "sh", &text])
+                .output()
+                .unwrap();
+            key(String::from_utf8(decoded.stdout).unwrap())
+        },
+    );
+    write(
+        "kernel-keyring",
+        Sealed::new(KernelKeyring::new(&name).lock_directory(place.locks()), partition),
+        &|| key(in_kernel()),
+    );
 }
