@@ -146,7 +146,7 @@ fn from_a_plaintext_file_to_an_encrypted_one_elsewhere() {
         found: Box::new(|| &arrived() | &people_in(&raw(&home, "cache.json"))),
         arrived: Box::new(arrived),
     };
-    case.kill_at_every_call(3, &everybody);
+    case.kill_at_every_call(6, &everybody);
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn from_the_place_of_the_marker_into_the_keyring_by_opening() {
         found: Box::new(|| &in_item(&item) | &people_in(&raw(&home, "cache.json"))),
         arrived: Box::new(arrived),
     };
-    case.kill_at_every_call(8, &set(&["ada", "bob", "eve"]));
+    case.kill_at_every_call(12, &set(&["ada", "bob", "eve"]));
 }
 
 #[test]
