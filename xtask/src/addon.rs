@@ -54,7 +54,7 @@ pub(crate) fn build(job: &mut Job<'_>, profile: Profile) -> Outcome<()> {
     };
     job.run(&mut cargo)?;
 
-    let built = job.workspace.cargo_target.join(folder).join(platform.library);
+    let built = job.workspace.cargo_target.join(folder).join(platform.library());
     let wanted = job.workspace.path("bindings/node").join(platform.addon_file());
     // Renamed into place: a Node process that still runs keeps the addon it has mapped.
     let fresh = wanted.with_extension("node.new");

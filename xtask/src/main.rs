@@ -19,6 +19,7 @@ mod setup;
 mod stages;
 mod suite;
 mod tally;
+mod tarball;
 mod torture;
 mod vectors;
 mod workspace;
@@ -42,7 +43,10 @@ Usage: cargo xtask <command>
                       measures ours beside what people would otherwise run; --quick takes two minutes and keeps nothing
   setup               bring this machine to the state the tests need
   build [--release]   build the addon and the TypeScript of the npm package
-  pack                write the npm tarballs to target/npm
+  pack                write the npm tarballs for this platform to target/npm
+  dist [--complete] [--prebuilt]
+                      the same for every platform whose addon lies in bindings/node; --complete demands all of them,
+                      --prebuilt takes this platform's, too, as it is
   lock                bring the npm lock files up to date with their package.json
 ";
 
@@ -70,6 +74,7 @@ fn dispatch(arguments: &[String]) -> Outcome<ExitCode> {
         "build" => addon::command(&workspace, addon::Profile::parse(rest)?)?,
         "lock" => npm::lock_command(&workspace, none(command, rest)?)?,
         "pack" => pack::command(&workspace, none(command, rest)?)?,
+        "dist" => pack::dist_command(&workspace, rest)?,
         "help" | "-h" | "--help" => println!("{USAGE}"),
         unknown => return Err(job::Failure::new(format!("there is no command {unknown:?}\n\n{USAGE}"))),
     }

@@ -1,44 +1,63 @@
-//! The name npm packages use for the platform this xtask was compiled for.
+//! The platforms that have an npm package with a prebuilt addon, by npm's names for them.
 
 use crate::job::{Failure, Outcome};
 
-/// A platform that has, or will have, a package with a prebuilt addon.
-#[derive(Debug, Clone, Copy)]
+/// A platform that has a package with a prebuilt addon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Platform {
     /// As in `tokenkeep-linux-x64-gnu` and `tokenkeep.linux-x64-gnu.node`.
     pub(crate) name: &'static str,
-    /// What cargo calls the library file.
-    pub(crate) library: &'static str,
+    /// What Rust calls it.
+    pub(crate) target: &'static str,
     /// npm's own terms, by which it installs the one package that fits; no libc outside Linux.
     pub(crate) os: &'static str,
     pub(crate) cpu: &'static str,
     pub(crate) libc: Option<&'static str>,
 }
 
-const LINUX_LIBRARY: &str = "libtokenkeep_node.so";
-const MACOS_LIBRARY: &str = "libtokenkeep_node.dylib";
-const WINDOWS_LIBRARY: &str = "tokenkeep_node.dll";
+const fn linux(name: &'static str, target: &'static str, cpu: &'static str, libc: &'static str) -> Platform {
+    Platform { name, target, os: "linux", cpu, libc: Some(libc) }
+}
+
+const fn other(name: &'static str, target: &'static str, os: &'static str, cpu: &'static str) -> Platform {
+    Platform { name, target, os, cpu, libc: None }
+}
+
+/// Every platform that is published. `bindings/node/ts/native/platforms.ts` lists the same names for the loader.
+pub(crate) const ALL: &[Platform] = &[
+    linux("linux-x64-gnu", "x86_64-unknown-linux-gnu", "x64", "glibc"),
+    linux("linux-x64-musl", "x86_64-unknown-linux-musl", "x64", "musl"),
+    linux("linux-arm64-gnu", "aarch64-unknown-linux-gnu", "arm64", "glibc"),
+    linux("linux-arm64-musl", "aarch64-unknown-linux-musl", "arm64", "musl"),
+    other("darwin-x64", "x86_64-apple-darwin", "darwin", "x64"),
+    other("darwin-arm64", "aarch64-apple-darwin", "darwin", "arm64"),
+    other("win32-x64-msvc", "x86_64-pc-windows-msvc", "win32", "x64"),
+    other("win32-arm64-msvc", "aarch64-pc-windows-msvc", "win32", "arm64"),
+];
 
 impl Platform {
+    /// The one this xtask was compiled for.
     pub(crate) fn current() -> Outcome<Self> {
-        let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
-        let platform = |name, library, os, cpu, libc| Ok(Self { name, library, os, cpu, libc });
-        match (os, arch) {
-            ("linux", "x86_64") if cfg!(target_env = "gnu") => {
-                platform("linux-x64-gnu", LINUX_LIBRARY, "linux", "x64", Some("glibc"))
+        let (os, cpu) = (std::env::consts::OS, std::env::consts::ARCH);
+        let target = match os {
+            "linux" => {
+                format!("{cpu}-unknown-linux-{}", if cfg!(target_env = "gnu") { "gnu" } else { "musl" })
             }
-            ("linux", "aarch64") if cfg!(target_env = "gnu") => {
-                platform("linux-arm64-gnu", LINUX_LIBRARY, "linux", "arm64", Some("glibc"))
-            }
-            ("linux", "x86_64") => platform("linux-x64-musl", LINUX_LIBRARY, "linux", "x64", Some("musl")),
-            ("linux", "aarch64") => {
-                platform("linux-arm64-musl", LINUX_LIBRARY, "linux", "arm64", Some("musl"))
-            }
-            ("macos", "x86_64") => platform("darwin-x64", MACOS_LIBRARY, "darwin", "x64", None),
-            ("macos", "aarch64") => platform("darwin-arm64", MACOS_LIBRARY, "darwin", "arm64", None),
-            ("windows", "x86_64") => platform("win32-x64-msvc", WINDOWS_LIBRARY, "win32", "x64", None),
-            ("windows", "aarch64") => platform("win32-arm64-msvc", WINDOWS_LIBRARY, "win32", "arm64", None),
-            _ => Err(Failure::new(format!("no npm package is planned for {os} on {arch}"))),
+            "macos" => format!("{cpu}-apple-darwin"),
+            // Built with either compiler it is the same platform to npm.
+            "windows" => format!("{cpu}-pc-windows-msvc"),
+            _ => String::new(),
+        };
+        let found = ALL.iter().find(|platform| platform.target == target);
+        found.copied().ok_or_else(|| Failure::new(format!("no npm package is planned for {os} on {cpu}")))
+    }
+
+    /// What cargo calls the library file.
+    pub(crate) fn library(self) -> &'static str {
+        match self.os {
+            "win32" => "tokenkeep_node.dll",
+            "darwin" => "libtokenkeep_node.dylib",
+            _ => "libtokenkeep_node.so",
         }
     }
 
@@ -49,5 +68,32 @@ impl Platform {
 
     pub(crate) fn package(self) -> String {
         format!("tokenkeep-{}", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loader_knows_the_same_platforms() {
+        // A test is not started by xtask, so that this is the place of the sources it was compiled from.
+        let loader = concat!(env!("CARGO_MANIFEST_DIR"), "/../bindings/node/ts");
+        for file in ["native/platforms.ts", "embed.ts"] {
+            let text = std::fs::read_to_string(format!("{loader}/{file}")).unwrap();
+            for platform in ALL {
+                assert!(text.contains(&format!("\"{}\"", platform.name)), "{} in {file}", platform.name);
+            }
+            let named = text.matches("  \"").count();
+            assert_eq!(named, ALL.len(), "{file} names a platform that is not published");
+        }
+    }
+
+    #[test]
+    fn this_machine_is_one_of_them() {
+        assert_eq!(
+            Platform::current().unwrap().os,
+            std::env::consts::OS.replace("macos", "darwin").replace("windows", "win32")
+        );
     }
 }

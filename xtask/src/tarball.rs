@@ -1,0 +1,177 @@
+//! What a packed npm package must be like: exactly its files, an addon that is small, safe to load where it is meant to
+//! be, and free of this machine's names, and an installation that works without a network and without scripts.
+
+use std::fs;
+use std::path::Path;
+
+use crate::job::{Failure, Job, Outcome, at};
+use crate::npm;
+use crate::pack::fresh;
+use crate::platform::Platform;
+
+/// The goal for the one binary a user downloads.
+const LARGEST_ADDON: u64 = 2_000_000;
+
+/// What every package holds besides what it is for.
+const ALWAYS: &[&str] = &["LICENSE", "README.md", "THIRD-PARTY-NOTICES.txt", "package.json", "sbom.cdx.json"];
+
+/// The code in `dist`; `bindings/node/bundle.mjs` says what each is for.
+const CODE: &[&str] = &["index.js", "index.mjs", "index.node.mjs", "embed.js", "embed.mjs"];
+
+/// Calls of Node-API that hand memory of ours to JavaScript, which a process with a memory cage (Electron) refuses.
+const CAGED: &[&str] =
+    &["napi_create_external_buffer", "napi_create_external_arraybuffer", "node_api_create_external_"];
+
+/// Both ways to load the package, and one write through the addon, in a folder that holds nothing but the two tarballs.
+const SMOKE: &str = r"
+const assert = require('node:assert');
+const { FilePersistence, PersistenceCachePlugin } = require('tokenkeep');
+(async () => {
+  const esm = await import('tokenkeep');
+  assert.strictEqual(esm.FilePersistence, FilePersistence, 'one class in ESM and CommonJS');
+  const persistence = await FilePersistence.create(process.argv[1]);
+  await persistence.save('{}');
+  assert.strictEqual(await persistence.load(), '{}');
+  new PersistenceCachePlugin(persistence);
+  assert.ok(process.report.getReport().sharedObjects.some((path) => path.endsWith('.node')), 'the addon was loaded');
+})().catch((error) => { console.error(error); process.exit(1); });
+";
+
+/// The files a tarball must hold, no more and no less: no test, no source map, nothing left over from an older build.
+pub(crate) fn check_contents(job: &mut Job<'_>, tarball: &Path, own: &[String]) -> Outcome<()> {
+    let mut tar = job.command("tar");
+    let listing = job.output(tar.arg("-tzf").arg(tarball))?;
+    let found: Vec<&str> = listing.lines().filter_map(|line| line.strip_prefix("package/")).collect();
+    let expected: Vec<&str> = ALWAYS.iter().copied().chain(own.iter().map(String::as_str)).collect();
+    let extra = found.iter().filter(|file| !expected.contains(file)).map(|file| format!("+ {file}"));
+    let absent = expected.iter().filter(|file| !found.contains(file)).map(|file| format!("- {file}"));
+    let differences: Vec<String> = extra.chain(absent).collect();
+    if differences.is_empty() {
+        return job.note(&format!("{}: {} files, as they should be", tarball.display(), found.len()));
+    }
+    Err(Failure::new(format!(
+        "{} has (+) or lacks (-)\n      {}",
+        tarball.display(),
+        differences.join("\n      ")
+    )))
+}
+
+/// One JavaScript file for every entry and module kind, and the types that the compiler left beside them.
+pub(crate) fn compiled(dist: &Path) -> Outcome<Vec<String>> {
+    let mut files: Vec<String> = CODE.iter().map(|name| format!("dist/{name}")).collect();
+    let mut folders = vec![dist.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).map_err(at(&folder))? {
+            let path = entry.map_err(at(&folder))?.path();
+            let name = path.strip_prefix(dist).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+            if path.is_dir() {
+                folders.push(path);
+            } else if name.ends_with(".d.ts") || name.ends_with(".d.mts") {
+                files.push(format!("dist/{name}"));
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Size, the system library it asks for, no call that Electron refuses, and no path of this machine inside.
+pub(crate) fn check_addon(job: &mut Job<'_>, path: &Path, platform: Platform) -> Outcome<()> {
+    let binary = fs::read(path).map_err(at(path))?;
+    let size = binary.len() as u64;
+    job.note(&format!("{}: {size} bytes, needs glibc {}", platform.addon_file(), newest_glibc(&binary)))?;
+    let refuse = |why: String| Err(Failure::new(format!("{}: {why}", platform.addon_file())));
+    if !has_magic(&binary, platform) {
+        return refuse(format!("this is no library for {}", platform.target));
+    }
+    if size > LARGEST_ADDON {
+        return refuse(format!("{size} bytes, the most is {LARGEST_ADDON}"));
+    }
+    // The name of an imported function stands in the binary as it is, whatever the system.
+    if !contains(&binary, b"napi_create_function") && !contains(&binary, b"napi_define_class") {
+        return refuse(
+            "no call of Node-API can be found in it, so that nothing can be said about them".into(),
+        );
+    }
+    if let Some(call) = CAGED.iter().find(|call| contains(&binary, call.as_bytes())) {
+        return refuse(format!("it calls {call}, which fails in Electron"));
+    }
+    let home = std::env::home_dir().map(|home| home.join(".cargo")).unwrap_or_default();
+    for place in [&job.workspace.root, &job.workspace.cargo_target, &home] {
+        let place = place.to_string_lossy();
+        if !place.is_empty() && contains(&binary, place.as_bytes()) {
+            return refuse(format!("contains the path {place} of this machine"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the file begins as a library of that system, for that processor, does.
+fn has_magic(binary: &[u8], platform: Platform) -> bool {
+    let at = |offset: usize, bytes: &[u8]| binary.get(offset..offset + bytes.len()) == Some(bytes);
+    match (platform.os, platform.cpu) {
+        // ELF, and e_machine: EM_X86_64, EM_AARCH64.
+        ("linux", "x64") => at(0, b"\x7fELF") && at(18, &[62, 0]),
+        ("linux", _) => at(0, b"\x7fELF") && at(18, &[183, 0]),
+        // Mach-O of 64 bits, and its cputype: CPU_TYPE_X86_64, CPU_TYPE_ARM64.
+        ("darwin", "x64") => at(0, &[0xcf, 0xfa, 0xed, 0xfe, 7, 0, 0, 1]),
+        ("darwin", _) => at(0, &[0xcf, 0xfa, 0xed, 0xfe, 12, 0, 0, 1]),
+        // A PE file's machine stands behind a pointer; DOS's letters have to do.
+        _ => at(0, b"MZ"),
+    }
+}
+
+/// The highest `GLIBC_2.x` among the symbol versions, or "none".
+fn newest_glibc(binary: &[u8]) -> String {
+    const PREFIX: &[u8] = b"GLIBC_2.";
+    let minor = |after: &[u8]| -> Option<u32> {
+        let digits: Vec<u8> = after.iter().copied().take_while(u8::is_ascii_digit).collect();
+        std::str::from_utf8(&digits).ok()?.parse().ok()
+    };
+    let versions = (0..binary.len().saturating_sub(PREFIX.len()))
+        .filter(|at| binary[*at..].starts_with(PREFIX))
+        .filter_map(|at| minor(&binary[at + PREFIX.len()..]));
+    versions.max().map_or_else(|| "none".to_owned(), |minor| format!("2.{minor}"))
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+/// Installs the tarballs into an empty folder, without scripts and without a network, and uses them.
+pub(crate) fn check_installed(job: &mut Job<'_>, tarballs: &[&Path]) -> Outcome<()> {
+    let place = fresh(&job.workspace.products.join("npm-installed"))?;
+    write(&place.join("package.json"), "{ \"private\": true }\n")?;
+    let mut install = npm::command(job, &place);
+    install.args(["install", "--ignore-scripts", "--offline"]).args(tarballs);
+    job.run(&mut install)?;
+    let mut node = job.command("node");
+    node.current_dir(&place).args(["-e", SMOKE]).arg(place.join("smoke/cache.json"));
+    job.run(&mut node)?;
+    fs::remove_dir_all(&place).map_err(at(&place))
+}
+
+pub(crate) fn write(path: &Path, text: &str) -> Outcome<()> {
+    fs::write(path, text).map_err(at(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform;
+
+    #[test]
+    fn a_library_of_another_system_is_not_taken_for_this_ones() {
+        let mut elf = vec![0; 64];
+        elf[..4].copy_from_slice(b"\x7fELF");
+        elf[18] = 62;
+        let fits: Vec<&str> =
+            platform::ALL.iter().filter(|one| has_magic(&elf, **one)).map(|one| one.name).collect();
+        assert_eq!(fits, ["linux-x64-gnu", "linux-x64-musl"]);
+    }
+
+    #[test]
+    fn the_newest_glibc_is_the_highest_number_not_the_last() {
+        assert_eq!(newest_glibc(b"\0GLIBC_2.34\0GLIBC_2.2.5\0GLIBC_2.9\0"), "2.34");
+        assert_eq!(newest_glibc(b"nothing"), "none");
+    }
+}
