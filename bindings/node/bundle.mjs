@@ -16,6 +16,9 @@ const DIST = join(PACKAGE, "dist");
 /** Each is `ts/NAME.ts` for CommonJS, which holds the code, and `ts/NAME.mts`, which gives the same to ES modules. */
 const ENTRIES = ["index", "embed"];
 
+/** `ts/NAME.ts` that an entry requires when it is needed. */
+const LATER = ["without-addon"];
+
 /** @param {string[]} words */
 function compile(...words) {
   const compiler = join(PACKAGE, "node_modules", "typescript", "bin", "tsc");
@@ -37,6 +40,7 @@ async function bundle(name) {
     target: "node20",
     charset: "utf8",
     packages: "external",
+    external: LATER.map((later) => `./${later}.js`),
     logLevel: "warning",
   });
   writeFileSync(outfile, finish(readFileSync(outfile, "utf8")));
@@ -126,6 +130,9 @@ compile("--emitDeclarationOnly");
 for (const name of ENTRIES) {
   await bundle(name);
   await face(name);
+}
+for (const name of LATER) {
+  await bundle(name);
 }
 nodeFace();
 prune();

@@ -1,6 +1,6 @@
 //! Answers as JavaScript gets them.
 
-use napi::bindgen_prelude::{Array, Buffer, Env, JsValue, Object, ToNapiValue, Unknown};
+use napi::bindgen_prelude::{Array, BufferSlice, Env, JsValue, Object, ToNapiValue, Unknown};
 use tokenkeep::{Info, Secret, Snapshot, schema};
 use zeroize::Zeroizing;
 
@@ -99,7 +99,8 @@ impl Reply {
             Self::Flag(flag) => flag.into_unknown(env),
             Self::Number(number) => number.into_unknown(env),
             Self::Bytes(None) => napi::bindgen_prelude::Null.into_unknown(env),
-            Self::Bytes(Some(bytes)) => Buffer::from(bytes.expose()).into_unknown(env),
+            // A copy: a `Buffer` would be memory of ours that JavaScript is lent, which Electron refuses.
+            Self::Bytes(Some(bytes)) => BufferSlice::copy_from(env, bytes.expose())?.into_unknown(env),
             Self::Keys(keys) => Ok(list(env, keys)?.to_unknown()),
             Self::Info(info) => Ok(info_object(env, info)?.to_unknown()),
             Self::Snapshot(view) => Ok(view.to_object(env)?.to_unknown()),

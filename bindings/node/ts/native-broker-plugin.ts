@@ -1,98 +1,214 @@
-// The door to the system's sign-in broker. This version has only the door: it finds out whether the broker's runtime is
-// installed and starts; the requests themselves come later.
+// The door to the system's sign-in broker: msal-node's requests to the runtime, its answers and failures back.
+import { brokerError, isUserSwitched, noAccount } from "./broker/errors";
+import {
+  accountOf,
+  type BrokerAccount,
+  type BrokerRequest,
+  type BrokerResult,
+  type BrokerSignOutRequest,
+  isFromCache,
+  parametersOf,
+  resultOf,
+} from "./broker/messages";
+import {
+  type AccountAnswer,
+  type AccountsAnswer,
+  type Answer,
+  type AuthParameters,
+  loadRuntime,
+  type Runtime,
+  type RuntimeAccount,
+  type TokenAnswer,
+} from "./broker/runtime";
 import { CallbackLogger, type Logger, type LoggerOptions } from "./logger";
-import { PersistenceError } from "./persistence-error";
 
-/** An account the broker knows. */
-export interface BrokerAccount {
-  homeAccountId: string;
-  environment: string;
-  tenantId: string;
-  username: string;
-  localAccountId: string;
-}
+export type { BrokerAccount, BrokerRequest, BrokerResult, BrokerSignOutRequest } from "./broker/messages";
 
-/** Tokens from the broker. */
-export interface BrokerResult {
-  authority: string;
-  uniqueId: string;
-  tenantId: string;
-  scopes: string[];
-  account: BrokerAccount | null;
-  idToken: string;
-  idTokenClaims: object;
-  accessToken: string;
-  fromCache: boolean;
-  expiresOn: Date | null;
-  tokenType: string;
-  correlationId: string;
-}
-
-/** A request to the broker; msal-node's `NativeRequest` is one. */
-export interface BrokerRequest {
-  clientId: string;
-  correlationId: string;
-}
+/** What the runtime is handed where a program names no window: none. */
+const NO_WINDOW = Uint8Array.of(0);
 
 /**
- * Asks the system's broker for tokens, for msal-node's `broker.nativeBrokerPlugin`.
+ * Asks the system's broker for tokens, for msal-node's `broker.nativeBrokerPlugin`. Works through the optional package
+ * `@azure/msal-node-runtime`.
  *
- * In this version `isBrokerAvailable` is always `false`, so that msal-node signs in without the broker.
+ * Failures have the names and fields of msal's errors, such as `InteractionRequiredAuthError` with `errorCode`
+ * `interaction_required`, and the broker's own words as `platformBrokerError`.
  */
 export class NativeBrokerPlugin {
+  /** Whether the runtime could start; where it could not, msal-node signs in without the broker. */
   isBrokerAvailable: boolean;
   private logger: Logger;
+  declare private readonly runtime: Runtime;
 
   /** @throws PersistenceError `NotSupportedError` when `@azure/msal-node-runtime` is not installed or cannot be loaded. */
   constructor() {
-    requireRuntime();
-    this.isBrokerAvailable = false;
+    // Not enumerable: printing a plugin need not print the runtime.
+    Object.defineProperty(this, "runtime", { value: loadRuntime() });
+    this.isBrokerAvailable = !this.runtime.StartupError;
     this.logger = new CallbackLogger(undefined);
   }
 
+  /** Where this plugin and the runtime write to. The runtime has one logger for the whole process. */
   setLogger(loggerOptions: LoggerOptions): void {
-    this.logger = new CallbackLogger(loggerOptions);
-    this.logger.verbose("This version does not ask the broker", "");
+    const logger = new CallbackLogger(loggerOptions);
+    this.logger = logger;
+    try {
+      this.runtime.RegisterLogger(
+        (message, level, containsPii, correlationId = "") =>
+          pass(logger, message, level, containsPii, correlationId),
+        loggerOptions.piiLoggingEnabled || false,
+      );
+    } catch (error) {
+      if (!isUserSwitched(error)) {
+        throw brokerError(error, "");
+      }
+    }
   }
 
-  async getAccountById(_accountId: string, _correlationId: string): Promise<BrokerAccount> {
-    throw notYet();
+  /** The account with this `nativeAccountId`. */
+  async getAccountById(accountId: string, correlationId: string): Promise<BrokerAccount> {
+    this.logger.trace("NativeBrokerPlugin - getAccountById called", correlationId);
+    return accountOf(await this.read(accountId, correlationId));
   }
 
-  async getAllAccounts(_clientId: string, _correlationId: string): Promise<BrokerAccount[]> {
-    throw notYet();
+  /** Every account that the broker lets this application see. */
+  async getAllAccounts(clientId: string, correlationId: string): Promise<BrokerAccount[]> {
+    this.logger.trace("NativeBrokerPlugin - getAllAccounts called", correlationId);
+    const { accounts } = await ask<AccountsAnswer>(correlationId, (callback) =>
+      this.runtime.DiscoverAccountsAsync(clientId, correlationId, callback),
+    );
+    return accounts.map((account) => accountOf(account));
   }
 
-  async acquireTokenSilent(_request: BrokerRequest): Promise<BrokerResult> {
-    throw notYet();
+  /** Tokens for the account of the request, or else for the one signed in to the system, without showing anything. */
+  async acquireTokenSilent(request: BrokerRequest): Promise<BrokerResult> {
+    this.logger.trace("NativeBrokerPlugin - acquireTokenSilent called", request.correlationId);
+    return this.tokens(request, (parameters, account) => this.silently(request, parameters, account));
   }
 
-  async acquireTokenInteractive(_request: BrokerRequest, _windowHandle?: Uint8Array): Promise<BrokerResult> {
-    throw notYet();
+  /** Tokens, showing a window on top of the one given where that is needed or the request's `prompt` asks for it. */
+  async acquireTokenInteractive(
+    request: BrokerRequest,
+    providedWindowHandle?: Uint8Array,
+  ): Promise<BrokerResult> {
+    const { correlationId, loginHint = "", prompt } = request;
+    this.logger.trace("NativeBrokerPlugin - acquireTokenInteractive called", correlationId);
+    const window = providedWindowHandle ?? Buffer.from(NO_WINDOW);
+    return this.tokens(request, (parameters, account) => {
+      const { runtime } = this;
+      if (prompt === "none") {
+        return this.silently(request, parameters, account);
+      }
+      return ask<TokenAnswer>(correlationId, (callback) => {
+        if (prompt === "login" || prompt === "select_account" || prompt === "create") {
+          return runtime.SignInInteractivelyAsync(window, parameters, correlationId, loginHint, callback);
+        }
+        return account
+          ? runtime.AcquireTokenInteractivelyAsync(window, parameters, correlationId, account, callback)
+          : runtime.SignInAsync(window, parameters, correlationId, loginHint, callback);
+      });
+    });
   }
 
-  async signOut(_request: BrokerRequest): Promise<void> {
-    throw notYet();
-  }
-}
-
-function requireRuntime(): void {
-  try {
-    require("@azure/msal-node-runtime");
-  } catch (cause) {
-    const absent = (cause as NodeJS.ErrnoException).code === "MODULE_NOT_FOUND";
-    throw PersistenceError.createNotSupportedError(
-      absent
-        ? 'The broker needs the package @azure/msal-node-runtime: run "npm install @azure/msal-node-runtime"'
-        : `The package @azure/msal-node-runtime is installed but cannot be loaded: ${(cause as Error).message}`,
-      { cause },
+  /** Forgets the account, for this application. */
+  async signOut(request: BrokerSignOutRequest): Promise<void> {
+    const { clientId, correlationId } = request;
+    this.logger.trace("NativeBrokerPlugin - signOut called", correlationId);
+    const account = await this.account(request);
+    if (!account) {
+      throw noAccount(correlationId);
+    }
+    await ask<Answer>(correlationId, (callback) =>
+      this.runtime.SignOutSilentlyAsync(clientId, correlationId, account, callback),
     );
   }
+
+  private async tokens(
+    request: BrokerRequest,
+    acquire: (parameters: AuthParameters, account: RuntimeAccount | null) => Promise<TokenAnswer>,
+  ): Promise<BrokerResult> {
+    const parameters = this.parameters(request);
+    const answer = await acquire(parameters, await this.account(request));
+    if (isFromCache(answer) === undefined) {
+      this.logger.error(
+        "The broker's telemetry cannot be read: whether the token came from its cache is not known",
+        request.correlationId,
+      );
+    }
+    return resultOf(request, answer);
+  }
+
+  private silently(
+    { correlationId }: BrokerRequest,
+    parameters: AuthParameters,
+    account: RuntimeAccount | null,
+  ): Promise<TokenAnswer> {
+    return ask<TokenAnswer>(correlationId, (callback) =>
+      account
+        ? this.runtime.AcquireTokenSilentlyAsync(parameters, correlationId, account, callback)
+        : this.runtime.SignInSilentlyAsync(parameters, correlationId, callback),
+    );
+  }
+
+  private parameters(request: BrokerRequest): AuthParameters {
+    try {
+      return parametersOf(this.runtime, request);
+    } catch (error) {
+      throw brokerError(error, request.correlationId);
+    }
+  }
+
+  private async account(request: {
+    accountId?: string;
+    correlationId: string;
+  }): Promise<RuntimeAccount | null> {
+    return request.accountId ? this.read(request.accountId, request.correlationId) : null;
+  }
+
+  private async read(accountId: string, correlationId: string): Promise<RuntimeAccount> {
+    const { account } = await ask<AccountAnswer>(correlationId, (callback) =>
+      this.runtime.ReadAccountByIdAsync(accountId, correlationId, callback),
+    );
+    return account;
+  }
 }
 
-function notYet(): PersistenceError {
-  return PersistenceError.createNotSupportedError(
-    "This version of tokenkeep cannot ask the broker yet; sign in without it",
-    { code: "not_supported" },
-  );
+/** Calls the runtime and waits for its answer; a failure of either becomes msal's error for it. */
+function ask<T extends Answer>(
+  correlationId: string,
+  start: (callback: (answer: T) => void) => unknown,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const callback = (answer: T): void => {
+      try {
+        answer.CheckError();
+      } catch (error) {
+        if (!isUserSwitched(error)) {
+          reject(brokerError(error, correlationId));
+          return;
+        }
+      }
+      resolve(answer);
+    };
+    try {
+      start(callback);
+    } catch (error) {
+      reject(brokerError(error, correlationId));
+    }
+  });
+}
+
+/** Msal's levels for the runtime's: Trace 1, Debug, Info, Warning, Error, Fatal 6. */
+const LEVELS: { [level: number]: "trace" | "warning" | "error" } = {
+  1: "trace",
+  2: "trace",
+  4: "warning",
+  5: "error",
+  6: "error",
+};
+
+/** Hands on a line of the runtime's. */
+function pass(logger: Logger, message: string, level: number, pii: boolean, correlationId: string): void {
+  const name = LEVELS[level] ?? "info";
+  logger[pii ? (`${name}Pii` as const) : name](message, correlationId);
 }

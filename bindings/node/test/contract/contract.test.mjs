@@ -29,6 +29,7 @@ import "./rows/logger.mjs";
 import "./rows/environment.mjs";
 import "./rows/types.mjs";
 import "./rows/broker.mjs";
+import "./rows/broker-requests.mjs";
 
 test("every row of the contract has a test", () => {
   assert.deepEqual(rowsWithoutTests(), []);

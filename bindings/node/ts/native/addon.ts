@@ -1,5 +1,6 @@
 // Loads the native addon, at first use and not at import: without a binary the package still imports, tells where user
 // directories are and reports errors. This file also states the addon's face, as Rust exports it.
+import type { PersistenceError } from "../persistence-error";
 import { loadAddon } from "./locate";
 
 /** A failure as Rust reports it; `errors.ts` turns it into a `PersistenceError`. */
@@ -168,12 +169,18 @@ export interface Addon {
 
 let loaded: Addon | undefined;
 
-/**
- * The addon.
- *
- * @throws PersistenceError `NotSupportedError` when there is no binary for this platform, or it cannot be loaded.
- */
+/** The addon, or where there is none for this platform or it cannot be loaded, what works without: plaintext files. */
 export function addon(): Addon {
-  loaded ??= loadAddon();
+  loaded ??= load();
   return loaded;
+}
+
+function load(): Addon {
+  try {
+    return loadAddon();
+  } catch (error) {
+    // A file of its own, which most programs never load.
+    const { withoutAddon } = require("./without-addon.js") as typeof import("../without-addon");
+    return withoutAddon(error as PersistenceError);
+  }
 }

@@ -1,5 +1,6 @@
 // One channel per JavaScript thread carries every answer of the addon: a call number goes out, a result comes back under
 // it. Nothing here waits on Node's worker pool, and an answer that is still to come keeps the process alive.
+import { PersistenceError } from "../persistence-error";
 import { type Addon, addon, type EventReply, type Failure, type NativeChannel } from "./addon";
 import { NativeFailure } from "./errors";
 
@@ -65,6 +66,9 @@ export function opened<T>(open: () => T): T {
 
 /** An exception of Rust's as the failure it is; it carries its kind as `code`. */
 function thrown(error: unknown): unknown {
+  if (error instanceof PersistenceError) {
+    return error;
+  }
   const { code, message } = error as { code?: unknown; message: string };
   return typeof code === "string" ? new NativeFailure({ kind: code, message }) : error;
 }

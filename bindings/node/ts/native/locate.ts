@@ -19,6 +19,9 @@ import { EMBEDDED, type Embedded, isPlatform, type Platform } from "./platforms"
  */
 export function loadAddon(): Addon {
   const override = process.env.TOKENKEEP_NATIVE_PATH;
+  if (override === "none") {
+    throw failure("addon_missing", "TOKENKEEP_NATIVE_PATH is set to none");
+  }
   if (override) {
     const what = `the file that TOKENKEEP_NATIVE_PATH names, ${override},`;
     return sameVersion(
@@ -74,12 +77,13 @@ function* candidates(name: string, platform: Platform): Generator<[base: string,
   yield [base, `../tokenkeep.${platform}.node`];
 }
 
-function here(): string {
+/** The file this code runs in, or what is nearest to it. */
+export function here(): string {
   // A bundler may have put this into an ES module, which has no such name.
   return typeof __filename === "string" ? __filename : (process.argv[1] ?? `${process.cwd()}/-`);
 }
 
-function requireFrom(base: string): NodeJS.Require {
+export function requireFrom(base: string): NodeJS.Require {
   return builtin("node:module").createRequire(base);
 }
 

@@ -1,0 +1,173 @@
+// Requests and results of msal-node's, and what the broker makes of them.
+import { VERSION } from "../version";
+import type { AuthParameters, Runtime, RuntimeAccount, TokenAnswer } from "./runtime";
+
+/** An account the broker knows. */
+export interface BrokerAccount {
+  homeAccountId: string;
+  environment: string;
+  tenantId: string;
+  username: string;
+  localAccountId: string;
+  name?: string;
+  idTokenClaims?: { [claim: string]: unknown };
+  /** By this the broker finds it again. */
+  nativeAccountId?: string;
+}
+
+/** Tokens from the broker. */
+export interface BrokerResult {
+  authority: string;
+  uniqueId: string;
+  tenantId: string;
+  scopes: string[];
+  account: BrokerAccount | null;
+  idToken: string;
+  idTokenClaims: object;
+  accessToken: string;
+  fromCache: boolean;
+  expiresOn: Date | null;
+  tokenType: string;
+  correlationId: string;
+  fromPlatformBroker?: boolean;
+  resource?: string;
+}
+
+/** A request to the broker; msal-node's `NativeRequest` is one. */
+export interface BrokerRequest {
+  clientId: string;
+  authority: string;
+  correlationId: string;
+  /** The platform's own for unsigned programs, unless given. */
+  redirectUri?: string;
+  scopes: string[];
+  claims?: string;
+  /** `pop` asks for a proof-of-possession token, which needs a method and a URI. */
+  authenticationScheme?: string;
+  resourceRequestMethod?: string;
+  resourceRequestUri?: string;
+  shrNonce?: string;
+  /** The `nativeAccountId` of an account. */
+  accountId?: string;
+  resource?: string;
+  extraParameters?: { [name: string]: string };
+  loginHint?: string;
+  /** `login`, `select_account` and `create` always show a window, `none` never. */
+  prompt?: string;
+}
+
+/** A request to forget an account; msal-node's `NativeSignOutRequest` is one. */
+export interface BrokerSignOutRequest {
+  clientId: string;
+  accountId: string;
+  correlationId: string;
+}
+
+const POP = "pop";
+const BEARER = "Bearer";
+const EXTRA_SKU = "x-client-xtra-sku";
+
+/** The request in the runtime's form. @throws whatever the runtime, or a request that lacks something, makes it throw. */
+export function parametersOf(runtime: Runtime, request: BrokerRequest): AuthParameters {
+  const { extraParameters = {} } = request;
+  const parameters = new runtime.AuthParameters();
+  parameters.CreateAuthParameters(request.clientId, request.authority);
+  parameters.SetRedirectUri(request.redirectUri || redirectUri(request.clientId));
+  parameters.SetRequestedScopes(request.scopes.join(" "));
+  if (request.claims) {
+    parameters.SetDecodedClaims(request.claims);
+  }
+  if (request.authenticationScheme === POP) {
+    const { resourceRequestMethod: method, resourceRequestUri: uri, shrNonce: nonce = "" } = request;
+    if (!method || !uri) {
+      throw new Error(
+        "Authentication Scheme set to POP but one or more of the following parameters are missing: " +
+          "resourceRequestMethod, resourceRequestUri",
+      );
+    }
+    const { host, pathname } = new URL(uri);
+    parameters.SetPopParams(method, host, pathname, nonce);
+  }
+  if (request.resource) {
+    parameters.SetAdditionalParameter("resource", request.resource);
+  }
+  for (const [name, value] of Object.entries(extraParameters)) {
+    parameters.SetAdditionalParameter(name, value);
+  }
+  parameters.SetAdditionalParameter(EXTRA_SKU, extraSku(extraParameters[EXTRA_SKU]));
+  return parameters;
+}
+
+/** What a broker sends a program back to that has registered nothing else. */
+function redirectUri(clientId: string): string {
+  switch (process.platform) {
+    case "darwin":
+      return "msauth.com.msauth.unsignedapp://auth";
+    case "win32":
+      return `ms-appx-web://Microsoft.AAD.BrokerPlugin/${clientId}`;
+    default:
+      return "https://login.microsoftonline.com/common/oauth2/nativeclient";
+  }
+}
+
+/** `name|version` of up to four libraries, with commas between them; ours stands third. What is not of this form stays. */
+function extraSku(given = ""): string {
+  const libraries = given ? given.split(",") : ["|", "|", "|", "|"];
+  if (libraries.length < 4) {
+    return given;
+  }
+  libraries[2] = `tokenkeep|${VERSION}`;
+  return libraries.join(",");
+}
+
+/** @throws Error when the answer has no claims. `fromCache` is undefined where the broker does not tell. */
+export function resultOf(request: BrokerRequest, answer: TokenAnswer): BrokerResult {
+  let claims: { [claim: string]: unknown };
+  try {
+    claims = JSON.parse(answer.idToken);
+  } catch {
+    // Not its message: it would quote the token.
+    throw new Error("Unable to parse idToken claims");
+  }
+  const isPop = answer.isPopAuthorization;
+  return {
+    authority: request.authority,
+    uniqueId: String(claims.oid || claims.sub || ""),
+    tenantId: String(claims.tid || ""),
+    scopes: answer.grantedScopes.split(" "),
+    account: accountOf(answer.account, claims),
+    idToken: answer.rawIdToken,
+    idTokenClaims: claims,
+    // The header of a proof of possession names its scheme first.
+    accessToken: isPop ? (answer.authorizationHeader.split(" ")[1] ?? "") : answer.accessToken,
+    fromCache: isFromCache(answer) ?? false,
+    expiresOn: answer.expiresOn ? new Date(Number(answer.expiresOn) * 1_000) : new Date(),
+    tokenType: isPop ? POP : BEARER,
+    correlationId: request.correlationId,
+    fromPlatformBroker: true,
+    ...(request.resource && { resource: request.resource }),
+  };
+}
+
+/** Whether the token was in the broker's cache; `undefined` when it does not tell. */
+export function isFromCache({ telemetryData }: TokenAnswer): boolean | undefined {
+  try {
+    return Boolean((JSON.parse(telemetryData) as { is_cache?: unknown }).is_cache);
+  } catch {
+    // Measurements are nobody's reason to fail.
+    return undefined;
+  }
+}
+
+export function accountOf(account: RuntimeAccount, claims?: { [claim: string]: unknown }): BrokerAccount {
+  return {
+    homeAccountId: account.homeAccountId,
+    environment: account.environment,
+    tenantId: account.realm,
+    username: account.username,
+    localAccountId: account.localAccountId,
+    name: account.displayName,
+    idTokenClaims: claims,
+    nativeAccountId: account.accountId,
+  };
+}
