@@ -1,0 +1,78 @@
+//! One request at a time for one token, over all tasks, threads and processes.
+//!
+//! The lock of the cache itself is held only while the cache is written, because a request can take long and the sibling
+//! libraries give up after a few seconds. The locks here stand beside it, and nobody but us knows them.
+
+use std::hash::{Hash, Hasher};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_lock::{Mutex, MutexGuard};
+use tokenkeep::nonblocking::NonblockingGuard;
+use tokenkeep::{CacheLock, TokenCache, WaitOptions};
+
+/// How many locks a cache has for requests: enough that two tokens seldom share one, few enough for a tidy directory.
+const LANES: u64 = 16;
+
+/// The lock for requests for one token (or one account, whose refresh token may be spent only once).
+#[derive(Debug)]
+pub(crate) struct Flight {
+    path: PathBuf,
+    /// The tasks of this credential wait here, so that only one of them needs a thread to wait on.
+    line: Mutex<()>,
+}
+
+/// The right to make the request. Dropping it lets the next one try, who will find the token in the cache.
+#[must_use]
+pub(crate) struct Cleared<'a> {
+    _between_processes: Option<NonblockingGuard>,
+    _between_tasks: MutexGuard<'a, ()>,
+}
+
+impl Flight {
+    pub(crate) fn new(cache: &TokenCache) -> Self {
+        Self { path: cache.persistence().path().to_owned(), line: Mutex::new(()) }
+    }
+
+    /// Waits until nobody else makes the request called `name`, at most `limit`.
+    pub(crate) async fn enter(
+        &self,
+        name: &[&str],
+        limit: Duration,
+    ) -> (Cleared<'_>, Result<(), tokenkeep::Error>) {
+        let between_tasks = self.line.lock().await;
+        let entered = async {
+            let lock = CacheLock::new(self.lane(name))?;
+            lock.acquire_nonblocking(&WaitOptions::within(limit)).await
+        };
+        let (guard, outcome) = match entered.await {
+            Ok(guard) => (Some(guard), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        (Cleared { _between_processes: guard, _between_tasks: between_tasks }, outcome)
+    }
+
+    fn lane(&self, name: &[&str]) -> PathBuf {
+        let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
+        name.iter().for_each(|part| part.to_ascii_lowercase().hash(&mut hasher));
+        let mut path = self.path.clone().into_os_string();
+        path.push(format!(".flight-{:x}", hasher.finish() % LANES));
+        path.into()
+    }
+}
+
+/// FNV-1a. The standard library's hasher may change with its version, and every process must come to the same lane.
+struct Fnv(u64);
+
+impl Hasher for Fnv {
+    fn finish(&self) -> u64 {
+        // The low bits of FNV alone are poor.
+        self.0 ^ (self.0 >> 32)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}

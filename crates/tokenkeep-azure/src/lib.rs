@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+mod flight;
+mod msal;
+mod persistent;
+mod record;
+mod warning;
+
+pub use msal::{DeviceCode, MsalCacheCredential, MsalCacheCredentialOptions, Prompt};
+pub use persistent::{Partition, PersistentTokenCredential, PersistentTokenCredentialOptions};
+pub use record::AuthenticationRecord;

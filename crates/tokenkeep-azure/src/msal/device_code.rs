@@ -1,0 +1,103 @@
+//! Signing in with a code on another device: what a person is shown, and the wait for them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use azure_core::error::{Error, ErrorKind};
+use azure_core::http::Context;
+use azure_core::sleep::sleep;
+
+use super::answer::SignIn;
+use super::service::{Answer, Service};
+
+/// What to show to the person who is to sign in.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DeviceCode {
+    /// The code to enter.
+    pub user_code: String,
+    /// Where to enter it: a web address.
+    pub verification_uri: String,
+    /// A whole sentence with both, from the service.
+    pub message: String,
+    /// How long the code is good.
+    pub lifetime: Duration,
+}
+
+/// Shows a [`DeviceCode`] to a person: prints it, say, or opens a browser. Called on the task that asks for a token, so it
+/// must not block.
+#[derive(Clone)]
+pub struct Prompt(Arc<Show>);
+
+type Show = dyn Fn(&DeviceCode) + Send + Sync;
+
+impl Prompt {
+    /// A prompt that calls `show`.
+    pub fn new(show: impl Fn(&DeviceCode) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(show))
+    }
+}
+
+impl fmt::Debug for Prompt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Prompt")
+    }
+}
+
+/// RFC 8628: by this much longer are the pauses of a client that was told to slow down.
+const SLOWER: Duration = Duration::from_secs(5);
+
+/// Signs a person in.
+pub(super) async fn sign_in(
+    service: &Service,
+    prompt: &Prompt,
+    scopes: &[&str],
+    login_hint: Option<&str>,
+    context: &Context<'_>,
+) -> azure_core::Result<SignIn> {
+    let began = Instant::now();
+    let code = match service.device_code(scopes, login_hint, context).await? {
+        Answer::Granted(code) => code,
+        Answer::Refused(refusal) => {
+            return Err(failed(format!("the sign-in service gives no device code: {}", refusal.explain())));
+        }
+    };
+    (prompt.0)(&DeviceCode {
+        user_code: code.user_code.clone(),
+        verification_uri: code.verification_uri.clone(),
+        message: code.message.clone(),
+        lifetime: code.expires_in,
+    });
+    let mut pause = code.interval;
+    loop {
+        sleep(pause.try_into().unwrap_or(azure_core::time::Duration::seconds(5))).await;
+        match service.redeem_device_code(&code.device_code, context).await {
+            Ok(Answer::Granted(sign_in)) => return Ok(sign_in),
+            Ok(Answer::Refused(refusal)) => match &*refusal.error {
+                "authorization_pending" => {}
+                "slow_down" => pause += SLOWER,
+                _ => return Err(failed(format!("the sign-in did not succeed: {}", refusal.explain()))),
+            },
+            // The person may be signing in at this moment; the code outlives a network that comes and goes.
+            Err(error) if began.elapsed() + pause < code.expires_in && is_of_the_moment(&error) => {}
+            Err(error) => return Err(error),
+        }
+        if began.elapsed() + pause >= code.expires_in {
+            return Err(failed("nobody signed in before the code expired".to_owned()));
+        }
+    }
+}
+
+/// Whether asking again may help: the network, or a service that is down.
+pub(super) fn is_of_the_moment(error: &Error) -> bool {
+    match error.kind() {
+        ErrorKind::Io | ErrorKind::Connection => true,
+        ErrorKind::HttpResponse { status, .. } => status.is_server_error() || u16::from(*status) == 429,
+        _ => false,
+    }
+}
+
+pub(super) fn failed(message: String) -> Error {
+    Error::with_message(ErrorKind::Credential, message)
+}

@@ -1,0 +1,260 @@
+//! Any credential, with its tokens kept between runs and shared between processes.
+//!
+//! This file owns when to ask the credential underneath; where its tokens stand in the cache is `shelf.rs`.
+
+mod shelf;
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
+
+use azure_core::async_runtime::get_async_runtime;
+use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
+use tokenkeep::nonblocking::Nonblocking;
+use tokenkeep::{ErrorKind, TokenCache};
+
+use crate::flight::Flight;
+use crate::warning::Warnings;
+pub use shelf::Partition;
+pub(crate) use shelf::put;
+
+/// Gives any credential a token cache that survives a restart and is shared by processes.
+///
+/// - A token that is still good is taken from the cache, without a call to the credential underneath.
+/// - When a token is missing or about to expire, one task of one process asks for a new one; the others wait and find it.
+/// - A token that will expire soon is replaced in the background, while requests go on with it.
+/// - When the store fails, the credential underneath is asked as if there were no cache, and a warning is given. A request
+///   never fails because of the cache.
+///
+/// Tokens are told apart by the [`Partition`] and their scopes, so one cache can serve several credentials.
+///
+/// ```no_run
+/// # use std::sync::Arc;
+/// # use azure_core::credentials::TokenCredential;
+/// use tokenkeep_azure::{Partition, PersistentTokenCredential};
+///
+/// # fn credential() -> Arc<dyn TokenCredential> { unimplemented!() }
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let cache = tokenkeep::Config::new("my-app").open()?;
+/// let partition = Partition::new("contoso.onmicrosoft.com", "11111111-aaaa-4aaa-8aaa-000000000001");
+/// let credential = PersistentTokenCredential::new(credential(), &cache, partition, None);
+/// let token = credential.get_token(&["https://vault.azure.net/.default"], None).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct PersistentTokenCredential<C: ?Sized> {
+    inner: Arc<C>,
+    cache: Nonblocking,
+    partition: Partition,
+    options: PersistentTokenCredentialOptions,
+    flight: Flight,
+    /// A replacement is on its way in the background.
+    refreshing: AtomicBool,
+    me: Weak<Self>,
+}
+
+/// How a [`PersistentTokenCredential`] treats the tokens it keeps.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PersistentTokenCredentialOptions {
+    /// A token that expires within this time is not handed out any more. Default: 5 min, as the clients of `azure_core`
+    /// ask for another one then.
+    pub expiry_margin: Duration,
+    /// A token that expires within this time is handed out and replaced in the background. Default: 10 min. Not longer
+    /// than `expiry_margin`: nothing is replaced ahead.
+    pub refresh_ahead: Duration,
+    /// How long to wait while another process asks for the same token; afterwards this one asks too. Default: 30 s.
+    pub wait_limit: Duration,
+    warnings: Warnings,
+}
+
+impl Default for PersistentTokenCredentialOptions {
+    fn default() -> Self {
+        Self {
+            expiry_margin: Duration::from_secs(5 * 60),
+            refresh_ahead: Duration::from_secs(10 * 60),
+            wait_limit: Duration::from_secs(30),
+            warnings: Warnings::default(),
+        }
+    }
+}
+
+impl PersistentTokenCredentialOptions {
+    /// Who is told when the store fails: one sentence for a person, without any secret. Default: `tracing`, as a warning.
+    #[must_use]
+    pub fn on_warning(mut self, listener: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.warnings = Warnings::to(listener);
+        self
+    }
+}
+
+/// What the cache has to offer.
+enum Found {
+    Good(AccessToken),
+    /// Good, but soon to be replaced.
+    Aging(AccessToken),
+    Nothing,
+}
+
+impl<C: TokenCredential + ?Sized + 'static> PersistentTokenCredential<C> {
+    /// Keeps the tokens of `credential` in `cache`, under `partition`.
+    ///
+    /// The partition must say whose tokens these are: two credentials that get tokens for different identities must not
+    /// share one.
+    pub fn new(
+        credential: Arc<C>,
+        cache: &TokenCache,
+        partition: Partition,
+        options: Option<PersistentTokenCredentialOptions>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            inner: credential,
+            cache: cache.nonblocking(),
+            partition,
+            options: options.unwrap_or_default(),
+            flight: Flight::new(cache),
+            refreshing: AtomicBool::new(false),
+            me: me.clone(),
+        })
+    }
+
+    /// The credential underneath.
+    pub fn inner(&self) -> &Arc<C> {
+        &self.inner
+    }
+
+    /// Removes the tokens of this partition from the cache; the next request asks the credential underneath. For a
+    /// service that refused a token although it has not expired.
+    ///
+    /// # Errors
+    /// `Io` when the cache cannot be written.
+    pub async fn forget(&self) -> azure_core::Result<()> {
+        let partition = self.partition.clone();
+        let forgotten = self.cache.run(move |cache| shelf::clear(cache, &partition)).await;
+        forgotten.map_err(|error| azure_core::Error::new(azure_core::error::ErrorKind::Io, error))
+    }
+
+    /// What is in the cache, or `None` when it cannot be read; the program has been told then.
+    async fn look(&self, scopes: &[&str]) -> Option<Found> {
+        let content = match self.cache.read().await {
+            Ok(content) => content,
+            Err(error) => {
+                self.warn("The token cache cannot be read", &error);
+                // The next write sets it aside; anything else may pass by itself.
+                return (error.kind() == ErrorKind::Damaged).then_some(Found::Nothing);
+            }
+        };
+        let Some(content) = content else { return Some(Found::Nothing) };
+        let now = SystemTime::now();
+        match shelf::find(content.expose(), &self.partition, scopes, now) {
+            Ok(Some(token)) => {
+                let left = SystemTime::from(token.expires_on).duration_since(now).unwrap_or_default();
+                Some(if left <= self.options.expiry_margin {
+                    Found::Nothing
+                } else if left <= self.options.refresh_ahead {
+                    Found::Aging(token)
+                } else {
+                    Found::Good(token)
+                })
+            }
+            Ok(None) => Some(Found::Nothing),
+            Err(error) => {
+                // A write sets it aside, so that the warning does not come for ever.
+                self.warn("The token cache is damaged", &error);
+                Some(Found::Nothing)
+            }
+        }
+    }
+
+    /// Asks the credential underneath, unless somebody else just did, and keeps what it gives.
+    async fn renew(
+        &self,
+        scopes: &[&str],
+        options: Option<TokenRequestOptions<'_>>,
+        aging_will_do: bool,
+    ) -> azure_core::Result<AccessToken> {
+        let name: Vec<&str> = self.partition.name().into_iter().chain(scopes.iter().copied()).collect();
+        let (_cleared, entered) = self.flight.enter(&name, self.options.wait_limit).await;
+        if let Err(error) = entered {
+            self.warn("Not waiting for other processes that may ask for the same token", &error);
+        }
+        match self.look(scopes).await {
+            Some(Found::Good(token)) => return Ok(token),
+            Some(Found::Aging(token)) if aging_will_do => return Ok(token),
+            Some(_) => {}
+            None => return self.inner.get_token(scopes, options).await,
+        }
+        let asked = SystemTime::now();
+        let token = self.inner.get_token(scopes, options).await?;
+        let (partition, scopes) =
+            (self.partition.clone(), scopes.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let kept = token.clone();
+        let save = self.cache.run(move |cache| shelf::keep(cache, &partition, &scopes, &kept, asked));
+        if let Err(error) = save.await {
+            self.warn("The token could not be kept", &error);
+        }
+        Ok(token)
+    }
+
+    fn renew_in_background(&self, scopes: &[&str]) {
+        let Some(me) = self.me.upgrade() else { return };
+        if self.refreshing.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
+        let task = get_async_runtime().spawn(Box::pin(async move {
+            let _done = Done(&me.refreshing);
+            let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
+            if let Err(error) = me.renew(&scopes, None, false).await {
+                me.options
+                    .warnings
+                    .warn(&format!("A token that expires soon could not be replaced yet: {error}"));
+            }
+        }));
+        // It goes on by itself.
+        drop(task);
+    }
+
+    fn warn(&self, what: &str, error: &tokenkeep::Error) {
+        self.options.warnings.warn(&format!("{what}: {error}"));
+    }
+}
+
+/// However the task ends, the next one may begin.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
+#[async_trait::async_trait]
+impl<C: TokenCredential + ?Sized + 'static> TokenCredential for PersistentTokenCredential<C> {
+    async fn get_token(
+        &self,
+        scopes: &[&str],
+        options: Option<TokenRequestOptions<'_>>,
+    ) -> azure_core::Result<AccessToken> {
+        match self.look(scopes).await {
+            Some(Found::Good(token)) => Ok(token),
+            Some(Found::Aging(token)) => {
+                self.renew_in_background(scopes);
+                Ok(token)
+            }
+            Some(Found::Nothing) => self.renew(scopes, options, true).await,
+            None => self.inner.get_token(scopes, options).await,
+        }
+    }
+}
+
+impl<C: fmt::Debug + ?Sized> fmt::Debug for PersistentTokenCredential<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PersistentTokenCredential")
+            .field("inner", &&self.inner)
+            .field("partition", &self.partition)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,130 @@
+//! Where the tokens of a credential stand in the cache: as access tokens in the form of the MSAL libraries, so that what
+//! looks into a cache, or signs somebody out, knows them.
+
+use std::time::SystemTime;
+
+use azure_core::credentials::{AccessToken, Secret};
+use azure_core::time::OffsetDateTime;
+use tokenkeep::schema::{self, Change, Contents, Ids, Record};
+use tokenkeep::{ErrorKind, Result, TokenCache, WriteAccess};
+
+/// Whose tokens these are. Tokens of different partitions are never mixed up.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Partition {
+    tenant: String,
+    client: String,
+    account: String,
+    environment: String,
+}
+
+impl Partition {
+    /// The tokens that the application `client` (its id) gets for itself in `tenant` (id or domain), in the public cloud.
+    ///
+    /// For a credential whose tenant and client are not known here, such as that of a developer's command line, any two
+    /// words do that no other credential of the same cache has.
+    pub fn new(tenant: impl Into<String>, client: impl Into<String>) -> Self {
+        Self {
+            tenant: tenant.into(),
+            client: client.into(),
+            account: String::new(),
+            environment: "login.windows.net".to_owned(),
+        }
+    }
+
+    /// The tokens of a person: best the home account id, which makes a sign-out of the account remove them too.
+    #[must_use]
+    pub fn account(self, account: impl Into<String>) -> Self {
+        Self { account: account.into(), ..self }
+    }
+
+    /// Those of another cloud, by the host of its sign-in service.
+    #[must_use]
+    pub fn authority_host(self, host: &str) -> Self {
+        Self { environment: schema::cache_environment(host).to_owned(), ..self }
+    }
+
+    pub(super) fn name(&self) -> [&str; 4] {
+        [&self.environment, &self.tenant, &self.client, &self.account]
+    }
+
+    fn ids(&self) -> Ids<'_> {
+        Ids {
+            home_account_id: &self.account,
+            environment: &self.environment,
+            client_id: &self.client,
+            realm: &self.tenant,
+        }
+    }
+
+    fn owns(&self, token: &schema::AccessToken<'_>) -> bool {
+        let is = |text: Option<std::borrow::Cow<'_, str>>, wanted: &str| {
+            text.unwrap_or_default().eq_ignore_ascii_case(wanted)
+        };
+        token.is_plain_bearer()
+            && is(token.home_account_id(), &self.account)
+            && is(token.client_id(), &self.client)
+            && is(token.realm(), &self.tenant)
+            && schema::is_same_cloud(&token.environment().unwrap_or_default(), &self.environment)
+    }
+}
+
+/// The token for `scopes` that is good for longest. One from the future, by a clock that was wrong then or is now, is
+/// not trusted.
+pub(super) fn find(
+    content: &[u8],
+    partition: &Partition,
+    scopes: &[&str],
+    now: SystemTime,
+) -> Result<Option<AccessToken>> {
+    let contents = Contents::parse(content)?;
+    let good = contents.access_tokens().filter(|token| {
+        partition.owns(token)
+            && token.covers(scopes)
+            && token.cached_at().is_some_and(|cached| cached <= now)
+            && !token.is_expired(now)
+    });
+    let longest = good.max_by_key(schema::AccessToken::expires_on);
+    Ok(longest.and_then(|token| {
+        let secret = String::from_utf8(token.secret()?.expose().to_vec()).ok()?;
+        Some(AccessToken::new(Secret::new(secret), OffsetDateTime::from(token.expires_on()?)))
+    }))
+}
+
+/// Puts a token there. A cache that is damaged is set aside, as its owner has configured it.
+pub(super) fn keep(
+    cache: &TokenCache,
+    partition: &Partition,
+    scopes: &[String],
+    token: &AccessToken,
+    cached_at: SystemTime,
+) -> Result<()> {
+    let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
+    let secret = tokenkeep::Secret::from(token.token.secret());
+    let expires = SystemTime::from(token.expires_on);
+    let record = Record::access_token(partition.ids(), &scopes, secret, cached_at, expires);
+    put(cache.begin_write()?, &[record])
+}
+
+/// Removes all tokens of a partition.
+pub(super) fn clear(cache: &TokenCache, partition: &Partition) -> Result<()> {
+    let write = cache.begin_write()?;
+    let Some(content) = write.content() else { return Ok(()) };
+    let removal = schema::remove_access_tokens(content, |token| partition.owns(token))?;
+    if removal.removed > 0 {
+        write.commit(removal.content)?;
+    }
+    Ok(())
+}
+
+/// Puts records into the cache.
+pub(crate) fn put(write: WriteAccess, records: &[Record<'_>]) -> Result<()> {
+    match schema::put(write.content(), records) {
+        Ok(content) => write.commit(content)?,
+        // The transaction knows what to do with what is no cache.
+        Err(error) if error.kind() == ErrorKind::Damaged => {
+            write.commit_change(&Change::additions(schema::put(None, records)?.expose()))?
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! Which account: a handle that a program may keep, with no secret in it.
+
+use azure_core::error::{Error, ErrorKind};
+use serde::{Deserialize, Serialize};
+
+/// Names an account of a cache. It holds no secret and can be kept in a settings file: its JSON is that of the
+/// authentication records of the Azure SDKs for other languages.
+///
+/// ```
+/// use tokenkeep_azure::AuthenticationRecord;
+///
+/// let text = r#"{"authority":"login.microsoftonline.com","clientId":"app","homeAccountId":"uid.utid",
+///     "tenantId":"utid","username":"ada@example.com","version":"1.0"}"#;
+/// let record = AuthenticationRecord::from_json(text)?;
+/// assert_eq!(record.username(), "ada@example.com");
+/// assert_eq!(AuthenticationRecord::from_json(&record.to_json()?)?, record);
+/// # azure_core::Result::Ok(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthenticationRecord {
+    pub(crate) authority: String,
+    pub(crate) client_id: String,
+    pub(crate) home_account_id: String,
+    pub(crate) tenant_id: String,
+    pub(crate) username: String,
+    version: Version,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+enum Version {
+    #[serde(rename = "1.0")]
+    V1,
+}
+
+impl AuthenticationRecord {
+    pub(crate) fn new(
+        authority: &str,
+        client_id: &str,
+        home_account_id: &str,
+        tenant_id: &str,
+        username: &str,
+    ) -> Self {
+        Self {
+            authority: authority.to_owned(),
+            client_id: client_id.to_owned(),
+            home_account_id: home_account_id.to_owned(),
+            tenant_id: tenant_id.to_owned(),
+            username: username.to_owned(),
+            version: Version::V1,
+        }
+    }
+
+    /// Reads what [`AuthenticationRecord::to_json`], or another Azure SDK, has written.
+    ///
+    /// # Errors
+    /// `DataConversion` when it is not a record of version 1.0.
+    pub fn from_json(text: &str) -> azure_core::Result<Self> {
+        azure_core::json::from_json(text).map_err(|error| {
+            Error::with_error(ErrorKind::DataConversion, error, "this is not an authentication record 1.0")
+        })
+    }
+
+    /// As JSON, for a settings file.
+    ///
+    /// # Errors
+    /// None that are known; the type is that of the writer underneath.
+    pub fn to_json(&self) -> azure_core::Result<String> {
+        let bytes = azure_core::json::to_json(self)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// What the person signs in with.
+    pub fn username(&self) -> &str {
+        &self.username
+    }
+
+    /// Names the person across tenants: object id, a point, home tenant id.
+    pub fn home_account_id(&self) -> &str {
+        &self.home_account_id
+    }
+
+    /// The tenant of the account.
+    pub fn tenant_id(&self) -> &str {
+        &self.tenant_id
+    }
+
+    /// The application that the person signed in to.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// The host of the sign-in service.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// Whether both name the same person, in whatever tenant, under whatever name of the cloud.
+    pub(crate) fn is_same_person(&self, other: &Self) -> bool {
+        self.home_account_id.eq_ignore_ascii_case(&other.home_account_id)
+            && tokenkeep::schema::is_same_cloud(&self.authority, &other.authority)
+    }
+}
