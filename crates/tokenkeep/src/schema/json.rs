@@ -318,8 +318,9 @@ impl PlainRun {
         // optimised for size, in which no loop becomes vector instructions.
         let mut high = 0;
         for block in rest[..end].as_chunks::<32>().0 {
-            let (words, _) = block.as_chunks::<8>();
-            let [a, b, c, d] = [0, 1, 2, 3].map(|n| u64::from_le_bytes(words[n]));
+            let &[a, b, c, d] = block.as_chunks::<8>().0 else { break };
+            let (a, b) = (u64::from_le_bytes(a), u64::from_le_bytes(b));
+            let (c, d) = (u64::from_le_bytes(c), u64::from_le_bytes(d));
             let control = |word: u64| word.wrapping_sub(ONES * 0x20) & !word;
             if (control(a) | control(b) | control(c) | control(d)) & HIGH != 0 {
                 break;
