@@ -5,11 +5,12 @@ mod takeover;
 
 use std::borrow::Cow;
 use std::fs;
+use std::fs::FileTimes;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use zeroize::Zeroizing;
 
@@ -112,7 +113,14 @@ impl FilePersistence {
         }
         let target = files::resolve(&self.path)?;
         match writing::create_new(&target, &target) {
-            Ok(file) => files::tighten(&file, &target),
+            Ok(file) => {
+                files::tighten(&file, &target)?;
+                // Dated back, so that nobody takes it for one that a sibling has emptied and is about to fill, and waits.
+                // Where that fails, somebody waits for a moment.
+                let created = SystemTime::now().checked_sub(Duration::from_secs(1));
+                let _ = created.map(|time| file.set_times(FileTimes::new().set_modified(time)));
+                Ok(())
+            }
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                 match files::open_existing(&target, files::careful().read(true))? {
                     Some((file, _)) => files::tighten(&file, &target),

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokenkeep::schema::{Change, is_msal_cache};
 use tokenkeep::{Event, FilePersistence, OnDamage, TokenCache, WaitOptions};
 
 use crate::support::Place;
+use crate::support::sibling::make_old;
 
 /// One of everything that parsers stumble over: escapes, characters of several bytes, numbers, nesting, white space.
 const CACHE: &str = r#"{"Account": {"a": {"home_account_id": "a", "username": "Zo\u00eb \"\\", "name": "東京 🔑",
@@ -43,6 +45,8 @@ fn a_cache_cut_off_after_any_byte_is_kept_and_never_taken_for_a_smaller_one() {
     for end in 0..whole.len() {
         let cut = &whole[..end];
         fs::write(place.cache(), cut).unwrap();
+        // What was written just now would be waited for.
+        make_old(&place.cache(), Duration::from_secs(1));
         assert_eq!(cache.read().unwrap().unwrap().expose(), cut, "cut at {end}");
         assert!(!is_msal_cache(cut), "cut at {end}");
         let stored = sign_in(&cache);

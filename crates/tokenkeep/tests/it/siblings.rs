@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokenkeep::{CacheLock, ErrorKind, Event, FilePersistence, OnDamage, TokenCache, WaitOptions};
 
 use crate::support::sibling::{FORMATS, Sleeper, dead_pid, make_old};
-use crate::support::{Place, timed};
+use crate::support::{Place, beside, read, timed};
 
 const PATIENT: Duration = Duration::from_secs(30);
 
@@ -168,5 +168,79 @@ fn siblings_that_only_look_whether_the_file_exists_are_kept_out_while_ours_hold(
         drop(guard);
         drop(create().unwrap());
         fs::remove_file(place.lockfile()).unwrap();
+    }
+}
+
+const WHOLE: &str = r#"{"Account":{}}"#;
+
+/// What `look` finds while a sibling whose lock somebody removed has emptied or half filled the file, and is about to
+/// write it. A sibling that took longer than ours has to wait for, because the machine is busy, shows nothing.
+fn while_rewritten_in_place<T>(first: &str, look: impl Fn(&TokenCache) -> T) -> T {
+    for _ in 0..100 {
+        let place = Place::new();
+        let cache = place.open();
+        fs::write(place.cache(), first).unwrap();
+        let began = Instant::now();
+        let sibling = thread::spawn({
+            let path = place.cache();
+            move || {
+                thread::sleep(Duration::from_millis(25));
+                fs::write(path, WHOLE).unwrap();
+                began.elapsed()
+            }
+        });
+        let found = look(&cache);
+        if sibling.join().unwrap() < Duration::from_millis(150) {
+            return found;
+        }
+    }
+    panic!("this machine is too busy for anything");
+}
+
+#[test]
+fn content_that_a_sibling_without_its_lock_is_writing_is_waited_for() {
+    for first in ["", "{\"Account\":{\"cut"] {
+        assert_eq!(while_rewritten_in_place(first, read).as_deref(), Some(WHOLE), "{first:?}, read");
+        let built_on = while_rewritten_in_place(first, |cache| {
+            let access = cache.begin_write().unwrap();
+            String::from_utf8(access.content().unwrap().to_vec()).unwrap()
+        });
+        assert_eq!(built_on, WHOLE, "{first:?}, to be written");
+    }
+}
+
+#[test]
+fn content_that_is_never_whole_and_never_still_is_busy_and_never_empty() {
+    let place = Place::new();
+    let cache = place.open();
+    let scribble = || {
+        fs::write(place.cache(), "").unwrap();
+        thread::sleep(Duration::from_millis(1));
+    };
+    scribble();
+    // A scribbler that has no processor time for a while is still for a while.
+    let error = beside(scribble, || (0..20).find_map(|_| cache.read().err()).unwrap());
+    assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+    assert_eq!(error.path(), Some(&*place.cache()));
+}
+
+#[test]
+fn an_empty_file_that_stands_still_is_an_empty_cache_at_once() {
+    // Also one that was prepared just now: there is no need to wait for somebody to fill it.
+    let prepare = |place: &Place| FilePersistence::new(place.cache()).unwrap().prepare().unwrap();
+    let leave = |place: &Place| {
+        fs::write(place.cache(), "").unwrap();
+        make_old(&place.cache(), Duration::from_secs(1));
+    };
+    for make in [&prepare as &dyn Fn(&Place), &leave] {
+        let shortest = (0..20).map(|_| {
+            let place = Place::new();
+            make(&place);
+            let (content, took) = timed(|| read(&place.open()));
+            assert_eq!(content.as_deref(), Some(""));
+            took
+        });
+        let shortest = shortest.min().unwrap();
+        assert!(shortest < Duration::from_millis(100), "{shortest:?}");
     }
 }
