@@ -65,6 +65,12 @@ function finish(code) {
     .replaceAll(/\b_([A-Z]\w*)\b/g, (found, name) =>
       code.includes(`var ${name} = class ${found} `) ? name : found,
     );
+  // Two files that have one name for different things get different ones in a bundle, of which an export shows the first.
+  for (const [, outside, inside] of body.matchAll(/^ {2}(\w+): \(\) => (\w+),?$/gm)) {
+    if (outside !== inside) {
+      throw new Error(`"${outside}" is exported, and the name of something else as well: rename that`);
+    }
+  }
   // What esbuild leaves for readers of export names, put to use.
   const [before, names] = body.split("0 && (module.exports = {");
   if (names === undefined) {

@@ -8,12 +8,12 @@ use napi::bindgen_prelude::{Buffer, Either, Either3, Env, Null, Undefined};
 use napi_derive::napi;
 use tokenkeep::schema::Change;
 use tokenkeep::{
-    Backend, Durability, FilePersistence, OnDamage, Persistence, Secret, Snapshot, TokenCache, WaitOptions,
-    WriteAccess,
+    Backend, Durability, FilePersistence, KeystorePersistence, OnDamage, Persistence, Secret, Snapshot,
+    TokenCache, WaitOptions, WriteAccess,
 };
 
 use crate::channel::{Channel, Link, Ticket};
-use crate::encrypted::{self, KeyPlace, Supply};
+use crate::encrypted::{self, KeyPlace, Supply, explain};
 use crate::events::listener;
 use crate::failure::{Failure, Thrown};
 use crate::guard::{Place, guard, quietly};
@@ -32,8 +32,10 @@ pub struct Cache {
     path: PathBuf,
     /// What can be prepared: the cache file. A keystore's marker is prepared as a file of its own.
     file: Option<FilePersistence>,
-    /// Where the passphrase is to be put, where JavaScript has to ask for it.
-    supply: Option<Supply>,
+    /// The same, where it is a keystore's item.
+    item: Option<KeystorePersistence>,
+    /// Where passphrases are to be put, where JavaScript has to ask for them.
+    supplies: Vec<Supply>,
 }
 
 #[napi]
@@ -65,15 +67,17 @@ impl Cache {
             let (file, supply) = encrypted::file(Path::new(&path), partition, key)?;
             let file = file.durability(durability(synced)).on_event(listener.clone());
             let mut cache = Self::over(channel, Arc::new(file.clone()), listener, Some(file));
-            cache.supply = supply;
+            cache.supplies.extend(supply);
             Ok(cache)
         })
         .map_err(Failure::into_exception)
     }
 
     /// A cache in an item of the Secret Service, with its marker at `path`. A prompt may stand for `prompt_limit`
-    /// milliseconds; 0 allows none. Its events carry the number `source`.
+    /// milliseconds; 0 allows none. Encrypted files under the name `partition` with one of `stand_ins` as their key, which
+    /// may have been written to `path` while the keystore was away, are taken in. Its events carry the number `source`.
     #[napi(factory)]
+    #[allow(clippy::too_many_arguments)] // What JavaScript has in one object.
     pub fn secret_service(
         channel: &Channel,
         source: u32,
@@ -81,11 +85,25 @@ impl Cache {
         service: String,
         account: String,
         prompt_limit: u32,
+        partition: String,
+        stand_ins: Vec<KeyPlace>,
     ) -> Result<Self, Thrown> {
         guard(Place::Export, || {
             let listener = listener(channel.link(), source);
-            let item = keystore::secret_service(Path::new(&path), &service, &account, prompt_limit)?;
-            Ok(Self::over(channel, Arc::new(item.on_event(listener.clone())), listener, None))
+            let path = Path::new(&path);
+            let mut item = keystore::secret_service(path, &service, &account, prompt_limit)?;
+            let mut supplies = Vec::new();
+            for key in stand_ins {
+                let (file, supply) = encrypted::file(path, partition.clone(), key)?;
+                item = item.stand_in(file)?;
+                // One for each, so that JavaScript can count them.
+                supplies.push(supply.unwrap_or_default());
+            }
+            let item = item.on_event(listener.clone());
+            let mut cache = Self::over(channel, Arc::new(item.clone()), listener, None);
+            cache.item = Some(item);
+            cache.supplies = supplies;
+            Ok(cache)
         })
         .map_err(Failure::into_exception)
     }
@@ -271,25 +289,36 @@ impl Cache {
         release(&self.link, hold);
     }
 
-    /// Writes, reads back and removes a probe beside the real place. A plaintext cache in the place of an encrypted one
-    /// is then encrypted, which takes its lock within `limit`.
+    /// Writes, reads back and removes a probe beside the real place. What a weaker store left in that place is then taken
+    /// in: encrypted, or moved into the item. That takes the lock within `limit`.
     #[napi]
     pub fn verify(&self, env: Env, call: u32, limit: u32) -> Result<(), Thrown> {
-        let (cache, file) = (self.cache.clone(), self.file.clone());
+        let (cache, file, item) = (self.cache.clone(), self.file.clone(), self.item.clone());
         self.work(&env, call, move |_| {
             cache.persistence().verify()?;
+            let wait = WaitOptions::within(Duration::from_millis(limit.into()));
             if let Some(file) = file.filter(|_| cache.info().backend == Backend::EncryptedFile) {
-                file.encrypt_plaintext(&WaitOptions::within(Duration::from_millis(limit.into())))?;
+                file.encrypt_plaintext(&wait)?;
+            }
+            if let Some(item) = item {
+                item.take_in(&wait)?;
             }
             Ok(Reply::Nothing)
         })
     }
 
-    /// Makes the passphrase known that a failed operation wanted, or, with nothing, unknown again.
+    /// Whether anything ever needed the passphrase of the key with this number.
     #[napi]
-    pub fn supply(&self, passphrase: Option<String>) {
+    pub fn wanted(&self, key: u32) -> bool {
+        let wanted = || Ok(self.supplies.get(key as usize).is_some_and(Supply::was_wanted));
+        guard(Place::Export, wanted).unwrap_or(false)
+    }
+
+    /// Makes the passphrase of a key known that a failed operation wanted, or, with nothing, unknown again.
+    #[napi]
+    pub fn supply(&self, key: u32, passphrase: Option<String>) {
         quietly(Place::Export, || {
-            if let Some(supply) = &self.supply {
+            if let Some(supply) = self.supplies.get(key as usize) {
                 supply.set(passphrase);
             }
         });
@@ -313,12 +342,20 @@ impl Cache {
         let path = persistence.path().to_owned();
         let cache =
             TokenCache::with_options(persistence, WaitOptions::default(), OnDamage::SetAside, listener);
-        Self { link: Arc::clone(channel.link()), cache, path, file, supply: None }
+        Self { link: Arc::clone(channel.link()), cache, path, file, item: None, supplies: Vec::new() }
     }
 
     /// The cache under the rule for damage that a caller wants.
     fn ruled(&self, strict: bool) -> TokenCache {
         self.cache.on_damage(if strict { OnDamage::Fail } else { OnDamage::SetAside })
+    }
+
+    pub(crate) fn core(&self) -> &TokenCache {
+        &self.cache
+    }
+
+    pub(crate) fn supplies(&self) -> &[Supply] {
+        &self.supplies
     }
 
     fn ticket(&self, env: &Env, call: u32) -> Result<Ticket, Thrown> {
@@ -331,6 +368,8 @@ impl Cache {
         call: u32,
         work: impl FnOnce(&Arc<Link>) -> Result<Reply, Failure> + Send + 'static,
     ) -> Result<(), Thrown> {
+        let supplies = self.supplies.clone();
+        let work = move |link: &Arc<Link>| work(link).map_err(|failure| explain(failure, &supplies));
         self.ticket(env, call)?.work(work);
         Ok(())
     }
@@ -343,6 +382,10 @@ impl Cache {
         work: impl FnOnce(&Arc<Link>, &WaitOptions) -> Result<Reply, Failure> + Send + 'static,
     ) -> Result<(), Thrown> {
         let ticket = self.ticket(env, call)?;
+        let supplies = self.supplies.clone();
+        let work = move |link: &Arc<Link>, wait: &WaitOptions| {
+            work(link, wait).map_err(|failure| explain(failure, &supplies))
+        };
         line_up(&self.path, Duration::from_millis(limit.into()), ticket, work);
         Ok(())
     }

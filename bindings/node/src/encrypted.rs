@@ -6,7 +6,8 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use napi_derive::napi;
 use tokenkeep::key_source::{KernelKeyring, KeyFile, KeySource, Passphrase};
@@ -40,16 +41,36 @@ pub struct KeyPlace {
 
 /// The passphrase that JavaScript was asked for, for as long as it lets it be known.
 #[derive(Clone, Default)]
-pub(crate) struct Supply(Arc<Mutex<Option<Secret>>>);
+pub(crate) struct Supply(Arc<State>);
+
+#[derive(Default)]
+struct State {
+    passphrase: Mutex<Option<Secret>>,
+    /// Whether anything ever needed it.
+    wanted: AtomicBool,
+}
 
 impl Supply {
     pub(crate) fn set(&self, passphrase: Option<String>) {
-        let passphrase = passphrase.map(|text| Secret::new(text.into_bytes()));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = passphrase;
+        *self.known() = passphrase.map(|text| Secret::new(text.into_bytes()));
+    }
+
+    pub(crate) fn was_wanted(&self) -> bool {
+        self.0.wanted.load(Ordering::Relaxed)
+    }
+
+    /// Whether JavaScript has to be asked before what failed can succeed.
+    fn is_missing(&self) -> bool {
+        self.was_wanted() && self.known().is_none()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Secret>> {
+        self.0.passphrase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn passphrase(&self) -> Result<Secret, Error> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.0.wanted.store(true, Ordering::Relaxed);
+        let known = self.known().clone();
         known.ok_or_else(|| {
             Error::new(ErrorKind::MissingKey, "The passphrase of the encrypted cache has not been asked for")
                 .because(Wanted)
@@ -72,6 +93,13 @@ impl std::error::Error for Wanted {}
 /// Whether an operation failed only because the passphrase has to be asked for first.
 pub(crate) fn is_wanted(error: &Error) -> bool {
     std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<Wanted>)
+}
+
+/// The failure as JavaScript gets it: what stands in a marker's place and could not be opened may open with one of the
+/// passphrases that it was not asked for yet.
+pub(crate) fn explain(failure: Failure, supplies: &[Supply]) -> Failure {
+    let occupied = failure.kind() == ErrorKind::MarkerOccupied.code();
+    if occupied && supplies.iter().any(Supply::is_missing) { failure.of_kind(WANTED) } else { failure }
 }
 
 /// The file at `path`, encrypted with the key at `place` under the name `partition`; and where the passphrase is to be

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use napi::bindgen_prelude::{Env, Object};
-use tokenkeep::Event;
+use tokenkeep::{Event, Info};
 
 use crate::channel::Link;
 use crate::guard::{Place, quietly};
-use crate::reply::Reply;
+use crate::reply::{Reply, info_object};
 
 /// An event, and which cache it is of.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct Told {
     message: String,
     path: Option<PathBuf>,
     copy: Option<String>,
+    /// Where content was, and where it is.
+    moved: Option<(Info, Info)>,
 }
 
 /// A listener for the core that passes everything on to `link` under the number `source`.
@@ -43,6 +45,15 @@ fn tell(link: &Weak<Link>, source: u32, event: &Event) {
                 format!("A plaintext cache was found at {} and encrypted in its place", path.display());
             ("encrypted", message, Some(path), None)
         }
+        Event::Moved { path, from, to } => {
+            let message = format!(
+                "The sign-ins of {} have moved from {} to {}",
+                path.display(),
+                from.location,
+                to.location
+            );
+            ("moved", message, Some(path), None)
+        }
         Event::Warning(text) => ("warning", text.clone(), None, None),
         Event::Notice(text) => ("notice", text.clone(), None, None),
         // A kind that is newer than this addon: better told badly than not at all.
@@ -50,7 +61,11 @@ fn tell(link: &Weak<Link>, source: u32, event: &Event) {
     };
     if let Some(link) = link.upgrade() {
         let (path, copy) = (path.cloned(), copy.cloned());
-        link.tell(Reply::Event(Told { source, kind, message, path, copy }));
+        let moved = match event {
+            Event::Moved { from, to, .. } => Some((from.clone(), to.clone())),
+            _ => None,
+        };
+        link.tell(Reply::Event(Told { source, kind, message, path, copy, moved }));
     }
 }
 
@@ -65,6 +80,10 @@ impl Told {
         }
         if let Some(copy) = &self.copy {
             object.set("copy", copy)?;
+        }
+        if let Some((from, to)) = &self.moved {
+            object.set("from", info_object(env, from)?)?;
+            object.set("to", info_object(env, to)?)?;
         }
         Ok(object)
     }

@@ -27,6 +27,14 @@ impl Failure {
         Self { kind, message: message.into(), os_code: None, path: None }
     }
 
+    pub(crate) fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    pub(crate) fn of_kind(self, kind: &'static str) -> Self {
+        Self { kind, ..self }
+    }
+
     /// The hold ended before it was used: its client took too long.
     pub(crate) fn expired() -> Self {
         Self::new("expired", "The lock was given back because its owner took too long")

@@ -18,6 +18,7 @@ mod holds;
 mod keystore;
 mod lock;
 mod merge;
+mod migrate;
 mod pool;
 mod reply;
 mod timer;
@@ -33,6 +34,7 @@ pub use encrypted::KeyPlace;
 pub use guard::tripping::{panic_at, panicked};
 pub use lock::Lock;
 pub use merge::{keys, merge};
+pub use migrate::migrate;
 
 /// The version of this addon, which has to be the package's.
 #[napi]

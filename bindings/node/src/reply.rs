@@ -1,7 +1,8 @@
 //! Answers as JavaScript gets them.
 
 use napi::bindgen_prelude::{Array, BufferSlice, Env, JsValue, Object, ToNapiValue, Unknown};
-use tokenkeep::{Info, Secret, Snapshot, schema};
+use tokenkeep::moving::Migration;
+use tokenkeep::{Info, Retired, Secret, Snapshot, schema};
 use zeroize::Zeroizing;
 
 use crate::events::Told;
@@ -19,6 +20,7 @@ pub(crate) enum Reply {
     Hold(u32, View),
     Merged(Text, Option<Vec<String>>, Option<Failure>),
     Event(Told),
+    Migration(Box<Migration>),
 }
 
 /// A snapshot as far as the caller does not know it.
@@ -121,11 +123,34 @@ impl Reply {
                 Ok(object.to_unknown())
             }
             Self::Event(told) => Ok(told.to_object(env)?.to_unknown()),
+            Self::Migration(migration) => Ok(migration_object(env, migration)?.to_unknown()),
         }
     }
 }
 
-fn info_object<'env>(env: &'env Env, info: &Info) -> napi::Result<Object<'env>> {
+fn migration_object<'env>(env: &'env Env, migration: &Migration) -> napi::Result<Object<'env>> {
+    let (old_copy, reason) = match &migration.old_copy {
+        Retired::Nothing => ("nothing", None),
+        Retired::Overwritten => ("overwritten", None),
+        Retired::Released { reason } => ("released", Some(reason)),
+        Retired::Emptied => ("emptied", None),
+        // One that is newer than this addon: what is sure is that the place is empty.
+        _ => ("emptied", None),
+    };
+    let mut object = Object::new(env)?;
+    object.set("from", info_object(env, &migration.from)?)?;
+    object.set("to", info_object(env, &migration.to)?)?;
+    object.set("entries", number(migration.entries as u64))?;
+    object.set("outdated", number(migration.outdated as u64))?;
+    object.set("oldCopy", old_copy)?;
+    if let Some(reason) = reason {
+        object.set("reason", reason)?;
+    }
+    object.set("resumed", migration.resumed)?;
+    Ok(object)
+}
+
+pub(crate) fn info_object<'env>(env: &'env Env, info: &Info) -> napi::Result<Object<'env>> {
     let mut object = Object::new(env)?;
     object.set("backend", info.backend.code())?;
     object.set("protection", info.protection.code())?;

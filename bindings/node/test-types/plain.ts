@@ -18,6 +18,9 @@ import {
   type Logger,
   type LoggerOptions,
   MemoryPersistence,
+  type MigrateOptions,
+  type MigrationReport,
+  migrate,
   NativeBrokerPlugin,
   PersistenceCachePlugin,
   PersistenceCreator,
@@ -118,6 +121,7 @@ export async function use(): Promise<PersistenceInfo[]> {
     await KeychainPersistence.create("cache.json", "service", "account", loggerOptions),
     await LibSecretPersistence.create("cache.json", "service", "account", loggerOptions, {
       allowPrompt: "auto",
+      standInKeys: keys,
     }),
     new Own(file.getLogger()),
     await MemoryPersistence.create(loggerOptions),
@@ -125,6 +129,13 @@ export async function use(): Promise<PersistenceInfo[]> {
   ];
   for (const key of [...keys, noSuchKey, halfAKey]) {
     stores.push(await EncryptedFilePersistence.create("cache.json", key, loggerOptions, encrypted));
+  }
+  const moving: MigrateOptions = { dryRun: true, retryNumber: 10, retryDelay: 100 };
+  const report: MigrationReport = await migrate(file, created, moving);
+  if (report.oldCopy === "released" && !report.dryRun) {
+    throw new Error(
+      `${report.entries} ${report.outdated} ${report.resumed} ${report.reason} ${report.from.location}`,
+    );
   }
   await file.saveBuffer(await file.loadBuffer());
   const events: CacheEvent[] = [];

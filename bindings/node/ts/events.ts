@@ -1,6 +1,7 @@
 // From the core's events to a persistence's logger, and to whoever asked for them.
 import type { Logger } from "./logger";
 import type { EventReply } from "./native/addon";
+import type { PersistenceInfo } from "./persistence";
 
 /** Something worth telling a person although nothing failed. */
 export type CacheEvent =
@@ -22,6 +23,14 @@ export type CacheEvent =
       readonly kind: "encrypted";
       readonly message: string;
       readonly path: string;
+    }
+  | {
+      /** The content left its store for a better protected one, because that one is there again or for the first time. */
+      readonly kind: "moved";
+      readonly message: string;
+      readonly path: string;
+      readonly from: PersistenceInfo;
+      readonly to: PersistenceInfo;
     }
   | {
       /** Something works, but worse than it should. */
@@ -47,7 +56,7 @@ export function reportTo(logger: Logger): (event: EventReply) => void {
 export function report(logger: Logger, event: CacheEvent): void {
   if (event.kind === "notice") {
     logger.verbose(event.message, "");
-  } else if (event.kind === "encrypted") {
+  } else if (event.kind === "encrypted" || event.kind === "moved") {
     logger.info(event.message, "");
   } else {
     logger.warning(event.message, "");

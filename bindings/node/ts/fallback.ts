@@ -6,6 +6,7 @@ import { requireText, wrongArgument } from "./arguments";
 import { EncryptedFilePersistence } from "./encrypted-file-persistence";
 import { CheckedKey, type EncryptionKey } from "./encryption-key";
 import { FilePersistence } from "./file-persistence";
+import { partitionOf } from "./lib-secret-persistence";
 import { MemoryPersistence } from "./memory-persistence";
 import type { IPersistence, IPersistenceConfiguration, PersistenceInfo } from "./persistence";
 import { PersistenceError } from "./persistence-error";
@@ -119,8 +120,7 @@ function encryptedFile(key: EncryptionKey, path: () => string, config: IPersiste
   if (checked.isItem(serviceName, accountName)) {
     throw wrongArgument("fallback[].key", "an item of its own, not the one of the cache", key);
   }
-  // As the core names it, so that programs in both languages can share the file.
-  const partition = serviceName && accountName ? `${serviceName}/${accountName}` : undefined;
+  const partition = serviceName && accountName ? partitionOf(serviceName, accountName) : undefined;
   const options = { partition, allowPrompt, promptTimeout, durability };
   const open = () => EncryptedFilePersistence.create(path(), key, loggerOptions, options);
   return { store: `an encrypted file, with ${checked}`, weaker: key.type !== "keystore", open };

@@ -29,6 +29,8 @@ export { LibSecretPersistence } from "./lib-secret-persistence";
 export type { CrossPlatformLockOptions } from "./lock-options";
 export type { Logger, LoggerOptions } from "./logger";
 export { MemoryPersistence } from "./memory-persistence";
+export type { MigrateOptions, MigrationReport } from "./migrate";
+export { migrate } from "./migrate";
 export { NativeBrokerPlugin } from "./native-broker-plugin";
 export type { Durability, IPersistence, IPersistenceConfiguration, PersistenceInfo } from "./persistence";
 export type { CachePluginOptions } from "./persistence-cache-plugin";

@@ -1,6 +1,7 @@
 // An item in the Linux Secret Service, with a marker file that tells other processes of changes.
 import { requireText, wrongArgument } from "./arguments";
 import { BasePersistence, nativeCache, OPEN } from "./base-persistence";
+import { CheckedKey, type EncryptionKey } from "./encryption-key";
 import { reportTo } from "./events";
 import { FilePersistence, probeBeside } from "./file-persistence";
 import { lockLimit } from "./lock-options";
@@ -13,7 +14,13 @@ import { type PromptOptions, promptLimit } from "./prompting";
 import { recordMethods } from "./untouched";
 
 /** What can be chosen beside the item's name. */
-export interface LibSecretOptions extends PromptOptions {}
+export interface LibSecretOptions extends PromptOptions {
+  /**
+   * Keys of encrypted files that may have been written to the marker's path while the keyring was away: what they hold is
+   * moved into the item. `PersistenceCreator` gives those of its fallbacks. Plaintext token caches need no key.
+   */
+  standInKeys?: readonly EncryptionKey[];
+}
 
 /**
  * Keeps the cache in the Secret Service (GNOME Keyring, KWallet, KeePassXC), in an item of the shape that keytar uses.
@@ -25,6 +32,7 @@ export class LibSecretPersistence extends BasePersistence implements IPersistenc
     protected readonly serviceName: string,
     protected readonly accountName: string,
     private readonly promptLimit: number,
+    private readonly standIns: readonly CheckedKey[],
   ) {
     super();
   }
@@ -40,8 +48,9 @@ export class LibSecretPersistence extends BasePersistence implements IPersistenc
     requireText("serviceName", serviceName);
     requireText("accountName", accountName);
     const prompt = promptLimit(options);
+    const standIns = (options?.standInKeys ?? []).map((key) => new CheckedKey(key, options));
     const marker = await FilePersistence.create(fileLocation, loggerOptions);
-    return new LibSecretPersistence(marker, serviceName, accountName, prompt);
+    return new LibSecretPersistence(marker, serviceName, accountName, prompt, standIns);
   }
 
   async save(contents: string): Promise<void> {
@@ -104,6 +113,8 @@ export class LibSecretPersistence extends BasePersistence implements IPersistenc
         service: this.serviceName,
         account: this.accountName,
         promptLimit: this.promptLimit,
+        partition: partitionOf(this.serviceName, this.accountName),
+        standIns: this.standIns,
       },
       reportTo(this.getLogger()),
       PersistenceError.createLibSecretError,
@@ -120,3 +131,8 @@ recordMethods(LibSecretPersistence.prototype, [
   "verifyPersistence",
   "createForPersistenceValidation",
 ]);
+
+/** The name of an encrypted file that stands in for an item; the core's, so that both languages can share it. */
+export function partitionOf(serviceName: string, accountName: string): string {
+  return `${serviceName}/${accountName}`;
+}

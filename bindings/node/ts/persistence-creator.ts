@@ -97,13 +97,14 @@ async function createFor(config: IPersistenceConfiguration): Promise<InformedPer
     if (!cachePath || !serviceName || !accountName) {
       throw missing("LibSecretPersistence");
     }
-    const { allowPrompt, promptTimeout } = config;
-    return allowPrompt === undefined && promptTimeout === undefined
-      ? LibSecretPersistence.create(cachePath, serviceName, accountName, loggerOptions)
-      : LibSecretPersistence.create(cachePath, serviceName, accountName, loggerOptions, {
-          allowPrompt,
-          promptTimeout,
-        });
+    const { allowPrompt, promptTimeout, fallback = [] } = config;
+    const keys = fallback.flatMap((one) => (one.type === "encryptedFile" ? [one.key] : []));
+    if (allowPrompt === undefined && promptTimeout === undefined && keys.length === 0) {
+      // Exactly the original's call, for programs that replace the method and look at what it is given.
+      return LibSecretPersistence.create(cachePath, serviceName, accountName, loggerOptions);
+    }
+    const options = { allowPrompt, promptTimeout, standInKeys: keys };
+    return LibSecretPersistence.create(cachePath, serviceName, accountName, loggerOptions, options);
   }
   throw PersistenceError.createNotSupportedError(
     "The current environment is not supported by msal-node-extensions yet.",

@@ -6,7 +6,7 @@ import { VERSION } from "./version";
 import { FileCache } from "./without-addon/cache";
 import { Channel } from "./without-addon/channel";
 import { isCache, keysOf, parse } from "./without-addon/document";
-import { Failed, failureOf } from "./without-addon/failure";
+import { Failed, failed, failureOf } from "./without-addon/failure";
 import { type Merged, merge } from "./without-addon/merge";
 import { SharedLock } from "./without-addon/shared-lock";
 
@@ -56,6 +56,11 @@ export function withoutAddon(missing: Error): Addon {
     },
     keys(channel, call, text) {
       (channel as Channel).answer(call, async () => keysOf(text));
+    },
+    migrate(channel, call) {
+      (channel as Channel).answer(call, async () => {
+        throw failed("not_supported", `Moving between stores needs the addon: ${missing.message}`);
+      });
     },
   };
 }

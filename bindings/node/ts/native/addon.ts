@@ -1,5 +1,6 @@
 // Loads the native addon, at first use and not at import: without a binary the package still imports, tells where user
 // directories are and reports errors. This file also states the addon's face, as Rust exports it.
+import type { PersistenceInfo } from "../persistence";
 import type { PersistenceError } from "../persistence-error";
 import { loadAddon } from "./locate";
 
@@ -56,10 +57,23 @@ export interface InfoReply {
 export interface EventReply {
   /** The number given when the cache was opened. */
   source: number;
-  kind: "set_aside" | "lapsed" | "encrypted" | "warning" | "notice";
+  kind: "set_aside" | "lapsed" | "encrypted" | "moved" | "warning" | "notice";
   message: string;
   path?: string;
   copy?: string;
+  from?: InfoReply;
+  to?: InfoReply;
+}
+
+/** What a migration did, or would do. */
+export interface MigrationReply {
+  from: PersistenceInfo;
+  to: PersistenceInfo;
+  entries: number;
+  outdated: number;
+  oldCopy: "nothing" | "overwritten" | "released" | "emptied";
+  reason?: string;
+  resumed: boolean;
 }
 
 /** Where the key of an encrypted file comes from. */
@@ -118,8 +132,10 @@ export interface NativeCache {
   lock(): NativeLock;
   /** Where plaintext stands in the place of an encrypted file, waits at most `limit` milliseconds for the lock. */
   verify(call: number, limit: number): void;
-  /** Makes the passphrase known that was wanted; without one, unknown again. */
-  supply(passphrase?: string): void;
+  /** Whether anything ever needed the passphrase of the key with this number. */
+  wanted(key: number): boolean;
+  /** Makes the passphrase of a key known that was wanted; without one, unknown again. */
+  supply(key: number, passphrase?: string): void;
   info(call: number): void;
 }
 
@@ -143,6 +159,8 @@ export interface Addon {
       service: string,
       account: string,
       promptLimit: number,
+      partition: string,
+      standIns: KeyPlace[],
     ): NativeCache;
     encryptedFile(
       channel: NativeChannel,
@@ -165,6 +183,14 @@ export interface Addon {
     keys: boolean,
   ): void;
   keys(channel: NativeChannel, call: number, text: string): void;
+  migrate(
+    channel: NativeChannel,
+    call: number,
+    from: NativeCache,
+    to: NativeCache,
+    plan: boolean,
+    limit: number,
+  ): void;
 }
 
 let loaded: Addon | undefined;

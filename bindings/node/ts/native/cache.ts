@@ -1,7 +1,6 @@
 // One cache as Rust keeps it, with promises: what the persistences of this package are a face of.
 import { resolve } from "node:path";
 import type { CheckedKey } from "../encryption-key";
-import type { AskForPassphrase } from "../passphrase";
 import type { PersistenceInfo } from "../persistence";
 import type {
   Addon,
@@ -15,7 +14,8 @@ import type {
   SnapshotReply,
 } from "./addon";
 import { call, type Listener, link, listen, opened } from "./channel";
-import { isKind, type KeystoreErrors, translate } from "./errors";
+import { type KeystoreErrors, translate } from "./errors";
+import { Asker, withPassphrases } from "./passphrases";
 
 /** What a store held at one moment. Generations only grow; equal ones mean equal content. */
 export interface Snapshot {
@@ -57,6 +57,9 @@ export type Place =
       readonly account: string;
       /** How long a prompt may stand, in milliseconds; 0 for none. */
       readonly promptLimit: number;
+      /** Under which name encrypted files with one of the keys may have stood in for the item. */
+      readonly partition: string;
+      readonly standIns: readonly CheckedKey[];
     }
   | {
       readonly kind: "encrypted-file";
@@ -66,7 +69,9 @@ export type Place =
     };
 
 export class Cache {
-  private readonly native: NativeCache;
+  readonly native: NativeCache;
+  /** Who has to be asked for passphrases. */
+  readonly askers: readonly Asker[];
   private latest = NOTHING;
   private running: Promise<Snapshot> | undefined;
   private queued: Promise<Snapshot> | undefined;
@@ -74,16 +79,12 @@ export class Cache {
   private keys = false;
   // Held here because the channel only refers to it weakly.
   private readonly listener: Listener;
-  private readonly askForPassphrase: AskForPassphrase | undefined;
-  private passphrase: Promise<string> | undefined;
-  // How many operations use the passphrase that was supplied.
-  private supplied = 0;
 
   constructor(
     path: string,
     place: Place,
     onEvent: (event: EventReply) => void,
-    private readonly keystore?: KeystoreErrors,
+    readonly keystore?: KeystoreErrors,
   ) {
     const { addon, channel } = link();
     this.listener = onEvent;
@@ -95,7 +96,7 @@ export class Cache {
     } catch (error) {
       throw translate(error, keystore);
     }
-    this.askForPassphrase = place.kind === "encrypted-file" ? place.key.asking() : undefined;
+    this.askers = askersOf(place, this.native);
   }
 
   /** Whether nothing newer than `generation` is stored. One stat, no lock, at once. */
@@ -217,35 +218,9 @@ export class Cache {
 
   private async ask<T>(start: (id: number) => void): Promise<T> {
     try {
-      return await call<T>(start);
-    } catch (error) {
-      if (this.askForPassphrase !== undefined && isKind(error, "passphrase_wanted")) {
-        return this.askWithPassphrase(this.askForPassphrase, start);
-      }
-      throw translate(error, this.keystore);
-    }
-  }
-
-  /**
-   * Starts an operation again that failed for want of the passphrase, and so holds no lock while a person is asked. All
-   * that want it at the same time ask once.
-   */
-  private async askWithPassphrase<T>(ask: AskForPassphrase, start: (id: number) => void): Promise<T> {
-    this.passphrase ??= ask().finally(() => {
-      this.passphrase = undefined;
-    });
-    const passphrase = await this.passphrase;
-    this.supplied += 1;
-    this.native.supply(passphrase);
-    try {
-      return await call<T>(start);
+      return await withPassphrases(this.askers, () => call<T>(start));
     } catch (error) {
       throw translate(error, this.keystore);
-    } finally {
-      this.supplied -= 1;
-      if (this.supplied === 0) {
-        this.native.supply();
-      }
     }
   }
 
@@ -277,14 +252,37 @@ function openAt(
     case "file":
       return addon.Cache.file(channel, source, path, place.synced);
     case "secret-service": {
-      const { service, account, promptLimit } = place;
-      return addon.Cache.secretService(channel, source, path, service, account, promptLimit);
+      const { service, account, promptLimit, partition } = place;
+      const standIns = place.standIns.map((key) => key.place(partition));
+      return addon.Cache.secretService(
+        channel,
+        source,
+        path,
+        service,
+        account,
+        promptLimit,
+        partition,
+        standIns,
+      );
     }
     case "encrypted-file": {
       const { partition, key, synced } = place;
       return addon.Cache.encryptedFile(channel, source, path, partition, key.place(partition), synced);
     }
   }
+}
+
+/** One for each key whose passphrase the program has to be asked for. Keys are numbered as Rust was given them. */
+function askersOf(place: Place, native: NativeCache): Asker[] {
+  if (place.kind === "file") {
+    return [];
+  }
+  const keys = place.kind === "encrypted-file" ? [place.key] : place.standIns;
+  return keys.flatMap((key, number) => {
+    const ask = key.asking();
+    const wanted = () => native.wanted(number);
+    return ask ? [new Asker(ask, wanted, (passphrase) => native.supply(number, passphrase))] : [];
+  });
 }
 
 /** The generation that need not be sent again; 0 for none. */

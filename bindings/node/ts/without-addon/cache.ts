@@ -173,6 +173,10 @@ export class FileCache implements NativeCache {
   }
 
   /** A plaintext file wants no passphrase. */
+  wanted(): boolean {
+    return false;
+  }
+
   supply(): void {}
 
   info(call: number): void {

@@ -1,0 +1,44 @@
+//! Moving what one cache holds into another.
+
+use std::time::Duration;
+
+use napi::bindgen_prelude::Env;
+use napi_derive::napi;
+use tokenkeep::{WaitOptions, moving};
+
+use crate::cache::Cache;
+use crate::channel::Channel;
+use crate::encrypted::explain;
+use crate::failure::{Failure, Thrown};
+use crate::guard::{Place, guard};
+use crate::reply::Reply;
+
+/// Moves everything that `from` holds into `to`, waiting at most `limit` milliseconds for their locks, and answers with
+/// what it did; with `plan`, with what it would do.
+#[napi]
+pub fn migrate(
+    env: Env,
+    channel: &Channel,
+    call: u32,
+    from: &Cache,
+    to: &Cache,
+    plan: bool,
+    limit: u32,
+) -> Result<(), Thrown> {
+    let ticket =
+        guard(Place::Export, || Ok(channel.link().ticket(&env, call)?)).map_err(Failure::into_exception)?;
+    let supplies = [from.supplies(), to.supplies()].concat();
+    let (from, to) = (from.core().clone(), to.core().clone());
+    ticket.work(move |link| {
+        let wait =
+            WaitOptions { limit: Duration::from_millis(limit.into()), cancel: Some(link.cancel().clone()) };
+        let outcome = match plan {
+            true => moving::plan(&from, &to),
+            false => moving::migrate_waiting(&from, &to, &wait),
+        };
+        outcome
+            .map(|migration| Reply::Migration(Box::new(migration)))
+            .map_err(|error| explain(error.into(), &supplies))
+    });
+    Ok(())
+}

@@ -1,0 +1,25 @@
+// The migration between two caches that Rust keeps.
+import type { MigrationReply } from "./addon";
+import type { Cache } from "./cache";
+import { call, link } from "./channel";
+import { translate } from "./errors";
+import { withPassphrases } from "./passphrases";
+
+/** Moves, or with `plan` only looks, waiting at most `limit` milliseconds for the locks. */
+export async function migrateCaches(
+  from: Cache,
+  to: Cache,
+  plan: boolean,
+  limit: number,
+): Promise<MigrationReply> {
+  const { addon, channel } = link();
+  const askers = [...from.askers, ...to.askers];
+  try {
+    return await withPassphrases(askers, () =>
+      call((id) => addon.migrate(channel, id, from.native, to.native, plan, limit)),
+    );
+  } catch (error) {
+    // Whose keystore it was is not told apart: where only one has one, it is that one's.
+    throw translate(error, from.keystore ?? to.keystore);
+  }
+}
