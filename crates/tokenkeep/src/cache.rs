@@ -296,7 +296,6 @@ impl Shared {
         let Ok(stamp) = self.persistence.stamp() else { return false };
         let modified = u64::try_from(stamp.modified_millis()).unwrap_or(0);
         let age = SystemTime::now().duration_since(UNIX_EPOCH + Duration::from_millis(modified));
-        eprintln!("AGE {age:?} {modified}");
         age.is_ok_and(|age| age < IN_MOTION)
     }
 
