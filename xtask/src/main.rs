@@ -10,6 +10,7 @@ mod demo;
 mod hygiene;
 mod job;
 mod keyring;
+mod languages;
 mod mixed;
 mod npm;
 mod pack;

@@ -2,7 +2,7 @@
 
 use crate::job::{Job, Outcome};
 use crate::suite::{Stage, Work};
-use crate::{addon, demo, hygiene, mixed, pack, setup, vectors};
+use crate::{addon, demo, hygiene, languages, mixed, pack, setup, vectors};
 
 /// Everything, in the order it runs: what fails fastest first, then what others need.
 pub(crate) const TEST: &[Stage] = &[
@@ -64,6 +64,9 @@ pub(crate) const TEST: &[Stage] = &[
         .counting()
         .needs(&["build"])
         .minutes(10),
+    task("languages", "signed in by one of Rust, msal-node, Python: by all", languages::stage)
+        .counting()
+        .needs(&["build"]),
     task("pack", "the tarballs hold what they should, install and run", pack::stage).needs(&["build"]),
     tests("packages", "in the place of the original", "test packages")
         .counting()

@@ -13,7 +13,17 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 const HERE = fileURLToPath(new URL("..", import.meta.url));
-const SETS = ["contract", "plugin", "without-addon", "msal", "stores", "interop", "mixed", "packages"];
+const SETS = [
+  "contract",
+  "plugin",
+  "without-addon",
+  "msal",
+  "stores",
+  "interop",
+  "mixed",
+  "languages",
+  "packages",
+];
 const OURS = "tokenkeep";
 const ORIGINAL = "@azure/msal-node-extensions";
 

@@ -1,0 +1,22 @@
+//! The stage `languages`: one cache for Rust, Node and Python. The Node tests play it; what they start beside Node is
+//! made here.
+
+use crate::job::{Job, Outcome};
+use crate::{npm, python};
+
+/// Where the tests and the list of the Python packages are.
+const TESTS: &str = "bindings/node/test";
+
+/// The program in Rust that signs in and gets tokens.
+const PROGRAM: &str = "msal_token";
+
+/// Builds the one in Rust and the Python environment, then runs the set.
+pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
+    let mut cargo = job.command("cargo");
+    job.run(cargo.args(["build", "--locked", "--package", "tokenkeep-azure", "--example", PROGRAM]))?;
+    let program = job.workspace.cargo_target.join("debug/examples").join(PROGRAM);
+    let program = program.with_extension(std::env::consts::EXE_EXTENSION).to_string_lossy().into_owned();
+    let python = python::environment(job, "python-siblings", &format!("{TESTS}/mixed/requirements.txt"))?;
+    let programs = [("TOKENKEEP_MSAL_TOKEN", program.as_str()), ("TOKENKEEP_PYTHON", python.as_str())];
+    npm::run_script(job, TESTS, "test languages", &programs)
+}
