@@ -33,6 +33,8 @@ impl TokenCredential for Counting {
         _options: Option<TokenRequestOptions<'_>>,
     ) -> azure_core::Result<AccessToken> {
         let number = self.0.fetch_add(1, Ordering::SeqCst);
+        // A real one takes its time.
+        tokio::time::sleep(std::time::Duration::from_millis(700)).await;
         let expires = OffsetDateTime::now_utc() + Duration::hours(1);
         Ok(AccessToken::new(format!("token {number} of process {}", std::process::id()), expires))
     }

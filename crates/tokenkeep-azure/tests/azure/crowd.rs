@@ -12,6 +12,9 @@ const PROCESSES: usize = 8;
 fn eight_processes_at_the_moment_of_expiry_redeem_the_refresh_token_once() {
     let (place, service) = (Place::new(), Service::start());
     place.sign_in(&service, "ada", Duration::ZERO);
+    // Long enough for all of them to have started and to want the same.
+    let slow = || std::thread::sleep(Duration::from_millis(700));
+    service.set(|behaviour| behaviour.on_refresh = Some(std::sync::Arc::new(slow)));
     let path = place.cache();
     let asking: Vec<Child> = (0..PROCESSES)
         .map(|_| example("msal_token", &[path.to_str().unwrap(), "--no-prompt"], Some(&service)))
