@@ -33,6 +33,17 @@ export type CacheEvent =
       readonly to: PersistenceInfo;
     }
   | {
+      /**
+       * Accounts that a client no longer had were kept, because another access of the same client came in between and
+       * nobody can tell whether they were removed. If somebody was to be signed out, it has to be done again.
+       */
+      readonly kind: "sign_out_undone";
+      readonly message: string;
+      readonly path: string;
+      /** How many. */
+      readonly accounts: number;
+    }
+  | {
       /** Something works, but worse than it should. */
       readonly kind: "warning";
       readonly message: string;

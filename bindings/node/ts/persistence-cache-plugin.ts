@@ -15,6 +15,7 @@ import { PersistenceError } from "./persistence-error";
 import { Client, type Window } from "./plugin/client";
 import { CustomStore } from "./plugin/custom-store";
 import { NativeStore } from "./plugin/native-store";
+import { accountsKept, keptMessage } from "./plugin/sign-outs";
 import type { Store } from "./plugin/store";
 import { isUntouched } from "./untouched";
 
@@ -180,6 +181,9 @@ export class PersistenceCachePlugin implements CachePlugin {
       const { snapshot, keys } = await store.commit(window?.hold, change, client.wantsKeys);
       client.exchange(keys ?? []);
       this.synced(store, snapshot);
+      if (change.disturbed) {
+        this.tellOfSignOuts(client, accountsKept(change.base, ours, snapshot.content));
+      }
     } catch (error) {
       // Not acknowledged, so not to be believed: the next access takes out again what the store does not have.
       client.exchange(keysOf(ours));
@@ -187,6 +191,16 @@ export class PersistenceCachePlugin implements CachePlugin {
       this.logger.error(`After cache access: ${nameOf(error)}`, "");
       throw error;
     }
+  }
+
+  private tellOfSignOuts(client: Client, accounts: number): void {
+    if (accounts === 0) {
+      return;
+    }
+    const path = this.persistence.getFilePath();
+    report(this.logger, { kind: "sign_out_undone", message: keptMessage(accounts, path), path, accounts });
+    // What the client shows and what is stored have to be the same again.
+    client.forget();
   }
 
   private async refresh(client: Client): Promise<void> {
