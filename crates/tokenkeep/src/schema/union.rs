@@ -1,7 +1,10 @@
 //! Brings two caches of the same user together when one store takes the place of another.
 //!
 //! Unlike [`merge`](super::merge) there is no base: nobody knows what either side deleted, so that nothing is deleted.
-//! Of two versions of an entry the newer is kept, as far as anything in the caches tells which that is.
+//! Of two versions of an entry the newer is kept, as far as anything in the caches tells which that is. As the two may
+//! have been written by different libraries, an entry is found by its fields too, not by its key alone; see [`twins`].
+
+mod twins;
 
 use std::collections::HashMap;
 
@@ -10,6 +13,7 @@ use super::document::{Document, Entry, HomeAccountId, Refusal, Table};
 use super::meaning::Value;
 use super::output::Output;
 use crate::{Error, ErrorKind, Result, Secret};
+use twins::Twins;
 
 /// What [`unite`] made.
 #[derive(Debug)]
@@ -25,7 +29,8 @@ pub(crate) struct Union {
 ///
 /// Of two versions of an entry the one obtained later is kept: by its own time (`cached_at`, `last_modification_time`),
 /// or else by that of the newest access token of the same account and client; without either, the arriving one,
-/// because it is the one that was in use. An unknown section that both have is united member by member in the same way.
+/// because it is the one that was in use. An entry that another library wrote under another key keeps its key and takes
+/// over what the newer one says. An unknown section that both have is united member by member.
 ///
 /// # Errors
 /// `Damaged` when either is not a token cache.
@@ -97,22 +102,23 @@ impl<'m, 'a> Uniting<'m, 'a> {
     fn table(&mut self, section: Option<Section>, name: &'a [u8], arriving: &Table<'a>, staying: &Table<'a>) {
         self.output.name(name);
         self.output.open();
-        for entry in &staying.entries {
+        let twins = section.map_or_else(Twins::default, |section| Twins::among(section, arriving, staying));
+        for (place, entry) in staying.entries.iter().enumerate() {
             match arriving.find(&entry.key) {
-                Some(twin) if twin.value.is_same(entry.value) => self.output.entry(entry),
-                Some(twin) if self.is_newer(section, twin, entry) => {
+                Some(same) if same.value.is_same(entry.value) => self.output.entry(entry),
+                Some(other) if self.is_newer(section, other, entry) => {
                     self.taken += 1;
-                    self.output.entry(twin);
+                    self.output.entry(other);
                 }
                 Some(_) => {
                     self.outdated += 1;
                     self.output.entry(entry);
                 }
-                None => self.output.entry(entry),
+                None => self.with_twins(section, entry, twins.of(place, arriving)),
             }
         }
-        for entry in &arriving.entries {
-            if staying.find(&entry.key).is_none() {
+        for (at, entry) in arriving.entries.iter().enumerate() {
+            if staying.find(&entry.key).is_none() && !twins.has(at) {
                 self.taken += 1;
                 self.output.entry(entry);
             }
@@ -120,14 +126,36 @@ impl<'m, 'a> Uniting<'m, 'a> {
         self.output.close();
     }
 
+    /// An entry that stays, and those that are the same under other keys.
+    fn with_twins<'t>(
+        &mut self,
+        section: Option<Section>,
+        staying: &Entry<'a>,
+        twins: impl Iterator<Item = &'t Entry<'a>>,
+    ) where
+        'a: 't,
+    {
+        let twins: Vec<_> = twins.collect();
+        let newer = twins.iter().filter(|twin| self.is_newer(section, twin, staying));
+        let newest = newer.max_by(|one, other| own_time(one).total_cmp(&own_time(other)));
+        self.taken += usize::from(newest.is_some());
+        self.outdated += twins.len() - usize::from(newest.is_some());
+        match newest {
+            Some(newest) => twins::renew(&mut self.output, staying, newest),
+            None => self.output.entry(staying),
+        }
+    }
+
     fn is_newer(&self, section: Option<Section>, arriving: &Entry<'_>, staying: &Entry<'_>) -> bool {
         if section.is_none() {
             return true;
         }
-        let own = (own_time(arriving), own_time(staying));
-        let by_use = || (self.ages.0.of_entry(arriving), self.ages.1.of_entry(staying));
-        let (new, old) = if own.0 == own.1 { by_use() } else { own };
-        new >= old
+        let (new, old) = (own_time(arriving), own_time(staying));
+        // Comparable only if both tell: one library writes times where another does not.
+        if new > 0.0 && old > 0.0 && new != old {
+            return new > old;
+        }
+        self.ages.0.of_entry(arriving) >= self.ages.1.of_entry(staying)
     }
 }
 

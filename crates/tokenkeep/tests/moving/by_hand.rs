@@ -62,6 +62,28 @@ fn the_note_beside_the_cache_tells_where_it_went_and_no_secret() {
 }
 
 #[test]
+fn what_had_arrived_before_a_kill_is_not_brought_back_after_a_sign_out() {
+    let (home, from, to) = two_files();
+    from.write(&cache_of(&["ada", "bob"]));
+    migrate(&from.cache, &to.cache).unwrap();
+    // As it is when the process is killed before it empties the old place.
+    let note = home.path().join("cache.json.tk-moved");
+    let text = fs::read_to_string(&note).unwrap();
+    fs::write(&note, text.replace("state moved", "state arrived")).unwrap();
+    fs::write(home.cache(), cache_of(&["ada", "bob"])).unwrap();
+    to.write(&cache_of(&["bob"]));
+    assert!(plan(&from.cache, &to.cache).unwrap().resumed);
+    let done = migrate(&from.cache, &to.cache).unwrap();
+    assert_eq!((done.resumed, done.entries, done.old_copy), (true, 0, Retired::Overwritten));
+    assert_eq!((from.read().as_str(), to.people()), ("{}", set(&["bob"])));
+    // Other content than what had arrived is new.
+    fs::write(&note, text.replace("state moved", "state arrived")).unwrap();
+    from.write(&cache_of(&["ada"]));
+    assert!(!migrate(&from.cache, &to.cache).unwrap().resumed);
+    assert_eq!(to.people(), set(&["ada", "bob"]));
+}
+
+#[test]
 fn of_two_versions_the_newer_is_kept_whichever_side_has_it() {
     for (from_time, to_time, kept) in [(1, 2, 2), (2, 1, 2), (1, 1, 1)] {
         let (_home, from, to) = two_files();
@@ -84,6 +106,49 @@ fn without_any_time_the_version_that_was_in_use_is_kept() {
     to.write(&token("left"));
     migrate(&from.cache, &to.cache).unwrap();
     assert_eq!(to.read(), token("in use"));
+}
+
+#[test]
+fn what_two_libraries_wrote_of_one_thing_stays_one_thing_and_keeps_the_key_of_where_it_goes() {
+    let token = |environment: &str, secret: &str, more: &str| {
+        format!(
+            r#"{{"home_account_id":"u.t","environment":"{environment}","client_id":"c","credential_type":"RefreshToken","secret":"{secret}"{more}}}"#
+        )
+    };
+    let cache = |key: &str, token: &str, time: u64| {
+        let access = format!(
+            r#"{{"home_account_id":"u.t","environment":"e","client_id":"c","realm":"t","credential_type":"AccessToken","target":"a b","secret":"at","cached_at":"{time}"}}"#
+        );
+        format!(r#"{{"RefreshToken":{{"{key}":{token}}},"AccessToken":{{"at-{time}":{access}}}}}"#)
+    };
+    let (python, node) =
+        ("u.t-login.microsoftonline.com-refreshtoken-c--", "u.t-login.windows.net-refreshtoken-c----");
+    for (from_time, to_time) in [(2, 1), (1, 2)] {
+        let (_home, from, to) = two_files();
+        from.write(&cache(
+            python,
+            &token("login.microsoftonline.com", "arriving", r#","last_modification_time":"1""#),
+            from_time,
+        ));
+        to.write(&cache(node, &token("login.windows.net", "staying", r#","resource":"r""#), to_time));
+        let done = migrate(&from.cache, &to.cache).unwrap();
+        let united: serde_json::Value = serde_json::from_str(&to.read()).unwrap();
+        let tokens = united["RefreshToken"].as_object().unwrap();
+        assert_eq!(tokens.keys().collect::<Vec<_>>(), [node]);
+        let kept = &tokens[node];
+        assert_eq!(kept["secret"], if from_time > to_time { "arriving" } else { "staying" });
+        // What its library finds it by, and what only one of them knows, stays.
+        assert_eq!((&kept["environment"], &kept["resource"]), (&"login.windows.net".into(), &"r".into()));
+        let (moved, outdated) = (done.entries, done.outdated);
+        assert_eq!((moved, outdated), if from_time > to_time { (2, 0) } else { (0, 2) });
+        assert_eq!(united["AccessToken"].as_object().unwrap().len(), 1);
+    }
+    // Of whom it is has to be said: without that each key is another entry.
+    let (_home, from, to) = two_files();
+    from.write(r#"{"RefreshToken":{"one":{"secret":"1"}}}"#);
+    to.write(r#"{"RefreshToken":{"two":{"secret":"2"}}}"#);
+    migrate(&from.cache, &to.cache).unwrap();
+    assert_eq!(to.read(), r#"{"RefreshToken":{"two":{"secret":"2"},"one":{"secret":"1"}}}"#);
 }
 
 #[test]

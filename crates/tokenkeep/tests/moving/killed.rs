@@ -10,7 +10,7 @@ use tokenkeep::key_source::KeyFile;
 use tokenkeep::{Keystore, Protector, Sealed, Secret, SecretServiceItem};
 
 use crate::keyring::Keyring;
-use crate::stores::{APP, Home, Opened, cache_of, contains, people_in, program, set, succeed};
+use crate::stores::{APP, Home, Opened, answer, cache_of, contains, people_in, program, set, succeed};
 use crate::support::scale;
 use crate::support::strace::{self, Call};
 
@@ -213,4 +213,41 @@ fn from_the_keyring_to_an_encrypted_file_in_the_place_of_its_marker() {
     };
     case.kill_at_every_call(8, &set(&["ada", "bob"]));
     assert_eq!(item.load().unwrap().unwrap().expose(), b"{}");
+}
+
+#[test]
+fn when_the_keyring_is_killed_in_the_middle_the_old_copy_stays_and_the_next_time_it_moves() {
+    let keyring = Keyring::start();
+    let item = item_of(&keyring);
+    let (mut failed, mut moved) = (0, 0);
+    for delay in [0_u64, 8, 16, 32, 64, 128, 512] {
+        let home = Home::new();
+        let path = home.cache();
+        fs::write(&path, cache_of(&["ada"])).unwrap();
+        item.save(cache_of(&["eve"]).as_bytes()).unwrap();
+        let said = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(std::time::Duration::from_millis(delay));
+                keyring.kill();
+            });
+            answer(&home, Some(&keyring), &["open", path.to_str().unwrap(), APP, "none", "read"])
+        });
+        // It may also have been too late to disturb, or the item may be unread when it has moved.
+        let left = people_in(&raw(&home, "cache.json"));
+        match said.starts_with("ok") {
+            true => moved += 1,
+            false => {
+                assert!(said.starts_with("err store_"), "{delay}: {said}");
+                failed += 1;
+            }
+        }
+        keyring.restart();
+        assert_eq!(&in_item(&item) | &left, set(&["ada", "eve"]), "{delay}: {said}");
+        succeed(&home, Some(&keyring), &["open", path.to_str().unwrap(), APP, "none", "read"]);
+        assert_eq!(in_item(&item), set(&["ada", "eve"]), "{delay}");
+        assert!(!home.shows("hush-"), "{delay}");
+        item.delete().unwrap();
+    }
+    println!("{failed} times in the middle, {moved} times too late");
+    assert!(failed > 0, "it never came in the middle");
 }

@@ -5,7 +5,7 @@ use std::fs;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
+use proptest::test_runner::{Config, TestRunner};
 use tokenkeep::key_source::KeyFile;
 use tokenkeep::{Keystore, Protector, Sealed, Secret, SecretServiceItem};
 
@@ -145,9 +145,8 @@ impl<'a> World<'a> {
 #[test]
 fn nobody_is_lost_in_any_sequence_of_changes() {
     let keyring = Keyring::start();
-    let cases = u32::try_from(12 * scale()).unwrap();
-    let failures = FileFailurePersistence::WithSource("regressions");
-    let config = Config { cases, failure_persistence: Some(Box::new(failures)), ..Config::default() };
+    let cases = u32::try_from(8 * scale()).unwrap();
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new(config).run(&acts(), |acts| {
         let mut world = World::new(&keyring);
         for act in &acts {

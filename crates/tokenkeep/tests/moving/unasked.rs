@@ -1,11 +1,15 @@
 //! What moves by itself: from weaker stores to better ones, when a program opens its cache or next uses it.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Command;
 
 use tokenkeep::{Backend, ErrorKind, Event, FilePersistence, WaitOptions};
 
 use crate::keyring::Keyring;
 use crate::stores::{APP, Home, Opened, answer, cache_of, people_of, sealed_file, set, sign_in, succeed};
+use crate::support::user::{NOBODY, PublicCopy, as_nobody};
+use crate::support::worker;
 
 #[test]
 fn plaintext_of_the_original_is_in_the_keyring_after_opening() {
@@ -169,4 +173,47 @@ fn taking_in_says_whether_there_was_anything() {
     assert!(!item.take_in(&WaitOptions::default()).unwrap());
     let elsewhere = FilePersistence::new(home.path().join("elsewhere")).unwrap();
     assert_eq!(item.stand_in(elsewhere).unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn a_user_without_a_home_has_locks_in_a_folder_that_nobody_else_can_have_made() {
+    let home = Home::new();
+    let public = PublicCopy::of(worker::program());
+    for each in [home.path(), &home.path().join("tmp"), &home.path().join("caches")] {
+        fs::create_dir_all(each).unwrap();
+        fs::set_permissions(each, fs::Permissions::from_mode(0o1777)).unwrap();
+    }
+    let path = home.path().join("caches/cache.json");
+    let run = || {
+        let mut command = Command::new(public.path());
+        command.args(["open", path.to_str().unwrap(), APP, "none", "read"]);
+        let mut command = as_nobody(&command);
+        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/bin").env("TMPDIR", home.path().join("tmp"));
+        command.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus");
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!said.is_empty(), "{output:?}");
+        said
+    };
+    // Only the keyring is missing.
+    assert!(run().starts_with("err store_unavailable"), "{}", run());
+    let locks = home.path().join(format!("tmp/tokenkeep-{NOBODY}"));
+    let status = fs::metadata(&locks).unwrap();
+    assert_eq!((status.uid(), status.mode() & 0o777), (NOBODY, 0o700));
+    // Somebody else made it first, or made it a link to a place of theirs: it is not used.
+    let refused = || {
+        let said = run();
+        assert!(said.starts_with("err ") && said.contains("Set HOME, XDG_RUNTIME_DIR or TMPDIR"), "{said}");
+        assert!(crate::support::names_in(&locks).iter().all(|name| !name.contains("lock")));
+    };
+    fs::remove_dir_all(&locks).unwrap();
+    fs::create_dir(&locks).unwrap();
+    fs::set_permissions(&locks, fs::Permissions::from_mode(0o777)).unwrap();
+    refused();
+    fs::remove_dir(&locks).unwrap();
+    let theirs = home.path().join("theirs");
+    fs::create_dir(&theirs).unwrap();
+    fs::set_permissions(&theirs, fs::Permissions::from_mode(0o777)).unwrap();
+    std::os::unix::fs::symlink(&theirs, &locks).unwrap();
+    refused();
 }
