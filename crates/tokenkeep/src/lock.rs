@@ -172,7 +172,11 @@ impl CacheLock {
             let paths = paths.clone();
             move || Private::block(&paths)
         };
-        let private = head.lock(deadline, || Private::attempt(&paths), block).map_err(explain)?;
+        // Whoever has the lock has the siblings' lock file too, all but the few microseconds of taking or leaving it.
+        let mut sibling = self.path.clone().into_os_string();
+        sibling.push(files::SIBLING_LOCK_SUFFIX);
+        let is_used = || !matches!(files::status_at(sibling.as_ref()), Ok(None));
+        let private = head.lock(deadline, || Private::attempt(&paths), block, is_used).map_err(explain)?;
         // Somebody may have removed the file while we waited: then we hold the lock of a file without a name.
         if !private.is_current(&paths)? {
             return Ok(None);

@@ -18,6 +18,11 @@ use crate::{Error, ErrorKind, Result};
 /// meet in one line.
 pub(super) type Key = (u64, u64, OsString);
 
+/// A head whose time is up waits this much longer for the blocked thread while nobody seems to use the lock: who asks
+/// for a lock that is free, with no time to wait, would else be told that it is busy while it is being handed over.
+const GRACE: Duration = Duration::from_millis(200);
+const GRACE_STEP: Duration = Duration::from_micros(500);
+
 /// The line of one path. `L` is what the operating system's lock call yields.
 #[derive(Debug)]
 pub(super) struct Line<L> {
@@ -100,13 +105,16 @@ impl<L: Send + 'static> Line<L> {
 }
 
 impl<L: Send + 'static> Head<L> {
-    /// Takes the operating system's lock: `attempt` tries it without waiting (`None`: busy), `block` waits for it.
+    /// Takes the operating system's lock: `attempt` tries it without waiting (`None`: busy), `block` waits for it, and
+    /// `is_used` tells whether somebody has it and more than it.
     pub(super) fn lock(
         &self,
         wait: &Deadline<'_>,
         mut attempt: impl FnMut() -> Result<Option<L>>,
         block: impl Fn() -> Result<L> + Send + Clone + 'static,
+        is_used: impl Fn() -> bool,
     ) -> Result<L> {
+        let mut late = None;
         loop {
             let mut state = self.line.state();
             match std::mem::replace(&mut state.blocked, Blocked::No) {
@@ -122,7 +130,16 @@ impl<L: Send + 'static> Head<L> {
                 }
             }
             drop(state);
-            wait.park()?;
+            match wait.park() {
+                Err(error) if error.kind() == ErrorKind::Busy => {
+                    // The blocked thread of a head that gave up may have the lock in its hands.
+                    if late.get_or_insert_with(Instant::now).elapsed() > GRACE || is_used() {
+                        return Err(error);
+                    }
+                    thread::sleep(GRACE_STEP);
+                }
+                parked => parked?,
+            }
         }
     }
 

@@ -212,6 +212,20 @@ fn a_wait_for_another_process_can_be_cancelled_and_the_next_in_line_inherits_it(
     });
 }
 
+#[test]
+fn a_free_lock_is_to_be_had_without_waiting_though_a_wait_that_was_given_up_has_just_got_it() {
+    let place = Place::in_memory();
+    let mut holder = Worker::serve(&place.cache());
+    let lock = lock(&place);
+    for round in 0..200 * scale() {
+        holder.does("acquire");
+        // Leaves a thread behind that waits in the kernel, and gets the lock when the holder lets go.
+        assert_eq!(lock.acquire(&within(1)).unwrap_err().kind(), ErrorKind::Busy);
+        holder.does("release");
+        drop(lock.acquire(&within(0)).unwrap_or_else(|error| panic!("round {round}: {error}")));
+    }
+}
+
 /// How many threads wait for the flock of a file, by the kernel's own list: `7: -> FLOCK  ADVISORY  WRITE pid dev:inode`.
 fn waiting_for(path: &Path) -> usize {
     let inode = format!(":{} ", fs::metadata(path).unwrap().ino());
