@@ -14,11 +14,12 @@ import { python, signer } from "./programs.mjs";
 /**
  * @typedef {"node" | "rust" | "original" | "python" | "portalocker"} Kind
  *
- * @typedef {{ at: "signed-in", person: string, begun: number, time: number }} SignedIn acknowledged
+ * @typedef {{ at: "signed-in", person: string, id: string, begun: number, time: number }} SignedIn acknowledged; `id` is the
+ *   home account id
  * @typedef {{ at: "failed", person: string, time: number, error: string }} Failed
  * @typedef {{ at: "wrote", entered: number, saving: number, saved: number, there: string[] | null, found: string[],
  *   wrote: string[], met: string | null }} Wrote one critical section: who was inside already, what lay in the file
- *   then (null: no whole cache), what it took that to be, what it wrote
+ *   then (null: no whole cache), what it took that to be, what it wrote; each as entries, see `judge.mjs`
  * @typedef {{ at: "read", reads: number, busy: number, unreadable: string[], shrunk: number }} Read
  * @typedef {SignedIn | Failed | Wrote} Entry
  *
@@ -76,14 +77,13 @@ async function nodeMember(place, kind, packageName, name, work) {
 const openWatched = async (/** @type {any} */ { tools, scene, path, witness, name, lock }) => {
   const { readFileSync, readlinkSync, symlinkSync, unlinkSync } = await import("node:fs");
   const now = () => Number(process.hrtime.bigint());
-  /** @param {string} text */
-  const people = (text) => {
+  /** As in judge.mjs, which this function cannot see. @param {string} text */
+  const entries = (text) => {
     /** @type {Record<string, Record<string, any>>} */
     const { Account = {}, RefreshToken = {} } = JSON.parse(text);
-    const tokens = new Set(Object.values(RefreshToken).map((token) => token.home_account_id));
-    return Object.values(Account)
-      .filter((account) => tokens.has(account.home_account_id))
-      .map((account) => account.username);
+    /** @param {string} what @param {Record<string, any>} section */
+    const ids = (what, section) => Object.values(section).map((entry) => `${what} ${entry.home_account_id}`);
+    return [...ids("account", Account), ...ids("token", RefreshToken)];
   };
   const enter = () => {
     try {
@@ -103,7 +103,7 @@ const openWatched = async (/** @type {any} */ { tools, scene, path, witness, nam
   };
   const look = () => {
     try {
-      return people(readFileSync(path, "utf8"));
+      return entries(readFileSync(path, "utf8"));
     } catch {
       // Somebody is writing in place at this moment.
       return null;
@@ -120,13 +120,13 @@ const openWatched = async (/** @type {any} */ { tools, scene, path, witness, nam
       if (context.cacheHasChanged) {
         const met = enter();
         const entered = now();
-        moment = { at: "wrote", entered, met, there: look(), found: people(context.tokenCache.serialize()) };
+        moment = { at: "wrote", entered, met, there: look(), found: entries(context.tokenCache.serialize()) };
       }
     },
     afterCacheAccess: async (/** @type {any} */ context) => {
       const mine = context.cacheHasChanged ? moment : undefined;
       if (mine) {
-        mine.wrote = people(context.tokenCache.serialize());
+        mine.wrote = entries(context.tokenCache.serialize());
         mine.saving = now();
         if (mine.met === null) {
           unlinkSync(witness);
@@ -148,8 +148,8 @@ const signInAll = async (/** @type {any} */ { tools, scene, name, count, pause }
     const person = `${name}-${index}@contoso.example`;
     const begun = now();
     try {
-      await tools.signInWithRefreshToken(scene.client, person);
-      scene.journal.push({ at: "signed-in", person, begun, time: now() });
+      const { account } = await tools.signInWithRefreshToken(scene.client, person);
+      scene.journal.push({ at: "signed-in", person, id: account.homeAccountId, begun, time: now() });
     } catch (/** @type {any} */ error) {
       scene.journal.push({
         at: "failed",

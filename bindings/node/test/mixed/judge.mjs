@@ -15,14 +15,22 @@ import { isOurs } from "./crew.mjs";
  *   writes: string[] }} Loss `ours`: not shown to be a sibling's fault; `writes`: the one that kept it and the one that took it
  */
 
-/** Who is signed in: has both an account and a refresh token. @param {string} text */
-export function people(text) {
+/**
+ * What counts in a cache: the account and the refresh token of everybody, by home account id. Some libraries write them
+ * one after the other, each under a lock of its own, so that either can be lost alone.
+ *
+ * @param {string} text
+ */
+export function entries(text) {
   /** @type {Record<string, Record<string, any>>} */
   const { Account = {}, RefreshToken = {} } = JSON.parse(text);
-  const tokens = new Set(Object.values(RefreshToken).map((token) => token.home_account_id));
-  const signedIn = Object.values(Account).filter((account) => tokens.has(account.home_account_id));
-  return signedIn.map((account) => String(account.username));
+  /** @param {string} what @param {Record<string, any>} section */
+  const ids = (what, section) => Object.values(section).map((entry) => `${what} ${entry.home_account_id}`);
+  return [...ids("account", Account), ...ids("token", RefreshToken)];
 }
+
+/** @param {string} id */
+export const entriesOf = (id) => [`account ${id}`, `token ${id}`];
 
 /**
  * @param {Account[]} accounts
@@ -34,13 +42,22 @@ export function judge(accounts, left) {
       journal.flatMap((entry) => (entry.at === "wrote" ? [{ ...entry, name, kind }] : [])),
     )
     .sort((one, other) => one.saving - other.saving);
-  const present = new Set(people(left));
+  const present = new Set(entries(left));
   /** @type {Loss[]} */
   const losses = [];
   const rows = accounts.map(({ name, kind, journal }) => {
-    const acknowledged = journal.flatMap((entry) => (entry.at === "signed-in" ? [entry.person] : []));
-    const lost = acknowledged.filter((person) => !present.has(person));
-    losses.push(...lost.map((person) => ({ person, owner: kind, ...trace(person, writes) })));
+    const acknowledged = journal.flatMap((entry) => (entry.at === "signed-in" ? [entry] : []));
+    const lost = acknowledged.flatMap(({ person, id }) => {
+      const traces = entriesOf(id).flatMap((entry) => (present.has(entry) ? [] : [trace(entry, writes)]));
+      // Of two, the one that is held against us.
+      const found = traces.find(({ ours }) => ours) ?? traces[0];
+      if (found?.writes.length === 0) {
+        // It acknowledged what it never handed to its own store.
+        return [{ person, owner: kind, ...found, ours: isOurs(kind) }];
+      }
+      return found ? [{ person, owner: kind, ...found }] : [];
+    });
+    losses.push(...lost);
     const errors = journal.flatMap((entry) => (entry.at === "failed" ? [entry.error] : []));
     return { name, kind, acknowledged: acknowledged.length, lost: lost.length, errors };
   });
@@ -58,22 +75,22 @@ export function judge(accounts, left) {
     ).length,
     /** Writes of ours that dropped something they had found. */
     dropped: writes.filter(
-      ({ kind, found, wrote }) => isOurs(kind) && found.some((person) => !wrote.includes(person)),
+      ({ kind, found, wrote }) => isOurs(kind) && found.some((entry) => !wrote.includes(entry)),
     ),
   };
 }
 
 /**
- * The write that took a person away for good, and how it could. A section surely lasted from `entered` to `saving`, and
+ * The write that took an entry away for good, and how it could. A section surely lasted from `entered` to `saving`, and
  * the file changed somewhere from `saving` to `saved`; the release of the lock comes after that.
  *
- * @param {string} person
+ * @param {string} entry
  * @param {Write[]} writes in the order in which they began to save, which is that of the lock: a process may be slow to
  *   notice that it has saved
  * @returns {Omit<Loss, "person" | "owner">}
  */
-function trace(person, writes) {
-  const last = writes.findLastIndex(({ wrote }) => wrote.includes(person));
+function trace(entry, writes) {
+  const last = writes.findLastIndex(({ wrote }) => wrote.includes(entry));
   const kept = writes[last];
   if (!kept) {
     return { by: "nobody", how: "nobody wrote it", ours: true, writes: [] };
@@ -85,13 +102,13 @@ function trace(person, writes) {
   if (!taker) {
     return { by: "nobody", how: "nobody wrote after it", ours: true, writes: [describe(kept)] };
   }
-  return { ...blame(person, kept, taker, writes), writes: [describe(kept), describe(taker)] };
+  return { ...blame(entry, kept, taker, writes), writes: [describe(kept), describe(taker)] };
 }
 
-/** @param {string} person @param {Write} kept @param {Write} taker @param {Write[]} writes */
-function blame(person, kept, taker, writes) {
+/** @param {string} entry @param {Write} kept @param {Write} taker @param {Write[]} writes */
+function blame(entry, kept, taker, writes) {
   const by = taker.kind;
-  if (taker.there?.includes(person)) {
+  if (taker.there?.includes(entry)) {
     // It lay in the file when the taker had the lock already.
     return { by, how: "did not look at the file under its lock", ours: isOurs(by) };
   }
@@ -101,8 +118,9 @@ function blame(person, kept, taker, writes) {
   }
   // Both inside at once: whoever came second came in spite of the other's lock, unless a third had taken that away.
   const [first, second] = taker.entered > kept.entered ? [kept, taker] : [taker, kept];
+  // All of them do: the original whatever lock file it finds, the others the file that they opened, or think they did.
   const removers = writes.some(
-    ({ kind, name }) => kind === "original" && name !== first.name && name !== second.name,
+    ({ kind, name }) => !isOurs(kind) && name !== first.name && name !== second.name,
   );
   if (!isOurs(second.kind)) {
     return { by: second.kind, how: "came in spite of the lock", ours: false };

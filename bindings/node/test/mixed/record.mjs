@@ -7,7 +7,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { judge } from "./judge.mjs";
+import { entriesOf, judge } from "./judge.mjs";
 
 /** @typedef {{ accounts: import("./judge.mjs").Account[], left: string, read: import("./crew.mjs").Read }} Record */
 
@@ -24,16 +24,29 @@ export async function keep(record) {
   return path;
 }
 
-/** Every write, and whether a person lay in the file then, was found, was written. @param {Record} record @param {string} person */
+/**
+ * Every write, and whether the account (A) and the refresh token (T) of a person lay in the file then, were found, were
+ * written.
+ *
+ * @param {Record} record
+ * @param {string} person
+ */
 function* story({ accounts }, person) {
+  const signedIn = accounts
+    .flatMap(({ journal }) => journal)
+    .find((entry) => entry.at === "signed-in" && entry.person === person);
+  const wanted = signedIn?.at === "signed-in" ? entriesOf(signedIn.id) : [];
   const writes = accounts.flatMap(({ name, journal }) =>
     journal.flatMap((entry) => (entry.at === "wrote" ? [{ ...entry, name }] : [])),
   );
   const start = Math.min(...writes.map(({ entered }) => entered));
   /** @param {number} time */
   const ms = (time) => ((time - start) / 1e6).toFixed(3);
-  /** @param {string} what @param {string[] | null} people */
-  const has = (what, people) => `${what} ${people === null ? "?" : people.includes(person) ? "YES" : "no"}`;
+  /** @param {string} what @param {string[] | null} entries */
+  const has = (what, entries) => {
+    const letters = wanted.map((entry, index) => (entries?.includes(entry) ? "AT"[index] : "-"));
+    return `${what} ${entries === null ? "?" : letters.join("")}`;
+  };
   for (const { name, entered, saving, saved, there, found, wrote, met } of writes.sort(
     (one, other) => one.saving - other.saving,
   )) {

@@ -26,17 +26,20 @@ def tell(**line):
     print(json.dumps(line), flush=True)
 
 
-def people(text):
+def entries(text):
+    """As in judge.mjs."""
     cache = json.loads(text or "{}")
-    tokens = {token["home_account_id"] for token in cache.get("RefreshToken", {}).values()}
-    accounts = cache.get("Account", {}).values()
-    return [account["username"] for account in accounts if account["home_account_id"] in tokens]
+
+    def ids(what, section):
+        return ["%s %s" % (what, entry["home_account_id"]) for entry in cache.get(section, {}).values()]
+
+    return ids("account", "Account") + ids("token", "RefreshToken")
 
 
 def look():
     try:
         with open(path) as file:
-            return people(file.read())
+            return entries(file.read())
     except ValueError:
         # Somebody is writing in place at this moment.
         return None
@@ -50,7 +53,7 @@ class WatchedFile(FilePersistence):
         try:
             super().save(content)
         finally:
-            moment.update(saving=saving, saved=time.monotonic_ns(), wrote=people(content))
+            moment.update(saving=saving, saved=time.monotonic_ns(), wrote=entries(content))
 
 
 class WatchedLock(token_cache.CrossPlatLock):
@@ -110,5 +113,5 @@ for index in range(int(count)):
         except Exception as error:  # whatever it is, the judge wants to know
             tell(at="failed", person=person, time=time.monotonic_ns(), error="%s: %s" % (type(error).__name__, error))
         else:
-            tell(at="signed-in", person=person, begun=begun, time=time.monotonic_ns())
+            tell(at="signed-in", person=person, id=person + ".utid", begun=begun, time=time.monotonic_ns())
             break

@@ -45,7 +45,9 @@ fn sign_in_all(path: PathBuf, witness: &Path, name: &str, count: &str) -> Fallib
         let person = format!("{name}-{index}");
         let begun = now();
         sign_in(&cache, witness, name, &person)?;
-        tell(&json!({ "at": "signed-in", "person": person, "begun": begun, "time": now() }))?;
+        tell(&json!({
+            "at": "signed-in", "person": person, "id": format!("{person}.utid"), "begun": begun, "time": now(),
+        }))?;
     }
     Ok(())
 }
@@ -56,7 +58,7 @@ fn sign_in(cache: &TokenCache, witness: &Path, name: &str, person: &str) -> Fall
     let entered = now();
     let met = enter(witness, name)?;
     let mut content: Value = serde_json::from_slice(access.content().unwrap_or(b"{}"))?;
-    let found = people(&content);
+    let found = entries(&content);
     add(&mut content, person)?;
     let saving = now();
     if met.is_none() {
@@ -67,7 +69,7 @@ fn sign_in(cache: &TokenCache, witness: &Path, name: &str, person: &str) -> Fall
     let wrote = serde_json::from_slice(snapshot.content.as_ref().map_or(b"{}", |content| content.expose()))?;
     Ok(tell(&json!({
         "at": "wrote", "entered": entered, "saving": saving, "saved": saved,
-        "there": found, "found": found, "wrote": people(&wrote), "met": met,
+        "there": found, "found": found, "wrote": entries(&wrote), "met": met,
     }))?)
 }
 
@@ -132,6 +134,18 @@ fn whole(content: Option<&[u8]>) -> Result<usize, String> {
     let cache: Value =
         serde_json::from_slice(content).map_err(|error| format!("{error} in {} bytes", content.len()))?;
     cache.as_object().map(|_| people(&cache).len()).ok_or_else(|| "not an object".into())
+}
+
+/// What counts: the account and the refresh token of everybody, as in `judge.mjs`.
+fn entries(cache: &Value) -> Vec<String> {
+    let ids = |what: &'static str, section: &str| {
+        let entries = cache[section].as_object().into_iter().flat_map(Map::values);
+        let ids: Vec<_> = entries
+            .filter_map(|entry| Some(format!("{what} {}", entry["home_account_id"].as_str()?)))
+            .collect();
+        ids
+    };
+    [ids("account", "Account"), ids("token", "RefreshToken")].concat()
 }
 
 /// Who is signed in: has both an account and a refresh token.
