@@ -28,7 +28,10 @@ pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Outcome<()
     setup::tools(&mut job)?;
     let times = options.times.to_string();
     if options.only.as_deref() != Some(MIXED) {
-        for words in [&["tokenkeep", "--test", "it"][..], &["tokenkeep-proofs"]] {
+        for words in [
+            &["tokenkeep", "--test", "it", "--test", "moving", "--test", "sealed"][..],
+            &["tokenkeep-proofs"],
+        ] {
             let mut cargo = job.command("cargo");
             cargo.args(["test", "--locked", "--package"]).args(words).env(TIMES, &times);
             // One after another: each starts more processes than there are processors.

@@ -123,7 +123,7 @@ pub struct KeychainItem {
 impl KeychainItem {
     /// The item with these attributes, in what `framework` reaches. Nothing is contacted yet.
     ///
-    /// On macOS, [`KeychainItem::new`] is what programs need.
+    /// On macOS, `KeychainItem::new` is what programs need.
     ///
     /// # Errors
     /// `InvalidInput` when `service` or `account` is empty or holds a NUL.

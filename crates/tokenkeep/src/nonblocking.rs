@@ -1,7 +1,7 @@
 //! The same verbs for programs that must not block: futures that need no runtime.
 //!
-//! Each operation runs on a thread of [`pool`], started when its future is first polled, and wakes whoever awaits it.
-//! The futures are `Send` and work under any executor. This file owns the verbs; [`operation`] is the future itself.
+//! Each operation runs on a thread of `pool`, started when its future is first polled, and wakes whoever awaits it.
+//! The futures are `Send` and work under any executor. This file owns the verbs; `operation` is the future itself.
 
 mod operation;
 mod pool;
