@@ -6,6 +6,8 @@
 
 mod addon;
 mod bench;
+#[cfg(unix)]
+mod cross;
 mod demo;
 mod hygiene;
 mod job;
@@ -42,6 +44,8 @@ Usage: cargo xtask <command>
                       part of a Rust test's name, or 'mixed' for the crowds of several languages
   bench [--quick] [--rounds N] [--only GROUP]
                       measures ours beside what people would otherwise run; --quick takes two minutes and keeps nothing
+  cross windows|macos|linux
+                      what can be built, checked and run here of the other systems, with Wine and qemu
   setup               bring this machine to the state the tests need
   build [--release]   build the addon and the TypeScript of the npm package
   pack                write the npm tarballs for this platform to target/npm
@@ -71,6 +75,8 @@ fn dispatch(arguments: &[String]) -> Outcome<ExitCode> {
         "test" => return suite::command(&workspace, stages::TEST, rest),
         "bench" => bench::command(&workspace, rest)?,
         "torture" => torture::command(&workspace, rest)?,
+        #[cfg(unix)]
+        "cross" => cross::command(&workspace, rest)?,
         "setup" => setup::command(&workspace, none(command, rest)?)?,
         "build" => addon::command(&workspace, addon::Profile::parse(rest)?)?,
         "lock" => npm::lock_command(&workspace, none(command, rest)?)?,

@@ -38,6 +38,15 @@ const fn tool(what: &'static str, probe: Probe, remedy: Remedy) -> Tool {
     Tool { what, probe, remedy }
 }
 
+/// A tool that a Debian package brings.
+pub(crate) const fn debian(
+    what: &'static str,
+    probe: &'static [&'static str],
+    package: &'static str,
+) -> Tool {
+    tool(what, Succeeds(probe), Debian(package))
+}
+
 use Probe::{Major, Succeeds};
 use Remedy::{Debian, DebianFrom, Rustup};
 

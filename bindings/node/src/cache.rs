@@ -108,6 +108,45 @@ impl Cache {
         .map_err(Failure::into_exception)
     }
 
+    /// A cache in an item of the macOS Keychain; everything else as [`Cache::secret_service`].
+    #[napi(factory)]
+    pub fn keychain(
+        channel: &Channel,
+        source: u32,
+        path: String,
+        service: String,
+        account: String,
+        prompt_limit: u32,
+    ) -> Result<Self, Thrown> {
+        guard(Place::Export, || {
+            let listener = listener(channel.link(), source);
+            let item = keystore::keychain(Path::new(&path), &service, &account, prompt_limit)?;
+            Ok(Self::over(channel, Arc::new(item.on_event(listener.clone())), listener, None))
+        })
+        .map_err(Failure::into_exception)
+    }
+
+    /// A cache in a file that Windows encrypts for the user or, with `machine`, for everybody on this machine. Its events
+    /// carry the number `source`.
+    #[napi(factory)]
+    pub fn data_protection(
+        channel: &Channel,
+        source: u32,
+        path: String,
+        machine: bool,
+        entropy: Option<String>,
+    ) -> Result<Self, Thrown> {
+        guard(Place::Export, || {
+            let listener = listener(channel.link(), source);
+            let entropy = entropy.map(zeroize::Zeroizing::new);
+            let entropy = entropy.as_ref().map(|entropy| entropy.as_str());
+            let file = keystore::data_protection(Path::new(&path), machine, entropy)?;
+            let file = file.on_event(listener.clone());
+            Ok(Self::over(channel, Arc::new(file.clone()), listener, Some(file)))
+        })
+        .map_err(Failure::into_exception)
+    }
+
     /// The lock that a write of this cache takes, without the write.
     #[napi]
     pub fn lock(&self) -> Result<Lock, Thrown> {

@@ -79,7 +79,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self {
             kind: if is_wanted(&error) { WANTED } else { error.kind().code() },
-            os_code: error.os_code(),
+            os_code: error.os_code().and_then(number_in_node),
             path: error.path().map(ToOwned::to_owned),
             message: error.to_string(),
         }
@@ -90,4 +90,28 @@ impl From<napi::Error> for Failure {
     fn from(error: napi::Error) -> Self {
         Self::new("internal", error.reason.clone())
     }
+}
+
+/// The number by which Node knows a failed system call. It has its own for those of Windows; without a counterpart, the
+/// kind has to say it.
+#[cfg(windows)]
+fn number_in_node(code: i32) -> Option<i32> {
+    // Windows' winerror.h to libuv's errno.h, without the sign.
+    Some(match code {
+        2 | 3 => 4058,     // ENOENT
+        5 => 4048,         // EPERM
+        19 => 4043,        // EROFS: the medium is write-protected
+        32 | 33 => 4082,   // EBUSY: somebody else has the file
+        39 | 112 => 4055,  // ENOSPC
+        80 | 183 => 4075,  // EEXIST
+        123 | 206 => 4064, // ENAMETOOLONG
+        267 => 4052,       // ENOTDIR
+        _ => return None,
+    })
+}
+
+#[cfg(not(windows))]
+#[allow(clippy::unnecessary_wraps, reason = "Windows has numbers without a counterpart")]
+fn number_in_node(code: i32) -> Option<i32> {
+    Some(code)
 }

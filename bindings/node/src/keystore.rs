@@ -1,55 +1,133 @@
-//! The keystores of this platform.
+//! The stores of this platform. What another platform has is an error here.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokenkeep::KeystorePersistence;
 use tokenkeep::key_source::KeySource;
+use tokenkeep::{FilePersistence, KeystorePersistence, Prompting};
 
 use crate::failure::Failure;
 
-#[cfg(target_os = "linux")]
-fn item(service: &str, account: &str, prompt: u32) -> Result<tokenkeep::SecretServiceItem, Failure> {
-    use std::time::Duration;
-    use tokenkeep::{Prompting, SecretServiceItem};
-    let prompting = match prompt {
+/// A prompt may stand for `prompt` milliseconds; 0 allows none.
+#[allow(dead_code, reason = "Windows has no prompts")]
+fn prompting(prompt: u32) -> Prompting {
+    match prompt {
         0 => Prompting::Never,
         limit => Prompting::Allowed { limit: Duration::from_millis(limit.into()) },
-    };
-    Ok(SecretServiceItem::new(service, account)?.prompting(prompting))
+    }
 }
 
-/// A cache in an item of the Secret Service, with its marker at `path`. A prompt may stand for `prompt` milliseconds; 0
-/// allows none.
 #[cfg(target_os = "linux")]
+mod platform {
+    use super::*;
+
+    fn item(service: &str, account: &str, prompt: u32) -> Result<tokenkeep::SecretServiceItem, Failure> {
+        Ok(tokenkeep::SecretServiceItem::new(service, account)?.prompting(prompting(prompt)))
+    }
+
+    pub(crate) fn secret_service(
+        path: &Path,
+        service: &str,
+        account: &str,
+        prompt: u32,
+    ) -> Result<KeystorePersistence, Failure> {
+        Ok(KeystorePersistence::new(path, item(service, account, prompt)?)?)
+    }
+
+    pub(crate) fn key(service: &str, account: &str, prompt: u32) -> Result<Arc<dyn KeySource>, Failure> {
+        Ok(Arc::new(tokenkeep::key_source::KeystoreItem::new(item(service, account, prompt)?)))
+    }
+}
+
+#[cfg(target_os = "macos")]
+mod platform {
+    use tokenkeep::keychain::KeychainItem;
+
+    use super::*;
+
+    fn item(service: &str, account: &str, prompt: u32) -> Result<KeychainItem, Failure> {
+        Ok(KeychainItem::new(service, account)?.prompting(prompting(prompt)))
+    }
+
+    pub(crate) fn keychain(
+        path: &Path,
+        service: &str,
+        account: &str,
+        prompt: u32,
+    ) -> Result<KeystorePersistence, Failure> {
+        Ok(KeystorePersistence::new(path, item(service, account, prompt)?)?)
+    }
+
+    pub(crate) fn key(service: &str, account: &str, prompt: u32) -> Result<Arc<dyn KeySource>, Failure> {
+        Ok(Arc::new(tokenkeep::key_source::KeystoreItem::new(item(service, account, prompt)?)))
+    }
+}
+
+/// A cache in an item of the Secret Service, with its marker at `path`.
 pub(crate) fn secret_service(
     path: &Path,
     service: &str,
     account: &str,
     prompt: u32,
 ) -> Result<KeystorePersistence, Failure> {
-    Ok(KeystorePersistence::new(path, item(service, account, prompt)?)?)
+    #[cfg(target_os = "linux")]
+    return platform::secret_service(path, service, account, prompt);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (path, service, account, prompt);
+        Err(unsupported("The Secret Service exists only on Linux"))
+    }
 }
 
-/// A key in an item of the platform's keystore, prompting as [`secret_service`].
-#[cfg(target_os = "linux")]
+/// A cache in an item of the Keychain, with its marker at `path`.
+pub(crate) fn keychain(
+    path: &Path,
+    service: &str,
+    account: &str,
+    prompt: u32,
+) -> Result<KeystorePersistence, Failure> {
+    #[cfg(target_os = "macos")]
+    return platform::keychain(path, service, account, prompt);
+    #[cfg(not(target_os = "macos"))]
+    {
+        let _ = (path, service, account, prompt);
+        Err(unsupported("The Keychain exists only on macOS"))
+    }
+}
+
+/// A cache in a file that Windows encrypts: for the machine, or for the user.
+pub(crate) fn data_protection(
+    path: &Path,
+    machine: bool,
+    entropy: Option<&str>,
+) -> Result<FilePersistence, Failure> {
+    #[cfg(windows)]
+    {
+        use tokenkeep::{DataProtection, DataProtectionScope};
+        let scope =
+            if machine { DataProtectionScope::LocalMachine } else { DataProtectionScope::CurrentUser };
+        let protector = DataProtection::new(scope).entropy(entropy.unwrap_or_default());
+        Ok(FilePersistence::with_protector(path, protector)?)
+    }
+    #[cfg(not(windows))]
+    {
+        let _ = (path, machine, entropy);
+        Err(unsupported("Dpapi is not supported on this platform"))
+    }
+}
+
+/// A key in an item of the platform's keystore.
 pub(crate) fn key(service: &str, account: &str, prompt: u32) -> Result<Arc<dyn KeySource>, Failure> {
-    Ok(Arc::new(tokenkeep::key_source::KeystoreItem::new(item(service, account, prompt)?)))
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    return platform::key(service, account, prompt);
+    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
+    {
+        let _ = (service, account, prompt);
+        Err(unsupported("This platform has no keystore with items"))
+    }
 }
 
-/// This platform has no Secret Service.
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn secret_service(_: &Path, _: &str, _: &str, _: u32) -> Result<KeystorePersistence, Failure> {
-    Err(unsupported("The Secret Service exists only on Linux"))
-}
-
-/// This platform's keystore is not part of this version.
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn key(_: &str, _: &str, _: u32) -> Result<Arc<dyn KeySource>, Failure> {
-    Err(unsupported("Keys in this platform's keystore are not part of this version"))
-}
-
-#[cfg(not(target_os = "linux"))]
 fn unsupported(why: &str) -> Failure {
     use tokenkeep::{Error, ErrorKind};
     Error::new(ErrorKind::NotSupported, why).into()

@@ -1,13 +1,18 @@
-// A file encrypted by Windows' Data Protection API. This version has no such backend: the class exists everywhere, so
-// that programs import and construct it, and fails when something would have to be encrypted or decrypted.
+// A file encrypted by Windows' Data Protection API. The class exists on every system, so that programs import and
+// construct it, and fails elsewhere when something would have to be encrypted or decrypted.
 import { wrongArgument } from "./arguments";
-import { BasePersistence, OPEN } from "./base-persistence";
+import { BasePersistence, nativeCache, OPEN } from "./base-persistence";
 import { DataProtectionScope } from "./data-protection-scope";
+import { reportTo } from "./events";
 import { FilePersistence, probeBeside } from "./file-persistence";
+import { lockLimit } from "./lock-options";
 import type { Logger, LoggerOptions } from "./logger";
-import type { Cache } from "./native/cache";
+import { Cache } from "./native/cache";
+import { dataProtectionErrors } from "./native/errors";
+import { holdFor } from "./native/held";
 import type { IPersistence, PersistenceInfo } from "./persistence";
 import { PersistenceError } from "./persistence-error";
+import { recordMethods } from "./untouched";
 
 /** Keeps the cache in a file that only the user, or only this machine, can decrypt. */
 export class FilePersistenceWithDataProtection extends BasePersistence implements IPersistence {
@@ -36,17 +41,32 @@ export class FilePersistenceWithDataProtection extends BasePersistence implement
     return new FilePersistenceWithDataProtection(file, scope, optionalEntropy || undefined);
   }
 
-  async save(_contents: string): Promise<void> {
-    throw this.unsupported();
+  async save(contents: string): Promise<void> {
+    const cache = nativeCache(this);
+    if (typeof contents !== "string") {
+      throw wrongArgument("contents", "a string", contents);
+    }
+    await cache.replace(contents, holdFor(this.getFilePath()), lockLimit());
   }
 
-  /** The content; `null` when the file is empty. */
+  /**
+   * The content; `null` when the file is empty.
+   *
+   * @throws PersistenceError `ENOENT` when there is no file; `DPAPIEncryptedFileError` when Windows cannot decrypt it.
+   */
   async load(): Promise<string | null> {
-    const sealed = await this.filePersistence.loadBuffer();
-    if (sealed.length === 0) {
-      return null;
+    if (!isWindows()) {
+      const sealed = await this.filePersistence.loadBuffer();
+      if (sealed.length === 0) {
+        return null;
+      }
+      throw unsupported();
     }
-    throw this.unsupported();
+    const content = await nativeCache(this).load(holdFor(this.getFilePath()));
+    if (content === null) {
+      throw PersistenceError.createFileSystemError("ENOENT", `no such file: ${this.getFilePath()}`);
+    }
+    return content || null;
   }
 
   async delete(): Promise<boolean> {
@@ -73,23 +93,46 @@ export class FilePersistenceWithDataProtection extends BasePersistence implement
   async info(): Promise<PersistenceInfo> {
     return {
       backend: "dpapi-file",
-      protection: "os-user",
+      protection: this.scope === DataProtectionScope.LocalMachine ? "os-machine" : "os-user",
       survivesReboot: true,
       location: this.getFilePath(),
-      crashSafe: true,
+      crashSafe: isWindows() ? (await nativeCache(this).info()).crashSafe : true,
     };
   }
 
   /** @internal */
   [OPEN](): Cache {
-    throw this.unsupported();
+    if (!isWindows()) {
+      throw unsupported();
+    }
+    const machine = this.scope === DataProtectionScope.LocalMachine;
+    return new Cache(
+      this.getFilePath(),
+      { kind: "data-protection", machine, entropy: this.optionalEntropy },
+      reportTo(this.getLogger()),
+      dataProtectionErrors,
+    );
   }
+}
 
-  private unsupported(): PersistenceError {
-    const message = "Dpapi is not supported on this platform";
-    const error = PersistenceError.createNotSupportedError(message, { code: "not_supported" });
-    // Programs compare this sentence with the whole message, which never had a code in front of it.
-    error.message = message;
-    return error;
-  }
+recordMethods(FilePersistenceWithDataProtection.prototype, [
+  "save",
+  "load",
+  "delete",
+  "reloadNecessary",
+  "getFilePath",
+  "verifyPersistence",
+  "createForPersistenceValidation",
+]);
+
+function isWindows(): boolean {
+  return process.platform === "win32";
+}
+
+function unsupported(): PersistenceError {
+  const message = "Dpapi is not supported on this platform";
+  const error = PersistenceError.createNotSupportedError(message, { code: "not_supported" });
+  // Programs compare this sentence with the whole message, which never had a code in front of it.
+  error.message = message;
+  return error;
 }

@@ -1,19 +1,30 @@
-// An item in the macOS Keychain. This version has no Keychain backend: the class exists everywhere, so that programs
-// import and construct it, and fails at use.
-import { requireText } from "./arguments";
-import { BasePersistence, OPEN } from "./base-persistence";
+// An item in the macOS Keychain, with a marker file that tells other processes of changes. The class exists on every
+// system, so that programs import and construct it, and fails elsewhere at use.
+import { requireText, wrongArgument } from "./arguments";
+import { BasePersistence, nativeCache, OPEN } from "./base-persistence";
+import { reportTo } from "./events";
 import { FilePersistence, probeBeside } from "./file-persistence";
+import { lockLimit } from "./lock-options";
 import type { Logger, LoggerOptions } from "./logger";
-import type { Cache } from "./native/cache";
+import { Cache } from "./native/cache";
+import { holdFor } from "./native/held";
 import type { IPersistence, PersistenceInfo } from "./persistence";
 import { PersistenceError } from "./persistence-error";
+import { type PromptOptions, promptLimit } from "./prompting";
+import { recordMethods } from "./untouched";
 
-/** Keeps the cache in the macOS Keychain, with a marker file that tells other processes of changes. */
+/** What can be chosen beside the item's name. */
+export interface KeychainOptions extends PromptOptions {}
+
+/**
+ * Keeps the cache in the macOS Keychain, in an item of the shape that keytar uses.
+ */
 export class KeychainPersistence extends BasePersistence implements IPersistence {
   private constructor(
     private readonly filePersistence: FilePersistence,
     protected readonly serviceName: string,
     protected readonly accountName: string,
+    private readonly promptLimit: number,
   ) {
     super();
   }
@@ -24,23 +35,33 @@ export class KeychainPersistence extends BasePersistence implements IPersistence
     serviceName: string,
     accountName: string,
     loggerOptions?: LoggerOptions,
+    options?: KeychainOptions,
   ): Promise<KeychainPersistence> {
     requireText("serviceName", serviceName);
     requireText("accountName", accountName);
+    const prompt = promptLimit(options);
     const marker = await FilePersistence.create(fileLocation, loggerOptions);
-    return new KeychainPersistence(marker, serviceName, accountName);
+    return new KeychainPersistence(marker, serviceName, accountName, prompt);
   }
 
-  async save(_contents: string): Promise<void> {
-    throw this.unsupported();
+  async save(contents: string): Promise<void> {
+    if (typeof contents !== "string") {
+      throw wrongArgument("contents", "a string", contents);
+    }
+    await nativeCache(this).replace(contents, holdFor(this.getFilePath()), lockLimit());
   }
 
+  /**
+   * The item's content; `null` when there is no item.
+   *
+   * @throws PersistenceError `KeychainError` when the Keychain is locked, fails, or refuses access.
+   */
   async load(): Promise<string | null> {
-    throw this.unsupported();
+    return nativeCache(this).load(holdFor(this.getFilePath()));
   }
 
   async delete(): Promise<boolean> {
-    throw this.unsupported();
+    return nativeCache(this).remove(holdFor(this.getFilePath()), lockLimit());
   }
 
   async reloadNecessary(lastSync: number): Promise<boolean> {
@@ -56,29 +77,46 @@ export class KeychainPersistence extends BasePersistence implements IPersistence
   }
 
   createForPersistenceValidation(): Promise<KeychainPersistence> {
-    return KeychainPersistence.create(probeBeside(this.getFilePath()), this.serviceName, this.accountName);
+    const place = probeBeside(this.getFilePath());
+    // The random part of the file name makes the account unique as well.
+    return KeychainPersistence.create(place, "tokenkeep-probe", place.slice(-16), undefined, {
+      allowPrompt: false,
+    });
   }
 
-  async info(): Promise<PersistenceInfo> {
-    return {
-      backend: "keychain",
-      protection: "os-user",
-      survivesReboot: true,
-      location: `${this.serviceName}/${this.accountName}`,
-      crashSafe: true,
-    };
+  info(): Promise<PersistenceInfo> {
+    return nativeCache(this).info();
   }
 
   /** @internal */
   [OPEN](): Cache {
-    throw this.unsupported();
-  }
-
-  private unsupported(): PersistenceError {
-    return PersistenceError.createNotSupportedError(
-      `The macOS Keychain is not supported on ${process.platform} by this version of tokenkeep. ` +
-        "Use PersistenceCreator, which chooses what the platform has",
-      { code: "not_supported" },
+    if (process.platform !== "darwin") {
+      throw PersistenceError.createNotSupportedError(
+        `The macOS Keychain is not supported on ${process.platform}. ` +
+          "Use PersistenceCreator, which chooses what the platform has",
+        { code: "not_supported" },
+      );
+    }
+    return new Cache(
+      this.getFilePath(),
+      {
+        kind: "keychain",
+        service: this.serviceName,
+        account: this.accountName,
+        promptLimit: this.promptLimit,
+      },
+      reportTo(this.getLogger()),
+      PersistenceError.createKeychainPersistenceError,
     );
   }
 }
+
+recordMethods(KeychainPersistence.prototype, [
+  "save",
+  "load",
+  "delete",
+  "reloadNecessary",
+  "getFilePath",
+  "verifyPersistence",
+  "createForPersistenceValidation",
+]);

@@ -91,7 +91,11 @@ async function createFor(config: IPersistenceConfiguration): Promise<InformedPer
     if (!cachePath || !serviceName || !accountName) {
       throw missing("KeychainPersistence");
     }
-    return KeychainPersistence.create(cachePath, serviceName, accountName, loggerOptions);
+    const { allowPrompt, promptTimeout } = config;
+    return KeychainPersistence.create(cachePath, serviceName, accountName, loggerOptions, {
+      allowPrompt,
+      promptTimeout,
+    });
   }
   if (Environment.isLinuxPlatform()) {
     if (!cachePath || !serviceName || !accountName) {

@@ -42,7 +42,15 @@ export interface PersistenceInfo {
    * kernel's memory (`until-reboot`); to have the operator's key; nothing but the file (`plaintext`); to be in this
    * process (`memory`).
    */
-  protection: "os-user" | "passphrase" | "until-reboot" | "key-file" | "plaintext" | "memory" | "unknown";
+  protection:
+    | "os-user"
+    | "os-machine"
+    | "passphrase"
+    | "until-reboot"
+    | "key-file"
+    | "plaintext"
+    | "memory"
+    | "unknown";
   /** Whether the content is still there after a restart of the machine. */
   survivesReboot: boolean;
   /** The file; the keystore item as `service/account`; or the process whose memory it is. */

@@ -3,8 +3,8 @@ import { wrongArgument } from "./arguments";
 
 /**
  * Whether a locked keystore may show a prompt. `"auto"`: where there is a display to show it on (`DISPLAY` or
- * `WAYLAND_DISPLAY` is set), so that a desktop unlocks its keyring and a server fails at once. `true`: always. `false`:
- * never.
+ * `WAYLAND_DISPLAY` is set; on macOS, unless the session came over ssh), so that a desktop unlocks its keyring and a server
+ * fails at once. `true`: always. `false`: never.
  */
 export type PromptPolicy = "auto" | boolean;
 
@@ -39,8 +39,13 @@ export function promptLimit(options: PromptOptions | undefined): number {
     case false:
       return 0;
     case "auto":
-      return process.env.DISPLAY || process.env.WAYLAND_DISPLAY ? limit : 0;
+      return hasDisplay() ? limit : 0;
     default:
       throw wrongArgument("allowPrompt", '"auto", true or false', options?.allowPrompt);
   }
+}
+
+function hasDisplay(): boolean {
+  const { DISPLAY, WAYLAND_DISPLAY, SSH_CONNECTION } = process.env;
+  return process.platform === "darwin" ? !SSH_CONNECTION : Boolean(DISPLAY || WAYLAND_DISPLAY);
 }

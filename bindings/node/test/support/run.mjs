@@ -24,6 +24,9 @@ const SETS = [
   "languages",
   "packages",
 ];
+if (process.platform === "win32") {
+  SETS.push("windows");
+}
 const OURS = "tokenkeep";
 const ORIGINAL = "@azure/msal-node-extensions";
 

@@ -162,6 +162,21 @@ export interface Addon {
       partition: string,
       standIns: KeyPlace[],
     ): NativeCache;
+    keychain(
+      channel: NativeChannel,
+      source: number,
+      path: string,
+      service: string,
+      account: string,
+      promptLimit: number,
+    ): NativeCache;
+    dataProtection(
+      channel: NativeChannel,
+      source: number,
+      path: string,
+      machine: boolean,
+      entropy: string | undefined,
+    ): NativeCache;
     encryptedFile(
       channel: NativeChannel,
       source: number,

@@ -52,6 +52,19 @@ const NOTHING: Snapshot = { generation: 0, content: null, keys: [] };
 export type Place =
   | { readonly kind: "file"; readonly synced: boolean }
   | {
+      readonly kind: "data-protection";
+      /** For everybody on this machine, not for this user alone. */
+      readonly machine: boolean;
+      readonly entropy: string | undefined;
+    }
+  | {
+      readonly kind: "keychain";
+      readonly service: string;
+      readonly account: string;
+      /** How long a prompt may stand, in milliseconds; 0 for none. */
+      readonly promptLimit: number;
+    }
+  | {
       readonly kind: "secret-service";
       readonly service: string;
       readonly account: string;
@@ -251,6 +264,12 @@ function openAt(
   switch (place.kind) {
     case "file":
       return addon.Cache.file(channel, source, path, place.synced);
+    case "data-protection":
+      return addon.Cache.dataProtection(channel, source, path, place.machine, place.entropy);
+    case "keychain": {
+      const { service, account, promptLimit } = place;
+      return addon.Cache.keychain(channel, source, path, service, account, promptLimit);
+    }
     case "secret-service": {
       const { service, account, promptLimit, partition } = place;
       const standIns = place.standIns.map((key) => key.place(partition));
@@ -274,15 +293,22 @@ function openAt(
 
 /** One for each key whose passphrase the program has to be asked for. Keys are numbered as Rust was given them. */
 function askersOf(place: Place, native: NativeCache): Asker[] {
-  if (place.kind === "file") {
-    return [];
-  }
-  const keys = place.kind === "encrypted-file" ? [place.key] : place.standIns;
-  return keys.flatMap((key, number) => {
+  return keysOf(place).flatMap((key, number) => {
     const ask = key.asking();
     const wanted = () => native.wanted(number);
     return ask ? [new Asker(ask, wanted, (passphrase) => native.supply(number, passphrase))] : [];
   });
+}
+
+function keysOf(place: Place): readonly CheckedKey[] {
+  switch (place.kind) {
+    case "encrypted-file":
+      return [place.key];
+    case "secret-service":
+      return place.standIns;
+    default:
+      return [];
+  }
 }
 
 /** The generation that need not be sent again; 0 for none. */

@@ -42,6 +42,9 @@ export function translate(failure: unknown, keystore?: KeystoreErrors): unknown 
   if (isLockFile(failure.path)) {
     return PersistenceError.createCrossPlatformLockError(message, options);
   }
+  if (keystore === dataProtectionErrors && KEY_KINDS.has(kind)) {
+    return keystore(message, { code: kind, cause: failure });
+  }
   if (keystore !== undefined && KEYSTORE_KINDS.has(kind)) {
     return keystore(message, options);
   }
@@ -74,6 +77,9 @@ export const keyErrors: KeystoreErrors = (message, options) =>
   options.code.startsWith("store_") || options.code === "ambiguous"
     ? PersistenceError.createLibSecretError(message, options)
     : named(options.code, message, options);
+
+/** The errors of a file that Windows encrypts. */
+export const dataProtectionErrors: KeystoreErrors = PersistenceError.createFilePersistenceWithDPAPIError;
 
 function named(kind: string, message: string, options: { code: string; cause: unknown }): PersistenceError {
   return new PersistenceError(`${pascal(kind)}Error`, message, options);

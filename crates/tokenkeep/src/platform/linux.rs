@@ -3,13 +3,17 @@
 pub(crate) mod keyring;
 pub(crate) mod secret_service;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::OwnStore;
+use super::files::retry;
 use super::process::{Life, UNKNOWN_BOOT};
 use crate::{Prompting, Result, SecretServiceItem};
 
@@ -134,6 +138,18 @@ pub(crate) fn file_system(directory: &Path) -> FileSystem {
         0x7375_7245, // Coda
     ];
     FileSystem { remote: REMOTE.contains(&kind) }
+}
+
+/// Makes sure that `length` bytes fit into the file, without changing what can be read of it.
+pub(crate) fn reserve(file: &File, length: u64) -> io::Result<()> {
+    if length == 0 {
+        return Ok(());
+    }
+    match retry(|| Ok(rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, length)?)) {
+        // A file system that cannot reserve space has no better to offer.
+        Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => Ok(()),
+        outcome => outcome,
+    }
 }
 
 #[cfg(test)]

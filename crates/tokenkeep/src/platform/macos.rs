@@ -4,6 +4,8 @@
 pub(crate) mod keyring;
 mod security;
 
+use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -59,6 +61,13 @@ pub(crate) fn start(_pid: u32) -> Option<u64> {
 /// Not to be had without unsafe code.
 pub(crate) fn command(_pid: u32) -> Option<String> {
     None
+}
+
+/// Makes sure that `length` bytes fit into the file. macOS reserves space only by making the file longer, which a reader
+/// would see; a full disk is then noticed while the old content is being written over, and that is written back.
+#[allow(clippy::unnecessary_wraps, reason = "elsewhere there may be no room")]
+pub(crate) fn reserve(_file: &File, _length: u64) -> io::Result<()> {
+    Ok(())
 }
 
 /// What a file system promises about locks and times.

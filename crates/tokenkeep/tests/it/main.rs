@@ -1,7 +1,10 @@
 //! The promises of the core, one module per behaviour, through the public face and from other processes.
 //!
 //! The quick form runs with `cargo test`; `cargo xtask torture` runs the same tests for longer (`support::scale`).
-#![cfg(unix)]
+//!
+//! On Linux: processes are traced, judged by `/proc` and stopped at single system calls. What every system has to promise
+//! is in the conformance suite.
+#![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,

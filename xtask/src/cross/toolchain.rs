@@ -1,0 +1,139 @@
+//! A compiler whose standard library can be built for every system.
+//!
+//! Debian's `rustc-web` comes with the sources of its own standard library; cargo builds them for the wanted target
+//! (`-Zbuild-std`). The packages are unpacked beside what they compile, not installed: they would take the place of the
+//! machine's own compiler.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::job::{Failure, Job, Outcome, at};
+use crate::setup::{self, Tool, debian};
+
+const TOOLS: &[Tool] = &[
+    debian("Debian's package fetcher", &["apt-get", "--version"], "apt"),
+    debian("Debian's package opener", &["dpkg-deb", "--version"], "dpkg"),
+];
+
+/// Debian packages that make the compiler. The library's soname is in the name of one of them.
+const PACKAGES: &[&str] = &["rustc-web", "rust-web-src", "libstd-rust-web-dev", "rust-web-clippy"];
+
+/// The compiler, unpacked.
+#[derive(Debug)]
+pub(super) struct Toolchain {
+    pub(super) root: PathBuf,
+}
+
+impl Toolchain {
+    /// Fetches and unpacks the compiler unless it is there.
+    pub(super) fn ready(job: &mut Job<'_>, tools: &[Tool]) -> Outcome<Self> {
+        setup::machine(job, TOOLS)?;
+        setup::machine(job, tools)?;
+        let root = job.workspace.cargo_target.join("cross");
+        let toolchain = Self { root };
+        if !toolchain.works(job) {
+            toolchain.unpack(job)?;
+            if !toolchain.works(job) {
+                return Err(Failure::new(format!(
+                    "the compiler in {} does not run; remove that folder and try again",
+                    toolchain.root.display()
+                )));
+            }
+        }
+        Ok(toolchain)
+    }
+
+    fn works(&self, job: &mut Job<'_>) -> bool {
+        let mut rustc = job.command(&self.program("rustc").to_string_lossy());
+        job.ask(rustc.arg("-vV")).is_some()
+    }
+
+    fn program(&self, name: &str) -> PathBuf {
+        self.root.join("bin").join(name)
+    }
+
+    fn unpack(&self, job: &mut Job<'_>) -> Outcome<()> {
+        job.note("fetching a compiler that can build standard libraries")?;
+        let rust = self.root.join("rust");
+        let mut wanted: Vec<String> = PACKAGES.iter().map(|name| (*name).to_owned()).collect();
+        // Their names hold versions.
+        for library in depended_on(job, "rustc-web", "libstd-rust-web-")? {
+            wanted.extend(depended_on(job, &library, "libllvm")?);
+            wanted.push(library);
+        }
+        wanted.sort();
+        wanted.dedup();
+        download(job, &self.root.join("debs"), &wanted, &rust)?;
+        // Of the sources only the libraries are needed; the compiler's own take half a gigabyte.
+        for source in entries(&rust.join("usr/src"))? {
+            for part in ["compiler", "src", "debian"] {
+                crate::workspace::remove(&source.join(part))?;
+            }
+        }
+        let bin = self.root.join("bin");
+        fs::create_dir_all(&bin).map_err(at(&bin))?;
+        for name in ["rustc", "rustdoc", "clippy-driver"] {
+            let (libraries, program) =
+                (rust.join("usr/lib/x86_64-linux-gnu"), rust.join("usr/bin").join(name));
+            let script = format!(
+                "#!/bin/sh\nexec env LD_LIBRARY_PATH='{}' '{}' \"$@\"\n",
+                libraries.display(),
+                program.display()
+            );
+            let path = self.program(name);
+            fs::write(&path, script).map_err(at(&path))?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(at(&path))?;
+        }
+        Ok(())
+    }
+
+    /// cargo with this compiler, building for `target`, the standard library included.
+    pub(super) fn cargo(&self, job: &Job<'_>, verb: &str, target: &str) -> Command {
+        let mut cargo = job.command("cargo");
+        cargo.args([verb, "-Zbuild-std=std,panic_unwind", "--locked", "--target", target]);
+        cargo.env("RUSTC", self.program("rustc")).env("RUSTDOC", self.program("rustdoc"));
+        // A release is asked for what only a nightly does: building the standard library.
+        cargo.env("RUSTC_BOOTSTRAP", "1");
+        cargo.env("CARGO_TARGET_DIR", self.root.join("build").join(target));
+        cargo
+    }
+
+    /// As [`Toolchain::cargo`], with clippy in the place of the compiler.
+    pub(super) fn clippy(&self, job: &Job<'_>, target: &str) -> Command {
+        let mut cargo = self.cargo(job, "check", target);
+        cargo.env("RUSTC_WORKSPACE_WRAPPER", self.program("clippy-driver"));
+        // What `-- -D warnings` is to cargo clippy.
+        cargo.env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
+        cargo
+    }
+}
+
+/// Fetches Debian packages as the user, without installing them, and unpacks them into `place`.
+pub(super) fn download(job: &mut Job<'_>, debs: &Path, packages: &[String], place: &Path) -> Outcome<()> {
+    fs::create_dir_all(debs).map_err(at(debs))?;
+    let mut fetch = job.command("apt-get");
+    job.run(fetch.arg("download").args(packages).current_dir(debs)).map_err(|failure| {
+        Failure::new(format!("{failure}; Debian 12 with its security updates has {}", packages.join(" ")))
+    })?;
+    for deb in entries(debs)? {
+        let mut open = job.command("dpkg-deb");
+        job.run(open.arg("-x").arg(&deb).arg(place))?;
+        fs::remove_file(&deb).map_err(at(&deb))?;
+    }
+    Ok(())
+}
+
+/// The packages that one depends on whose names begin so.
+fn depended_on(job: &mut Job<'_>, package: &str, beginning: &str) -> Outcome<Vec<String>> {
+    let mut show = job.command("apt-cache");
+    let text = job.output(show.args(["depends", package]))?;
+    let names = text.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
+    Ok(names.filter(|name| name.starts_with(beginning)).map(str::to_owned).collect())
+}
+
+fn entries(folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).map_err(at(folder))?;
+    entries.map(|entry| entry.map(|entry| entry.path()).map_err(at(folder))).collect()
+}

@@ -1,0 +1,122 @@
+//! Windows programs without Windows.
+//!
+//! Wine shows that the system's functions are called as they want to be, that locks and share modes exclude between
+//! processes, that paths, errors and encryption fit together. What it does not show stands in [`DEVIATIONS`] and
+//! [`NOT_SHOWN`]: the one place where that is kept.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::toolchain::Toolchain;
+use crate::job::{Failure, Job, Outcome, at};
+use crate::setup::{Tool, debian};
+
+pub(super) const TOOLS: &[Tool] = &[
+    debian("Wine", &["wine", "--version"], "wine"),
+    debian("Wine for 64 bits", &["sh", "-c", "test -x /usr/lib/wine/wine64"], "wine64"),
+    debian("a linker for Windows", &["x86_64-w64-mingw32-gcc", "--version"], "gcc-mingw-w64-x86-64-win32"),
+    debian("a time limit", &["timeout", "--version"], "coreutils"),
+];
+
+/// A test that Windows passes, as far as its documentation says, and Wine does not.
+pub(super) struct Deviation {
+    pub(super) test: &'static str,
+    pub(super) reason: &'static str,
+}
+
+/// Left out under Wine, and named in the report of every run.
+pub(super) const DEVIATIONS: &[Deviation] = &[
+    Deviation {
+        test: "data_protection::a_byte_that_was_changed_anywhere_is_noticed",
+        reason: "Wine 8 does not authenticate its blobs: a third of the bytes can be changed unnoticed",
+    },
+    Deviation {
+        test: "data_protection::the_provider_is_windows_own",
+        reason: "Wine puts its own name where Windows has the number of its provider",
+    },
+];
+
+/// What no test here can show, for the first run on a real Windows.
+pub(super) const NOT_SHOWN: &[&str] = &[
+    "that another user, or the same on another machine, cannot decrypt: Wine's keys come from the user's name",
+    "a difference between the scopes CurrentUser and LocalMachine: Wine makes none",
+    "the errors of a profile that is not loaded, a key that roams, a password that was reset",
+    "access lists: Wine keeps of them what the permission bits of Unix can say",
+    "replacing a file that others have open: Wine refuses where NTFS does it, and the retries wait for the others",
+    "flushing a directory, and what is left after a loss of power",
+    "network shares and mapped drives, cloud and deduplicated files, junctions",
+    "the build for the Microsoft linker, which is what is shipped",
+];
+
+/// One call of a Windows program may take this many seconds.
+const LIMIT: &str = "600";
+
+/// A Windows of our own.
+#[derive(Debug)]
+pub(super) struct Wine {
+    prefix: PathBuf,
+}
+
+impl Wine {
+    /// Makes the prefix unless it is there.
+    pub(super) fn ready(job: &mut Job<'_>, toolchain: &Toolchain) -> Outcome<Self> {
+        let wine = Self { prefix: toolchain.root.join("wine") };
+        let shim = wine.prefix.join("drive_c/windows/system32/bcryptprimitives.dll");
+        if shim.is_file() {
+            return Ok(wine);
+        }
+        job.note("making a Windows for Wine")?;
+        let mut boot = wine.within(job, "60");
+        job.run(boot.args(["wineboot", "-i"]))?;
+        // node.exe wants no older one.
+        let mut version = wine.within(job, "60");
+        let key = ["reg", "add", r"HKCU\Software\Wine", "/v", "Version", "/d", "win10", "/f"];
+        job.run(version.arg("wine").args(key))?;
+        let source = job.workspace.path("xtask/src/cross/process_prng.c");
+        let fresh = shim.with_extension("new");
+        let mut compile = job.command("x86_64-w64-mingw32-gcc");
+        compile.args(["-shared", "-O2", "-s", "-o"]).arg(&fresh).arg(source).arg("-ladvapi32");
+        job.run(&mut compile)?;
+        fs::rename(&fresh, &shim).map_err(at(&shim))?;
+        Ok(wine)
+    }
+
+    /// A command that ends after so many seconds, in this Windows.
+    fn within(&self, job: &Job<'_>, seconds: &str) -> Command {
+        let mut command = job.command("timeout");
+        command.args(["--kill-after=10", seconds]);
+        self.environment(&mut command);
+        command
+    }
+
+    /// A Windows program.
+    pub(super) fn program(&self, job: &Job<'_>) -> Command {
+        let mut command = self.within(job, LIMIT);
+        command.arg("wine");
+        command
+    }
+
+    /// What cargo puts before a test program.
+    pub(super) fn run_tests_of(&self, cargo: &mut Command) {
+        let runner = format!("timeout --kill-after=10 {LIMIT} wine");
+        cargo.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", runner);
+        self.environment(cargo);
+    }
+
+    fn environment(&self, command: &mut Command) {
+        command.env("WINEPREFIX", &self.prefix);
+        // No messages of its own, and no offers to install .NET and a browser.
+        command.envs([("WINEDEBUG", "-all"), ("WINEDLLOVERRIDES", "mscoree=d;mshtml=d")]);
+    }
+
+    /// Ends this Windows, and with it what its programs left running.
+    pub(super) fn end(&self, job: &mut Job<'_>) -> Outcome<()> {
+        let mut server = self.within(job, "30");
+        // It has nothing to end when no program has been run.
+        drop(job.ask(server.args(["wineserver", "-k"])));
+        let mut server = self.within(job, "30");
+        job.run(server.args(["wineserver", "-w"]))
+            .map_err(|failure| Failure::new(format!("Wine did not end: {failure}")))
+    }
+}
