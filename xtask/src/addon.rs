@@ -14,6 +14,8 @@ use crate::workspace::{self, Workspace};
 pub(crate) enum Profile {
     Debug,
     Release,
+    /// A release that lists its crates inside the binary, where `cargo audit bin` finds them. Needs cargo-auditable.
+    Auditable,
 }
 
 impl Profile {
@@ -22,7 +24,11 @@ impl Profile {
         match arguments {
             [] => Ok(Self::Debug),
             [only] if only == "--release" => Ok(Self::Release),
-            _ => Err(Failure::new(format!("build takes only --release, not {}", arguments.join(" ")))),
+            [first, second] if first == "--release" && second == "--auditable" => Ok(Self::Auditable),
+            _ => Err(Failure::new(format!(
+                "build takes --release, and after it --auditable, not {}",
+                arguments.join(" ")
+            ))),
         }
     }
 }
@@ -44,10 +50,13 @@ pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
 pub(crate) fn build(job: &mut Job<'_>, profile: Profile) -> Outcome<()> {
     let platform = Platform::current()?;
     let mut cargo = job.command("cargo");
+    if profile == Profile::Auditable {
+        cargo.arg("auditable");
+    }
     cargo.args(["build", "--locked", "--package", "tokenkeep-node"]);
     let folder = match profile {
         Profile::Debug => "debug",
-        Profile::Release => {
+        Profile::Release | Profile::Auditable => {
             cargo.arg("--release").env("CARGO_ENCODED_RUSTFLAGS", release_flags(job.workspace));
             "release"
         }

@@ -47,11 +47,14 @@ Usage: cargo xtask <command>
   cross windows|macos|linux
                       what can be built, checked and run here of the other systems, with Wine and qemu
   setup               bring this machine to the state the tests need
-  build [--release]   build the addon and the TypeScript of the npm package
+  build [--release [--auditable]]
+                      build the addon and the TypeScript of the npm package; --auditable lists the crates in the binary
   pack                write the npm tarballs for this platform to target/npm
   dist [--complete] [--prebuilt]
                       the same for every platform whose addon lies in bindings/node; --complete demands all of them,
                       --prebuilt takes this platform's, too, as it is
+  test-packages       pack, then install and run the tarballs in every runtime, package manager and bundler
+                      (downloads half a gigabyte of npm packages the first time; at most 40 minutes)
   lock                bring the npm lock files up to date with their package.json
 ";
 
@@ -81,6 +84,7 @@ fn dispatch(arguments: &[String]) -> Outcome<ExitCode> {
         "build" => addon::command(&workspace, addon::Profile::parse(rest)?)?,
         "lock" => npm::lock_command(&workspace, none(command, rest)?)?,
         "pack" => pack::command(&workspace, none(command, rest)?)?,
+        "test-packages" => pack::test_command(&workspace, none(command, rest)?)?,
         "dist" => pack::dist_command(&workspace, rest)?,
         "help" | "-h" | "--help" => println!("{USAGE}"),
         unknown => return Err(job::Failure::new(format!("there is no command {unknown:?}\n\n{USAGE}"))),

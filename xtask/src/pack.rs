@@ -67,6 +67,17 @@ pub(crate) fn dist_command(workspace: &Workspace, arguments: &[String]) -> Outco
     Ok(())
 }
 
+/// `cargo xtask test-packages`: the tarballs in every runtime, package manager and bundler that can be had from npm.
+pub(crate) fn test_command(workspace: &Workspace, (): ()) -> Outcome<()> {
+    let mut job = Job::start(workspace, "test-packages", Duration::from_secs(40 * 60), true)?;
+    for folder in ["bindings/node", "bindings/node/test"] {
+        npm::install(&mut job, folder)?;
+    }
+    addon::build(&mut job, Profile::Release)?;
+    stage(&mut job)?;
+    npm::run_script(&mut job, "bindings/node/test", "test packages everywhere", &[])
+}
+
 /// Packs the main package and one for each platform, whose addons have been built.
 fn pack(job: &mut Job<'_>, platforms: &[Platform]) -> Outcome<()> {
     let out = fresh(&job.workspace.products.join("npm"))?;

@@ -11,7 +11,7 @@ import { startRegistry } from "./registry.mjs";
 import { tarballs } from "./tarball.mjs";
 
 /** npm fetches dozens of packages, and the original compiles keytar. */
-const INSTALL_MS = 5 * 60_000;
+export const INSTALL_MS = 5 * 60_000;
 
 /** What npm fetched, kept between runs but apart from the person's own cache. */
 const CACHE = fileURLToPath(new URL("../node_modules/.cache/npm", import.meta.url));
@@ -54,11 +54,24 @@ export class Project {
 export async function install(scope, manifest, { original = false } = {}) {
   const folder = await scratchDirectory(scope);
   await writeFile(join(folder, "package.json"), JSON.stringify({ private: true, ...manifest }));
+  const env = await environment(scope, { original });
+  await output("npm", ["install"], { cwd: folder, env, deadline: INSTALL_MS });
+  return new Project(folder);
+}
+
+/**
+ * The environment in which npm and its like install as `install` says.
+ *
+ * @param {import("../support/scratch.mjs").Scope} scope
+ * @param {{ original?: boolean }} [options]
+ */
+export async function environment(scope, { original = false } = {}) {
+  /** @type {NodeJS.ProcessEnv} */
   const env = { ...process.env, npm_config_audit: "false", npm_config_fund: "false" };
   // Settings of the npm that may have started this test are not those of a user.
   for (const name of Object.keys(env)) {
     if (/^npm_(lifecycle|package)_/.test(name)) {
-      delete (/** @type {NodeJS.ProcessEnv} */ (env)[name]);
+      delete env[name];
     }
   }
   if (!original) {
@@ -69,8 +82,7 @@ export async function install(scope, manifest, { original = false } = {}) {
       npm_config_noproxy: "127.0.0.1",
     });
   }
-  await output("npm", ["install"], { cwd: folder, env, deadline: INSTALL_MS });
-  return new Project(folder);
+  return env;
 }
 
 /** The version of the packed main package. */

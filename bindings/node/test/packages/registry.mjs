@@ -13,6 +13,8 @@ import { output } from "../support/processes.mjs";
 /** @param {Buffer} content @param {string} algorithm @param {"hex" | "base64"} encoding */
 const digest = (content, algorithm, encoding) => createHash(algorithm).update(content).digest(encoding);
 
+const A_MONTH_MS = 30 * 24 * 60 * 60 * 1_000;
+
 /**
  * The document npm asks for by package name.
  *
@@ -27,6 +29,8 @@ function packument({ file, content, manifest }, origin) {
   };
   return {
     name: manifest.name,
+    // Some package managers leave alone what was published a moment ago.
+    time: { [manifest.version]: new Date(Date.now() - A_MONTH_MS).toISOString() },
     "dist-tags": { latest: manifest.version },
     versions: { [manifest.version]: { ...manifest, dist } },
   };

@@ -23,6 +23,7 @@ const SETS = [
   "mixed",
   "languages",
   "packages",
+  "everywhere",
 ];
 if (process.platform === "win32") {
   SETS.push("windows");

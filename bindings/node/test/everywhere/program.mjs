@@ -1,0 +1,41 @@
+// @ts-check
+/**
+ * The document's example as a program of somebody's: signs in offline at the first start, and finds the sign-in without any
+ * network at the second. Copied into a project, beside `example.mjs` and `signin`, and run there by whatever can run it.
+ *
+ * Prints who is signed in, where the cache is, and the code with which the keyring fails, which tells whether the addon was
+ * there to try: `store_unavailable` with it, `addon_missing` without.
+ */
+import process from "node:process";
+import { LibSecretPersistence } from "tokenkeep";
+// @ts-expect-error: beside this file only in a project.
+import { createClient } from "./example.mjs";
+// @ts-expect-error
+import { localNetworkClient, noNetworkClient } from "./signin/faces.mjs";
+// @ts-expect-error
+import { KNOWN_HOST, SignInService } from "./signin/service.mjs";
+
+const SCOPES = ["https://api.example/read"];
+
+const isFirst = process.env.PHASE === "first";
+const { client, persistence } = await createClient({
+  clientId: "00000000-0000-4000-8000-00000000c11e",
+  authority: `https://${KNOWN_HOST}/organizations`,
+  usePlaintextFileOnLinux: true,
+  system: { networkClient: isFirst ? localNetworkClient(new SignInService()) : noNetworkClient() },
+});
+
+if (isFirst) {
+  await client.acquireTokenByDeviceCode({ scopes: SCOPES, deviceCodeCallback: () => {} });
+}
+const [account] = await client.getTokenCache().getAllAccounts();
+const { fromCache } = await client.acquireTokenSilent({ scopes: SCOPES, account });
+
+const keyring = await LibSecretPersistence.create(
+  `${persistence.getFilePath()}.marker`,
+  "service",
+  "account",
+);
+const keyringFailed = await keyring.load().catch((/** @type {any} */ error) => error.code);
+const { backend } = await persistence.info();
+console.log(JSON.stringify({ username: account?.username, fromCache, backend, keyringFailed }));
