@@ -134,6 +134,9 @@ impl CacheLock {
     /// died holding the lock is recognised at once if it was ours, within seconds if it used a sibling library; a
     /// live holder is respected. Not re-entrant: a thread that waits for its own guard waits in vain.
     ///
+    /// A child forked while a guard is held must execute another program, or wait until its parent has released the lock
+    /// before it takes it: it inherits the line of this process's threads as it was at that moment.
+    ///
     /// # Errors
     /// `Busy` after the limit, naming the holder; `Cancelled`; `PermissionDenied`, `StorageFull`, `UnsafeFile`, `Io`
     /// when the lock files cannot be used.
@@ -143,7 +146,8 @@ impl CacheLock {
         if self.private {
             let head = LINES.of(self.key()?).wait(&deadline).map_err(|error| error.at(&self.path))?;
             let (path, target) = (self.path.clone(), self.path.clone());
-            return Ok(LockGuard { held: None, _head: head, path, target });
+            let process = std::process::id();
+            return Ok(LockGuard { held: None, _head: head, path, target, process });
         }
         let mut restarts = 0;
         loop {
@@ -185,7 +189,8 @@ impl CacheLock {
         let met = lock_file::meet_siblings(private, &paths, &self.watch, &sleep, &self.events);
         let Some(held) = met.map_err(explain)? else { return Ok(None) };
         let recovered = held.recovered();
-        let guard = LockGuard { held: Some(held), _head: head, path: self.path.clone(), target };
+        let (path, process) = (self.path.clone(), std::process::id());
+        let guard = LockGuard { held: Some(held), _head: head, path, target, process };
         // A link may have been given another target since it was resolved.
         if files::resolve(&self.path)? != guard.target {
             return Ok(None);
@@ -233,6 +238,9 @@ impl CacheLock {
 }
 
 /// Proof that the lock of one cache is held. Dropping it releases the lock.
+///
+/// It is of no use in a process that was forked while it was held: there nothing can be written with it, and dropping it
+/// releases nothing. The lock stays its parent's.
 #[derive(Debug)]
 #[must_use = "the lock is released as soon as the guard is dropped"]
 pub struct LockGuard {
@@ -243,6 +251,8 @@ pub struct LockGuard {
     _head: Head<Private>,
     path: PathBuf,
     target: PathBuf,
+    /// Who took it, which is not who has it in a process that was forked meanwhile.
+    process: u32,
 }
 
 impl LockGuard {
@@ -256,11 +266,17 @@ impl LockGuard {
         &self.target
     }
 
-    /// Refuses a guard of another cache.
+    /// Refuses a guard of another cache or another process.
     ///
     /// # Errors
     /// `InvalidInput`.
     pub(crate) fn require(&self, path: &Path) -> Result<()> {
+        if self.process != std::process::id() {
+            let what = "The lock is held by the process that forked this one";
+            return Err(Error::new(ErrorKind::InvalidInput, what)
+                .at(path)
+                .remedy("Take the lock again in this process"));
+        }
         if self.path == path {
             return Ok(());
         }

@@ -109,37 +109,58 @@ fn kill_at_every_call(
 
     let (mut killed, mut new, mut longest) = (0, 0, Duration::ZERO);
     for (_, call) in calls.iter().enumerate().filter(|(at, call)| sample(*at, call)) {
-        prepare();
-        let inject = format!("inject={}:signal=KILL:when={}", call.name, call.nth);
-        let output = strace::run(strace::wrap(&place.once(), &["-o/dev/null", "-e", &inject]));
-        // How often it waits for the keyring varies, so that a run may end before its last wait.
-        if output.status.success() {
-            assert!(
-                ["epoll_pwait", "recvmsg", "futex", "timerfd_settime"].contains(&&*call.name),
-                "{call:?}"
-            );
-            continue;
+        // A busy machine can make a wait long, but never short.
+        let seen = (0..5).map(|_| kill_at(place, call, prepare, before));
+        let mut slow = Vec::new();
+        for seen in seen {
+            let Some(Seen { content, waited }) = seen else { break };
+            if waited >= LIMIT {
+                slow.push(waited);
+                continue;
+            }
+            killed += 1;
+            new += usize::from(content == NEW);
+            longest = longest.max(waited);
+            slow.clear();
+            break;
         }
-        assert_eq!(output.status.signal(), Some(Signal::KILL.as_raw()), "{call:?}: {output:?}");
-        killed += 1;
-
-        let mut next = place.other();
-        let (content, read) = timed(|| next.does("read").replace("\\\"", "\""));
-        assert!(content == before || content == NEW, "{call:?} left {content:?}");
-        new += usize::from(content == NEW);
-        let (seen, began) = timed(|| next.does("begin").replace("\\\"", "\""));
-        // What the dead one sent is with the keyring, which may be slower than the first look.
-        assert!(seen == content || seen == NEW, "{call:?}: {content:?}, then {seen:?}");
-        assert!(read < LIMIT && began < LIMIT, "{call:?} cost the next one {read:?} and {began:?}");
-        longest = longest.max(read).max(began);
-        next.does("commit next");
-        assert_eq!(place.other().does("read"), "next", "{call:?}");
-        let (cache, locks) = place.names();
-        assert_eq!(cache, ["marker", "marker.tk-lock"], "{call:?} left something");
-        assert!(locks.len() == 1 && locks[0].ends_with(".tk-lock"), "{call:?} left {locks:?}");
+        assert!(slow.is_empty(), "{call:?} cost the next one {slow:?}");
     }
     assert!(new > 0 && new < killed, "{new} of {killed} kills came after the item was written");
     println!("{killed} kills, {new} after the item was written, the next one waited {longest:?} at most");
+}
+
+/// What another process met after a kill.
+struct Seen {
+    content: String,
+    waited: Duration,
+}
+
+/// Kills a writer on entering one call; `None` when it ended before.
+fn kill_at(place: &Place, call: &Call, prepare: &dyn Fn(), before: &str) -> Option<Seen> {
+    prepare();
+    let inject = format!("inject={}:signal=KILL:when={}", call.name, call.nth);
+    let output = strace::run(strace::wrap(&place.once(), &["-o/dev/null", "-e", &inject]));
+    // How often it waits for the keyring varies, so that a run may end before its last wait.
+    if output.status.success() {
+        let waits = ["epoll_pwait", "recvmsg", "futex", "timerfd_settime"];
+        assert!(waits.contains(&&*call.name), "{call:?}");
+        return None;
+    }
+    assert_eq!(output.status.signal(), Some(Signal::KILL.as_raw()), "{call:?}: {output:?}");
+
+    let mut next = place.other();
+    let (content, read) = timed(|| next.does("read").replace("\\\"", "\""));
+    assert!(content == before || content == NEW, "{call:?} left {content:?}");
+    let (seen, began) = timed(|| next.does("begin").replace("\\\"", "\""));
+    // What the dead one sent is with the keyring, which may be slower than the first look.
+    assert!(seen == content || seen == NEW, "{call:?}: {content:?}, then {seen:?}");
+    next.does("commit next");
+    assert_eq!(place.other().does("read"), "next", "{call:?}");
+    let (cache, locks) = place.names();
+    assert_eq!(cache, ["marker", "marker.tk-lock"], "{call:?} left something");
+    assert!(locks.len() == 1 && locks[0].ends_with(".tk-lock"), "{call:?} left {locks:?}");
+    Some(Seen { content, waited: read.max(began) })
 }
 
 /// All of them when there is time. Otherwise every message to the keyring, and of the rest a part.

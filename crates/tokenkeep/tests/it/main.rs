@@ -30,6 +30,8 @@ mod lock;
 mod lock_files;
 mod nonblocking;
 mod processes;
+#[cfg(target_os = "linux")]
+mod remote;
 mod security;
 mod siblings;
 mod update;

@@ -137,6 +137,10 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
+        if !self.private.is_own() {
+            // The process that forked this one has the lock still.
+            return;
+        }
         remove_if_still(&self.path, self.sibling.file(&self.private));
         if let Sibling::Own(file) = &self.sibling {
             let _ = retry(|| file.unlock());

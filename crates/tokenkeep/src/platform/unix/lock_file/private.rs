@@ -17,21 +17,27 @@ pub(crate) struct Private {
     file: File,
     /// `false` on a file system without flock: then only the sibling file excludes.
     flocked: bool,
+    /// Who took it: a child forked meanwhile has the file open too, but the lock is not its own to release.
+    owner: u32,
 }
 
 impl Private {
+    fn new(file: File, flocked: bool) -> Self {
+        Self { file, flocked, owner: std::process::id() }
+    }
+
     /// Takes the private lock if it is free.
     pub(crate) fn attempt(paths: &Paths) -> Result<Option<Self>> {
         let file = open(paths)?;
         match try_lock(&file) {
             Ok(true) => {
-                let private = Self { file, flocked: true };
+                let private = Self::new(file, true);
                 // Other machines' clocks tell another time.
                 let ours = paths.remote || !turns::somebody_waits(&private.file);
                 Ok(ours.then_some(private))
             }
             Ok(false) => Ok(None),
-            Err(error) if is_unsupported(&error) => Ok(Some(Self { file, flocked: false })),
+            Err(error) if is_unsupported(&error) => Ok(Some(Self::new(file, false))),
             Err(error) => Err(cannot_lock(paths, error)),
         }
     }
@@ -42,7 +48,7 @@ impl Private {
         let lock = || retry(|| file.lock()).map_err(|error| cannot_lock(paths, error));
         if paths.remote {
             lock()?;
-            return Ok(Self { file, flocked: true });
+            return Ok(Self::new(file, true));
         }
         let mut turn = Turn::note(&file);
         lock()?;
@@ -52,7 +58,7 @@ impl Private {
             lock()?;
         }
         turn.withdraw(&file);
-        Ok(Self { file, flocked: true })
+        Ok(Self::new(file, true))
     }
 
     /// Whether the path still names the file that is held.
@@ -64,6 +70,17 @@ impl Private {
         &self.file
     }
 
+    /// Whether this process took it, and not one that forked this one.
+    pub(super) fn is_own(&self) -> bool {
+        self.owner == std::process::id()
+    }
+
+    /// As if a process that was forked just now held it.
+    #[cfg(test)]
+    pub(super) fn as_in_a_forked_child(&mut self) {
+        self.owner = self.owner.wrapping_add(1);
+    }
+
     pub(super) fn is_flocked(&self) -> bool {
         self.flocked
     }
@@ -71,7 +88,7 @@ impl Private {
 
 impl Drop for Private {
     fn drop(&mut self) {
-        if self.flocked {
+        if self.flocked && self.is_own() {
             // Explicitly, because a child forked meanwhile keeps the open file, and with it the lock, alive. Failing
             // leaves it to the close that follows.
             let _ = retry(|| self.file.unlock());

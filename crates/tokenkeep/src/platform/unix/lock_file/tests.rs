@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::sibling::{Meeting, SETTLED};
-use super::{LATE_UNLINK, Paths, Private, with_suffix};
+use super::{LATE_UNLINK, Paths, Private, meet_siblings, with_suffix};
 use crate::{CacheLock, WaitOptions};
 
 struct Place {
@@ -117,4 +117,23 @@ fn a_sibling_that_unlinks_after_it_unlocked_does_not_take_our_lock_file_away() {
         }
     }
     panic!("the machine is too busy to sleep for less than the pause");
+}
+
+#[test]
+fn a_forked_child_that_drops_what_its_parent_holds_releases_nothing() {
+    let place = Place::new();
+    let paths = Paths::new(&place.cache, &place.cache).unwrap();
+    let private = Private::attempt(&paths).unwrap().unwrap();
+    let (watch, events) = Default::default();
+    let sleep = |_: Duration| Ok(());
+    let mut held = meet_siblings(private, &paths, &watch, &sleep, &events).unwrap().unwrap();
+    // The same open file once more, as the parent would still have it after its child has closed its own.
+    let parents = held.private.file().try_clone().unwrap();
+    held.private.as_in_a_forked_child();
+    drop(held);
+    assert!(place.lockfile().exists());
+    assert!(Private::attempt(&paths).unwrap().is_none(), "the flock is the parent's still");
+    assert!(Private::attempt(&paths).unwrap().is_none());
+    drop(parents);
+    assert!(Private::attempt(&paths).unwrap().is_some());
 }
