@@ -163,9 +163,9 @@ describe("what stands at the cache path", () => {
         if (nobody) {
           // What is loaded on first use, before the right to read it is given up.
           await new ext.FilePersistence(`${path}.absent`).load().catch(() => {});
-          process.setgroups([]);
-          process.setgid(nobody);
-          process.setuid(nobody);
+          process.setgroups?.([]);
+          process.setgid?.(nobody);
+          process.setuid?.(nobody);
         }
         const persistence = new ext.FilePersistence(path);
         const content = await persistence.load();

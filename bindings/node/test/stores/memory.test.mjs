@@ -94,6 +94,25 @@ test("a hundred changes at once over ten plugins are all kept, and each is notic
   }
 });
 
+test("a change is noticed even if the clock stands still, or is set back", async (t) => {
+  const persistence = new MemoryPersistence();
+  const plugin = new PersistenceCachePlugin(persistence);
+  const [memory, other] = [new Memory(), new Memory()];
+  let now = Date.now();
+  t.mock.method(Date, "now", () => now);
+  for (const [name, step] of /** @type {const} */ ([
+    ["ada", 0],
+    ["bob", 0],
+    ["cleo", -60_000],
+    ["dan", 0],
+  ])) {
+    now += step;
+    other.signIn(name);
+    await persistence.save(other.serialize());
+    assert.deepEqual(await list(plugin, memory), other.names(), name);
+  }
+});
+
 test("a direct save waits for a plugin's window; waiting has its limit, and is typed", async () => {
   const persistence = new MemoryPersistence();
   const plugin = new PersistenceCachePlugin(persistence);
