@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use tokenkeep::{Backend, ErrorKind, Event, FilePersistence, WaitOptions};
 
 use crate::keyring::Keyring;
-use crate::stores::{APP, Home, Opened, answer, cache_of, people_of, sealed_file, set, sign_in, succeed};
+use crate::stores::{
+    APP, Home, Opened, answer, cache_of, people_in, people_of, program, sealed_file, set, sign_in, succeed,
+};
 use crate::support::user::{NOBODY, PublicCopy, as_nobody};
 use crate::support::worker;
 
@@ -22,6 +24,32 @@ fn plaintext_of_the_original_is_in_the_keyring_after_opening() {
     assert!(!home.shows("hush-ada"));
     assert_eq!(home.names(), ["cache.json", "cache.json.tk-moved"]);
     assert_eq!(people_of(&home, Some(&keyring), "none"), set(&["ada"]));
+}
+
+#[test]
+fn processes_that_open_at_the_same_time_all_find_everybody() {
+    let (home, keyring) = (Home::new(), Keyring::start());
+    let path = home.cache();
+    let words = ["open", path.to_str().unwrap(), APP, "none", "read"];
+    for round in 0..3 {
+        let people = [format!("ada-{round}"), format!("bob-{round}")];
+        fs::write(&path, cache_of(&[&people[0], &people[1]])).unwrap();
+        let start = |_| {
+            let mut command = program(&home, Some(&keyring), &words);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        let children: Vec<_> = (0..6).map(start).collect();
+        let mut moved = 0;
+        for child in children {
+            let output = child.wait_with_output().unwrap();
+            let said = String::from_utf8(output.stdout).unwrap();
+            let found = people_in(said.trim_start_matches("ok ").trim().replace("\\\"", "\"").as_bytes());
+            assert!(people.iter().all(|who| found.contains(who)), "round {round}: {said}");
+            assert_eq!(found.len(), 2 * (round + 1));
+            moved += usize::from(String::from_utf8_lossy(&output.stderr).contains("event: Moved"));
+        }
+        assert_eq!((moved, fs::read(&path).unwrap().as_slice()), (1, &b"{}"[..]));
+    }
 }
 
 #[test]
@@ -54,7 +82,7 @@ fn a_fallback_that_was_chosen_says_where_the_earlier_sign_ins_are() {
     people_of(&home, Some(&keyring), "none");
     let path = home.cache();
     let words = ["open", path.to_str().unwrap(), APP, "plain", "info"];
-    let output = crate::stores::program(&home, None, &words).output().unwrap();
+    let output = program(&home, None, &words).output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(told.contains("stored before is in secret-service") && told.contains("comes back"), "{told}");
     // Without a fallback it is an error, and nothing changes.
@@ -102,11 +130,7 @@ fn a_running_program_takes_in_what_another_left_while_it_had_no_keyring() {
     let other = Opened::sealed(&home.cache(), &home.key());
     other.write(&cache_of(&["eve"]));
     let access = running.cache.begin_write().unwrap();
-    assert_eq!(
-        crate::stores::people_in(access.content().unwrap()),
-        set(&["ada", "bob", "eve"]),
-        "by writing"
-    );
+    assert_eq!(people_in(access.content().unwrap()), set(&["ada", "bob", "eve"]), "by writing");
     drop(access);
     assert!(moved(&running.events()));
     assert_eq!(other.read(), "{}");
