@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a command-line tool does")]
 
 mod addon;
+mod api;
 mod bench;
 #[cfg(unix)]
 mod cross;
@@ -46,6 +47,7 @@ Usage: cargo xtask <command>
                       measures ours beside what people would otherwise run; --quick takes two minutes and keeps nothing
   cross windows|macos|linux
                       what can be built, checked and run here of the other systems, with Wine and qemu
+  api                 writes the lists of the public items in docs/api anew
   setup               bring this machine to the state the tests need
   build [--release [--auditable]]
                       build the addon and the TypeScript of the npm package; --auditable lists the crates in the binary
@@ -80,6 +82,7 @@ fn dispatch(arguments: &[String]) -> Outcome<ExitCode> {
         "torture" => torture::command(&workspace, rest)?,
         #[cfg(unix)]
         "cross" => cross::command(&workspace, rest)?,
+        "api" => api::command(none(command, rest).map(|()| &workspace)?)?,
         "setup" => setup::command(&workspace, none(command, rest)?)?,
         "build" => addon::command(&workspace, addon::Profile::parse(rest)?)?,
         "lock" => npm::lock_command(&workspace, none(command, rest)?)?,

@@ -2,7 +2,7 @@
 
 use crate::job::{Job, Outcome};
 use crate::suite::{Stage, Work};
-use crate::{addon, demo, hygiene, languages, mixed, pack, setup, vectors};
+use crate::{addon, api, demo, hygiene, languages, mixed, pack, setup, vectors};
 
 /// Everything, in the order it runs: what fails fastest first, then what others need.
 pub(crate) const TEST: &[Stage] = &[
@@ -24,6 +24,7 @@ pub(crate) const TEST: &[Stage] = &[
     cargo("docs", "the documentation has no warnings", "doc --locked --workspace --no-deps")
         .with(&[("RUSTDOCFLAGS", "-D warnings")])
         .minutes(10),
+    task("api", "the public items of the crates are those of docs/api", api::stage).needs(&["docs"]),
     task("build", "the addon, release build, and its TypeScript", addon::stage).needs(&["npm"]).minutes(15),
     package("ts-types", "TypeScript has no type errors", "typecheck").needs(&["npm"]),
     package("consumers", "programs of every module kind compile against the types", "test:types")

@@ -24,6 +24,18 @@ const IN_MOTION: Duration = Duration::from_millis(200);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// One token cache, shared by all clones of this handle, by other processes and by the sibling libraries.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let file = tokenkeep::FilePersistence::new(folder.path().join("cache.json"))?;
+/// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+/// let write = cache.begin_write()?; // waits for the lock, then sees what others wrote
+/// let next = [write.content().unwrap_or_default(), b"one more line\n"].concat();
+/// write.commit(next)?; // durable, and the lock is free again
+///
+/// assert_eq!(cache.read()?.expect("written").expose(), b"one more line\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct TokenCache {
     shared: Arc<Shared>,
@@ -48,7 +60,19 @@ struct Held {
 }
 
 /// Content at one moment, and its number.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let file = tokenkeep::FilePersistence::new(folder.path().join("cache.json"))?;
+/// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+/// let before = cache.update(|_| "one")?;
+/// assert!(cache.is_current(before.generation));
+/// let after = cache.update(|_| "two")?;
+/// assert!(after.generation > before.generation && !cache.is_current(before.generation));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Snapshot {
     /// Grows whenever other content was read or written through this cache; equal numbers mean equal content.
     /// 0 until something was read.
@@ -344,6 +368,16 @@ impl Held {
 }
 
 /// The right to write, once. Dropping it without a commit writes nothing.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let file = tokenkeep::FilePersistence::new(folder.path().join("cache.json"))?;
+/// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+/// let write = cache.begin_write()?;
+/// drop(write); // somebody changed their mind
+/// assert!(cache.read()?.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing is written until it is committed"]
 pub struct WriteAccess {

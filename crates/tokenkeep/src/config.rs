@@ -19,6 +19,18 @@ use crate::{
 /// encrypted by the Data Protection API) and opening fails
 /// where that is not to be had. Nothing else is ever chosen unless [`Config::fallback`] or [`Config::allow_plaintext`]
 /// asks for it.
+///
+/// ```no_run
+/// use tokenkeep::key_source::KernelKeyring;
+/// use tokenkeep::{Config, Fallback};
+///
+/// let cache = Config::new("my-app")
+///     .fallback([Fallback::encrypted_file(KernelKeyring::new("my-app"))])
+///     .on_event(|event| eprintln!("{event:?}"))
+///     .open()?;
+/// println!("{}", cache.info().location);
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "nothing happens until it is opened"]
 pub struct Config {

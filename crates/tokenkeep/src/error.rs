@@ -112,6 +112,15 @@ impl fmt::Display for ErrorKind {
 type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// A failure: its [kind](Error::kind), a sentence, where known the path and the remedy, and the cause.
+///
+/// ```
+/// use tokenkeep::{Config, ErrorKind};
+///
+/// // A name with a slash in it could leave the folder it is meant for.
+/// let error = Config::new("../elsewhere").open().unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+/// assert!(error.to_string().contains("give a path"), "it says what to do: {error}");
+/// ```
 pub struct Error(Box<Inner>);
 
 struct Inner {

@@ -57,6 +57,21 @@ impl WaitOptions {
 }
 
 /// The lock of one cache file, between threads, processes and sibling libraries.
+///
+/// ```
+/// use std::time::Duration;
+/// use tokenkeep::{CacheLock, ErrorKind, WaitOptions};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("cache.json");
+///
+/// let lock = CacheLock::new(path)?;
+/// let guard = lock.acquire(&WaitOptions::default())?;
+/// // Another process, or another thread of this one:
+/// let busy = lock.acquire(&WaitOptions::within(Duration::from_millis(20))).unwrap_err();
+/// assert_eq!(busy.kind(), ErrorKind::Busy);
+/// drop(guard);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct CacheLock {
     path: PathBuf,

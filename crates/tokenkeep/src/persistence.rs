@@ -16,6 +16,21 @@ use crate::{Error, ErrorKind, LockGuard, Result, Secret, Stamp};
 /// A place that keeps one cache.
 ///
 /// `save` and `delete` take the lock guard of the cache, so that writing without the lock does not compile.
+///
+/// The example `custom_persistence` is a whole one; what uses any of them:
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("cache.json");
+/// use std::sync::Arc;
+/// use tokenkeep::{FilePersistence, Persistence, TokenCache};
+///
+/// let store = FilePersistence::new(path)?;
+/// store.verify()?; // a probe is written, read back and removed
+/// let cache = TokenCache::new(Arc::new(store));
+/// assert_eq!(cache.info().backend.code(), "plaintext-file");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Persistence: Send + Sync + fmt::Debug {
     /// The absolute path of the cache file, or of the marker file of a keystore item. The lock stands beside it.
     fn path(&self) -> &Path;

@@ -8,7 +8,20 @@ use std::fmt;
 use crate::{Backend, Error, ErrorKind, Protection, Result, Secret};
 use sealed::header;
 
-/// Turns content into what may lie in a file, and back.
+/// Turns content into what may lie in a file, and back. The example `custom_protector` is a whole one.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("cache.sealed");
+/// use tokenkeep::key_source::Passphrase;
+/// use tokenkeep::{FilePersistence, Persistence, Protector, Sealed};
+///
+/// let sealed = Sealed::new(Passphrase::new("correct horse battery staple"), "my-app/cache");
+/// assert_eq!(sealed.protection().code(), "passphrase");
+/// let file = FilePersistence::with_protector(path, sealed)?;
+/// assert_eq!(file.info().backend.code(), "encrypted-file");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Protector: Send + Sync + fmt::Debug {
     /// The bytes to write for `content`. They need no wiping: either they are safe to show or `content` itself.
     ///

@@ -87,6 +87,13 @@ impl fmt::Display for Section {
 /// which every library reads as an empty one). The empty object counts.
 ///
 /// Anything else is opaque to this library, even if it is JSON: it is stored and replaced as a whole.
+///
+/// ```
+/// use tokenkeep::schema::is_msal_cache;
+///
+/// assert!(is_msal_cache(b"{}") && is_msal_cache(br#"{"Account":null,"Future":[1]}"#));
+/// assert!(!is_msal_cache(br#"{"Future":[1]}"#) && !is_msal_cache(b"[]"));
+/// ```
 pub fn is_msal_cache(content: &[u8]) -> bool {
     document::is_msal_cache(content)
 }
@@ -96,6 +103,13 @@ pub fn is_msal_cache(content: &[u8]) -> bool {
 ///
 /// Meant for what was read while somebody may have been writing: a part of a cache, or the beginning of one with the
 /// rest of another, is not whole. Costs about a millisecond for 3 MB.
+///
+/// ```
+/// use tokenkeep::schema::is_whole;
+///
+/// assert!(is_whole(br#"{"Account":{}}"#) && !is_whole(br#"{"Account":{"#));
+/// assert!(is_whole(b"not JSON: nobody can tell"));
+/// ```
 pub fn is_whole(content: &[u8]) -> bool {
     let mut walker = Walker::new(without_bom(content));
     walker.peek() != Some(b'{') || walker.value().and_then(|_| walker.end()).is_ok()
@@ -104,6 +118,11 @@ pub fn is_whole(content: &[u8]) -> bool {
 /// The key of every entry of the cache, section by section; none for content that is no token cache.
 ///
 /// For clients that hold entries in memory by their keys and have to find out which of them are gone.
+///
+/// ```
+/// let keys = tokenkeep::schema::entry_keys(br#"{"Account":{"a":{}},"IdToken":{"b":{}}}"#);
+/// assert_eq!(keys, ["b", "a"]);
+/// ```
 pub fn entry_keys(content: &[u8]) -> Vec<String> {
     let Ok(document) = document::Document::parse(content) else { return Vec::new() };
     let entries = Section::ALL.into_iter().flat_map(|section| document.entries(section));

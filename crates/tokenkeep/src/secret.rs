@@ -6,6 +6,12 @@ use std::sync::Arc;
 use zeroize::{Zeroizing, optimization_barrier};
 
 /// Content of a token cache: shared without copying, redacted in `Debug`, wiped when the last holder drops it.
+///
+/// ```
+/// let secret = tokenkeep::Secret::from("a token");
+/// assert_eq!(secret.expose(), b"a token");
+/// assert_eq!(format!("{secret:?}"), "Secret(7 bytes)");
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<Wiped>);
 

@@ -55,6 +55,7 @@ impl fmt::Debug for Change<'_> {
 
 /// What [`merge`] made.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Merged {
     /// The cache to be stored.
     pub content: Secret,
@@ -103,6 +104,21 @@ impl Merged {
 ///
 /// # Errors
 /// `Damaged` when `theirs` is not a token cache, `InvalidInput` when `ours` is not.
+///
+/// ```
+/// use tokenkeep::schema::{Change, merge};
+///
+/// let before = br#"{"Account":{}}"#;
+/// let ours = br#"{"Account":{"ada":{"home_account_id":"ada"}}}"#;
+/// let theirs = br#"{"Account":{"bob":{"home_account_id":"bob"}}}"#;
+/// let change = Change { held: Some(before), base: Some(before), ours, disturbed: false };
+/// let merged = merge(&change, Some(theirs))?;
+/// assert_eq!(
+///     merged.content.expose(),
+///     br#"{"Account":{"bob":{"home_account_id":"bob"},"ada":{"home_account_id":"ada"}}}"#
+/// );
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
 pub fn merge(change: &Change<'_>, theirs: Option<&[u8]>) -> Result<Merged> {
     let stored = theirs.filter(|theirs| !theirs.is_empty());
     let mut texts = Texts::default();

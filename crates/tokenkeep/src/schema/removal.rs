@@ -10,6 +10,7 @@ use crate::{Error, ErrorKind, Result, Secret};
 
 /// What [`remove_account`] or [`remove_refresh_token`] left.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Removal {
     /// The cache without what was to go.
     pub content: Secret,
@@ -23,6 +24,15 @@ pub struct Removal {
 /// # Errors
 /// `Damaged` when `content` is not a token cache. `InvalidInput` when the name is empty: entries that belong to no
 /// account, such as an app's own tokens, are not one account.
+///
+/// ```
+/// use tokenkeep::schema::remove_account;
+///
+/// let cache = br#"{"Account":{"a":{"home_account_id":"UID.utid"},"b":{"home_account_id":"other"}}}"#;
+/// let removal = remove_account(cache, "uid.utid")?;
+/// assert_eq!(removal.content.expose(), br#"{"Account":{"b":{"home_account_id":"other"}}}"#);
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
 pub fn remove_account(content: &[u8], home_account_id: &str) -> Result<Removal> {
     let account = HomeAccountId::new(home_account_id.as_bytes())
         .ok_or_else(|| Error::new(ErrorKind::InvalidInput, "the home account id is empty"))?;

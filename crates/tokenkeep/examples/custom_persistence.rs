@@ -1,0 +1,120 @@
+//! A persistence of one's own: a directory in which every version has its file, so that one can go back.
+//!
+//! `cargo run --example custom_persistence -- [DIRECTORY]`
+//!
+//! The lock, the reload before a write and the merging are the library's; a persistence only loads and saves, and gets proof
+//! of the lock where it matters.
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokenkeep::{
+    Backend, ErrorKind, Info, Loaded, LockGuard, Persistence, Protection, Result, Secret, Stamp, TokenCache,
+};
+
+/// How many versions are kept.
+const KEPT: u64 = 3;
+
+#[derive(Debug)]
+struct Versions {
+    directory: PathBuf,
+    /// Names the cache and its lock; nothing is written there.
+    path: PathBuf,
+}
+
+impl Versions {
+    fn new(directory: PathBuf) -> Self {
+        let path = directory.join("cache");
+        Self { directory, path }
+    }
+
+    fn file(&self, version: u64) -> PathBuf {
+        self.directory.join(format!("{version}.version"))
+    }
+
+    /// The newest version; 0 when there is none.
+    fn newest(&self) -> Result<u64> {
+        let names = match fs::read_dir(&self.directory) {
+            Ok(names) => names,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+            Err(error) => {
+                return Err(tokenkeep::Error::io("Cannot list the versions", &self.directory, error));
+            }
+        };
+        let number = |name: &Path| name.file_stem()?.to_str()?.parse::<u64>().ok();
+        let versions = names.filter_map(|name| number(name.ok()?.file_name().as_ref()));
+        Ok(versions.max().unwrap_or(0))
+    }
+}
+
+impl Persistence for Versions {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn stamp(&self) -> Result<Stamp> {
+        // Cheaper than reading would be a stamp that tells versions apart; this one says: read again.
+        Ok(if self.newest()? == 0 { Stamp::ABSENT } else { Stamp::UNKNOWN })
+    }
+
+    fn load(&self, _guard: Option<&LockGuard>) -> Result<Loaded> {
+        let newest = self.newest()?;
+        if newest == 0 {
+            return Ok(Loaded { content: None, stamp: Stamp::ABSENT });
+        }
+        let path = self.file(newest);
+        let content =
+            fs::read(&path).map_err(|error| tokenkeep::Error::io("Cannot read a version", &path, error))?;
+        Ok(Loaded { content: Some(Secret::new(content)), stamp: Stamp::UNKNOWN })
+    }
+
+    fn save(&self, _guard: &LockGuard, content: &[u8]) -> Result<Stamp> {
+        let next = self.newest()? + 1;
+        let (path, draft) = (self.file(next), self.directory.join("draft"));
+        // Whole or not at all: a version has its name only when it is complete.
+        let written = fs::write(&draft, content).and_then(|()| fs::rename(&draft, &path));
+        written.map_err(|error| tokenkeep::Error::io("Cannot write a version", &path, error))?;
+        if next > KEPT {
+            // One too many does no harm; the next write tries again.
+            drop(fs::remove_file(self.file(next - KEPT)));
+        }
+        Ok(Stamp::UNKNOWN)
+    }
+
+    fn delete(&self, _guard: &LockGuard) -> Result<bool> {
+        let newest = self.newest()?;
+        for version in newest.saturating_sub(KEPT)..=newest {
+            drop(fs::remove_file(self.file(version)));
+        }
+        Ok(newest > 0)
+    }
+
+    fn verify(&self) -> Result<()> {
+        let probe = self.directory.join(format!("probe-{}", std::process::id()));
+        let works = fs::create_dir_all(&self.directory).and_then(|()| fs::write(&probe, b"probe"));
+        drop(fs::remove_file(&probe));
+        works.map_err(|error| {
+            tokenkeep::Error::new(ErrorKind::NotVerified, "The directory cannot be written").because(error)
+        })
+    }
+
+    fn info(&self) -> Info {
+        Info::new(Backend::Custom, Protection::Plaintext, self.directory.to_string_lossy())
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "an example may print")]
+fn main() -> std::result::Result<(), Box<dyn Error>> {
+    let directory = std::env::args().nth(1).unwrap_or_else(|| "custom-persistence".to_owned());
+    let store = Versions::new(directory.into());
+    store.verify()?;
+    let cache = TokenCache::new(Arc::new(store));
+    for _ in 0..5 {
+        cache.update(|old| [old.unwrap_or_default(), b"x"].concat())?;
+    }
+    let content = cache.read()?.ok_or("nothing is stored")?;
+    println!("{} in {}", String::from_utf8_lossy(content.expose()), cache.info().location);
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! Two processes write one cache at the same time, and neither loses what the other has written.
+//!
+//! `cargo run --example two_processes -- [PATH]`
+
+use std::error::Error;
+use std::process::Command;
+use std::sync::Arc;
+
+use tokenkeep::{Durability, FilePersistence, TokenCache};
+
+/// How often each of them writes.
+const WRITES: u32 = 100;
+
+#[allow(clippy::print_stdout, reason = "an example may print")]
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let path = arguments.next().unwrap_or_else(|| "two-processes.cache".to_owned());
+    // A plaintext file and no fsync, to show the lock and nothing else.
+    let file = FilePersistence::new(&path)?.durability(Durability::Cached);
+    let cache = TokenCache::new(Arc::new(file));
+    if arguments.next().is_some() {
+        return Ok(count_up(&cache)?);
+    }
+
+    cache.clear()?;
+    let mut other = Command::new(std::env::current_exe()?).arg(&path).arg("the other one").spawn()?;
+    count_up(&cache)?;
+    if !other.wait()?.success() {
+        return Err("the other process has failed".into());
+    }
+    println!("{} of {} writes are there", stored(&cache)?, 2 * WRITES);
+    Ok(())
+}
+
+fn count_up(cache: &TokenCache) -> tokenkeep::Result<()> {
+    for _ in 0..WRITES {
+        // Whatever the other one has written until now is in `old`.
+        cache.update(|old| (number(old) + 1).to_string())?;
+    }
+    Ok(())
+}
+
+fn stored(cache: &TokenCache) -> tokenkeep::Result<u32> {
+    Ok(number(cache.read()?.as_ref().map(|content| content.expose())))
+}
+
+fn number(content: Option<&[u8]>) -> u32 {
+    content.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,54 @@
+//! The examples run and say what they should. Cargo builds them beside the tests.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::Place;
+
+/// What an example prints; it must end well.
+fn run(name: &str, arguments: &[&Path]) -> String {
+    let tests = std::env::current_exe().unwrap();
+    let program = tests.parent().and_then(Path::parent).unwrap().join("examples").join(name);
+    let mut command = Command::new(&program);
+    // No keyring of whoever runs the tests.
+    command.args(arguments).env_remove("DBUS_SESSION_BUS_ADDRESS").env("XDG_RUNTIME_DIR", "/nonexistent");
+    let output = command.output().unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{name}: {said}{}", String::from_utf8_lossy(&output.stderr));
+    said
+}
+
+#[test]
+fn quickstart_adds_a_line_each_time() {
+    let place = Place::new();
+    let plaintext = Path::new("--allow-plaintext");
+    for number in 1..=2 {
+        let said = run("quickstart", &[&place.cache(), plaintext]);
+        assert!(said.contains("warning: ") && said.contains(&format!("{number} in ")), "{said}");
+        assert!(said.contains("(plaintext-file, plaintext)"), "{said}");
+    }
+}
+
+#[test]
+fn two_processes_lose_nothing() {
+    let place = Place::new();
+    assert_eq!(run("two_processes", &[&place.cache()]), "200 of 200 writes are there\n");
+}
+
+#[test]
+fn a_custom_protector_notices_damage() {
+    let place = Place::new();
+    let said = run("custom_protector", &[&place.cache()]);
+    assert!(said.starts_with("noticed: ") && said.contains("checksum"), "{said}");
+}
+
+#[test]
+fn a_custom_persistence_keeps_its_versions() {
+    let place = Place::new();
+    let directory = place.directory().join("versions");
+    let said = run("custom_persistence", &[&directory]);
+    assert!(said.starts_with("xxxxx in "), "{said}");
+    let versions: Vec<_> =
+        (1..=5).filter(|version| directory.join(format!("{version}.version")).exists()).collect();
+    assert_eq!(versions, [3, 4, 5]);
+}

@@ -1,0 +1,236 @@
+//! The public face of the crates as text, so that no change of it goes unnoticed: `docs/api/<crate>.txt`.
+//!
+//! The list is taken from the pages that rustdoc has written, because they are what every release of the stable compiler
+//! can make, and show what users see: after macros and re-exports. Only the declarations are taken, without any words.
+
+use std::fs;
+use std::path::Path;
+
+use crate::job::{Failure, Job, Outcome, at};
+use crate::workspace::Workspace;
+
+/// The crates whose face is watched, by their names in paths.
+const CRATES: [&str; 2] = ["tokenkeep", "tokenkeep_azure"];
+
+/// Where the lists are kept.
+const FOLDER: &str = "docs/api";
+
+/// How many differing lines of a crate are shown.
+const SHOWN: usize = 40;
+
+/// Compares the lists with the documentation that the stage `docs` has written.
+pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
+    if !cfg!(target_os = "linux") {
+        // The face of the core has items that only some systems have, and the lists are those of Linux.
+        return job.note("the lists are compared on Linux");
+    }
+    let mut problems = Vec::new();
+    for name in CRATES {
+        let file = job.workspace.path(FOLDER).join(format!("{name}.txt"));
+        let kept = fs::read_to_string(&file).map_err(at(&file))?;
+        problems.extend(difference(name, &kept, &listing(job.workspace, name)?));
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let remedy = "if the change is meant: cargo xtask api, and a line in CHANGELOG.md";
+    Err(Failure::new(format!("the public face has changed\n{}\n{remedy}", problems.join("\n"))))
+}
+
+/// `cargo xtask api`: writes the lists anew.
+pub(crate) fn command(workspace: &Workspace) -> Outcome<()> {
+    let mut cargo = std::process::Command::new("cargo");
+    cargo.args(["doc", "--locked", "--no-deps", "--package", "tokenkeep", "--package", "tokenkeep-azure"]);
+    cargo.current_dir(&workspace.root).env("CARGO_TARGET_DIR", &workspace.cargo_target);
+    let status = cargo.status().map_err(|error| Failure::new(format!("cargo doc: {error}")))?;
+    if !status.success() {
+        return Err(Failure::new(format!("cargo doc: {status}")));
+    }
+    let folder = workspace.path(FOLDER);
+    fs::create_dir_all(&folder).map_err(at(&folder))?;
+    for name in CRATES {
+        let file = folder.join(format!("{name}.txt"));
+        fs::write(&file, listing(workspace, name)?).map_err(at(&file))?;
+        println!("{FOLDER}/{name}.txt");
+    }
+    Ok(())
+}
+
+/// Every public item of a crate with its declaration, methods and implementations, in the order of their paths.
+fn listing(workspace: &Workspace, name: &str) -> Outcome<String> {
+    let folder = workspace.cargo_target.join("doc").join(name);
+    // The index is written anew each time; pages of items that are gone may still lie about.
+    let index = read(&folder.join("all.html"))?;
+    let main = index.split_once("id=\"main-content\"").map_or(&*index, |(_, main)| main);
+    let mut pages: Vec<&str> = main
+        .split("<a href=\"")
+        .skip(1)
+        .filter_map(|link| link.split('"').next())
+        .filter(|link| link.ends_with(".html") && !link.starts_with("http") && !link.starts_with(".."))
+        .collect();
+    pages.sort_unstable();
+    pages.dedup();
+    if pages.is_empty() {
+        return Err(Failure::new(format!(
+            "{} lists nothing: has rustdoc changed its pages?",
+            folder.display()
+        )));
+    }
+    let mut text = String::new();
+    for page in pages {
+        let declarations = declarations(&read(&folder.join(page))?);
+        if declarations.is_empty() {
+            return Err(Failure::new(format!("{page} declares nothing: has rustdoc changed its pages?")));
+        }
+        text += &format!("{}\n", item_path(name, page));
+        for declaration in declarations {
+            text += &format!("    {declaration}\n");
+        }
+    }
+    Ok(text)
+}
+
+/// `schema/fn.put.html` is `fn tokenkeep::schema::put`.
+fn item_path(name: &str, page: &str) -> String {
+    let (modules, file) = page.rsplit_once('/').map_or(("", page), |(modules, file)| (modules, file));
+    let mut parts = file.split('.');
+    let (kind, item) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let modules =
+        if modules.is_empty() { String::new() } else { format!("{}::", modules.replace('/', "::")) };
+    format!("{kind} {name}::{modules}{item}")
+}
+
+/// What a page declares: the item, its methods, and which traits it implements.
+fn declarations(page: &str) -> Vec<String> {
+    let main = page.split_once("id=\"main-content\"").map_or(page, |(_, main)| main);
+    // What every type has, and who else implements a trait, says nothing about this one.
+    let ends = [
+        "id=\"synthetic-implementations\"",
+        "id=\"blanket-implementations\"",
+        "id=\"implementors\"",
+        "id=\"foreign-impls\"",
+    ];
+    let end = ends.into_iter().filter_map(|end| main.find(end)).min().unwrap_or(main.len());
+    let main = &main[..end];
+    let traits = main.find("id=\"trait-implementations\"").unwrap_or(main.len());
+    let mut found = Vec::new();
+    found.extend(elements(main, "<pre class=\"rust item-decl\">", "</pre>"));
+    found.extend(
+        elements(&main[..traits], "<h3 class=\"code-header\">", "</h3>")
+            .filter(|line| line.contains(" for ")),
+    );
+    found.extend(elements(&main[..traits], "<h4 class=\"code-header\">", "</h4>"));
+    // The methods of a trait are the trait's; that it is implemented is what counts.
+    let implemented = elements(&main[traits..], "<h3 class=\"code-header\">", "</h3>");
+    // What the compiler derives for itself is no promise of ours.
+    found.extend(implemented.filter(|line| !line.starts_with("impl StructuralPartialEq ")));
+    found
+}
+
+fn elements<'p>(page: &'p str, begin: &'p str, end: &'p str) -> impl Iterator<Item = String> + 'p {
+    page.split(begin).skip(1).filter_map(move |rest| Some(plain(rest.split(end).next()?)))
+}
+
+/// The text of a piece of a page, in one line.
+fn plain(html: &str) -> String {
+    let mut text = String::new();
+    let mut tag = false;
+    for character in html.replace("<br", " <br").chars() {
+        match character {
+            '<' => tag = true,
+            '>' if tag => tag = false,
+            _ if !tag => text.push(character),
+            _ => {}
+        }
+    }
+    let decoded = [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&#39;", "'"),
+        ("&#x27;", "'"),
+        ("&nbsp;", " "),
+        ("&amp;", "&"),
+    ]
+    .into_iter()
+    .fold(text, |text, (code, character)| text.replace(code, character));
+    let mut words: Vec<&str> = decoded.split_whitespace().collect();
+    // "Show 23 variants" is a button.
+    while let Some(button) =
+        words.windows(3).position(|words| words[0] == "Show" && words[1].parse::<u32>().is_ok())
+    {
+        words.drain(button..button + 3);
+    }
+    words.join(" ")
+}
+
+/// The lines that are in one of the lists only.
+fn difference(name: &str, kept: &str, now: &str) -> Vec<String> {
+    // A line alone does not say whose method it is.
+    let lines = |text: &str| -> Vec<String> {
+        let mut item = "";
+        let mut lines = Vec::new();
+        for line in text.lines() {
+            if line.starts_with(' ') {
+                lines.push(format!("{item}: {}", line.trim()));
+            } else {
+                item = line;
+                lines.push(line.to_owned());
+            }
+        }
+        lines
+    };
+    let (kept, now) = (lines(kept), lines(now));
+    let gone = kept.iter().filter(|line| !now.contains(line)).map(|line| format!("    - {line}"));
+    let new = now.iter().filter(|line| !kept.contains(line)).map(|line| format!("    + {line}"));
+    let mut problems: Vec<String> = gone.chain(new).collect();
+    let more = problems.len().saturating_sub(SHOWN);
+    problems.truncate(SHOWN);
+    if more > 0 {
+        problems.push(format!("    and {more} more lines of {name}"));
+    }
+    problems
+}
+
+fn read(path: &Path) -> Outcome<String> {
+    fs::read_to_string(path).map_err(at(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = r#"nav<section id="main-content"><pre class="rust item-decl"><code>pub struct <a>Cache</a>&lt;T&gt; {
+        Show 2 fields /* private fields */ }</code></pre><h3 class="code-header">impl&lt;T&gt; Cache&lt;T&gt;</h3>
+        <h4 class="code-header">pub fn read(
+            &amp;self,
+        ) -&gt; <a href="x">Option</a>&lt;&amp;T&gt;</h4><div class="docblock">words</div>
+        <h2 id="trait-implementations">T</h2><h3 class="code-header">impl Debug for Cache</h3>
+        <h4 class="code-header">fn fmt(&amp;self)</h4><h2 id="synthetic-implementations"></h2>
+        <h3 class="code-header">impl Send for Cache</h3>"#;
+
+    #[test]
+    fn a_page_is_its_declarations_without_words() {
+        let expected = [
+            "pub struct Cache<T> { /* private fields */ }",
+            "pub fn read( &self, ) -> Option<&T>",
+            "impl Debug for Cache",
+        ];
+        assert_eq!(declarations(PAGE), expected);
+    }
+
+    #[test]
+    fn a_page_says_by_its_name_what_it_is_of() {
+        assert_eq!(item_path("tokenkeep", "schema/fn.put.html"), "fn tokenkeep::schema::put");
+        assert_eq!(item_path("tokenkeep", "struct.Config.html"), "struct tokenkeep::Config");
+    }
+
+    #[test]
+    fn every_differing_line_is_shown_with_its_item() {
+        let kept = "struct c::A\n    pub fn a()\n    pub fn b()\n";
+        let now = "struct c::A\n    pub fn a()\n    pub fn b(x: u8)\n";
+        let shown = difference("c", kept, now);
+        assert_eq!(shown, ["    - struct c::A: pub fn b()", "    + struct c::A: pub fn b(x: u8)"]);
+        assert!(difference("c", kept, kept).is_empty());
+    }
+}
