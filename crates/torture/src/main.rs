@@ -7,6 +7,7 @@
 //! torture count PATH NAME COUNT DURABILITY
 //!                              COUNT transactions that leave a number, checked for loss, overlap and tearing
 //! torture watch PATH           reads until its standard input closes, checking for tearing and time running back
+//! torture residue PATH SEED    has a secret made from SEED, and lets go of it
 //! torture serve-item MARKER BUS LOCKS
 //! torture once-item MARKER BUS LOCKS TEXT
 //!                              as serve and once, on an item of the Secret Service
@@ -21,6 +22,7 @@
 #[cfg(target_os = "linux")]
 mod item;
 mod ledger;
+mod residue;
 mod serve;
 #[cfg(target_os = "linux")]
 mod stores;
@@ -57,6 +59,7 @@ fn run(arguments: &[OsString]) -> Outcome<()> {
             ledger::count(path, name, count.parse()?, parse(durability)?)
         }
         (Some("watch"), []) => ledger::watch(path),
+        (Some("residue"), [seed]) => residue::leave(path, seed.parse()?),
         #[cfg(target_os = "linux")]
         (Some("serve-item"), [bus, locks]) => item::obey(&item::Whereabouts { marker: path, bus, locks }),
         #[cfg(target_os = "linux")]

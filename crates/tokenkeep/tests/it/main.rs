@@ -33,6 +33,8 @@ mod nonblocking;
 mod processes;
 #[cfg(target_os = "linux")]
 mod remote;
+#[cfg(target_os = "linux")]
+mod residue;
 mod security;
 mod siblings;
 mod update;

@@ -1,0 +1,53 @@
+//! A process that has had a secret in its hands and let go of it, so that a test can look for what is left in its memory.
+
+use std::io::BufRead;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokenkeep::schema::Change;
+use tokenkeep::{FilePersistence, Secret, TokenCache};
+
+use crate::Outcome;
+
+/// What stands before and behind the letters that nobody can guess: a cache with one refresh token.
+const BEFORE: &[u8] = br#"{"RefreshToken":{"k":{"home_account_id":"a","secret":""#;
+const BEHIND: &[u8] = br#""}}}"#;
+
+/// The cache whose token is made from `seed`. The test makes the same, so that the token itself crosses no pipe and
+/// stands in no argument.
+fn content(seed: u64) -> Secret {
+    let mut bytes = Vec::with_capacity(BEFORE.len() + 64 + BEHIND.len());
+    bytes.extend_from_slice(BEFORE);
+    let mut state = seed;
+    for _ in 0..64 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        bytes.push(b'a' + (state >> 33).to_le_bytes()[0] % 26);
+    }
+    bytes.extend_from_slice(BEHIND);
+    Secret::new(bytes)
+}
+
+/// Writes, reads, merges; says `holding` while it still has the content, and `dropped` when it has nothing left.
+pub(crate) fn leave(path: &Path, seed: u64) -> Outcome<()> {
+    let mut lines = std::io::stdin().lock().lines();
+    let mut say = |word: &str| {
+        println!("{word}");
+        lines.next().transpose().map(|_| ())
+    };
+    let secret = content(seed);
+    let cache = TokenCache::new(Arc::new(FilePersistence::new(path)?));
+    cache.begin_write()?.commit(secret.expose())?;
+    say("holding")?;
+    drop((secret, cache));
+
+    // Read from the file, merged with what somebody else does, written, read again.
+    let cache = TokenCache::new(Arc::new(FilePersistence::new(path)?));
+    drop(cache.read()?);
+    let other = br#"{"Account":{"b":{"home_account_id":"b","username":"bob"}}}"#;
+    drop(cache.begin_write()?.commit_change(&Change::additions(other))?);
+    cache.forget();
+    drop(cache.read()?);
+    drop(cache);
+    say("dropped")?;
+    Ok(())
+}
