@@ -22,11 +22,6 @@ pub(super) fn run(job: &mut Job<'_>) -> Outcome<String> {
 }
 
 fn run_under(job: &mut Job<'_>, toolchain: &Toolchain, wine: &Wine) -> Outcome<String> {
-    let mut clippy = toolchain.clippy(job, GNU);
-    job.run(clippy.args(["--package", "tokenkeep", "--all-targets"]))?;
-    let mut check = toolchain.cargo(job, "check", MSVC);
-    job.run(check.args(["--package", "tokenkeep", "--package", "tokenkeep-node"]))?;
-
     let mut cargo = toolchain.cargo(job, "test", GNU);
     wine.run_tests_of(&mut cargo);
     cargo.args(["--package", "tokenkeep", "--lib", "--test", "conformance", "--test", "schema", "--"]);
@@ -41,6 +36,14 @@ fn run_under(job: &mut Job<'_>, toolchain: &Toolchain, wine: &Wine) -> Outcome<S
     }
 
     let node = node::run(job, toolchain, wine)?;
+    let mut clippy = toolchain.clippy(job, GNU);
+    job.run(
+        clippy
+            .args(["--package", "tokenkeep", "--package", "tokenkeep-node", "--all-targets"])
+            .env("LIBNODE_PATH", toolchain.root.join("libnode")),
+    )?;
+    let mut check = toolchain.cargo(job, "check", MSVC);
+    job.run(check.args(["--package", "tokenkeep", "--package", "tokenkeep-node"]))?;
     let mut report = format!(
         "Windows under Wine\n  core: {} tests passed\n{node}  checked for {MSVC} as well\n\nLeft out, because Wine is not Windows there:\n",
         core.passed
