@@ -55,9 +55,10 @@ pub(crate) const TEST: &[Stage] = &[
     .needs(&["build"])
     .minutes(10),
     tests("msal", "real @azure/msal-node, several processes", "test msal").counting().needs(&["build"]),
-    tests("stores", "encrypted file, memory, fallbacks, in every kind of session", "test stores")
+    tests("stores", "encrypted files, memory, fallbacks, moving, in every kind of session", "test stores")
         .counting()
-        .needs(&["build"]),
+        .needs(&["build"])
+        .minutes(10),
     tests("interop", "shared with keytar, secret-tool, the original", "test interop")
         .counting()
         .needs(&["build"]),

@@ -61,6 +61,7 @@ export interface PassphraseVariableKey {
 /** A key in a file: 32 raw bytes, or 32 or more in hexadecimal or base64. Others must not be able to write the file. */
 export interface KeyFileKey {
   readonly type: "keyFile";
+  /** The file. It is read each time the key is needed. */
   readonly path: string;
 }
 
