@@ -242,7 +242,10 @@ impl Plan {
             false => to.stored(to_guard)?.filter(|content| !vacant(content)),
         };
         let Some(stored) = stored else {
-            let entries = schema::entry_keys(source.expose()).len().max(1);
+            let entries = match schema::is_msal_cache(source.expose()) {
+                true => schema::unite(source.expose(), b"{}")?.taken,
+                false => 1,
+            };
             return Ok(plan.with(Step::Carry(source.clone()), source, entries, 0));
         };
         if stored == source {

@@ -76,6 +76,7 @@ impl<'m, 'a> Uniting<'m, 'a> {
         for member in arriving.entries.iter().filter(|member| staying.find(&member.key).is_none()) {
             self.taken += match Section::named(&member.key) {
                 Some(section) => self.arriving.entries(section).len(),
+                None if member.value.is_object() => Table::of(member.value).entries.len(),
                 None => 1,
             };
             self.output.entry(member);

@@ -17,3 +17,4 @@ mod killed;
 mod sequences;
 mod stores;
 mod unasked;
+mod unions;

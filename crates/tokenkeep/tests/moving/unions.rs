@@ -1,0 +1,94 @@
+//! Two caches that come together, tried with random ones: every entry of either, each in its newer version.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proptest::collection::btree_map;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::{Map, Value, json};
+use tokenkeep::moving::migrate;
+use tokenkeep::schema::Section;
+use tokenkeep::{Durability, FilePersistence, MemoryPersistence, TokenCache};
+
+use crate::stores::Home;
+use crate::support::scale;
+
+/// Which entries there are, and in which version: the section (the last one is unknown to everybody), whose, which.
+type Model = BTreeMap<(usize, u8, u8), u8>;
+
+fn name(section: usize) -> &'static str {
+    Section::ALL.get(section).map_or("Later", |section| section.name())
+}
+
+fn text(model: &Model) -> String {
+    // Without a known section it would be no token cache.
+    let mut root: BTreeMap<&str, Map<String, Value>> = BTreeMap::from([("Account", Map::new())]);
+    for (&(section, who, slot), &version) in model {
+        let entry = json!({
+            "home_account_id": format!("person-{who}"), "client_id": format!("c-{who}-{slot}"), "credential_type": name(section),
+            "environment": "login.windows.net", "realm": format!("{slot}"), "target": format!("scope-{slot}"),
+            // Other libraries write other members, and times as text.
+            "cached_at": version.to_string(), "secret": format!("hush {version}"),
+        });
+        root.entry(name(section)).or_default().insert(format!("{who}-{slot}"), entry);
+    }
+    serde_json::to_string(&root).unwrap()
+}
+
+fn versions(text: &[u8]) -> BTreeMap<(String, String), String> {
+    let root: Map<String, Value> = serde_json::from_slice(text).unwrap();
+    let entries = root.iter().flat_map(|(section, entries)| {
+        let entries = entries.as_object().unwrap();
+        entries.iter().map(move |(key, entry)| {
+            let version = entry["secret"].as_str().unwrap().to_owned();
+            assert_eq!(version, format!("hush {}", entry["cached_at"].as_str().unwrap()), "two are mixed");
+            ((section.clone(), key.clone()), version)
+        })
+    });
+    entries.collect()
+}
+
+fn caches() -> impl Strategy<Value = Model> {
+    btree_map((0..6_usize, 0..3_u8, 0..3_u8), 1..4_u8, 1..25)
+}
+
+#[test]
+fn every_entry_of_either_side_is_there_in_its_newer_version() {
+    let home = Home::new();
+    let path = home.cache();
+    let cases = u32::try_from(64 * scale()).unwrap();
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let outcome = TestRunner::new(config).run(&(caches(), caches()), |(arriving, staying)| {
+        let from = TokenCache::new(Arc::new(MemoryPersistence::new()));
+        let to = FilePersistence::new(&path).unwrap().durability(Durability::Cached);
+        let to = TokenCache::new(Arc::new(to));
+        from.begin_write().unwrap().commit(text(&arriving)).unwrap();
+        to.begin_write().unwrap().commit(text(&staying)).unwrap();
+        let done = migrate(&from, &to).unwrap();
+
+        let found = versions(to.read().unwrap().unwrap().expose());
+        let mut expected = Model::new();
+        let (mut taken, mut outdated) = (0, 0);
+        for (key, version) in arriving.iter().chain(&staying) {
+            let other = expected.entry(*key).or_insert(*version);
+            // Nobody knows how old what is unknown is: then that is kept which was in use.
+            *other = if key.0 == Section::ALL.len() { *other } else { *version.max(other) };
+        }
+        for (key, version) in &arriving {
+            match staying.get(key) {
+                Some(old) if old == version => {}
+                Some(old) if old > version && key.0 < Section::ALL.len() => outdated += 1,
+                _ => taken += 1,
+            }
+        }
+        let name_of =
+            |(section, who, slot): &(usize, u8, u8)| (name(*section).to_owned(), format!("{who}-{slot}"));
+        let expected: BTreeMap<_, _> =
+            expected.iter().map(|(key, version)| (name_of(key), format!("hush {version}"))).collect();
+        prop_assert_eq!(found, expected);
+        prop_assert_eq!((done.entries, done.outdated), (taken, outdated));
+        Ok(())
+    });
+    outcome.unwrap_or_else(|failure| panic!("{failure}"));
+}
