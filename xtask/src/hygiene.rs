@@ -11,6 +11,9 @@ const LARGEST: u64 = 1024 * 1024;
 /// What compilers and packers write.
 const PRODUCTS: &[&str] = &["node", "so", "dylib", "dll", "exe", "a", "o", "rlib", "tgz", "wasm"];
 
+/// Where the npm package says its version to itself.
+const VERSION_CONSTANT: &str = "bindings/node/ts/version.ts";
+
 /// Folders at the root of any Unix system; one that is not among them names a particular machine.
 const COMMON_ROOTS: &[&str] =
     &["home", "root", "Users", "usr", "tmp", "var", "opt", "srv", "mnt", "src", "build", "private"];
@@ -95,12 +98,18 @@ fn version_problems(job: &mut Job<'_>, files: &[String]) -> Outcome<Vec<String>>
     let mut node = job.command("node");
     node.args(["-e", PRINT_VERSIONS]).args(manifests);
     let listing = job.output(&mut node)?;
-    Ok(listing
+    let mut problems: Vec<String> = listing
         .lines()
         .filter_map(|line| line.split_once('\t'))
         .filter(|(_, version)| *version != VERSION)
         .map(|(name, version)| format!("{name}: version {version}, the workspace has {VERSION}"))
-        .collect())
+        .collect();
+    // With another version there the package would refuse the addon it was built with.
+    let constant = job.workspace.path(VERSION_CONSTANT);
+    if !fs::read_to_string(&constant).map_err(at(&constant))?.contains(&format!("VERSION = \"{VERSION}\"")) {
+        problems.push(format!("{VERSION_CONSTANT}: its VERSION is not the workspace's, {VERSION}"));
+    }
+    Ok(problems)
 }
 
 /// Lock files that `npm ci` would refuse: they lack a package for a platform other than the writer's.

@@ -8,6 +8,10 @@
 //! - Everything that JavaScript or a thread enters by passes [`guard`]: a panic becomes an error, never a dead host.
 //! - Bytes are copied across the border, in both directions, as Electron's memory cage demands.
 
+// Without unwinding a panic could not become an error of JavaScript's: it would end the host process.
+#[cfg(not(panic = "unwind"))]
+compile_error!("the addon must be compiled with panic = \"unwind\"");
+
 mod cache;
 mod channel;
 mod encrypted;
