@@ -52,3 +52,11 @@ fn a_custom_persistence_keeps_its_versions() {
         (1..=5).filter(|version| directory.join(format!("{version}.version")).exists()).collect();
     assert_eq!(versions, [3, 4, 5]);
 }
+
+#[test]
+fn a_token_of_the_oauth2_crate_is_there_in_the_next_run() {
+    let place = Place::new();
+    let first = run("oauth2_device_code", &[&place.cache()]);
+    assert!(first.contains("enter ABCD-EFGH") && first.ends_with("signed in\n"), "{first}");
+    assert_eq!(run("oauth2_device_code", &[&place.cache()]), "signed in already; the token has 7 bytes\n");
+}
