@@ -20,7 +20,7 @@ import { python, signer } from "./programs.mjs";
  * @typedef {{ at: "wrote", entered: number, saving: number, saved: number, there: string[] | null, found: string[],
  *   wrote: string[], met: string | null }} Wrote one critical section: who was inside already, what lay in the file
  *   then (null: no whole cache), what it took that to be, what it wrote; each as entries, see `judge.mjs`
- * @typedef {{ at: "read", reads: number, busy: number, unreadable: string[], shrunk: number }} Read
+ * @typedef {{ at: "read", reads: number, busy: number, damaged: number, unreadable: string[], shrunk: number }} Read
  * @typedef {SignedIn | Failed | Wrote} Entry
  *
  * @typedef {{ name: string, kind: Kind, play: () => Promise<Entry[]> }} Member

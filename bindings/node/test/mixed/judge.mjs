@@ -95,10 +95,12 @@ function trace(entry, writes) {
   if (!kept) {
     return { by: "nobody", how: "nobody wrote it", ours: true, writes: [] };
   }
-  // A write that began before may have ended after it, if both were inside.
-  const later = writes.slice(last + 1);
-  const beneath = writes.slice(0, last).filter(({ saved }) => saved > kept.saving);
-  const [taker] = later.length > 0 ? later : beneath;
+  const next = writes[last + 1];
+  // A write that began before may have ended after it, if both were inside. It is to blame where the next one found the
+  // entry gone already.
+  const beneath = writes.slice(0, last).findLast(({ saved }) => saved > kept.saving);
+  const isFree = next && !next.there?.includes(entry) && next.entered > kept.saved;
+  const taker = beneath && (!next || isFree) ? beneath : next;
   if (!taker) {
     return { by: "nobody", how: "nobody wrote after it", ours: true, writes: [describe(kept)] };
   }
@@ -111,6 +113,14 @@ function blame(entry, kept, taker, writes) {
   if (taker.there?.includes(entry)) {
     // It lay in the file when the taker had the lock already.
     return { by, how: "did not look at the file under its lock", ours: isOurs(by) };
+  }
+  if (taker.there === null) {
+    // Nothing whole lay there: what two who write in place leave when they write at once.
+    const siblings = writes.filter(({ kind, saving }) => !isOurs(kind) && saving < taker.entered);
+    const atOnce = siblings.some((one) =>
+      siblings.some((two) => one !== two && one.saving < two.saved && two.saving < one.saved),
+    );
+    return { by, how: "found what two siblings had written over each other", ours: !atOnce };
   }
   if (taker.entered > kept.saved) {
     // Kept, released, and gone again before the next one came in: somebody wrote without a section.

@@ -70,6 +70,7 @@ for (let round = 1; round <= RUNS; round++) {
       assert.deepEqual(losses, []);
       assert.deepEqual(overlaps, []);
       assert.equal(read.shrunk, 0, "what was seen once is seen again");
+      assert.equal(read.damaged, 0, "nobody does damage");
     });
   });
 }
@@ -81,7 +82,8 @@ const BESIDE = FOUR.slice(0, TORTURE ? 4 : 2);
 for (const sibling of SIBLINGS) {
   for (let round = 1; round <= RUNS; round++) {
     test(`${BESIDE.length} of ours and one ${sibling}, run ${round}: we break nothing of its`, async (t) => {
-      await crowd(t, [...BESIDE, sibling], ({ losses, overlaps, theirs }) => {
+      await crowd(t, [...BESIDE, sibling], ({ losses, overlaps, read, theirs }) => {
+        assert.equal(read.damaged, 0, "one sibling alone does no damage");
         assert.deepEqual(
           losses.filter(({ ours }) => ours),
           [],

@@ -53,7 +53,7 @@ export function report({ rows, losses, overlaps, read, seconds }) {
     return [...counts].map(([one, times]) => `${times} x ${one}`);
   };
   return [
-    `${seconds.toFixed(1)} s; ${read.reads} reads, ${read.busy} busy, ${read.unreadable.length} unreadable`,
+    `${seconds.toFixed(1)} s; ${read.reads} reads, ${read.busy} busy, ${read.damaged} damaged, ${read.unreadable.length} unreadable`,
     ...rows.map(({ name, acknowledged, lost, errors }) =>
       [`${name}: ${acknowledged} acknowledged, ${lost} lost`, ...counted(errors)].join("; "),
     ),

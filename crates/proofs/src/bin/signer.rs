@@ -54,10 +54,19 @@ fn sign_in_all(path: PathBuf, witness: &Path, name: &str, count: &str) -> Fallib
 
 /// One transaction. The witness stands from the lock to the commit, for everybody in the crowd.
 fn sign_in(cache: &TokenCache, witness: &Path, name: &str, person: &str) -> Fallible<()> {
-    let access = cache.begin_write()?;
+    let mut access = cache.begin_write()?;
     let entered = now();
     let met = enter(witness, name)?;
-    let mut content: Value = serde_json::from_slice(access.content().unwrap_or(b"{}"))?;
+    let stored = serde_json::from_slice(access.content().unwrap_or(b"{}"));
+    let there = stored.as_ref().ok().map(entries);
+    let mut content: Value = match stored {
+        Ok(content) => content,
+        // Two siblings wrote it at once. As every client does: a copy is kept, and the work goes on.
+        Err(error) => {
+            access.set_aside(&error.to_string())?;
+            json!({})
+        }
+    };
     let found = entries(&content);
     add(&mut content, person)?;
     let saving = now();
@@ -69,7 +78,7 @@ fn sign_in(cache: &TokenCache, witness: &Path, name: &str, person: &str) -> Fall
     let wrote = serde_json::from_slice(snapshot.content.as_ref().map_or(b"{}", |content| content.expose()))?;
     Ok(tell(&json!({
         "at": "wrote", "entered": entered, "saving": saving, "saved": saved,
-        "there": found, "found": found, "wrote": entries(&wrote), "met": met,
+        "there": there, "found": found, "wrote": entries(&wrote), "met": met,
     }))?)
 }
 
@@ -100,7 +109,7 @@ fn enter(witness: &Path, name: &str) -> io::Result<Option<String>> {
 
 /// Reads again and again: what is read is a whole cache, or "busy" is said, or it is told as unreadable.
 fn read_on(path: PathBuf) -> Fallible<()> {
-    let cache = TokenCache::new(Arc::new(FilePersistence::new(path)?));
+    let cache = TokenCache::new(Arc::new(FilePersistence::new(&path)?));
     let stop = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&stop);
     tell(&json!({ "at": "ready" }))?;
@@ -109,12 +118,17 @@ fn read_on(path: PathBuf) -> Fallible<()> {
         told.store(true, Ordering::Relaxed);
     })?;
     let (mut reads, mut busy, mut unreadable, mut most, mut shrunk) = (0_u64, 0_u64, Vec::new(), 0, 0_u64);
+    let mut damaged = 0_u64;
     while !stop.load(Ordering::Relaxed) {
         reads += 1;
         match cache.read() {
             Ok(content) => match whole(content.as_ref().map(|content| content.expose())) {
                 Ok(people) if people < most => shrunk += 1,
                 Ok(people) => most = people,
+                // What lies there for good is damage that somebody did, and not a reader's half.
+                Err(_) if content.as_ref().is_some_and(|content| lies_there(&path, content.expose())) => {
+                    damaged += 1;
+                }
                 Err(what) => unreadable.push(what),
             },
             Err(error) if error.kind() == ErrorKind::Busy => busy += 1,
@@ -123,9 +137,15 @@ fn read_on(path: PathBuf) -> Fallible<()> {
         // The others want the processor too.
         thread::sleep(std::time::Duration::from_micros(300));
     }
-    Ok(tell(
-        &json!({ "at": "read", "reads": reads, "busy": busy, "unreadable": unreadable, "shrunk": shrunk }),
-    )?)
+    Ok(tell(&json!({
+        "at": "read", "reads": reads, "busy": busy, "damaged": damaged, "unreadable": unreadable, "shrunk": shrunk,
+    }))?)
+}
+
+/// Whether the file still holds these bytes a while later.
+fn lies_there(path: &Path, content: &[u8]) -> bool {
+    thread::sleep(std::time::Duration::from_millis(20));
+    fs::read(path).is_ok_and(|bytes| bytes == content && !bytes.is_empty())
 }
 
 /// How many people a cache holds; the test starts with one, so that absence is wrong too.
