@@ -24,7 +24,8 @@ pub(super) fn run(job: &mut Job<'_>) -> Outcome<String> {
 fn run_under(job: &mut Job<'_>, toolchain: &Toolchain, wine: &Wine) -> Outcome<String> {
     let mut cargo = toolchain.cargo(job, "test", GNU);
     wine.run_tests_of(&mut cargo);
-    cargo.args(["--package", "tokenkeep", "--lib", "--test", "conformance", "--test", "schema", "--"]);
+    // The tests of the cache's text know no system, and thousands of random caches take minutes here.
+    cargo.args(["--package", "tokenkeep", "--lib", "--test", "conformance", "--"]);
     for deviation in DEVIATIONS {
         cargo.args(["--skip", deviation.test]);
     }
