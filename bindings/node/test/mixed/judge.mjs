@@ -110,8 +110,10 @@ function trace(entry, writes) {
 /** @param {string} entry @param {Write} kept @param {Write} taker @param {Write[]} writes */
 function blame(entry, kept, taker, writes) {
   const by = taker.kind;
-  if (taker.there?.includes(entry)) {
-    // It lay in the file when the taker had the lock already.
+  const within = kept.entered > taker.entered && kept.entered < taker.saved;
+  if (taker.there?.includes(entry) && !within) {
+    // It lay in the file when the taker had the lock already. (What came while the taker was inside may be in the
+    // journal too: it looks a moment after it has noted its entry.)
     return { by, how: "did not look at the file under its lock", ours: isOurs(by) };
   }
   if (taker.there === null) {
