@@ -155,6 +155,8 @@ pub(crate) struct Ticket {
     answered: bool,
 }
 
+type Work = Box<dyn FnOnce(&Arc<Link>) -> Result<Reply, Failure> + Send>;
+
 impl Ticket {
     pub(crate) fn link(&self) -> &Arc<Link> {
         &self.link
@@ -166,6 +168,11 @@ impl Ticket {
 
     /// Answers with what `work` gives, on a thread of the pool.
     pub(crate) fn work(self, work: impl FnOnce(&Arc<Link>) -> Result<Reply, Failure> + Send + 'static) {
+        self.start(Box::new(work));
+    }
+
+    /// Not generic, to be there once.
+    fn start(self, work: Work) {
         // Without a thread the ticket is dropped, and answers that.
         let _ = pool::run(move || {
             let result = guard(Place::Work, || work(&self.link));

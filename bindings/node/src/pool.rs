@@ -31,9 +31,14 @@ static WORK: Condvar = Condvar::new();
 /// # Errors
 /// When a thread is needed and the system gives none. The task is dropped then.
 pub(crate) fn run(task: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    start(Box::new(task))
+}
+
+/// Not generic: the code that starts a thread would be there once for each kind of task.
+fn start(task: Task) -> io::Result<()> {
     let mut state = state();
     if state.tasks.len() < state.idle {
-        state.tasks.push_back(Box::new(task));
+        state.tasks.push_back(task);
         WORK.notify_one();
         return Ok(());
     }

@@ -52,8 +52,13 @@ pub(crate) fn line_up(
     ticket: Ticket,
     work: impl FnOnce(&Arc<Link>, &WaitOptions) -> Result<Reply, Failure> + Send + 'static,
 ) {
+    start(path, limit, ticket, Box::new(work));
+}
+
+/// Not generic, to be there once.
+fn start(path: &Path, limit: Duration, ticket: Ticket, work: Work) {
     let cancel = ticket.link().cancel().clone();
-    let job = Mutex::new(Some(Job { ticket, work: Box::new(work), due: None }));
+    let job = Mutex::new(Some(Job { ticket, work, due: None }));
     let turn = Arc::new(Turn { since: Instant::now(), limit, cancel, job });
     let first = {
         let mut lines = lines();
