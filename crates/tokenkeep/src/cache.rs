@@ -3,11 +3,14 @@
 //! Reading takes no lock and costs one look at the store when nothing changed. Writing waits for the lock and *then*
 //! compares and reloads, so that nothing written meanwhile is overwritten.
 
+mod write;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+pub use self::write::WriteAccess;
 use crate::event::{Event, Events};
-use crate::schema::{self, Change};
+use crate::schema;
 use crate::{CacheLock, Error, ErrorKind, Info, LockGuard, Persistence, Result, Secret, Stamp, WaitOptions};
 
 /// A reader that found the content in motion waits this long for the lock, to read it at rest.
@@ -364,150 +367,6 @@ impl Held {
             self.snapshot = Snapshot { generation: self.snapshot.generation + 1, content };
         }
         self.snapshot.clone()
-    }
-}
-
-/// The right to write, once. Dropping it without a commit writes nothing.
-///
-/// ```
-/// # let folder = tempfile::tempdir()?;
-/// # let file = tokenkeep::FilePersistence::new(folder.path().join("cache.json"))?;
-/// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
-/// let write = cache.begin_write()?;
-/// drop(write); // somebody changed their mind
-/// assert!(cache.read()?.is_none());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug)]
-#[must_use = "nothing is written until it is committed"]
-pub struct WriteAccess {
-    cache: TokenCache,
-    snapshot: Snapshot,
-    guard: LockGuard,
-    /// The lock of a store that several paths share. After the other, so that it is released last.
-    #[expect(dead_code, reason = "held until the write is over")]
-    outer: Option<LockGuard>,
-}
-
-impl WriteAccess {
-    /// What is stored, and what a write builds on; `None` when there is nothing.
-    pub fn content(&self) -> Option<&[u8]> {
-        self.snapshot.content.as_ref().map(Secret::expose)
-    }
-
-    /// What is stored, with its number.
-    pub fn snapshot(&self) -> &Snapshot {
-        &self.snapshot
-    }
-
-    /// Proof of the lock, for direct use of the persistence.
-    pub fn guard(&self) -> &LockGuard {
-        &self.guard
-    }
-
-    /// Replaces what is stored and releases the lock.
-    ///
-    /// # Errors
-    /// Those of [`Persistence::save`]; the old content is then whole.
-    pub fn commit(self, content: impl AsRef<[u8]>) -> Result<Snapshot> {
-        self.save(content.as_ref().into())
-    }
-
-    /// Stores what `change` makes of what is stored, unless that is the same, and releases the lock.
-    pub(crate) fn update<C: AsRef<[u8]>>(self, change: impl FnOnce(Option<&[u8]>) -> C) -> Result<Snapshot> {
-        let next = change(self.content());
-        if self.content() == Some(next.as_ref()) {
-            return Ok(self.snapshot);
-        }
-        self.commit(next)
-    }
-
-    /// Applies a client's own change to what is stored and releases the lock.
-    ///
-    /// Content that is not an MSAL cache replaces what is stored, as [`WriteAccess::commit`].
-    ///
-    /// # Errors
-    /// As [`WriteAccess::commit`]; `Damaged` under [`OnDamage::Fail`]; `Conflict` when the change was based on an
-    /// account that has been signed out meanwhile: the rest of it is saved.
-    pub fn commit_change(mut self, change: &Change<'_>) -> Result<Snapshot> {
-        let theirs = self.content().filter(|content| !content.is_empty());
-        let merged = match schema::merge(change, theirs) {
-            // Ours is no cache: opaque content, which only its owner understands.
-            Err(error) if error.kind() == ErrorKind::InvalidInput => return self.commit(change.ours),
-            Err(error) if error.kind() == ErrorKind::Damaged => {
-                self.set_aside("it is not a token cache")?;
-                match self.content().filter(|content| !content.is_empty()) {
-                    // It was caught in motion and is whole now.
-                    Some(theirs) => schema::merge(change, Some(theirs))?,
-                    // Damage signs nobody out: everything the client still knows is kept.
-                    None => schema::merge(&Change::additions(change.ours), None)?,
-                }
-            }
-            merged => merged?,
-        };
-        let conflict = merged.conflict();
-        // Nothing of ours is new: the store need not be written, and nobody has to read it again.
-        let snapshot = if merged.unchanged { self.snapshot } else { self.save(merged.content)? };
-        match conflict {
-            Some(error) => Err(error),
-            None => Ok(snapshot),
-        }
-    }
-
-    /// Removes what is stored and releases the lock; `false` when nothing was.
-    ///
-    /// # Errors
-    /// Those of [`Persistence::delete`].
-    pub fn delete(self) -> Result<bool> {
-        let shared = &self.cache.shared;
-        let deleted = shared.persistence.delete(&self.guard);
-        let mut held = shared.held();
-        match deleted {
-            Ok(deleted) => {
-                // The next look decides: a keystore's marker is there even when its item is not.
-                held.publish(None, Stamp::UNKNOWN);
-                Ok(deleted)
-            }
-            Err(error) => {
-                held.stamp = Stamp::UNKNOWN;
-                Err(error)
-            }
-        }
-    }
-
-    /// Keeps a copy of content that cannot be used and goes on as if nothing had been stored. The content is read
-    /// once more before, for it may have been caught in motion.
-    ///
-    /// # Errors
-    /// `Damaged` under [`OnDamage::Fail`]; those of [`Persistence::set_aside`]. Nothing is written then.
-    pub fn set_aside(&mut self, reason: &str) -> Result<()> {
-        let shared = Arc::clone(&self.cache.shared);
-        let again = shared.persistence.load(Some(&self.guard))?;
-        if again.content != self.snapshot.content {
-            self.snapshot = shared.held().publish(again.content, again.stamp);
-            let whole =
-                self.content().is_none_or(|content| content.is_empty() || schema::is_msal_cache(content));
-            if whole {
-                return Ok(());
-            }
-        }
-        let damaged = Error::new(ErrorKind::Damaged, format!("The stored content cannot be used: {reason}"))
-            .at(shared.persistence.path());
-        shared.set_aside(&self.guard, reason, damaged, self.cache.damage)?;
-        self.snapshot.content = None;
-        Ok(())
-    }
-
-    fn save(self, content: Secret) -> Result<Snapshot> {
-        let shared = &self.cache.shared;
-        match shared.persistence.save(&self.guard, content.expose()) {
-            Ok(stamp) => Ok(shared.held().publish(Some(content), stamp)),
-            Err(error) => {
-                // Whether anything arrived is for the next reader to find out.
-                shared.held().stamp = Stamp::UNKNOWN;
-                Err(error)
-            }
-        }
     }
 }
 
