@@ -3,6 +3,7 @@
  * The packages that are compared, loaded as their users load them. Which one is in the specification of a program.
  */
 import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 
 /** @typedef {"tokenkeep" | "original"} PackageName */
 
@@ -25,9 +26,20 @@ export function specifier(name) {
   return name === "original" ? "@azure/msal-node-extensions" : "tokenkeep";
 }
 
-/** The path of a package's file for `require` or `import`. @param {PackageName} name */
-export function entry(name) {
-  return createRequire(origin(name)).resolve(specifier(name));
+/**
+ * The path of the file that Node.js takes for `require` or, as "esm", for `import`.
+ *
+ * @param {PackageName} name
+ * @param {"cjs" | "esm"} module
+ */
+export function entry(name, module) {
+  const require = createRequire(origin(name));
+  if (module === "cjs") {
+    return require.resolve(specifier(name));
+  }
+  const manifest = require.resolve(`${specifier(name)}/package.json`);
+  const conditions = require(manifest).exports["."].import;
+  return join(dirname(manifest), conditions["node-addons"] ?? conditions.default);
 }
 
 /** @param {PackageName} name @returns {any} */

@@ -11,7 +11,7 @@ import { load, persistenceOf } from "../lib/packages.mjs";
 import { specification, tell, timed } from "../lib/program.mjs";
 
 const spec = specification();
-const require = createRequire(import.meta.url);
+const fromHere = createRequire(import.meta.url);
 
 /** @type {Record<string, () => Promise<{ set(text: string): unknown, get(): unknown }>>} */
 const stores = {
@@ -20,14 +20,14 @@ const stores = {
     return { set: (text) => persistence.save(text), get: () => persistence.load() };
   },
   async keytar() {
-    const keytar = require("keytar");
+    const keytar = fromHere("keytar");
     return {
       set: (text) => keytar.setPassword("tokenkeep-bench", "raw", text),
       get: () => keytar.getPassword("tokenkeep-bench", "raw"),
     };
   },
   async "napi-keyring"() {
-    const { AsyncEntry } = require("@napi-rs/keyring");
+    const { AsyncEntry } = fromHere("@napi-rs/keyring");
     const entry = new AsyncEntry("tokenkeep-bench", "raw");
     return { set: (text) => entry.setPassword(text), get: () => entry.getPassword() };
   },

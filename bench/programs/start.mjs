@@ -12,15 +12,13 @@ import { entry } from "../lib/packages.mjs";
 import { specification, tell, timed } from "../lib/program.mjs";
 
 const spec = specification();
-const path = entry(spec.package);
+const path = entry(spec.package, spec.module);
 const require = createRequire(import.meta.url);
 /** @type {any} */
 let extensions;
 const steps = {
   import: await timed(async () => {
-    // The entry for `import` lies beside that for `require`.
-    const module = spec.package === "tokenkeep" ? path.replace(/\.js$/, ".mjs") : path;
-    extensions = spec.module === "esm" ? await import(pathToFileURL(module).href) : require(path);
+    extensions = spec.module === "esm" ? await import(pathToFileURL(path).href) : require(path);
   }),
   create: 0,
   firstRead: 0,
