@@ -1,6 +1,6 @@
 //! What the unified cache holds for one application, and how a sign-in is put into it.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use azure_core::credentials::AccessToken;
 use azure_core::time::OffsetDateTime;
@@ -10,6 +10,9 @@ use tokenkeep::{Result, Secret, TokenCache};
 use super::answer::SignIn;
 use crate::persistent::put;
 use crate::record::AuthenticationRecord;
+
+/// msal-node rounds the time to whole seconds, so that what it has just stored may seem to be from the next one.
+const ROUNDING: Duration = Duration::from_secs(1);
 
 /// Whose part of the cache it is.
 #[derive(Clone, Debug)]
@@ -71,7 +74,7 @@ impl Owner {
         account: &AuthenticationRecord,
         scopes: &[&str],
         now: SystemTime,
-        margin: std::time::Duration,
+        margin: Duration,
     ) -> Result<Option<Cached>> {
         let contents = Contents::parse(content)?;
         let realm = self.tenant.as_deref().unwrap_or(&account.tenant_id);
@@ -83,7 +86,7 @@ impl Owner {
                 && schema::is_same_cloud(&token.environment().unwrap_or_default(), &self.environment)
                 && token.covers(scopes)
                 // From the future: by a clock that was wrong then, or is now.
-                && token.cached_at().is_some_and(|cached| cached <= now)
+                && token.cached_at().is_some_and(|cached| cached <= now + ROUNDING)
                 && !token.is_expired(now + margin)
         });
         let longest = good.max_by_key(schema::AccessToken::expires_on);

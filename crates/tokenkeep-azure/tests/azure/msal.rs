@@ -153,6 +153,26 @@ async fn a_refresh_token_that_another_library_replaced_meanwhile_is_used_before_
 }
 
 #[tokio::test]
+async fn a_token_from_the_future_is_not_trusted_but_one_whose_time_was_rounded_is() {
+    let (place, service) = (Place::new(), Service::start());
+    place.sign_in(&service, "ada", HOUR);
+    let kept_at = |ahead: u64| {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let mut cache = place.json();
+        let entry = cache["AccessToken"].as_object_mut().unwrap().values_mut().next().unwrap();
+        entry["cached_at"] = (now + ahead).to_string().into();
+        place.open().update(|_| cache.to_string()).unwrap();
+    };
+    // As msal-node writes it in the second half of every second.
+    kept_at(1);
+    assert_eq!(token(&signed(&place.open(), &service)).await, "old access token of ada");
+    assert_eq!(service.requests(), 0);
+    kept_at(86_400);
+    assert_ne!(token(&signed(&place.open(), &service)).await, "old access token of ada");
+    assert_eq!(service.count("refresh_token"), 1);
+}
+
+#[tokio::test]
 async fn a_service_whose_clock_differs_does_not_matter() {
     for skew in [-7200, 7200] {
         let (place, service) = (Place::new(), Service::start());

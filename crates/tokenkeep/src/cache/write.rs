@@ -47,7 +47,7 @@ impl WriteAccess {
     /// Replaces what is stored and releases the lock.
     ///
     /// # Errors
-    /// Those of [`Persistence::save`]; the old content is then whole.
+    /// Those of [`Persistence::save`](crate::Persistence::save); the old content is then whole.
     pub fn commit(self, content: impl AsRef<[u8]>) -> Result<Snapshot> {
         self.save(content.as_ref().into())
     }
@@ -66,7 +66,7 @@ impl WriteAccess {
     /// Content that is not an MSAL cache replaces what is stored, as [`WriteAccess::commit`].
     ///
     /// # Errors
-    /// As [`WriteAccess::commit`]; `Damaged` under [`OnDamage::Fail`]; `Conflict` when the change was based on an
+    /// As [`WriteAccess::commit`]; `Damaged` under [`OnDamage::Fail`](crate::OnDamage::Fail); `Conflict` when the change was based on an
     /// account that has been signed out meanwhile: the rest of it is saved.
     pub fn commit_change(mut self, change: &Change<'_>) -> Result<Snapshot> {
         let theirs = self.content().filter(|content| !content.is_empty());
@@ -96,7 +96,7 @@ impl WriteAccess {
     /// Removes what is stored and releases the lock; `false` when nothing was.
     ///
     /// # Errors
-    /// Those of [`Persistence::delete`].
+    /// Those of [`Persistence::delete`](crate::Persistence::delete).
     pub fn delete(self) -> Result<bool> {
         let shared = &self.cache.shared;
         let deleted = shared.persistence.delete(&self.guard);
@@ -118,7 +118,7 @@ impl WriteAccess {
     /// once more before, for it may have been caught in motion.
     ///
     /// # Errors
-    /// `Damaged` under [`OnDamage::Fail`]; those of [`Persistence::set_aside`]. Nothing is written then.
+    /// `Damaged` under [`OnDamage::Fail`](crate::OnDamage::Fail); those of [`Persistence::set_aside`](crate::Persistence::set_aside). Nothing is written then.
     pub fn set_aside(&mut self, reason: &str) -> Result<()> {
         let shared = Arc::clone(&self.cache.shared);
         let again = shared.persistence.load(Some(&self.guard))?;
