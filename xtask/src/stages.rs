@@ -18,8 +18,7 @@ pub(crate) const TEST: &[Stage] = &[
     cargo("rust", "unit, integration and documentation tests", "test --locked --workspace --no-fail-fast")
         .counting()
         .needs(&["setup"])
-        // On a fresh machine it compiles the Azure SDK and what it stands on, beside the rest.
-        .minutes(25),
+        .minutes(15),
     task("vectors", "encrypted files, to and from an independent implementation", vectors::stage)
         .needs(&["rust"]),
     cargo("docs", "the documentation has no warnings", "doc --locked --workspace --no-deps")
