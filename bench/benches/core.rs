@@ -11,7 +11,11 @@ use std::sync::Arc;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tokenkeep::key_source::KeyFile;
 use tokenkeep::schema::{self, Change};
-use tokenkeep::{CacheLock, Durability, FilePersistence, Plain, Protector, Sealed, TokenCache, WaitOptions};
+use tokenkeep::{
+    CacheLock, Protector, TokenCache,
+    options::{Durability, WaitOptions},
+    storage::{FilePersistence, Plain, Sealed},
+};
 
 const SIZES: [usize; 4] = [4 << 10, 100 << 10, 1 << 20, 5 << 20];
 

@@ -8,8 +8,9 @@ use napi::bindgen_prelude::{Buffer, Either, Either3, Env, Null, Undefined};
 use napi_derive::napi;
 use tokenkeep::schema::Change;
 use tokenkeep::{
-    Backend, Durability, FilePersistence, KeystorePersistence, OnDamage, Persistence, Secret, Snapshot,
-    TokenCache, WaitOptions, WriteAccess,
+    Backend, Persistence, Secret, Snapshot, TokenCache, WriteAccess,
+    options::{Durability, OnDamage, WaitOptions},
+    storage::{FilePersistence, KeystorePersistence},
 };
 
 use crate::channel::{Channel, Link, Ticket};
@@ -375,7 +376,7 @@ impl Cache {
     fn over(
         channel: &Channel,
         persistence: Arc<dyn Persistence>,
-        listener: impl Fn(&tokenkeep::Event) + Send + Sync + 'static,
+        listener: impl Fn(&tokenkeep::event::Event) + Send + Sync + 'static,
         file: Option<FilePersistence>,
     ) -> Self {
         let path = persistence.path().to_owned();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use napi::bindgen_prelude::{Env, FnArgs, Function, JsValue, Null, ToNapiValue, Unknown};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
-use tokenkeep::Cancel;
+use tokenkeep::options::Cancel;
 
 use crate::failure::{Failure, Thrown};
 use crate::guard::{Place, guard, quietly};

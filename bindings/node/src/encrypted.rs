@@ -11,7 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use napi_derive::napi;
 use tokenkeep::key_source::{KernelKeyring, KeyFile, KeySource, Passphrase};
-use tokenkeep::{Error, ErrorKind, FilePersistence, Sealed, Secret};
+use tokenkeep::{
+    Error, ErrorKind, Secret,
+    storage::{FilePersistence, Sealed},
+};
 
 use crate::failure::Failure;
 use crate::keystore;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use napi::bindgen_prelude::{Env, Object};
-use tokenkeep::{Event, Info};
+use tokenkeep::{Info, event::Event};
 
 use crate::channel::Link;
 use crate::guard::{Place, quietly};

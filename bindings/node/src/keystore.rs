@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokenkeep::key_source::KeySource;
-use tokenkeep::{FilePersistence, KeystorePersistence, Prompting};
+use tokenkeep::{
+    options::Prompting,
+    storage::{FilePersistence, KeystorePersistence},
+};
 
 use crate::failure::Failure;
 
@@ -22,8 +25,12 @@ fn prompting(prompt: u32) -> Prompting {
 mod platform {
     use super::*;
 
-    fn item(service: &str, account: &str, prompt: u32) -> Result<tokenkeep::SecretServiceItem, Failure> {
-        Ok(tokenkeep::SecretServiceItem::new(service, account)?.prompting(prompting(prompt)))
+    fn item(
+        service: &str,
+        account: &str,
+        prompt: u32,
+    ) -> Result<tokenkeep::storage::SecretServiceItem, Failure> {
+        Ok(tokenkeep::storage::SecretServiceItem::new(service, account)?.prompting(prompting(prompt)))
     }
 
     pub(crate) fn secret_service(
@@ -104,7 +111,7 @@ pub(crate) fn data_protection(
 ) -> Result<FilePersistence, Failure> {
     #[cfg(windows)]
     {
-        use tokenkeep::{DataProtection, DataProtectionScope};
+        use tokenkeep::storage::{DataProtection, DataProtectionScope};
         let scope =
             if machine { DataProtectionScope::LocalMachine } else { DataProtectionScope::CurrentUser };
         let protector = DataProtection::new(scope).entropy(entropy.unwrap_or_default());

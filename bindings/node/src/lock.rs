@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use napi::bindgen_prelude::Env;
 use napi_derive::napi;
-use tokenkeep::{CacheLock, WaitOptions};
+use tokenkeep::{CacheLock, options::WaitOptions};
 
 use crate::channel::{Channel, Link};
 use crate::failure::{Failure, Thrown};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use napi::bindgen_prelude::Env;
 use napi_derive::napi;
-use tokenkeep::{WaitOptions, moving};
+use tokenkeep::{moving, options::WaitOptions};
 
 use crate::cache::Cache;
 use crate::channel::Channel;

@@ -2,7 +2,7 @@
 
 use napi::bindgen_prelude::{Array, BufferSlice, Env, JsValue, Object, ToNapiValue, Unknown};
 use tokenkeep::moving::Migration;
-use tokenkeep::{Info, Retired, Secret, Snapshot, schema};
+use tokenkeep::{Info, Secret, Snapshot, schema, storage::Retired};
 use zeroize::Zeroizing;
 
 use crate::events::Told;

@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokenkeep::{Cancel, Error, ErrorKind, WaitOptions};
+use tokenkeep::{
+    Error, ErrorKind,
+    options::{Cancel, WaitOptions},
+};
 
 use crate::channel::{Link, Ticket};
 use crate::failure::Failure;

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use tokenkeep::schema::Change;
-use tokenkeep::{CacheLock, ErrorKind, Secret, TokenCache, WaitOptions, WriteAccess};
+use tokenkeep::{CacheLock, ErrorKind, Secret, TokenCache, WriteAccess, options::WaitOptions};
 
 use crate::Dice;
 use crate::accounts::{self, Accounts};

@@ -18,7 +18,7 @@ use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions}
 use azure_core::http::ClientOptions;
 use azure_core::time::{Duration, OffsetDateTime};
 use azure_security_keyvault_secrets::{SecretClient, SecretClientOptions};
-use tokenkeep::{FilePersistence, TokenCache};
+use tokenkeep::{TokenCache, storage::FilePersistence};
 use tokenkeep_azure::{Partition, PersistentTokenCredential};
 
 /// In place of `DeveloperToolsCredential` and its like.

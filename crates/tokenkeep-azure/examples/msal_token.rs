@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use azure_core::credentials::TokenCredential;
 use serde_json::json;
-use tokenkeep::{FilePersistence, TokenCache};
+use tokenkeep::{TokenCache, storage::FilePersistence};
 use tokenkeep_azure::{MsalCacheCredential, MsalCacheCredentialOptions, Prompt};
 
 /// What the command line asks for.

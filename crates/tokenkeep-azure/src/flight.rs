@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_lock::{Mutex, MutexGuard};
 use tokenkeep::nonblocking::NonblockingGuard;
-use tokenkeep::{CacheLock, TokenCache, WaitOptions};
+use tokenkeep::{CacheLock, TokenCache, options::WaitOptions};
 
 /// How many locks a cache has for requests: enough that two tokens seldom share one, few enough for a tidy directory.
 const LANES: u64 = 16;

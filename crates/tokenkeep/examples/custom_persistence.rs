@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokenkeep::{
-    Backend, ErrorKind, Info, Loaded, LockGuard, Persistence, Protection, Result, Secret, Stamp, TokenCache,
+    Backend, ErrorKind, Info, LockGuard, Persistence, Protection, Result, Secret, Stamp, TokenCache,
+    storage::Loaded,
 };
 
 /// How many versions are kept.

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::sync::Arc;
 
-use tokenkeep::{Backend, ErrorKind, FilePersistence, Protection, Protector, Secret, TokenCache};
+use tokenkeep::{Backend, ErrorKind, Protection, Protector, Secret, TokenCache, storage::FilePersistence};
 
 /// The length of the checksum in front of the content.
 const HEAD: usize = 8;

@@ -18,7 +18,7 @@ use oauth2::{
     ClientId, DeviceAuthorizationUrl, HttpRequest, HttpResponse, Scope, StandardDeviceAuthorizationResponse,
     TokenResponse, TokenUrl,
 };
-use tokenkeep::{FilePersistence, TokenCache};
+use tokenkeep::{TokenCache, storage::FilePersistence};
 
 #[allow(clippy::print_stdout, reason = "an example may print")]
 fn main() -> Result<(), Box<dyn Error>> {

@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use tokenkeep::{Config, Event, Result};
+use tokenkeep::{Config, Result, event::Event};
 
 fn main() -> ExitCode {
     match run() {

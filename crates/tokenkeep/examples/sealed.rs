@@ -15,7 +15,9 @@ use std::sync::Arc;
 
 use tokenkeep::key_source::{KernelKeyring, KeyFile, Passphrase};
 use tokenkeep::{
-    Error, ErrorKind, FilePersistence, OnDamage, Persistence, Result, Sealed, TokenCache, WaitOptions,
+    Error, ErrorKind, Persistence, Result, TokenCache,
+    options::{OnDamage, WaitOptions},
+    storage::{FilePersistence, Sealed},
 };
 
 fn main() -> ExitCode {
@@ -74,7 +76,7 @@ fn sealed(source: &str, partition: &str) -> Result<Sealed> {
         Some(("key", variable)) => Sealed::new(KeyFile::from_environment(variable), partition),
         #[cfg(target_os = "linux")]
         Some(("item", service)) => {
-            let item = tokenkeep::SecretServiceItem::new(service, "key")?;
+            let item = tokenkeep::storage::SecretServiceItem::new(service, "key")?;
             Sealed::new(tokenkeep::key_source::KeystoreItem::new(item), partition)
         }
         _ => {

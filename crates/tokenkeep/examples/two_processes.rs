@@ -6,7 +6,7 @@ use std::error::Error;
 use std::process::Command;
 use std::sync::Arc;
 
-use tokenkeep::{Durability, FilePersistence, TokenCache};
+use tokenkeep::{TokenCache, options::Durability, storage::FilePersistence};
 
 /// How often each of them writes.
 const WRITES: u32 = 100;

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub use self::write::WriteAccess;
 use crate::event::{Event, Events};
 use crate::schema;
-use crate::{CacheLock, Error, ErrorKind, Info, LockGuard, Persistence, Result, Secret, Stamp, WaitOptions};
+use crate::{
+    CacheLock, Error, ErrorKind, Info, LockGuard, Persistence, Result, Secret, Stamp, options::WaitOptions,
+};
 
 /// A reader that found the content in motion waits this long for the lock, to read it at rest.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -30,7 +32,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 ///
 /// ```
 /// # let folder = tempfile::tempdir()?;
-/// # let file = tokenkeep::FilePersistence::new(folder.path().join("cache.json"))?;
+/// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
 /// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
 /// let write = cache.begin_write()?; // waits for the lock, then sees what others wrote
 /// let next = [write.content().unwrap_or_default(), b"one more line\n"].concat();
@@ -66,7 +68,7 @@ struct Held {
 ///
 /// ```
 /// # let folder = tempfile::tempdir()?;
-/// # let file = tokenkeep::FilePersistence::new(folder.path().join("cache.json"))?;
+/// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
 /// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
 /// let before = cache.update(|_| "one")?;
 /// assert!(cache.is_current(before.generation));
@@ -222,7 +224,7 @@ impl TokenCache {
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
-    /// # let file = tokenkeep::FilePersistence::new(folder.path().join("cache.json"))?;
+    /// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
     /// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
     /// cache.update(|old| [old.unwrap_or_default(), b"one more line\n"].concat())?;
     /// # assert_eq!(cache.read()?.expect("written").expose(), b"one more line\n");
@@ -239,7 +241,7 @@ impl TokenCache {
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
-    /// # let file = tokenkeep::FilePersistence::new(folder.path().join("cache.json"))?;
+    /// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
     /// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
     /// cache.update(|_| b"a secret")?;
     /// assert!(cache.clear()?);

@@ -8,7 +8,7 @@ use std::thread::Thread;
 /// A switch that ends a wait for the lock early. Clones share the switch; it cannot be reset.
 ///
 /// ```
-/// use tokenkeep::{CacheLock, Cancel, ErrorKind, WaitOptions};
+/// use tokenkeep::{options::{Cancel, WaitOptions}, CacheLock, ErrorKind};
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path().join("cache.json");
 ///

@@ -9,8 +9,9 @@ use crate::event::{Event, Events};
 use crate::key_source::KeySource;
 use crate::platform::{self, OwnStore};
 use crate::{
-    Durability, Error, ErrorKind, FilePersistence, Keystore, KeystorePersistence, MemoryPersistence,
-    OnDamage, Persistence, Prompting, Result, Sealed, TokenCache, WaitOptions, environment, moving,
+    Error, ErrorKind, Persistence, Result, TokenCache, environment, moving,
+    options::{Durability, OnDamage, Prompting, WaitOptions},
+    storage::{FilePersistence, Keystore, KeystorePersistence, MemoryPersistence, Sealed},
 };
 
 /// How to find and open a token cache.
@@ -22,7 +23,7 @@ use crate::{
 ///
 /// ```no_run
 /// use tokenkeep::key_source::KernelKeyring;
-/// use tokenkeep::{Config, Fallback};
+/// use tokenkeep::{options::Fallback, Config};
 ///
 /// let cache = Config::new("my-app")
 ///     .fallback([Fallback::encrypted_file(KernelKeyring::new("my-app"))])

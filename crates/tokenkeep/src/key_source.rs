@@ -1,6 +1,6 @@
 //! Where the key of an encrypted file comes from.
 //!
-//! A [`Sealed`](crate::Sealed) file needs 32 secret bytes, the same ones each time. Four sources have them:
+//! A [`Sealed`](crate::storage::Sealed) file needs 32 secret bytes, the same ones each time. Four sources have them:
 //!
 //! | source | the key is | after a restart |
 //! | --- | --- | --- |
@@ -24,7 +24,7 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{Error, ErrorKind, Protection, Result, WaitOptions};
+use crate::{Error, ErrorKind, Protection, Result, options::WaitOptions};
 
 pub use kernel_keyring::KernelKeyring;
 pub use key_file::KeyFile;

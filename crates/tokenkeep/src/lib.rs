@@ -16,34 +16,27 @@ mod protector;
 
 // What everything speaks in
 mod error;
-mod event;
 mod secret;
 mod stamp;
 
 pub mod environment;
+pub mod event;
 pub mod key_source;
 pub mod keychain;
 pub mod moving;
 pub mod nonblocking;
+pub mod options;
 pub mod schema;
+pub mod storage;
 
-pub use atomic_file::Durability;
-pub use cache::{OnDamage, Snapshot, TokenCache, WriteAccess};
-pub use cancel::Cancel;
-pub use config::{Config, Fallback};
+// The front page: what a program opens and uses, and what it implements for a store of its own. Everything else that is
+// public has its one path in a module.
+pub use cache::{Snapshot, TokenCache, WriteAccess};
+pub use config::Config;
 pub use error::{Error, ErrorKind, Result};
-pub use event::Event;
-pub use lock::{CacheLock, LockGuard, WaitOptions};
-pub use persistence::file::FilePersistence;
-pub use persistence::keystore::{Keystore, KeystorePersistence, Prompting};
-pub use persistence::memory::MemoryPersistence;
-pub use persistence::{Backend, Info, Loaded, Persistence, Protection, Retired};
-#[cfg(target_os = "linux")]
-pub use platform::SecretServiceItem;
-#[cfg(windows)]
-pub use platform::{DataProtection, DataProtectionScope};
-pub use protector::sealed::Sealed;
-pub use protector::{Plain, Protector};
+pub use lock::{CacheLock, LockGuard};
+pub use persistence::{Backend, Info, Persistence, Protection};
+pub use protector::Protector;
 pub use secret::Secret;
 pub use stamp::Stamp;
 

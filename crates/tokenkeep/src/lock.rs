@@ -21,7 +21,7 @@ use crate::atomic_file;
 use crate::event::Events;
 use crate::platform::lock_file::{self, Held, Paths, Private, Watch};
 use crate::platform::{files, lock_record, process};
-use crate::{Cancel, Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, options::Cancel};
 use line::{Deadline, Head, Key, Lines};
 
 /// The sibling libraries' own limit: 500 tries, 100 ms apart.
@@ -60,7 +60,7 @@ impl WaitOptions {
 ///
 /// ```
 /// use std::time::Duration;
-/// use tokenkeep::{CacheLock, ErrorKind, WaitOptions};
+/// use tokenkeep::{options::WaitOptions, CacheLock, ErrorKind};
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path().join("cache.json");
 ///

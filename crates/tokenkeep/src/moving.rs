@@ -2,8 +2,8 @@
 //!
 //! [`migrate`] moves what one cache holds into another: from a plaintext file into the keystore, from an encrypted file
 //! into one under another key, and back. What moves by itself, because it was left by a weaker store in the very place
-//! of a better one, goes the same way; see [`KeystorePersistence::take_in`](crate::KeystorePersistence::take_in) and
-//! [`FilePersistence::encrypt_plaintext`](crate::FilePersistence::encrypt_plaintext).
+//! of a better one, goes the same way; see [`KeystorePersistence::take_in`](crate::storage::KeystorePersistence::take_in) and
+//! [`FilePersistence::encrypt_plaintext`](crate::storage::FilePersistence::encrypt_plaintext).
 //!
 //! Under the locks of both caches: the intention is written down, both are read, their entries united, the union saved,
 //! read back over a new connection, that noted, and only then the old place emptied and its bytes overwritten. A move
@@ -18,7 +18,7 @@ use std::path::Path;
 
 use crate::persistence::Retired;
 use crate::{
-    Error, ErrorKind, Info, LockGuard, Persistence, Result, Secret, TokenCache, WaitOptions, schema,
+    Error, ErrorKind, Info, LockGuard, Persistence, Result, Secret, TokenCache, options::WaitOptions, schema,
 };
 use locks::Locks;
 use sidecar::{Sidecar, State};
@@ -49,7 +49,7 @@ pub struct Migration {
 /// writes there is moved by the next migration.
 ///
 /// ```no_run
-/// use tokenkeep::{Config, FilePersistence, TokenCache, moving};
+/// use tokenkeep::{moving, storage::FilePersistence, Config, TokenCache};
 ///
 /// # fn main() -> tokenkeep::Result<()> {
 /// let old = TokenCache::new(std::sync::Arc::new(FilePersistence::new("/home/me/.my-app/cache.json")?));

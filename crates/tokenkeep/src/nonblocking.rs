@@ -9,8 +9,8 @@ mod pool;
 pub use operation::Operation;
 
 use crate::{
-    CacheLock, Cancel, Error, ErrorKind, LockGuard, Result, Secret, Snapshot, TokenCache, WaitOptions,
-    WriteAccess,
+    CacheLock, Error, ErrorKind, LockGuard, Result, Secret, Snapshot, TokenCache, WriteAccess,
+    options::{Cancel, WaitOptions},
 };
 
 /// A [`TokenCache`] whose verbs return futures. Made by [`TokenCache::nonblocking`]; clones share the cache.
@@ -40,7 +40,7 @@ use crate::{
 /// # }
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path().join("cache.json");
-/// # let file = tokenkeep::FilePersistence::new(path)?;
+/// # let file = tokenkeep::storage::FilePersistence::new(path)?;
 /// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
 /// # block_on(async {
 /// let cache = cache.nonblocking();

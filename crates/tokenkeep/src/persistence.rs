@@ -23,7 +23,7 @@ use crate::{Error, ErrorKind, LockGuard, Result, Secret, Stamp};
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path().join("cache.json");
 /// use std::sync::Arc;
-/// use tokenkeep::{FilePersistence, Persistence, TokenCache};
+/// use tokenkeep::{storage::FilePersistence, Persistence, TokenCache};
 ///
 /// let store = FilePersistence::new(path)?;
 /// store.verify()?; // a probe is written, read back and removed

@@ -26,7 +26,7 @@ use windows as family;
 
 use std::sync::Arc;
 
-use crate::{Keystore, Protector};
+use crate::{Protector, storage::Keystore};
 
 pub(crate) use family::{files, key_file, lock_file, process, writing};
 pub(crate) use os::{OWN_STORE, keyring, own_store};

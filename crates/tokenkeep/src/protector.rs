@@ -14,7 +14,7 @@ use sealed::header;
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path().join("cache.sealed");
 /// use tokenkeep::key_source::Passphrase;
-/// use tokenkeep::{FilePersistence, Persistence, Protector, Sealed};
+/// use tokenkeep::{storage::{FilePersistence, Sealed}, Persistence, Protector};
 ///
 /// let sealed = Sealed::new(Passphrase::new("correct horse battery staple"), "my-app/cache");
 /// assert_eq!(sealed.protection().code(), "passphrase");

@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tokenkeep::{KeystorePersistence, SecretServiceItem, TokenCache};
+use tokenkeep::{
+    TokenCache,
+    storage::{KeystorePersistence, SecretServiceItem},
+};
 
 use crate::{Outcome, mark, serve};
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{FlockOperation, fcntl_lock};
-use tokenkeep::{Durability, FilePersistence, TokenCache};
+use tokenkeep::{TokenCache, options::Durability, storage::FilePersistence};
 
 use crate::Outcome;
 

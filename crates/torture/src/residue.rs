@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokenkeep::schema::Change;
-use tokenkeep::{FilePersistence, Secret, TokenCache};
+use tokenkeep::{Secret, TokenCache, storage::FilePersistence};
 
 use crate::Outcome;
 

@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokenkeep::{
-    Durability, Error, Event, FilePersistence, LockGuard, OnDamage, Persistence, Result, TokenCache,
-    WaitOptions, WriteAccess,
+    Error, LockGuard, Persistence, Result, TokenCache, WriteAccess,
+    event::Event,
+    options::{Durability, OnDamage, WaitOptions},
+    storage::FilePersistence,
 };
 
 use crate::Outcome;

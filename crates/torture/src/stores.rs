@@ -6,8 +6,11 @@ use std::sync::Arc;
 use tokenkeep::key_source::{KeyFile, KeySource};
 use tokenkeep::schema::Change;
 use tokenkeep::{
-    Config, Error, ErrorKind, Event, Fallback, FilePersistence, KeystorePersistence, OnDamage, Persistence,
-    Result, Sealed, SecretServiceItem, TokenCache, WaitOptions, moving,
+    Config, Error, ErrorKind, Persistence, Result, TokenCache,
+    event::Event,
+    moving,
+    options::{Fallback, OnDamage, WaitOptions},
+    storage::{FilePersistence, KeystorePersistence, Sealed, SecretServiceItem},
 };
 
 /// The account of every item here, and with the service the partition of every encrypted file.

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::{fs, thread};
 
 use serde_json::{Map, Value, json};
-use tokenkeep::{ErrorKind, FilePersistence, TokenCache};
+use tokenkeep::{ErrorKind, TokenCache, storage::FilePersistence};
 use tokenkeep_proofs::history::now;
 
 type Fallible<T> = Result<T, Box<dyn Error>>;

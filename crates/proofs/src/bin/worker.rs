@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::{io, thread};
 
-use tokenkeep::{Durability, FilePersistence, TokenCache};
+use tokenkeep::{TokenCache, options::Durability, storage::FilePersistence};
 use tokenkeep_proofs::Dice;
 use tokenkeep_proofs::workload::{Fault, Worker};
 

@@ -6,7 +6,10 @@ use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
 use tokenkeep::key_source::{Key, KeyFile, KeyId, KeySource, Kind};
-use tokenkeep::{ErrorKind, Plain, Protection, Protector, Result, Sealed, Secret};
+use tokenkeep::{
+    ErrorKind, Protection, Protector, Result, Secret,
+    storage::{Plain, Sealed},
+};
 
 const PARTITION: &str = "example/token_cache";
 /// The key of one of the vectors, which are the seeds; those under other keys are refused for that.
@@ -73,7 +76,9 @@ fn alter(content: &[u8], at: usize, mask: u8, cut: usize) {
         file[at] ^= mask;
         file.truncate(file.len().saturating_sub(cut).max(1));
         match protector.unprotect(Secret::from(&*file)) {
-            Ok(opened) => assert!(mask == 0 && cut == 0 && opened.expose() == content, "an altered file opens"),
+            Ok(opened) => {
+                assert!(mask == 0 && cut == 0 && opened.expose() == content, "an altered file opens")
+            }
             Err(error) => {
                 assert!(mask != 0 || cut != 0, "{error}");
                 check(&error, protector, &file);
@@ -114,7 +119,10 @@ fn examine(file: &[u8]) {
 fn check(error: &tokenkeep::Error, protector: &Sealed, file: &[u8]) {
     use ErrorKind::{Damaged, MissingKey, Truncated, UnknownFormat, Unprotected, WrongKey};
     let kind = error.kind();
-    assert!([Damaged, MissingKey, Truncated, UnknownFormat, Unprotected, WrongKey].contains(&kind), "{error}");
+    assert!(
+        [Damaged, MissingKey, Truncated, UnknownFormat, Unprotected, WrongKey].contains(&kind),
+        "{error}"
+    );
     assert!(kind != MissingKey || format!("{protector:?}").contains("nonexistent"), "{error}");
     assert!(kind != Unprotected || tokenkeep::schema::is_msal_cache(file), "{error}");
 }

@@ -10,7 +10,7 @@ use crate::{Error, ErrorKind, LockGuard, Result, Secret, Snapshot, Stamp};
 ///
 /// ```
 /// # let folder = tempfile::tempdir()?;
-/// # let file = tokenkeep::FilePersistence::new(folder.path().join("cache.json"))?;
+/// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
 /// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
 /// let write = cache.begin_write()?;
 /// drop(write); // somebody changed their mind
@@ -66,7 +66,7 @@ impl WriteAccess {
     /// Content that is not an MSAL cache replaces what is stored, as [`WriteAccess::commit`].
     ///
     /// # Errors
-    /// As [`WriteAccess::commit`]; `Damaged` under [`OnDamage::Fail`](crate::OnDamage::Fail); `Conflict` when the change was based on an
+    /// As [`WriteAccess::commit`]; `Damaged` under [`OnDamage::Fail`](crate::options::OnDamage::Fail); `Conflict` when the change was based on an
     /// account that has been signed out meanwhile: the rest of it is saved.
     pub fn commit_change(mut self, change: &Change<'_>) -> Result<Snapshot> {
         let theirs = self.content().filter(|content| !content.is_empty());
@@ -118,7 +118,7 @@ impl WriteAccess {
     /// once more before, for it may have been caught in motion.
     ///
     /// # Errors
-    /// `Damaged` under [`OnDamage::Fail`](crate::OnDamage::Fail); those of [`Persistence::set_aside`](crate::Persistence::set_aside). Nothing is written then.
+    /// `Damaged` under [`OnDamage::Fail`](crate::options::OnDamage::Fail); those of [`Persistence::set_aside`](crate::Persistence::set_aside). Nothing is written then.
     pub fn set_aside(&mut self, reason: &str) -> Result<()> {
         let shared = Arc::clone(&self.cache.shared);
         let again = shared.persistence.load(Some(&self.guard))?;

@@ -20,7 +20,7 @@ use crate::{CacheLock, Error, ErrorKind, Protection, Result};
 /// persistent keyrings keeps the key until the user's last process ends, and a warning says so.
 ///
 /// When the key is gone for certain, because this machine restarted or the same kernel no longer has it for this user,
-/// what it encrypted can never be opened again. The cache is then empty, [`Event::Lapsed`](crate::Event::Lapsed) says
+/// what it encrypted can never be opened again. The cache is then empty, [`Event::Lapsed`](crate::event::Event::Lapsed) says
 /// why, and the next write keeps a copy of the old file. Seen from another machine, another user or another user
 /// namespace (a container's) the key may well exist: that is `MissingKey`, and nothing is written.
 #[derive(Clone, Debug)]

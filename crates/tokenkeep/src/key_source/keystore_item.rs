@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Key, KeyId, KeySource, Kind, WITHOUT_KEY, text};
-use crate::{CacheLock, Error, ErrorKind, Keystore, Protection, Result};
+use crate::{CacheLock, Error, ErrorKind, Protection, Result, storage::Keystore};
 
 /// A key kept in an item of a [`Keystore`], made and stored there when a file is first encrypted.
 ///

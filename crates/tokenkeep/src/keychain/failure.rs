@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Item, Status};
-use crate::{Error, ErrorKind, Prompting};
+use crate::{Error, ErrorKind, options::Prompting};
 
 /// The numbers of `SecBase.h` that are not among [`Status`]'s own.
 const NOT_AVAILABLE: i32 = -25291;

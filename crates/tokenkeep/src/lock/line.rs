@@ -198,7 +198,7 @@ impl<'a> Deadline<'a> {
 
     /// Fails if the wait has been cancelled.
     pub(super) fn require_wanted(&self) -> Result<()> {
-        if self.wait.cancel.as_ref().is_some_and(crate::Cancel::is_cancelled) {
+        if self.wait.cancel.as_ref().is_some_and(crate::options::Cancel::is_cancelled) {
             return Err(Error::new(ErrorKind::Cancelled, "The wait for the lock was cancelled"));
         }
         Ok(())
@@ -224,7 +224,7 @@ impl<'a> Deadline<'a> {
 
     /// As `park`, at most for `longest`.
     pub(super) fn sleep(&self, longest: Duration) -> Result<()> {
-        let _registration = self.wait.cancel.as_ref().map(crate::Cancel::wake_me);
+        let _registration = self.wait.cancel.as_ref().map(crate::options::Cancel::wake_me);
         // Looked at after registering, so that a cancellation in between is not missed.
         let left = self.left()?;
         thread::park_timeout(left.min(longest));

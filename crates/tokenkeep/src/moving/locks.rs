@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use crate::{CacheLock, Error, ErrorKind, LockGuard, Result, TokenCache, WaitOptions};
+use crate::{CacheLock, Error, ErrorKind, LockGuard, Result, TokenCache, options::WaitOptions};
 
 /// The locks of two caches.
 pub(super) struct Locks {

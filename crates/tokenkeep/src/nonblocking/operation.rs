@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use super::pool;
-use crate::{Cancel, Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, options::Cancel};
 
 type Work<T> = Box<dyn FnOnce() -> Result<T> + Send>;
 

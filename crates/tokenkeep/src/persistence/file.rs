@@ -20,7 +20,8 @@ use crate::persistence::Retired;
 use crate::platform::files::{self, Tick};
 use crate::platform::writing;
 use crate::{
-    Error, ErrorKind, Info, Loaded, LockGuard, Persistence, Plain, Protector, Result, Secret, Stamp,
+    Error, ErrorKind, Info, LockGuard, Persistence, Protector, Result, Secret, Stamp,
+    storage::{Loaded, Plain},
 };
 
 /// What the probe holds; the sibling libraries write the same kind of harmless text.

@@ -18,8 +18,10 @@ use self::marker::Marker;
 use crate::event::{Event, Events};
 use crate::persistence::Retired;
 use crate::{
-    Backend, CacheLock, Error, ErrorKind, FilePersistence, Info, Loaded, LockGuard, OnDamage, Persistence,
-    Protection, Result, Secret, Stamp, schema,
+    Backend, CacheLock, Error, ErrorKind, Info, LockGuard, Persistence, Protection, Result, Secret, Stamp,
+    options::OnDamage,
+    schema,
+    storage::{FilePersistence, Loaded},
 };
 
 /// One item of the operating system's keystore.

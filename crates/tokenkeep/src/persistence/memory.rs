@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::persistence::Retired;
 use crate::stamp::Print;
-use crate::{Backend, Info, Loaded, LockGuard, Persistence, Protection, Result, Secret, Stamp};
+use crate::{Backend, Info, LockGuard, Persistence, Protection, Result, Secret, Stamp, storage::Loaded};
 
 /// A cache that lives as long as the process. All clones of one are the same cache; each [`MemoryPersistence::new`] is
 /// another. Nothing is written to any disk, not even a lock file.

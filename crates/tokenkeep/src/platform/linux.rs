@@ -15,7 +15,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::OwnStore;
 use super::files::retry;
 use super::process::{Life, UNKNOWN_BOOT};
-use crate::{Prompting, Result, SecretServiceItem};
+use crate::{Result, options::Prompting, storage::SecretServiceItem};
 
 /// The platform's own store, for messages.
 pub(crate) const OWN_STORE: &str = "the system's keystore";

@@ -15,7 +15,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::OwnStore;
 use super::process::{Life, UNKNOWN_BOOT};
 use crate::keychain::KeychainItem;
-use crate::{Prompting, Result};
+use crate::{Result, options::Prompting};
 
 /// The platform's own store, for messages.
 pub(crate) const OWN_STORE: &str = "the Keychain";

@@ -16,7 +16,7 @@ pub(crate) mod writing;
 use std::sync::Arc;
 
 use super::OwnStore;
-use crate::{Prompting, Result};
+use crate::{Result, options::Prompting};
 use dpapi::DataProtection;
 
 /// The platform's own store, for messages.

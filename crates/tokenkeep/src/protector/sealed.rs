@@ -24,10 +24,10 @@ use header::{Flaw, Header, TAG};
 /// A protector that encrypts with a key from a [`KeySource`].
 ///
 /// A plaintext token cache found in the file's place, of an older release or another library, is taken over by
-/// [`FilePersistence`](crate::FilePersistence): encrypted, read back and overwritten.
+/// [`FilePersistence`](crate::storage::FilePersistence): encrypted, read back and overwritten.
 ///
 /// ```no_run
-/// use tokenkeep::{FilePersistence, Sealed, TokenCache, key_source::KeyFile};
+/// use tokenkeep::{key_source::KeyFile, storage::{FilePersistence, Sealed}, TokenCache};
 ///
 /// # fn main() -> tokenkeep::Result<()> {
 /// let sealed = Sealed::new(KeyFile::at("/run/secrets/cache-key"), "my-app/token_cache");

@@ -5,7 +5,11 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use tokenkeep::key_source::KeyFile;
-use tokenkeep::{Backend, Durability, FilePersistence, KeystorePersistence, Persistence, Protection, Sealed};
+use tokenkeep::{
+    Backend, Persistence, Protection,
+    options::Durability,
+    storage::{FilePersistence, KeystorePersistence, Sealed},
+};
 
 use crate::fake_keychain::FakeKeychain;
 
@@ -146,7 +150,7 @@ impl DataProtectionFile {
     }
 
     fn open(path: PathBuf) -> Arc<dyn Persistence> {
-        let protector = tokenkeep::DataProtection::default();
+        let protector = tokenkeep::storage::DataProtection::default();
         file(FilePersistence::with_protector(path, protector).unwrap())
     }
 }
@@ -231,7 +235,7 @@ impl SecretService {
     }
 
     fn open(&self, path: PathBuf, account: &str) -> Arc<dyn Persistence> {
-        let item = tokenkeep::SecretServiceItem::new("Some Service", account)
+        let item = tokenkeep::storage::SecretServiceItem::new("Some Service", account)
             .unwrap()
             .on_bus(self.keyring.bus.address());
         let persistence = KeystorePersistence::new(path, item).unwrap();

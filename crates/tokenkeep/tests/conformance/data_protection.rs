@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokenkeep::{
-    Config, DataProtection, DataProtectionScope, ErrorKind, Event, FilePersistence, Protection, Protector,
-    Secret, TokenCache,
+    Config, ErrorKind, Protection, Protector, Secret, TokenCache,
+    event::Event,
+    storage::{DataProtection, DataProtectionScope, FilePersistence},
 };
 
 use crate::suite::CONTENT;
@@ -141,7 +142,7 @@ fn plaintext_in_its_place_is_encrypted_when_it_is_first_read() {
 fn a_file_encrypted_with_another_kind_of_key_is_never_written_over() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("cache.bin");
-    let sealed = tokenkeep::Sealed::new(Fixed, "app/cache");
+    let sealed = tokenkeep::storage::Sealed::new(Fixed, "app/cache");
     let other = FilePersistence::with_protector(&path, sealed).unwrap();
     TokenCache::new(Arc::new(other)).begin_write().unwrap().commit(CONTENT).unwrap();
     let before = fs::read(&path).unwrap();

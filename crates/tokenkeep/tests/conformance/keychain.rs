@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokenkeep::keychain::{KeychainItem, Status};
-use tokenkeep::{ErrorKind, Keystore, Prompting};
+use tokenkeep::{ErrorKind, options::Prompting, storage::Keystore};
 
 use crate::fake_keychain::FakeKeychain;
 

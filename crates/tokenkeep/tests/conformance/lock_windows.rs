@@ -6,7 +6,7 @@ use std::os::windows::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use tokenkeep::{CacheLock, ErrorKind, FilePersistence, TokenCache, WaitOptions};
+use tokenkeep::{CacheLock, ErrorKind, TokenCache, options::WaitOptions, storage::FilePersistence};
 
 const SHARE_READ: u32 = 1;
 const SHARE_ALL: u32 = 7;

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokenkeep::{Durability, FilePersistence, TokenCache};
+use tokenkeep::{TokenCache, options::Durability, storage::FilePersistence};
 
 const TASK: &str = "TOKENKEEP_CONFORMANCE_WORKER";
 const PATH: &str = "TOKENKEEP_CONFORMANCE_PATH";
@@ -15,7 +15,7 @@ const PATH: &str = "TOKENKEEP_CONFORMANCE_PATH";
 /// How the file is protected: for all processes the same.
 fn open(path: &Path) -> TokenCache {
     #[cfg(windows)]
-    let file = FilePersistence::with_protector(path, tokenkeep::DataProtection::default());
+    let file = FilePersistence::with_protector(path, tokenkeep::storage::DataProtection::default());
     #[cfg(not(windows))]
     let file = FilePersistence::new(path);
     TokenCache::new(Arc::new(file.unwrap().durability(Durability::Cached)))

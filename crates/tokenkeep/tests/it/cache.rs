@@ -70,7 +70,7 @@ fn two_hundred_cycles_at_once_on_one_cache_and_on_ten_cost_no_more_than_twice_th
 fn readers_beside_many_writers_of_the_same_process_are_never_turned_away() {
     let place = Place::new();
     let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(
-        tokenkeep::FilePersistence::new(place.cache()).unwrap(),
+        tokenkeep::storage::FilePersistence::new(place.cache()).unwrap(),
     ));
     write(&cache, "0");
     std::thread::scope(|scope| {

@@ -7,7 +7,12 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex};
 
 use tokenkeep::schema::Change;
-use tokenkeep::{ErrorKind, Event, FilePersistence, OnDamage, Persistence, TokenCache, WaitOptions};
+use tokenkeep::{
+    ErrorKind, Persistence, TokenCache,
+    event::Event,
+    options::{OnDamage, WaitOptions},
+    storage::FilePersistence,
+};
 
 use crate::support::{Place, names_in, write};
 

@@ -6,7 +6,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokenkeep::schema::{Change, is_msal_cache};
-use tokenkeep::{Event, FilePersistence, OnDamage, TokenCache, WaitOptions};
+use tokenkeep::{
+    TokenCache,
+    event::Event,
+    options::{OnDamage, WaitOptions},
+    storage::FilePersistence,
+};
 
 use crate::support::Place;
 use crate::support::sibling::make_old;
@@ -25,7 +30,8 @@ fn open(place: &Place) -> (TokenCache, Arc<Mutex<Vec<String>>>) {
             heard.lock().unwrap().push(copy.clone());
         }
     };
-    let persistence = FilePersistence::new(place.cache()).unwrap().durability(tokenkeep::Durability::Cached);
+    let persistence =
+        FilePersistence::new(place.cache()).unwrap().durability(tokenkeep::options::Durability::Cached);
     let wait = WaitOptions::default();
     (TokenCache::with_options(Arc::new(persistence), wait, OnDamage::SetAside, listen), copies)
 }

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokenkeep::{CacheLock, ErrorKind, Event, FilePersistence, Persistence, TokenCache};
+use tokenkeep::{CacheLock, ErrorKind, Persistence, TokenCache, event::Event, storage::FilePersistence};
 
 use crate::support::sibling::dead_pid;
 use crate::support::worker::{self, Worker};

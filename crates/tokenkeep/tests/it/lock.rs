@@ -11,7 +11,10 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tokenkeep::{CacheLock, Cancel, ErrorKind, WaitOptions};
+use tokenkeep::{
+    CacheLock, ErrorKind,
+    options::{Cancel, WaitOptions},
+};
 
 use crate::support::worker::Worker;
 use crate::support::{Place, eventually, scale, timed, worker};

@@ -10,7 +10,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use tokenkeep::{Cancel, ErrorKind, Secret, WaitOptions};
+use tokenkeep::{
+    ErrorKind, Secret,
+    options::{Cancel, WaitOptions},
+};
 
 use crate::support::{Place, eventually, open, read, scale, write};
 

@@ -6,7 +6,11 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokenkeep::{FilePersistence, OnDamage, Secret, TokenCache, WaitOptions};
+use tokenkeep::{
+    Secret, TokenCache,
+    options::{OnDamage, WaitOptions},
+    storage::FilePersistence,
+};
 
 use crate::support::{Place, strace, worker};
 
@@ -19,7 +23,7 @@ fn nothing_that_is_printed_holds_content() {
     let printed = Arc::new(Mutex::new(Vec::new()));
     let listen = {
         let printed = Arc::clone(&printed);
-        move |event: &tokenkeep::Event| printed.lock().unwrap().push(format!("{event:?}"))
+        move |event: &tokenkeep::event::Event| printed.lock().unwrap().push(format!("{event:?}"))
     };
     let persistence = Arc::new(FilePersistence::new(place.cache()).unwrap().on_event(listen.clone()));
     let wait = WaitOptions::within(Duration::from_millis(50));

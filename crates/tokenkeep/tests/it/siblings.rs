@@ -4,7 +4,12 @@ use std::fs::{self, File};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokenkeep::{CacheLock, ErrorKind, Event, FilePersistence, OnDamage, TokenCache, WaitOptions};
+use tokenkeep::{
+    CacheLock, ErrorKind, TokenCache,
+    event::Event,
+    options::{OnDamage, WaitOptions},
+    storage::FilePersistence,
+};
 
 use crate::support::sibling::{FORMATS, Sleeper, dead_pid, make_old};
 use crate::support::{Place, beside, read, timed};

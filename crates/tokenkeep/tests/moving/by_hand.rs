@@ -5,8 +5,11 @@ use std::path::Path;
 use std::sync::{Arc, Barrier};
 
 use tokenkeep::{
-    Backend, ErrorKind, Event, MemoryPersistence, Retired, TokenCache, WaitOptions,
+    Backend, ErrorKind, TokenCache,
+    event::Event,
     moving::{migrate, migrate_waiting, plan},
+    options::WaitOptions,
+    storage::{MemoryPersistence, Retired},
 };
 
 use crate::keyring::Keyring;

@@ -7,7 +7,10 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
 use tokenkeep::key_source::KeyFile;
-use tokenkeep::{Keystore, Protector, Sealed, Secret, SecretServiceItem};
+use tokenkeep::{
+    Protector, Secret,
+    storage::{Keystore, Sealed, SecretServiceItem},
+};
 
 use crate::keyring::Keyring;
 use crate::stores::{APP, Home, Opened, answer, cache_of, contains, people_in, program, set, succeed};

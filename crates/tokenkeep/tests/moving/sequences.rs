@@ -7,7 +7,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tokenkeep::key_source::KeyFile;
-use tokenkeep::{Keystore, Protector, Sealed, Secret, SecretServiceItem};
+use tokenkeep::{
+    Protector, Secret,
+    storage::{Keystore, Sealed, SecretServiceItem},
+};
 
 use crate::keyring::Keyring;
 use crate::stores::{APP, Home, answer, cache_of, people_in, succeed};

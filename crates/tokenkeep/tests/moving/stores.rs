@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tokenkeep::key_source::KeyFile;
 use tokenkeep::{
-    Event, FilePersistence, KeystorePersistence, Persistence, Sealed, SecretServiceItem, TokenCache,
+    Persistence, TokenCache,
+    event::Event,
+    storage::{FilePersistence, KeystorePersistence, Sealed, SecretServiceItem},
 };
 
 use crate::keyring::Keyring;

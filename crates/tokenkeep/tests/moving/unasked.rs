@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::{Command, Stdio};
 
-use tokenkeep::{Backend, ErrorKind, Event, FilePersistence, WaitOptions};
+use tokenkeep::{Backend, ErrorKind, event::Event, options::WaitOptions, storage::FilePersistence};
 
 use crate::keyring::Keyring;
 use crate::stores::{
@@ -188,8 +188,9 @@ fn memory_keeps_for_the_process_and_writes_nothing() {
 #[test]
 fn taking_in_says_whether_there_was_anything() {
     let (home, keyring) = (Home::new(), Keyring::start());
-    let item = tokenkeep::SecretServiceItem::new(APP, "token_cache").unwrap().on_bus(keyring.bus.address());
-    let item = tokenkeep::KeystorePersistence::new(home.cache(), item).unwrap();
+    let item =
+        tokenkeep::storage::SecretServiceItem::new(APP, "token_cache").unwrap().on_bus(keyring.bus.address());
+    let item = tokenkeep::storage::KeystorePersistence::new(home.cache(), item).unwrap();
     let item = item.lock_directory(home.path().join("locks"));
     assert!(!item.take_in(&WaitOptions::default()).unwrap());
     fs::write(home.cache(), cache_of(&["ada"])).unwrap();

@@ -9,7 +9,11 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Map, Value, json};
 use tokenkeep::moving::migrate;
 use tokenkeep::schema::Section;
-use tokenkeep::{Durability, FilePersistence, MemoryPersistence, TokenCache};
+use tokenkeep::{
+    TokenCache,
+    options::Durability,
+    storage::{FilePersistence, MemoryPersistence},
+};
 
 use crate::stores::Home;
 use crate::support::scale;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 use tokenkeep::key_source::{KeyFile, Passphrase};
-use tokenkeep::{Backend, ErrorKind, Persistence, Protection, Protector, Sealed, Secret};
+use tokenkeep::{Backend, ErrorKind, Persistence, Protection, Protector, Secret, storage::Sealed};
 
 use crate::support::{CONTENT, Opened, Place, example, run};
 

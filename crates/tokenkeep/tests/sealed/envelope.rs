@@ -3,7 +3,10 @@
 use std::process::{Child, Command, Stdio};
 
 use tokenkeep::key_source::KeystoreItem;
-use tokenkeep::{ErrorKind, Keystore, Persistence, SecretServiceItem};
+use tokenkeep::{
+    ErrorKind, Persistence,
+    storage::{Keystore, SecretServiceItem},
+};
 
 use crate::keyring::Keyring;
 use crate::support::{CONTENT, OTHER, Opened, Place, program};

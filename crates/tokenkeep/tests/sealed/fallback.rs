@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use tokenkeep::key_source::{KeyFile, Passphrase};
-use tokenkeep::{Backend, Config, ErrorKind, Event, Fallback, Protection};
+use tokenkeep::{Backend, Config, ErrorKind, Protection, event::Event, options::Fallback};
 
 use crate::content::cheap;
 use crate::support::{CONTENT, Place};

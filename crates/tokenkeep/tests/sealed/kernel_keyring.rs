@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use tokenkeep::key_source::KernelKeyring;
-use tokenkeep::{Event, Persistence, Protection};
+use tokenkeep::{Persistence, Protection, event::Event};
 
 use crate::support::{CONTENT, OTHER, Opened, Place, example, fail, home_of, run, succeed, unprivileged};
 

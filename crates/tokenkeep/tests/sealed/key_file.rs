@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
 use tokenkeep::key_source::KeyFile;
-use tokenkeep::{ErrorKind, Event, Persistence};
+use tokenkeep::{ErrorKind, Persistence, event::Event};
 
 use crate::support::{CONTENT, Opened, Place, example, fail, home_of, succeed, unprivileged};
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use tokenkeep::key_source::{KernelKeyring, KeyFile, KeySource, KeystoreItem, Passphrase};
-use tokenkeep::{Error, Persistence, Protector, Sealed, Secret};
+use tokenkeep::{Error, Persistence, Protector, Secret, storage::Sealed};
 
 use crate::content::cheap;
 use crate::support::{CONTENT, FileKeystore, Opened, Place};

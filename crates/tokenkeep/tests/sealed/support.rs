@@ -10,7 +10,10 @@ use std::sync::{Arc, Mutex, OnceLock};
 use tempfile::TempDir;
 use tokenkeep::key_source::{KeyFile, KeySource};
 use tokenkeep::{
-    Durability, Event, FilePersistence, Keystore, OnDamage, Result, Sealed, Secret, TokenCache, WaitOptions,
+    Result, Secret, TokenCache,
+    event::Event,
+    options::{Durability, OnDamage, WaitOptions},
+    storage::{FilePersistence, Keystore, Sealed},
 };
 
 /// What the caches of these tests hold: small, and a token cache.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use tokenkeep::key_source::KeyFile;
-use tokenkeep::{CacheLock, ErrorKind, Event, Persistence, WaitOptions};
+use tokenkeep::{CacheLock, ErrorKind, Persistence, event::Event, options::WaitOptions};
 
 use crate::support::{CONTENT, OTHER, Opened, Place, example, run, succeed};
 

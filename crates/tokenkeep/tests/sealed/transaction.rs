@@ -6,7 +6,10 @@ use std::path::Path;
 use tokenkeep::key_source::{KeyFile, Passphrase};
 use tokenkeep::schema::Change;
 use tokenkeep::{
-    CacheLock, ErrorKind, Event, FilePersistence, OnDamage, Persistence, TokenCache, WaitOptions,
+    CacheLock, ErrorKind, Persistence, TokenCache,
+    event::Event,
+    options::{OnDamage, WaitOptions},
+    storage::FilePersistence,
 };
 
 use crate::content::{cheap, with_header_byte};

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokenkeep::key_source::{
     Cost, KernelKeyring, Key, KeyFile, KeyId, KeySource, KeystoreItem, Kind, Passphrase,
 };
-use tokenkeep::{Protection, Protector, Result, Sealed, Secret};
+use tokenkeep::{Protection, Protector, Result, Secret, storage::Sealed};
 
 use crate::support::{CONTENT, FileKeystore, Place};
 

@@ -1,6 +1,6 @@
 //! What is stored comes back, and other programs see it as keytar would have stored it.
 
-use tokenkeep::Keystore;
+use tokenkeep::storage::Keystore;
 
 use crate::keyring::Keyring;
 use crate::{ATTRIBUTES, item};
@@ -118,7 +118,7 @@ fn items_of_other_accounts_and_services_are_left_alone() {
     let keyring = Keyring::start();
     let item = item(&keyring.bus);
     let other = |service: &str, account: &str| {
-        tokenkeep::SecretServiceItem::new(service, account).unwrap().on_bus(keyring.bus.address())
+        tokenkeep::storage::SecretServiceItem::new(service, account).unwrap().on_bus(keyring.bus.address())
     };
     let (neighbour, stranger) = (other("Some Service", "another"), other("Other", "an account"));
     neighbour.save(b"neighbour").unwrap();
@@ -133,7 +133,7 @@ fn items_of_other_accounts_and_services_are_left_alone() {
 #[test]
 fn names_that_cannot_be_attributes_are_refused() {
     for (service, account) in [("", "a"), ("s", ""), ("s\0", "a"), ("s", "\0")] {
-        let error = tokenkeep::SecretServiceItem::new(service, account).unwrap_err();
+        let error = tokenkeep::storage::SecretServiceItem::new(service, account).unwrap_err();
         assert_eq!(error.kind(), tokenkeep::ErrorKind::InvalidInput);
     }
 }
@@ -141,7 +141,7 @@ fn names_that_cannot_be_attributes_are_refused() {
 #[test]
 fn names_with_spaces_quotes_and_other_scripts_work() {
     let keyring = Keyring::start();
-    let item = tokenkeep::SecretServiceItem::new("a 'b' \"c\" \n", "été/日本語").unwrap();
+    let item = tokenkeep::storage::SecretServiceItem::new("a 'b' \"c\" \n", "été/日本語").unwrap();
     let item = item.on_bus(keyring.bus.address());
     item.save(b"x").unwrap();
     assert_eq!(item.load().unwrap().unwrap().expose(), b"x");

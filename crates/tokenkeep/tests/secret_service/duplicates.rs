@@ -1,6 +1,6 @@
 //! Several items with our attributes.
 
-use tokenkeep::{ErrorKind, Keystore};
+use tokenkeep::{ErrorKind, storage::Keystore};
 
 use crate::keyring::Keyring;
 use crate::{ATTRIBUTES, assert_kind, item};

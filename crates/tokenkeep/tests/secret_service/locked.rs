@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokenkeep::{ErrorKind, Keystore};
+use tokenkeep::{ErrorKind, storage::Keystore};
 
 use crate::keyring::Keyring;
 use crate::{ATTRIBUTES, assert_kind, failure, item};

@@ -19,7 +19,7 @@ mod verify;
 use std::time::{Duration, Instant};
 
 use keyring::Bus;
-use tokenkeep::{Error, ErrorKind, SecretServiceItem};
+use tokenkeep::{Error, ErrorKind, storage::SecretServiceItem};
 
 /// The item that tests are about, in the keyring on `bus`.
 fn item(bus: &Bus) -> SecretServiceItem {

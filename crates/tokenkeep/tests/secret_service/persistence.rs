@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use tokenkeep::{
-    Backend, CacheLock, Error, ErrorKind, Event, Keystore, KeystorePersistence, Persistence, Protection,
-    Result, Secret, TokenCache, WaitOptions,
+    Backend, CacheLock, Error, ErrorKind, Persistence, Protection, Result, Secret, TokenCache,
+    event::Event,
+    options::WaitOptions,
+    storage::{Keystore, KeystorePersistence},
 };
 
 use crate::item;
@@ -186,7 +188,7 @@ fn content_that_cannot_be_used_is_kept_in_an_item_of_its_own() {
     assert_eq!(persistence.set_aside(&guard).unwrap(), copy);
     let account = copy.strip_prefix("Some Service/").unwrap();
     assert!(account.starts_with("an account.corrupt-"), "{copy}");
-    let kept = tokenkeep::SecretServiceItem::new("Some Service", account).unwrap();
+    let kept = tokenkeep::storage::SecretServiceItem::new("Some Service", account).unwrap();
     assert_eq!(kept.on_bus(keyring.bus.address()).load().unwrap().unwrap().expose(), b"damaged");
     assert_eq!(item(&keyring.bus).load().unwrap().unwrap().expose(), b"damaged");
 }

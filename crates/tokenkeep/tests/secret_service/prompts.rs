@@ -4,7 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokenkeep::{ErrorKind, Keystore, Prompting, SecretServiceItem};
+use tokenkeep::{
+    ErrorKind,
+    options::Prompting,
+    storage::{Keystore, SecretServiceItem},
+};
 use zbus::object_server::SignalEmitter;
 use zbus::wire::{ObjectPath, OwnedObjectPath, OwnedVariant, Variant};
 use zbus::{Connection, interface};

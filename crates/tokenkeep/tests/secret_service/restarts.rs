@@ -1,6 +1,6 @@
 //! The keyring or the bus goes away between calls, and comes back or does not.
 
-use tokenkeep::{ErrorKind, Keystore};
+use tokenkeep::{ErrorKind, storage::Keystore};
 
 use crate::keyring::Keyring;
 use crate::{assert_kind, failure, item};

@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokenkeep::Keystore;
+use tokenkeep::storage::Keystore;
 
 use crate::item;
 use crate::keyring::Keyring;

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use tokenkeep::{ErrorKind, Keystore, SecretServiceItem};
+use tokenkeep::{
+    ErrorKind,
+    storage::{Keystore, SecretServiceItem},
+};
 use zbus::wire::{OwnedObjectPath, OwnedVariant, Variant};
 
 use crate::keyring::{Bus, Hand, Keyring};

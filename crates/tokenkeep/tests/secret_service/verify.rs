@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tokenkeep::Keystore;
+use tokenkeep::storage::Keystore;
 
 use crate::keyring::{Keyring, SCHEMA};
 use crate::{ATTRIBUTES, item};

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tokenkeep::{Durability, FilePersistence, TokenCache};
+use tokenkeep::{TokenCache, options::Durability, storage::FilePersistence};
 
 /// How many times longer than usual a test should try: 1, or what `cargo xtask torture` says.
 pub(crate) fn scale() -> u64 {

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::Value;
 use tokenkeep::schema::{Contents, Ids, Record, put};
 use tokenkeep::{
-    Backend, Durability, Error, ErrorKind, FilePersistence, Info, Loaded, LockGuard, Persistence, Protection,
-    Result, Stamp, TokenCache,
+    Backend, Error, ErrorKind, Info, LockGuard, Persistence, Protection, Result, Stamp, TokenCache,
+    options::Durability,
+    storage::{FilePersistence, Loaded},
 };
 use tokenkeep_azure::{MsalCacheCredential, MsalCacheCredentialOptions, Prompt};
 

@@ -6,7 +6,9 @@
 
 use super::FilePersistence;
 use crate::event::Event;
-use crate::{CacheLock, Error, ErrorKind, Loaded, LockGuard, Persistence, Result, WaitOptions};
+use crate::{
+    CacheLock, Error, ErrorKind, LockGuard, Persistence, Result, options::WaitOptions, storage::Loaded,
+};
 
 impl FilePersistence {
     /// Takes over a plaintext cache that stands in the place of an encrypted one; `true` if there was one. Loading

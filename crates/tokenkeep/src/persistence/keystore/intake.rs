@@ -9,8 +9,10 @@ use super::KeystorePersistence;
 use crate::event::Event;
 use crate::moving::{carry, is_anothers};
 use crate::{
-    CacheLock, Error, ErrorKind, FilePersistence, LockGuard, OnDamage, Persistence, Result, WaitOptions,
+    CacheLock, Error, ErrorKind, LockGuard, Persistence, Result,
+    options::{OnDamage, WaitOptions},
     schema,
+    storage::FilePersistence,
 };
 
 impl KeystorePersistence {

@@ -6,7 +6,9 @@
 use std::path::Path;
 
 use crate::atomic_file::Durability;
-use crate::{Error, ErrorKind, FilePersistence, LockGuard, Persistence, Result, Secret, Stamp, schema};
+use crate::{
+    Error, ErrorKind, LockGuard, Persistence, Result, Secret, Stamp, schema, storage::FilePersistence,
+};
 
 /// What the JavaScript sibling writes, and what says that there is nothing here.
 const CONTENT: &[u8] = b"{}";

@@ -32,7 +32,7 @@ pub enum DataProtectionScope {
 
 /// A protector that lets Windows encrypt, with keys that it keeps for the user or the machine.
 ///
-/// A plaintext token cache found in the file's place is taken over by [`FilePersistence`](crate::FilePersistence):
+/// A plaintext token cache found in the file's place is taken over by [`FilePersistence`](crate::storage::FilePersistence):
 /// encrypted, read back and overwritten.
 #[derive(Clone, Default)]
 pub struct DataProtection {

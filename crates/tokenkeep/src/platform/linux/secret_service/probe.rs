@@ -83,7 +83,7 @@ async fn remove_after_failure(bus: Option<&str>, attributes: &Attributes<'_>) ->
 }
 
 fn quiet(client: &mut Client, deadline: Deadline) -> Operation<'_> {
-    Operation { client, deadline, prompting: crate::Prompting::Never }
+    Operation { client, deadline, prompting: crate::options::Prompting::Never }
 }
 
 async fn remove_abandoned(operation: &mut Operation<'_>) -> Result<(), Failure> {

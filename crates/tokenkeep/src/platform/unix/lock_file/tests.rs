@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::sibling::{Meeting, SETTLED};
 use super::{LATE_UNLINK, Paths, Private, meet_siblings, with_suffix};
-use crate::{CacheLock, WaitOptions};
+use crate::{CacheLock, options::WaitOptions};
 
 struct Place {
     _directory: tempfile::TempDir,
