@@ -10,9 +10,11 @@ mod bench;
 #[cfg(unix)]
 mod cross;
 mod demo;
+mod digest;
 mod hygiene;
 mod job;
 mod keyring;
+mod lanes;
 mod languages;
 mod mixed;
 mod npm;
@@ -38,8 +40,9 @@ Usage: cargo xtask <command>
 
   demo [-- ARGS]      build everything, then run the sign-in demo in a private keyring session
                       (ARGS go to the demo: --client-id ID --tenant TENANT sign in for real)
-  test [-v] [--list] [--only STAGE]...
-                      run every check and test; --only runs the named stages and what they need
+  test [-v] [--list] [--lanes N] [--only STAGE]...
+                      run every check and test; --only runs the named stages and what they need;
+                      --lanes says how many run side by side (2)
   torture [--times N] [--minutes M] [--only NAME]
                       the tests of crashes and crowds, N times longer (20), within M minutes (120); NAME is
                       part of a Rust test's name, or 'mixed' for the crowds of several languages

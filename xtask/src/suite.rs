@@ -1,19 +1,17 @@
-//! A suite: stages that run one after another, each timed, and a table at the end.
+//! A suite: stages, each timed and judged, and a table at the end.
 //!
-//! This file knows what a stage is and how it is reported; which stages exist is `stages.rs`. A second suite (long
-//! runs, say) is another list there and a line in `main.rs`.
+//! This file knows what a stage is and how it is reported; which stages exist is `stages.rs`, which of them run side by
+//! side is `lanes.rs`, what of a failed one is shown is `digest.rs`. A second suite (long runs, say) is another list in
+//! `stages.rs` and a line in `main.rs`.
 
-use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::job::{Failure, Job, Outcome};
-use crate::npm;
 use crate::tally::{self, Tally};
 use crate::workspace::Workspace;
-
-/// How much of a failed stage's log is printed; the rest is in the file.
-const SHOWN_LINES: usize = 300;
+use crate::{digest, lanes, npm};
 
 /// One thing that is checked or tested.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +23,8 @@ pub(crate) struct Stage {
     environment: &'static [(&'static str, &'static str)],
     /// Whether its output tells how many tests ran. A stage that counts must find at least one.
     counts: bool,
+    /// Whether it must have the machine to itself.
+    alone: bool,
     work: Work,
 }
 
@@ -42,7 +42,7 @@ pub(crate) enum Work {
 impl Stage {
     pub(crate) const fn new(name: &'static str, about: &'static str, work: Work) -> Self {
         let limit = Duration::from_secs(5 * 60);
-        Self { name, about, limit, needs: &[], environment: &[], counts: false, work }
+        Self { name, about, limit, needs: &[], environment: &[], counts: false, alone: false, work }
     }
 
     /// Gives it another time limit than five minutes.
@@ -68,6 +68,12 @@ impl Stage {
         self
     }
 
+    /// Says that other stages would spoil what it shows (or it theirs), so that nothing runs beside it.
+    pub(crate) const fn alone(mut self) -> Self {
+        self.alone = true;
+        self
+    }
+
     fn run(&self, job: &mut Job<'_>) -> Outcome<()> {
         match self.work {
             Work::Task(task) => task(job),
@@ -80,13 +86,31 @@ impl Stage {
     }
 }
 
+impl lanes::Task for &Stage {
+    type Report = Report;
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn needs(&self) -> &'static [&'static str] {
+        self.needs
+    }
+
+    fn is_alone(&self) -> bool {
+        self.alone
+    }
+}
+
 /// What became of a stage.
 #[derive(Debug)]
-struct Report {
+pub(crate) struct Report {
     name: &'static str,
     tally: Tally,
     seconds: f64,
     result: Verdict,
+    /// What to look at, once more at the very end: the reasons, then the tests that failed.
+    findings: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +139,7 @@ pub(crate) fn command(
 ) -> Outcome<ExitCode> {
     let mut only = Vec::new();
     let mut verbose = false;
+    let mut side_by_side = lanes::usual();
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         match argument.as_str() {
@@ -123,22 +148,31 @@ pub(crate) fn command(
                 print_list(stages);
                 return Ok(ExitCode::SUCCESS);
             }
+            "--lanes" => {
+                let number = rest.next().and_then(|number| number.parse().ok()).filter(|number| *number > 0);
+                side_by_side = number.ok_or_else(|| Failure::new("--lanes wants a number from 1 on"))?;
+            }
             "--only" => only
                 .push(rest.next().ok_or_else(|| Failure::new("--only wants the name of a stage"))?.as_str()),
             unknown => {
                 return Err(Failure::new(format!(
-                    "test knows no option {unknown:?}; it knows --only, --list, -v"
+                    "test knows no option {unknown:?}; it knows --only, --lanes, --list, -v"
                 )));
             }
         }
     }
     let chosen = choose(stages, &only)?;
     let started = Instant::now();
-    let mut reports: Vec<Report> = Vec::new();
-    for stage in chosen {
-        let report = run_one(workspace, stage, &reports, verbose);
-        reports.push(report);
-    }
+    // Two stages that print as they go could not be told apart.
+    let side_by_side = if verbose { 1 } else { side_by_side };
+    let reports = lanes::run(&chosen, side_by_side, |stage, before| {
+        if verbose {
+            println!("{}", stage.name);
+        }
+        let report = run_one(workspace, stage, before, verbose);
+        report.print();
+        report
+    });
     Ok(summarise(&reports, started.elapsed()))
 }
 
@@ -173,69 +207,65 @@ fn choose<'s>(stages: &'s [Stage], only: &[&str]) -> Outcome<Vec<&'s Stage>> {
     Ok(stages.iter().filter(|stage| only.is_empty() || wanted.contains(&stage.name)).collect())
 }
 
-fn run_one(workspace: &Workspace, stage: &Stage, before: &[Report], verbose: bool) -> Report {
-    print!("{:<12} ", stage.name);
-    // Progress only; a closed terminal must not stop the run.
-    drop(std::io::stdout().flush());
-    if verbose {
-        println!();
-    }
+fn run_one(workspace: &Workspace, stage: &Stage, before: &[Arc<Report>], verbose: bool) -> Report {
     let started = Instant::now();
     let failed =
         |need: &&&str| before.iter().any(|report| report.name == **need && report.result != Verdict::Ok);
-    let (result, tally, reason) = match stage.needs.iter().find(failed) {
-        Some(need) => (Verdict::NotRun, Tally::one(false), Some(format!("because {need} failed"))),
+    let (result, tally, findings) = match stage.needs.iter().find(failed) {
+        Some(need) => (Verdict::NotRun, Tally::one(false), vec![format!("because {need} failed")]),
         None => match attempt(workspace, stage, verbose) {
-            (tally, None) => (Verdict::Ok, tally, None),
-            (tally, reason) => (Verdict::Failed, tally, reason),
+            (tally, findings) if findings.is_empty() => (Verdict::Ok, tally, findings),
+            (tally, findings) => (Verdict::Failed, tally, findings),
         },
     };
-    let seconds = started.elapsed().as_secs_f64();
-    println!("{:<7} {seconds:>7.1} s", result.word());
-    if let Some(reason) = reason {
-        println!("    {reason}");
-    }
-    Report { name: stage.name, tally, seconds, result }
+    Report { name: stage.name, tally, seconds: started.elapsed().as_secs_f64(), result, findings }
 }
 
-/// Runs a stage and judges it: its own outcome, its count of tests, and what it left running.
-fn attempt(workspace: &Workspace, stage: &Stage, verbose: bool) -> (Tally, Option<String>) {
+impl Report {
+    /// The line of the stage as it ends; of a failure also the end of its log, where there is no `-v` to have shown it.
+    fn print(&self) {
+        lanes::clear_status();
+        println!("{:<12} {:<7} {:>7.1} s", self.name, self.result.word(), self.seconds);
+        for finding in &self.findings {
+            println!("    {finding}");
+        }
+    }
+}
+
+/// Runs a stage and judges it: its own outcome, its count of tests, and what it left running. No finding: it is fine.
+fn attempt(workspace: &Workspace, stage: &Stage, verbose: bool) -> (Tally, Vec<String>) {
     let mut job = match Job::start(workspace, stage.name, stage.limit, verbose) {
         Ok(job) => job,
-        Err(failure) => return (Tally::one(false), Some(failure.to_string())),
+        Err(failure) => return (Tally::one(false), vec![failure.to_string()]),
     };
     let outcome = stage.run(&mut job);
     let left = job.left_behind();
     let log = String::from_utf8_lossy(&std::fs::read(job.log_path()).unwrap_or_default()).into_owned();
     let counted = if stage.counts { tally::read(&log) } else { Tally::default() };
 
-    let mut problems: Vec<String> = outcome.err().map(|failure| failure.to_string()).into_iter().collect();
+    let mut findings: Vec<String> = outcome.err().map(|failure| failure.to_string()).into_iter().collect();
     if stage.counts {
-        problems.extend(counted.complaint());
+        findings.extend(counted.complaint());
     }
     if !left.is_empty() {
-        problems.push(format!("left processes behind: {}", left.join("; ")));
+        findings.push(format!("left processes behind: {}", left.join("; ")));
     }
-    if problems.is_empty() {
-        return (if stage.counts { counted } else { Tally::one(true) }, None);
+    if findings.is_empty() {
+        return (if stage.counts { counted } else { Tally::one(true) }, findings);
     }
+    findings.push(format!("log: {}", job.log_path().display()));
+    let failures = digest::failures(&log);
     if !verbose {
-        print_tail(&log);
+        lanes::clear_status();
+        print!("{}", digest::tail(stage.name, &log, failures.is_empty()));
     }
+    findings.extend(failures);
     // A failure that no test reported (a crash, a time limit, a leak) counts as one failed test.
     let tally = if counted.failed > 0 { counted } else { counted + Tally::one(false) };
-    (tally, Some(format!("{}\n    log: {}", problems.join("\n    "), job.log_path().display())))
+    (tally, findings)
 }
 
-fn print_tail(log: &str) {
-    let lines: Vec<&str> = log.lines().collect();
-    println!();
-    for line in lines.iter().skip(lines.len().saturating_sub(SHOWN_LINES)) {
-        println!("    | {line}");
-    }
-}
-
-fn summarise(reports: &[Report], total: Duration) -> ExitCode {
+fn summarise(reports: &[Arc<Report>], total: Duration) -> ExitCode {
     let sum = reports.iter().fold(Tally::default(), |sum, report| sum + report.tally);
     let failed = reports.iter().filter(|report| report.result != Verdict::Ok).count();
     println!("\n{:<12} {:>9} {:>8} {:>8}  result", "stage", "seconds", "passed", "failed");
@@ -247,6 +277,13 @@ fn summarise(reports: &[Report], total: Duration) -> ExitCode {
             report.seconds,
             report.result.word()
         );
+    }
+    // Once more where whoever looks at the end of a long log sees it.
+    for report in reports.iter().filter(|report| report.result != Verdict::Ok) {
+        println!("\n{}: {}", report.name, report.result.word());
+        for finding in &report.findings {
+            println!("    {finding}");
+        }
     }
     println!(
         "{} stages, {failed} failed, {:.0} s; a check that is no test runner counts as one test",

@@ -9,7 +9,8 @@ use crate::{CacheLock, Error, ErrorKind, Protection, Result, storage::Keystore};
 /// A key kept in an item of a [`Keystore`], made and stored there when a file is first encrypted.
 ///
 /// The item holds the key as base64 text, so that other programs for the same keystore can show and copy it. An item
-/// that holds anything else is refused, never overwritten. The key is asked for once and then kept in memory.
+/// that holds anything else is refused, never overwritten; an empty one holds no key yet. The key is asked for once and
+/// then kept in memory.
 #[derive(Debug)]
 pub struct KeystoreItem<K> {
     item: K,
@@ -37,9 +38,18 @@ impl<K: Keystore> KeystoreItem<K> {
 
     fn stored(&self) -> Result<Option<Key>> {
         let Some(content) = self.item.load()? else { return Ok(None) };
+        // What GNOME Keyring leaves when it is killed while it makes an item. Refused, it would shut out every program
+        // for good; and what nobody can have encrypted with it cannot be lost.
+        if content.is_empty() {
+            return Ok(None);
+        }
         let key =
             text::decode(content.expose()).and_then(|bytes| Key::from_slice(&bytes)).ok_or_else(|| {
-                let text = format!("{} holds something else than a key", self.describe());
+                let text = format!(
+                    "{} holds something else than a key: {} bytes that are no base64 of 32",
+                    self.describe(),
+                    content.len()
+                );
                 Error::new(ErrorKind::WrongKey, text)
                     .remedy("Choose another item for the key; this one was left as it is")
             })?;

@@ -127,7 +127,8 @@ fn a_keyring_that_is_killed_leaves_a_typed_error_and_the_file_as_it_was() {
 #[test]
 fn a_keyring_killed_while_it_makes_the_key_leaves_no_file_without_a_key() {
     let keyring = Keyring::start();
-    for delay in [0_u64, 2, 4, 8, 16, 32] {
+    // Milliseconds around those that making an item takes.
+    for delay in [0_u64, 1, 2, 3, 4, 5, 6, 8, 10, 16, 32] {
         let place = Place::new();
         item(&keyring).delete().unwrap();
         let cache = opened(&keyring, &place, "cache.bin");

@@ -10,12 +10,16 @@ use tokenkeep::{Persistence, Protection, event::Event};
 
 use crate::support::{CONTENT, OTHER, Opened, Place, example, fail, home_of, run, succeed, unprivileged};
 
+/// Users of these tests' own, one for each test that has one: what one leaves is cleared away beside the others.
 const USER: u32 = 54_331;
+const HOMELESS: u32 = 54_341;
+const OUTSIDER: u32 = 54_342;
+const FULL: u32 = 54_343;
 const PERM: i32 = 1;
 const NOSYS: i32 = 38;
 const DQUOT: i32 = 122;
 
-/// A name that no other test or run uses. What the kernel keeps under it expires with the tests' user, or is removed.
+/// A name that no other test or run uses. What the kernel keeps under it for the user who runs the test is removed.
 struct Name(String);
 
 impl Name {
@@ -43,6 +47,27 @@ impl Name {
 impl Drop for Name {
     fn drop(&mut self) {
         self.forget();
+    }
+}
+
+/// What the kernel keeps for a user of a test, removed at the end. Else it would stay for days, and a machine that runs
+/// the tests often would come to the end of the user's quota.
+struct KeysOf(u32);
+
+impl Drop for KeysOf {
+    fn drop(&mut self) {
+        // Becomes the user by itself: an interpreter may lie where only root can start it.
+        let clear = "import ctypes, os, platform, sys\n\
+            keyctl = {'x86_64': 250, 'aarch64': 219}[platform.machine()]\n\
+            libc = ctypes.CDLL(None)\n\
+            user = int(sys.argv[1])\n\
+            os.setgroups([]); os.setresgid(user, user, user); os.setresuid(user, user, user)\n\
+            clear, get_persistent, process_keyring = 7, 22, -2\n\
+            ring = libc.syscall(keyctl, get_persistent, -1, process_keyring)\n\
+            assert ring > 0 and libc.syscall(keyctl, clear, ring) == 0";
+        let cleared = Command::new("python3").args(["-c", clear, &self.0.to_string()]).status();
+        // A second panic while the first unwinds would hide it.
+        assert!(std::thread::panicking() || cleared.is_ok_and(|status| status.success()));
     }
 }
 
@@ -163,6 +188,7 @@ fn a_key_under_another_name_or_of_another_user_or_namespace_is_not_given_up() {
 
     // Root opens the cache of a user, as with sudo, and finds no key of its own for it.
     let (place, program) = home_of(USER);
+    let _keys = KeysOf(USER);
     let cache = place.cache();
     let mut user = unprivileged(USER);
     succeed(user.arg(&program).args(words(&cache, &source, "write")), CONTENT.as_bytes());
@@ -172,11 +198,12 @@ fn a_key_under_another_name_or_of_another_user_or_namespace_is_not_given_up() {
 
 #[test]
 fn a_user_without_rights_or_a_home_keeps_a_key_too() {
-    let (place, program) = home_of(USER);
+    let (place, program) = home_of(HOMELESS);
+    let _keys = (KeysOf(HOMELESS), KeysOf(OUTSIDER));
     let (cache, name) = (place.cache(), Name::new());
     let source = name.source();
     let user = |verb| {
-        let mut command = unprivileged(USER);
+        let mut command = unprivileged(HOMELESS);
         command.arg(&program).args(words(&cache, &source, verb));
         command
     };
@@ -184,11 +211,11 @@ fn a_user_without_rights_or_a_home_keeps_a_key_too() {
     succeed(&mut user("write"), CONTENT.as_bytes());
     assert_eq!(succeed(&mut user("read"), b""), CONTENT);
     // Another user of the machine has the file, but not the key.
-    let mut other = unprivileged(USER + 1);
-    chown(&cache, Some(USER + 1), Some(USER + 1)).unwrap();
-    chown(place.path(), Some(USER + 1), Some(USER + 1)).unwrap();
+    let mut other = unprivileged(OUTSIDER);
+    chown(&cache, Some(OUTSIDER), Some(OUTSIDER)).unwrap();
+    chown(place.path(), Some(OUTSIDER), Some(OUTSIDER)).unwrap();
     for entry in fs::read_dir(place.path()).unwrap() {
-        chown(entry.unwrap().path(), Some(USER + 1), Some(USER + 1)).unwrap();
+        chown(entry.unwrap().path(), Some(OUTSIDER), Some(OUTSIDER)).unwrap();
     }
     let said = fail(other.arg(&program).args(words(&cache, &source, "read")), b"");
     assert!(said.starts_with("missing_key"), "{said}");
@@ -220,7 +247,8 @@ fn a_kernel_that_refuses_says_why_and_what_to_do() {
 
 #[test]
 fn a_used_up_quota_says_so_and_leaves_nothing_behind() {
-    let (place, program) = home_of(USER + 2);
+    let (place, program) = home_of(FULL);
+    let _keys = KeysOf(FULL);
     let (cache, name) = (place.cache(), Name::new());
     let source = name.source();
     // Becomes the user, fills the quota with keys that go when the process does, and becomes the program.
@@ -237,7 +265,7 @@ fn a_used_up_quota_says_so_and_leaves_nothing_behind() {
         if libc.syscall(add_key, b'user', name, b'x' * size, size, -3) < 0: break\n\
         os.execv(sys.argv[1], sys.argv[1:])";
     let mut command = Command::new("python3");
-    command.args(["-c", fill, &(USER + 2).to_string()]).arg(&program).args(words(&cache, &source, "write"));
+    command.args(["-c", fill, &FULL.to_string()]).arg(&program).args(words(&cache, &source, "write"));
     let output = run(&mut command, CONTENT.as_bytes());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.starts_with("store_unavailable"), "{said}");

@@ -79,6 +79,24 @@ fn an_item_that_holds_something_else_is_never_overwritten() {
 }
 
 #[test]
+fn an_item_without_content_is_a_missing_key_and_gets_one() {
+    let place = Place::new();
+    let item = place.path().join("item");
+    fs::write(&item, "").unwrap();
+    let first = opened(&place, "cache.bin");
+    first.file.verify().unwrap();
+    first.write(CONTENT);
+    assert_eq!(fs::read(&item).unwrap().len(), 44);
+    assert_eq!(opened(&place, "cache.bin").read().unwrap().as_deref(), Some(CONTENT));
+    // The key of a file that exists is another matter: a new one would not open it.
+    fs::write(&item, "").unwrap();
+    let other = opened(&place, "cache.bin");
+    assert_eq!(other.read().unwrap_err().kind(), ErrorKind::MissingKey);
+    assert_eq!(other.cache.begin_write().unwrap_err().kind(), ErrorKind::MissingKey);
+    assert_eq!(fs::read(&item).unwrap(), b"");
+}
+
+#[test]
 fn a_replaced_item_is_noticed_by_a_program_that_runs() {
     let place = Place::new();
     let running = opened(&place, "cache.bin");
