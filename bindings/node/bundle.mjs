@@ -14,10 +14,19 @@ const PACKAGE = fileURLToPath(new URL(".", import.meta.url));
 const DIST = join(PACKAGE, "dist");
 
 /** Each is `ts/NAME.ts` for CommonJS, which holds the code, and `ts/NAME.mts`, which gives the same to ES modules. */
-const ENTRIES = ["index", "embed"];
+const ENTRIES = ["index", "identity", "embed"];
 
 /** `ts/NAME.ts` that an entry requires when it is needed. */
 const LATER = ["without-addon"];
+
+/** Other entries use the main one as it is, so that there is one identity of each class. */
+const mainEntry = {
+  name: "main entry",
+  /** @param {import("esbuild").PluginBuild} build */
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\.?\/index\.js$/ }, () => ({ path: "./index.js", external: true }));
+  },
+};
 
 /** @param {string[]} words */
 function compile(...words) {
@@ -41,6 +50,7 @@ async function bundle(name) {
     charset: "utf8",
     packages: "external",
     external: LATER.map((later) => `./${later}.js`),
+    plugins: [mainEntry],
     logLevel: "warning",
   });
   writeFileSync(outfile, finish(readFileSync(outfile, "utf8")));

@@ -16,8 +16,16 @@ const LARGEST_ADDON: u64 = 2_000_000;
 const ALWAYS: &[&str] = &["LICENSE", "README.md", "THIRD-PARTY-NOTICES.txt", "package.json", "sbom.cdx.json"];
 
 /// The code in `dist`; `bindings/node/bundle.mjs` says what each is for.
-const CODE: &[&str] =
-    &["index.js", "index.mjs", "index.node.mjs", "embed.js", "embed.mjs", "without-addon.js"];
+const CODE: &[&str] = &[
+    "index.js",
+    "index.mjs",
+    "index.node.mjs",
+    "identity.js",
+    "identity.mjs",
+    "embed.js",
+    "embed.mjs",
+    "without-addon.js",
+];
 
 /// Calls of Node-API that hand memory of ours to JavaScript, which a process with a memory cage (Electron) refuses.
 const CAGED: &[&str] =

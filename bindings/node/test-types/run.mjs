@@ -33,9 +33,12 @@ function cases() {
         continue; // Came with TypeScript 5.
       }
       for (const type of ["module", "commonjs"]) {
-        for (const program of ["plain", "msal"]) {
+        for (const program of ["plain", "identity", "msal"]) {
           if (program === "msal" && compiler === "typescript-4") {
             continue; // msal-node's own types need a newer compiler.
+          }
+          if (program === "identity" && resolution === "nodenext") {
+            continue; // Finds entries as node16 does.
           }
           // msal-node's own types do not compile for CommonJS: they re-export an ES module (TS1479).
           const skipLibCheck = program === "msal" && type === "commonjs" && resolution !== "bundler";
