@@ -5,9 +5,10 @@
 
 use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_lock::{Mutex, MutexGuard};
+use async_lock::{Mutex, MutexGuardArc};
 use tokenkeep::nonblocking::NonblockingGuard;
 use tokenkeep::{CacheLock, TokenCache, options::WaitOptions};
 
@@ -19,19 +20,19 @@ const LANES: u64 = 16;
 pub(crate) struct Flight {
     path: PathBuf,
     /// The tasks of this credential wait here, so that only one of them needs a thread to wait on.
-    line: Mutex<()>,
+    line: Arc<Mutex<()>>,
 }
 
 /// The right to make the request. Dropping it lets the next one try, who will find the token in the cache.
 #[must_use]
-pub(crate) struct Cleared<'a> {
+pub(crate) struct Cleared {
     _between_processes: Option<NonblockingGuard>,
-    _between_tasks: MutexGuard<'a, ()>,
+    _between_tasks: MutexGuardArc<()>,
 }
 
 impl Flight {
     pub(crate) fn new(cache: &TokenCache) -> Self {
-        Self { path: cache.persistence().path().to_owned(), line: Mutex::new(()) }
+        Self { path: cache.persistence().path().to_owned(), line: Arc::default() }
     }
 
     /// Waits until nobody else makes the request called `name`, at most `limit`.
@@ -39,8 +40,8 @@ impl Flight {
         &self,
         name: &[&str],
         limit: Duration,
-    ) -> (Cleared<'_>, Result<(), tokenkeep::Error>) {
-        let between_tasks = self.line.lock().await;
+    ) -> (Cleared, Result<(), tokenkeep::Error>) {
+        let between_tasks = self.line.lock_arc().await;
         let entered = async {
             let lock = CacheLock::new(self.lane(name))?;
             lock.acquire_nonblocking(&WaitOptions::within(limit)).await

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+mod detached;
 mod flight;
 mod msal;
 mod persistent;

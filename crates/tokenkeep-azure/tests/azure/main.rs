@@ -4,6 +4,7 @@
 mod support;
 
 mod crowd;
+mod dropped;
 mod executor;
 mod failures;
 mod msal;

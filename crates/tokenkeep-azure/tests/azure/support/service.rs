@@ -112,6 +112,11 @@ impl Service {
         behaviour.new_refresh_token(user, sign_in)
     }
 
+    /// Whether a refresh token is still good.
+    pub(crate) fn takes(&self, token: &str) -> bool {
+        self.behaviour().refresh_tokens.get(token).is_some_and(|chain| !chain.spent)
+    }
+
     fn behaviour(&self) -> MutexGuard<'_, Behaviour> {
         self.behaviour.lock().unwrap_or_else(PoisonError::into_inner)
     }
