@@ -13,10 +13,14 @@ use crate::tally;
 /// The releases of Node that Wine 8 can run; 24 needs a newer one. Packed for npm by volunteers, pinned.
 const RELEASES: &[&str] = &["20.20.2", "22.23.3"];
 
-/// What runs in them. The rest of the package's tests needs a keyring, the original package, which compiles, a process
-/// that starts faster than under Wine, or to be told by which signal another one ended (`plugin/threads`).
-const TESTS: &[&str] =
-    &["windows/data-protection.test.mjs", "plugin/own-persistence.test.mjs", "plugin/windows.test.mjs"];
+/// What runs in them. The rest of the package's tests needs a keyring, the original package, which compiles, or a process
+/// that starts faster than under Wine.
+const TESTS: &[&str] = &[
+    "windows/data-protection.test.mjs",
+    "plugin/own-persistence.test.mjs",
+    "plugin/threads.test.mjs",
+    "plugin/windows.test.mjs",
+];
 
 /// Builds the addon and runs the tests in every release; a line for each.
 pub(super) fn run(job: &mut Job<'_>, toolchain: &Toolchain, wine: &Wine) -> Outcome<String> {
