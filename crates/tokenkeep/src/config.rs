@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use crate::event::{Event, Events};
 use crate::key_source::KeySource;
-use crate::platform::{self, OwnStore};
+use crate::platform::{self, ItemNames, OwnStore};
 use crate::{
     Error, ErrorKind, Persistence, Result, TokenCache, environment, moving,
     options::{Durability, OnDamage, Prompting, WaitOptions},
-    storage::{FilePersistence, Keystore, KeystorePersistence, MemoryPersistence, Sealed},
+    storage::{FilePersistence, ItemShape, Keystore, KeystorePersistence, MemoryPersistence, Sealed},
 };
 
 /// How to find and open a token cache.
@@ -39,6 +39,7 @@ pub struct Config {
     path: Option<PathBuf>,
     service: Option<String>,
     account: Option<String>,
+    shape: Option<ItemShape>,
     fallbacks: Vec<Fallback>,
     allow_plaintext: bool,
     prompting: Prompting,
@@ -56,6 +57,7 @@ impl Config {
             path: None,
             service: None,
             account: None,
+            shape: None,
             fallbacks: Vec::new(),
             allow_plaintext: false,
             prompting: Prompting::Never,
@@ -82,6 +84,14 @@ impl Config {
     /// The keystore item's account name. Default: `token_cache`.
     pub fn account(mut self, account: impl Into<String>) -> Self {
         self.account = Some(account.into());
+        self
+    }
+
+    /// How the keystore item looks, for a cache that is shared with programs of other languages. Default: as
+    /// [`ItemShape::js`] makes it from service and account. Where a shape has no service and account for the macOS
+    /// Keychain, those of this configuration are used there.
+    pub fn item_shape(mut self, shape: ItemShape) -> Self {
+        self.shape = Some(shape);
         self
     }
 
@@ -213,7 +223,8 @@ impl Config {
     /// The store that this platform protects best, verified, with what weaker ones left taken in.
     fn platform_store(&self, path: &Path) -> Result<Arc<dyn Persistence>> {
         let (service, account) = self.names();
-        match platform::own_store(service, account, self.prompting)? {
+        let names = ItemNames { service, account, shape: self.shape.as_ref() };
+        match platform::own_store(&names, self.prompting)? {
             OwnStore::Item(item) => self.keystore(path, item),
             OwnStore::File(protector) => {
                 let file = FilePersistence::over(path, protector)?;

@@ -129,6 +129,7 @@ struct Inner {
     path: Option<PathBuf>,
     remedy: Option<String>,
     cause: Option<Cause>,
+    candidates: Vec<String>,
 }
 
 impl Error {
@@ -136,7 +137,8 @@ impl Error {
     ///
     /// Public so that a custom [`Persistence`](crate::Persistence) can speak the library's language.
     pub fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, what: what.into(), path: None, remedy: None, cause: None }))
+        let candidates = Vec::new();
+        Self(Box::new(Inner { kind, what: what.into(), path: None, remedy: None, cause: None, candidates }))
     }
 
     /// An error from a failed file-system call on `path`; the kind follows from the operating system's code.
@@ -179,6 +181,19 @@ impl Error {
     pub fn because(mut self, cause: impl Into<Cause>) -> Self {
         self.0.cause = Some(cause.into());
         self
+    }
+
+    /// The same error, with what there was to choose from.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "other keystores know no doubles"))]
+    pub(crate) fn among(mut self, candidates: Vec<String>) -> Self {
+        self.0.candidates = candidates;
+        self
+    }
+
+    /// Where the kind is [`Ambiguous`](ErrorKind::Ambiguous), the items that match, one line each: the path in the
+    /// keystore, the label and the attributes, in quotes where they are a program's own words. No content.
+    pub fn candidates(&self) -> &[String] {
+        &self.0.candidates
     }
 
     /// What a program can decide by.

@@ -10,6 +10,7 @@ mod lock;
 
 // Where content is kept
 mod atomic_file;
+mod item_shape;
 mod persistence;
 mod platform;
 mod protector;
@@ -26,6 +27,7 @@ pub mod keychain;
 pub mod moving;
 pub mod nonblocking;
 pub mod options;
+pub mod preset;
 pub mod schema;
 pub mod storage;
 

@@ -26,7 +26,10 @@ use windows as family;
 
 use std::sync::Arc;
 
-use crate::{Protector, storage::Keystore};
+use crate::{
+    Protector,
+    storage::{ItemShape, Keystore},
+};
 
 pub(crate) use family::{files, key_file, lock_file, process, writing};
 pub(crate) use os::{OWN_STORE, keyring, own_store};
@@ -35,6 +38,16 @@ pub(crate) use os::{OWN_STORE, keyring, own_store};
 pub use os::dpapi::{DataProtection, DataProtectionScope};
 #[cfg(target_os = "linux")]
 pub use os::secret_service::SecretServiceItem;
+
+/// By what names its item is found, where it has items.
+#[allow(dead_code, reason = "each platform reads those it has a use for")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ItemNames<'n> {
+    pub(crate) service: &'n str,
+    pub(crate) account: &'n str,
+    /// How the item looks, if other than service and account make it.
+    pub(crate) shape: Option<&'n ItemShape>,
+}
 
 /// What a platform keeps a cache in when nobody asks for anything else.
 #[allow(dead_code, reason = "each platform has one of them")]

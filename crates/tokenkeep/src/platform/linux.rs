@@ -12,9 +12,9 @@ use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
-use super::OwnStore;
 use super::files::retry;
 use super::process::{Life, UNKNOWN_BOOT};
+use super::{ItemNames, OwnStore};
 use crate::{Result, options::Prompting, storage::SecretServiceItem};
 
 /// The platform's own store, for messages.
@@ -24,8 +24,12 @@ pub(crate) const OWN_STORE: &str = "the system's keystore";
 ///
 /// # Errors
 /// `InvalidInput` for names that no item can have.
-pub(crate) fn own_store(service: &str, account: &str, prompting: Prompting) -> Result<OwnStore> {
-    Ok(OwnStore::Item(Arc::new(SecretServiceItem::new(service, account)?.prompting(prompting))))
+pub(crate) fn own_store(names: &ItemNames<'_>, prompting: Prompting) -> Result<OwnStore> {
+    let item = match names.shape {
+        None => SecretServiceItem::new(names.service, names.account),
+        Some(shape) => SecretServiceItem::shaped(shape.clone()),
+    };
+    Ok(OwnStore::Item(Arc::new(item?.prompting(prompting))))
 }
 
 /// The clock by which file systems stamp times, in nanoseconds since the epoch. It moves once per tick, so a time

@@ -12,19 +12,21 @@ use std::sync::Arc;
 use rustix::process::{Pid, test_kill_process};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::OwnStore;
 use super::process::{Life, UNKNOWN_BOOT};
+use super::{ItemNames, OwnStore};
 use crate::keychain::KeychainItem;
-use crate::{Result, options::Prompting};
+use crate::{Result, options::Prompting, storage::ItemShape};
 
 /// The platform's own store, for messages.
 pub(crate) const OWN_STORE: &str = "the Keychain";
 
-/// An item of the default keychain.
+/// An item of the default keychain. Of a shape only the service and the account mean anything here.
 ///
 /// # Errors
 /// `InvalidInput` for names that no item can have.
-pub(crate) fn own_store(service: &str, account: &str, prompting: Prompting) -> Result<OwnStore> {
+pub(crate) fn own_store(names: &ItemNames<'_>, prompting: Prompting) -> Result<OwnStore> {
+    let (service, account) =
+        names.shape.and_then(ItemShape::keychain).unwrap_or((names.service, names.account));
     Ok(OwnStore::Item(Arc::new(KeychainItem::new(service, account)?.prompting(prompting))))
 }
 

@@ -15,7 +15,7 @@ pub(crate) mod writing;
 
 use std::sync::Arc;
 
-use super::OwnStore;
+use super::{ItemNames, OwnStore};
 use crate::{Result, options::Prompting};
 use dpapi::DataProtection;
 
@@ -24,6 +24,6 @@ pub(crate) const OWN_STORE: &str = "a file encrypted by Windows";
 
 /// A file that Windows encrypts for the user; it has no use for the names of an item, and asks nobody anything.
 #[allow(clippy::unnecessary_wraps, reason = "elsewhere there are names that cannot be used")]
-pub(crate) fn own_store(_service: &str, _account: &str, _prompting: Prompting) -> Result<OwnStore> {
+pub(crate) fn own_store(_names: &ItemNames<'_>, _prompting: Prompting) -> Result<OwnStore> {
     Ok(OwnStore::File(Arc::new(DataProtection::default())))
 }

@@ -12,6 +12,7 @@ mod locked;
 mod persistence;
 mod prompts;
 mod restarts;
+mod shapes;
 mod sharing;
 mod unavailable;
 mod verify;

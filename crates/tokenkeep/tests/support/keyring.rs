@@ -224,6 +224,19 @@ impl Hand {
         self.property(item, "Label").await.try_into().expect("a string")
     }
 
+    /// What an unlocked item holds, as it is stored.
+    pub(crate) async fn secret(&self, item: &OwnedObjectPath) -> Vec<u8> {
+        let plain = ("plain", Variant::from(""));
+        let answer = self.0.call_method(Some(NAME), PATH, Some(SERVICE), "OpenSession", &plain).await;
+        let (_, session): (OwnedVariant, OwnedObjectPath) =
+            answer.expect("a session").body().deserialize().expect("its path");
+        let interface = Some("org.freedesktop.Secret.Item");
+        let answer = self.0.call_method(Some(NAME), item, interface, "GetSecret", &(session,)).await;
+        let ((_, _, content, _),): ((OwnedObjectPath, Vec<u8>, Vec<u8>, String),) =
+            answer.expect("a secret").body().deserialize().expect("its content");
+        content
+    }
+
     async fn property(&self, item: &OwnedObjectPath, name: &str) -> OwnedVariant {
         let body = ("org.freedesktop.Secret.Item", name);
         let interface = Some("org.freedesktop.DBus.Properties");

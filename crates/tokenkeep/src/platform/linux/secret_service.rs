@@ -5,9 +5,9 @@
 //! [`service`], the methods of the Secret Service; [`session`], their encryption; [`bus`], D-Bus under a deadline.
 //! [`failure`] puts what went wrong into the library's words.
 //!
-//! The item has the shape that keytar and libsecret's simple functions give it, so that every program which reads
-//! theirs reads ours: attributes `xdg:schema` = `org.freedesktop.Secret.Generic`, `service` and `account`, label
-//! `service/account`, content type `text/plain`, the content as it is.
+//! Unless another [`ItemShape`] is asked for, the item has the one that keytar and libsecret's simple functions give it, so
+//! that every program which reads theirs reads ours: attributes `xdg:schema` = `org.freedesktop.Secret.Generic`, `service`
+//! and `account`, label `service/account`, content type `text/plain`, the content as it is.
 
 mod bus;
 mod failure;
@@ -26,6 +26,7 @@ use self::bus::Deadline;
 use self::failure::Failure;
 use self::service::Attributes;
 use self::worker::{Report, Request, Work, Worker};
+use crate::item_shape::{GENERIC as SCHEMA, ItemShape, Payload};
 use crate::persistence::keystore::{Keystore, Prompting};
 use crate::{Backend, Error, ErrorKind, Result, Secret, atomic_file};
 
@@ -39,13 +40,10 @@ const IDLE_LIMIT: usize = 2;
 /// D-Bus carries arrays of 64 MiB; the cipher adds at most a block.
 const CONTENT_LIMIT: usize = (64 << 20) - session::BLOCK;
 
-/// The schema that keytar and libsecret's password functions without one of their own write and look for.
-const SCHEMA: &str = "org.freedesktop.Secret.Generic";
-
 /// The attribute in which libsecret keeps the schema.
 const SCHEMA_ATTRIBUTE: &str = "xdg:schema";
 
-/// One item of the Linux Secret Service, found by its service and account.
+/// One item of the Linux Secret Service, found by its service and account, or as its [`ItemShape`] says.
 ///
 /// It is looked for in all collections and updated where it is, with the attributes it has. If there is none, it is
 /// created in the default collection. Content is kept byte for byte; note that readers built on libsecret's text
@@ -65,22 +63,40 @@ pub struct SecretServiceItem {
     ends_with_login: AtomicBool,
 }
 
-/// What tells our item from all others.
+/// What tells our item from all others, and what it is given when it is new.
 #[derive(Clone, Debug)]
 struct Identity {
-    service: String,
-    account: String,
+    shape: ItemShape,
+    payload: Payload,
 }
 
 impl Identity {
-    fn attributes(&self) -> Attributes<'_> {
-        Attributes::from([(SCHEMA_ATTRIBUTE, SCHEMA), ("service", &self.service), ("account", &self.account)])
+    /// What an item must have to be ours.
+    fn sought(&self) -> Attributes<'_> {
+        let schema = self.shape.schema().filter(|_| self.shape.is_found_by_schema());
+        schema.map(|schema| (SCHEMA_ATTRIBUTE, schema)).into_iter().chain(self.shape.attributes()).collect()
+    }
+
+    /// What a new item is given.
+    fn given(&self) -> Attributes<'_> {
+        let schema = self.shape.schema();
+        schema.map(|schema| (SCHEMA_ATTRIBUTE, schema)).into_iter().chain(self.shape.attributes()).collect()
+    }
+
+    /// The item for a copy of this one's content, which nobody finds who looks for this one.
+    fn copy(&self, name: &str) -> Self {
+        let (service, account) = match self.shape.keychain() {
+            // Beside it, under the same service.
+            Some((service, account)) if self.shape.schema() == Some(SCHEMA) => (service, account),
+            _ => ("tokenkeep", &*self.shape.to_string()),
+        };
+        Self { shape: ItemShape::js(service, format!("{account}.{name}")), payload: Payload::Opaque }
     }
 }
 
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.service, self.account)
+        self.shape.fmt(f)
     }
 }
 
@@ -90,15 +106,36 @@ impl SecretServiceItem {
     /// # Errors
     /// `InvalidInput` when `service` or `account` is empty or holds a NUL.
     pub fn new(service: impl Into<String>, account: impl Into<String>) -> Result<Self> {
-        let identity = Identity { service: service.into(), account: account.into() };
-        for (what, value) in [("service", &identity.service), ("account", &identity.account)] {
-            let fault = match value.as_str() {
-                "" => "is empty",
-                text if text.contains('\0') => "holds a NUL character",
-                _ => continue,
-            };
-            let what = format!("The {what} name of the keystore item {fault}");
+        let shape = ItemShape::js(service, account);
+        if let Some((name, _)) = shape.attributes().find(|(_, value)| value.is_empty()) {
+            let what = format!("The {name} name of the keystore item is empty");
             return Err(Error::new(ErrorKind::InvalidInput, what).remedy("Choose another name"));
+        }
+        Self::of(Identity { shape, payload: Payload::Opaque })
+    }
+
+    /// The item of a sibling library. Nothing is contacted yet.
+    ///
+    /// Content that is a token cache in base64 is read as what it encodes, and stays in base64 when it is written; all
+    /// other content is kept byte for byte.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a shape that would fit any item, and for names and values that hold a NUL.
+    pub fn shaped(shape: ItemShape) -> Result<Self> {
+        let payload = shape.payload();
+        Self::of(Identity { shape, payload })
+    }
+
+    fn of(identity: Identity) -> Result<Self> {
+        let refused =
+            |what: &str| Err(Error::new(ErrorKind::InvalidInput, what).remedy("Choose another name"));
+        let sought = identity.sought();
+        if sought.is_empty() || sought.contains_key("") || sought.get(SCHEMA_ATTRIBUTE) == Some(&"") {
+            return refused("The keystore item has no name by which to find it");
+        }
+        let given = identity.given();
+        if given.iter().any(|(name, value)| name.contains('\0') || value.contains('\0')) {
+            return refused("The name of the keystore item holds a NUL character");
         }
         Ok(Self {
             identity,
@@ -202,9 +239,7 @@ impl Keystore for SecretServiceItem {
         let content = content
             .ok_or_else(|| Error::new(ErrorKind::Damaged, "There is no keystore item to set aside"))?;
         // Named after the content, so that the same damage met twice is kept once.
-        let account =
-            format!("{}.corrupt-{:016x}", self.identity.account, atomic_file::fnv(content.expose()));
-        let copy = Identity { service: self.identity.service.clone(), account };
+        let copy = self.identity.copy(&format!("corrupt-{:016x}", atomic_file::fnv(content.expose())));
         let location = copy.to_string();
         self.perform_on(copy, "Cannot write", Work::Save(content), self.prompting)?;
         Ok(location)

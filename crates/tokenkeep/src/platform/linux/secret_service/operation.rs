@@ -16,6 +16,7 @@ use super::SCHEMA_ATTRIBUTE;
 use super::bus::{BusError, Deadline};
 use super::failure::{self, Failure};
 use super::service::{Answer, Attributes, Client};
+use crate::item_shape::{GENERIC, Payload};
 use crate::persistence::keystore::Prompting;
 use crate::{Error, ErrorKind, Secret};
 
@@ -34,6 +35,13 @@ pub(super) struct Operation<'c> {
     pub(super) client: &'c mut Client,
     pub(super) deadline: Deadline,
     pub(super) prompting: Prompting,
+}
+
+/// What an item is given when it is created.
+#[derive(Debug)]
+pub(super) struct NewItem<'n> {
+    pub(super) attributes: &'n Attributes<'n>,
+    pub(super) label: &'n str,
 }
 
 /// An item and what it held.
@@ -78,13 +86,14 @@ impl Operation<'_> {
     /// Replaces the content of the item, or creates it. Returns where it is.
     pub(super) async fn write(
         &mut self,
-        attributes: &Attributes<'_>,
-        label: &str,
+        sought: &Attributes<'_>,
+        new: &NewItem<'_>,
+        payload: Payload,
         content: &[u8],
     ) -> Result<OwnedObjectPath, Failure> {
         let mut attempt = 1;
         loop {
-            match self.try_write(attributes, label, content).await {
+            match self.try_write(sought, new, payload, content).await {
                 Err(failure) if failure.is_missing_object() && attempt < ATTEMPTS => attempt += 1,
                 outcome => return outcome,
             }
@@ -93,17 +102,23 @@ impl Operation<'_> {
 
     async fn try_write(
         &mut self,
-        attributes: &Attributes<'_>,
-        label: &str,
+        sought: &Attributes<'_>,
+        new: &NewItem<'_>,
+        payload: Payload,
         content: &[u8],
     ) -> Result<OwnedObjectPath, Failure> {
-        match self.locate(attributes).await? {
-            Place::Nowhere(collection) => self.create(&collection, attributes, label, content).await,
+        match self.locate(sought).await? {
+            Place::Nowhere(collection) => {
+                let content = payload.written(content, None);
+                self.create(&collection, sought, new, content.expose()).await
+            }
             Place::Items { first, others } => {
-                if !others.is_empty() {
-                    self.agreed_content(&first, &others).await?;
+                let mut stored = None;
+                if payload.follows() || !others.is_empty() {
+                    stored = Some(self.agreed_content(&first, &others).await?);
                 }
-                self.client.set_secret(&first, content, &self.deadline).await?;
+                let content = payload.written(content, stored.as_ref());
+                self.client.set_secret(&first, content.expose(), &self.deadline).await?;
                 for copy in &others {
                     self.remove_item(copy).await?;
                 }
@@ -137,10 +152,11 @@ impl Operation<'_> {
     pub(super) async fn create(
         &mut self,
         collection: &ObjectPath<'_>,
-        attributes: &Attributes<'_>,
-        label: &str,
+        sought: &Attributes<'_>,
+        new: &NewItem<'_>,
         content: &[u8],
     ) -> Result<OwnedObjectPath, Failure> {
+        let NewItem { attributes, label } = new;
         let answer = self.client.create_item(collection, label, attributes, content, &self.deadline).await?;
         let ours = match answer {
             Answer::Done(item) => Some(item),
@@ -149,7 +165,7 @@ impl Operation<'_> {
                 None
             }
         };
-        let mut found = self.client.search(attributes, &self.deadline).await?.unlocked;
+        let mut found = self.client.search(sought, &self.deadline).await?.unlocked;
         // The older one where paths are numbered, as gnome-keyring's are; elsewhere just the same one for everybody.
         found.sort_by(|a, b| (a.len(), a.as_str()).cmp(&(b.len(), b.as_str())));
         let mut found = found.into_iter();
@@ -199,7 +215,7 @@ impl Operation<'_> {
     /// generic one and marks it so sooner or later; one of ours beside it would then be its double.
     async fn locate_without_schema(&mut self, attributes: &Attributes<'_>) -> Result<Option<Place>, Failure> {
         let mut without = attributes.clone();
-        if without.remove(SCHEMA_ATTRIBUTE).is_none() {
+        if without.remove(SCHEMA_ATTRIBUTE) != Some(GENERIC) {
             return Ok(None);
         }
         let mut found = Vec::new();
@@ -277,7 +293,7 @@ impl Operation<'_> {
         let content = self.client.secret(first, &self.deadline).await?;
         for other in others {
             if self.client.secret(other, &self.deadline).await? != content {
-                return Err(ambiguous(first, others).into());
+                return Err(self.ambiguous(first, others).await);
             }
         }
         Ok(content)
@@ -292,22 +308,41 @@ impl Operation<'_> {
             return Ok(());
         }
         if others.len() >= DUPLICATE_LIMIT {
-            return Err(ambiguous(first, others).into());
+            return Err(self.ambiguous(first, others).await);
         }
         let attributes = self.client.attributes(first, &self.deadline).await?;
         for other in others {
             if self.client.attributes(other, &self.deadline).await? != attributes {
-                return Err(ambiguous(first, others).into());
+                return Err(self.ambiguous(first, others).await);
             }
         }
         Ok(())
     }
-}
 
-fn ambiguous(first: &OwnedObjectPath, others: &[OwnedObjectPath]) -> Error {
-    let all = std::iter::once(first).chain(others);
-    let names: Vec<_> = all.take(DUPLICATE_LIMIT).map(|item| item.as_str()).collect();
-    let what = format!("{} items match and differ: {}", others.len() + 1, names.join(", "));
-    Error::new(ErrorKind::Ambiguous, what)
-        .remedy("Remove all but the right one with the desktop's password program, such as Seahorse")
+    /// The refusal to choose, with what there is to choose from.
+    async fn ambiguous(&mut self, first: &OwnedObjectPath, others: &[OwnedObjectPath]) -> Failure {
+        let all = || std::iter::once(first).chain(others).take(DUPLICATE_LIMIT);
+        let names: Vec<_> = all().map(|item| item.as_str()).collect();
+        let what = format!("{} items match and differ: {}", others.len() + 1, names.join(", "));
+        let mut candidates = Vec::new();
+        for item in all() {
+            match self.described(item).await {
+                Ok(line) => candidates.push(line),
+                Err(error) => return error.into(),
+            }
+        }
+        let error = Error::new(ErrorKind::Ambiguous, what)
+            .remedy("Remove all but the right one with the desktop's password program, such as Seahorse");
+        error.among(candidates).into()
+    }
+
+    async fn described(&mut self, item: &OwnedObjectPath) -> Result<String, BusError> {
+        let label = self.client.label(item, &self.deadline).await?;
+        let mut line = format!("{item} {label:?}");
+        for (name, value) in self.client.attributes(item, &self.deadline).await? {
+            // Debug form: what another program made up must not forge a line.
+            line.push_str(&format!(" {}={value:?}", name.escape_debug()));
+        }
+        Ok(line)
+    }
 }

@@ -10,7 +10,7 @@ use zbus::wire::ObjectPath;
 
 use super::bus::{BusError, Deadline};
 use super::failure::Failure;
-use super::operation::Operation;
+use super::operation::{NewItem, Operation};
 use super::service::{Attributes, Client};
 use super::{SCHEMA, SCHEMA_ATTRIBUTE};
 use crate::{Error, ErrorKind, Secret};
@@ -41,7 +41,10 @@ pub(super) async fn try_out(
         Attributes::from([(SCHEMA_ATTRIBUTE, SCHEMA), ("service", SERVICE), ("account", &account)]);
     let content = random_hex()?;
 
-    let created = operation.create(collection, &attributes, LABEL, content.as_bytes()).await;
+    let created = {
+        let new = NewItem { attributes: &attributes, label: LABEL };
+        operation.create(collection, &attributes, &new, content.as_bytes()).await
+    };
     let outcome = match created {
         Ok(_) => read_elsewhere(bus, &operation.deadline, &attributes).await,
         Err(failure) => Err(failure),

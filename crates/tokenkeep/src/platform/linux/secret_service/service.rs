@@ -177,6 +177,11 @@ impl Client {
         Ok(self.property(item, ITEM, "Attributes", deadline).await?.try_into()?)
     }
 
+    /// The label of an item.
+    pub(super) async fn label(&self, item: &ObjectPath<'_>, deadline: &Deadline) -> Result<String, BusError> {
+        Ok(self.property(item, ITEM, "Label", deadline).await?.try_into()?)
+    }
+
     /// When an item was created, since the epoch.
     pub(super) async fn created(
         &self,

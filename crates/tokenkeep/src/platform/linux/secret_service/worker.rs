@@ -13,7 +13,7 @@ use zruntime::mpmc;
 use super::Identity;
 use super::bus::{BusError, Deadline};
 use super::failure::Failure;
-use super::operation::Operation;
+use super::operation::{NewItem, Operation};
 use super::probe;
 use super::service::Client;
 use crate::persistence::keystore::Prompting;
@@ -134,14 +134,16 @@ impl Identity {
         bus: Option<&str>,
         operation: &mut Operation<'_>,
     ) -> Result<Report, Failure> {
-        let attributes = self.attributes();
+        let attributes = self.sought();
         let (content, place) = match work {
             Work::Load => {
                 let found = operation.read(&attributes).await?;
-                (found.content, found.place)
+                (found.content.map(|content| self.payload.read(content)), found.place)
             }
             Work::Save(content) => {
-                (None, operation.write(&attributes, &self.to_string(), content.expose()).await?)
+                let given = self.given();
+                let new = NewItem { attributes: &given, label: self.shape.label() };
+                (None, operation.write(&attributes, &new, self.payload, content.expose()).await?)
             }
             Work::Delete => {
                 let removed = operation.remove(&attributes).await?;

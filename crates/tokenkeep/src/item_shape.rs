@@ -1,0 +1,199 @@
+//! How an item of the keystore looks: by what it is found, what a new one is given, and how its content is written.
+//!
+//! Each sibling library has its own way, and none finds the items of all others. An [`ItemShape`] is one of those ways.
+//! Which values an application of a sibling gives its items, where they are fixed, is [`crate::preset`]'s to know; what a
+//! search and an update are made of, that of the keystore. [`payload`] owns the content.
+
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "elsewhere content is never in base64"))]
+mod payload;
+
+use std::fmt;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+pub(crate) use payload::Payload;
+
+/// The schema that keytar and libsecret's password functions without one of their own write and look for.
+pub(crate) const GENERIC: &str = "org.freedesktop.Secret.Generic";
+
+/// How a keystore item looks: the attributes by which it is found, what a new one is given beyond them, and whether its
+/// content is the cache as it is or in base64.
+///
+/// The constructors are named after the libraries that make and find such items. An item that has more attributes than
+/// the shape asks for is found too; updating leaves its attributes, its label and its place as they are. Content is read
+/// in either form and updated in the form it has; the shape decides only how a new item begins.
+///
+/// On macOS items have a service and an account and nothing else, and their content is always the cache as it is. On
+/// Windows there are no items: every library encrypts a file.
+///
+/// ```no_run
+/// use tokenkeep::{Config, storage::ItemShape};
+///
+/// // The cache that a Python program keeps with LibsecretPersistence(path, "my-schema", {"product": "contoso"}).
+/// let shape = ItemShape::python_given("my-schema", &[("product", "contoso")]);
+/// let cache = Config::new("contoso").path("/home/ada/.contoso/cache.bin").item_shape(shape).open()?;
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ItemShape {
+    schema: Option<String>,
+    /// Whether an item must have the schema to be found.
+    found_by_schema: bool,
+    attributes: Vec<(String, String)>,
+    label: String,
+    payload: Payload,
+    /// Service and account in the macOS Keychain; where there are none, they have to be given apart.
+    keychain: Option<(String, String)>,
+}
+
+impl ItemShape {
+    /// As keytar and the MSAL extensions for Node make it, and this library where nothing else is said: the schema
+    /// `org.freedesktop.Secret.Generic`, attributes `service` and `account`, the content as it is.
+    pub fn js(service: impl Into<String>, account: impl Into<String>) -> Self {
+        let (service, account) = (service.into(), account.into());
+        Self {
+            schema: Some(GENERIC.to_owned()),
+            found_by_schema: true,
+            attributes: vec![
+                ("service".to_owned(), service.clone()),
+                ("account".to_owned(), account.clone()),
+            ],
+            label: format!("{service}/{account}"),
+            payload: Payload::RAW,
+            keychain: Some((service, account)),
+        }
+    }
+
+    /// As the MSAL extensions for Python make it where a program names only the file: the schema is the SHA-256 of
+    /// that path in hexadecimal, and there are no attributes. `signal_location` has to be written as that program writes
+    /// it, `~` and all. In the Keychain: service `msal-extensions`, the account that hash.
+    pub fn python(signal_location: impl AsRef<Path>) -> Self {
+        let hash = Sha256::digest(signal_location.as_ref().as_os_str().as_encoded_bytes());
+        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let keychain = Some(("msal-extensions".to_owned(), hash.clone()));
+        Self { keychain, ..Self::of(hash, Vec::new(), String::new(), Payload::RAW) }
+    }
+
+    /// As the MSAL extensions for Python make it with a schema and attributes that the program names. The content is
+    /// kept as it is.
+    pub fn python_given(schema: impl Into<String>, attributes: &[(&str, &str)]) -> Self {
+        Self::of(schema.into(), pairs(attributes), String::new(), Payload::RAW)
+    }
+
+    /// As `MsalCacheHelper` of the MSAL extensions for .NET makes it: two attributes, by which alone it is found, and
+    /// a schema that a new item is given. The content is in base64.
+    pub fn dotnet(
+        schema: impl Into<String>,
+        label: impl Into<String>,
+        first: (&str, &str),
+        second: (&str, &str),
+    ) -> Self {
+        let attributes = pairs(&[first, second]);
+        Self { found_by_schema: false, ..Self::of(schema.into(), attributes, label.into(), Payload::BASE64) }
+    }
+
+    /// As the MSAL extensions for Java make it: a schema, a label and at most two attributes. The content is in base64.
+    pub fn java(schema: impl Into<String>, label: impl Into<String>, attributes: &[(&str, &str)]) -> Self {
+        Self::of(schema.into(), pairs(attributes), label.into(), Payload::BASE64)
+    }
+
+    /// As the MSAL extensions for Go make it: the accessor's name is the schema, with at most two attributes and the
+    /// label `MSALCache`. The content is in base64. In the Keychain the name is the service.
+    pub fn go(name: impl Into<String>, attributes: &[(&str, &str)]) -> Self {
+        Self::of(name.into(), pairs(attributes), "MSALCache".to_owned(), Payload::BASE64)
+    }
+
+    /// As the `keyring` crate makes it, and `@napi-rs/keyring`: attributes `service` and `username`, no schema, the
+    /// content as it is.
+    pub fn keyring_rs(service: impl Into<String>, user: impl Into<String>) -> Self {
+        let (service, user) = (service.into(), user.into());
+        let mut shape =
+            Self::of(String::new(), Vec::new(), format!("keyring:{user}@{service}"), Payload::RAW);
+        shape.schema = None;
+        shape.attributes =
+            vec![("service".to_owned(), service.clone()), ("username".to_owned(), user.clone())];
+        Self { keychain: Some((service, user)), ..shape }
+    }
+
+    fn of(schema: String, attributes: Vec<(String, String)>, label: String, payload: Payload) -> Self {
+        let schema = Some(schema);
+        Self { schema, found_by_schema: true, attributes, label, payload, keychain: None }
+    }
+
+    /// The same shape with another label for a new item: what people see in their password program.
+    #[must_use]
+    pub fn labelled(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// The same shape with this service and account in the macOS Keychain.
+    #[must_use]
+    pub fn in_keychain(mut self, service: impl Into<String>, account: impl Into<String>) -> Self {
+        self.keychain = Some((service.into(), account.into()));
+        self
+    }
+
+    /// The schema of a new item, the attribute `xdg:schema`; `None` for items that have none.
+    pub fn schema(&self) -> Option<&str> {
+        self.schema.as_deref()
+    }
+
+    /// Whether only items of that schema are found.
+    pub fn is_found_by_schema(&self) -> bool {
+        self.found_by_schema && self.schema.is_some()
+    }
+
+    /// The attributes but for the schema, names and values.
+    pub fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The label of a new item.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Whether the content of a new item is in base64.
+    pub fn is_base64(&self) -> bool {
+        self.payload == Payload::BASE64
+    }
+
+    /// Service and account in the macOS Keychain, where the shape says so.
+    pub fn keychain(&self) -> Option<(&str, &str)> {
+        self.keychain.as_ref().map(|(service, account)| (service.as_str(), account.as_str()))
+    }
+
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "elsewhere content is never in base64"))]
+    pub(crate) fn payload(&self) -> Payload {
+        self.payload
+    }
+}
+
+/// What the item is found by, in one line; the locks of items are named after it.
+impl fmt::Display for ItemShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let schema = self.schema.as_deref().filter(|_| self.found_by_schema);
+        if schema == Some(GENERIC)
+            && let [(service, of_service), (account, of_account)] = self.attributes.as_slice()
+            && (service.as_str(), account.as_str()) == ("service", "account")
+        {
+            return write!(f, "{of_service}/{of_account}");
+        }
+        let mut gap = "";
+        if let Some(schema) = schema {
+            f.write_str(schema)?;
+            gap = "/";
+        }
+        for (name, value) in &self.attributes {
+            write!(f, "{gap}{name}={value}")?;
+            gap = "/";
+        }
+        Ok(())
+    }
+}
+
+fn pairs(attributes: &[(&str, &str)]) -> Vec<(String, String)> {
+    attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}

@@ -1,0 +1,126 @@
+//! What the Azure SDKs and the Azure CLI call their caches, as far as it is fixed.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{AzureSdk, CachePlace, Names, Preset};
+use crate::{Error, ErrorKind, Result, environment, storage::ItemShape};
+
+/// The service, or the value of an attribute, of every SDK.
+const SERVICE: &str = "Microsoft.Developer.IdentityService";
+
+/// The account of the default cache in some of them.
+const ACCOUNT: &str = "MSALCache";
+
+/// The folder that all of them have, each under a directory of its own choice.
+const FOLDER: &str = ".IdentityService";
+
+/// The name of a cache that was given none.
+const DEFAULT_NAME: &str = "msal.cache";
+
+/// The schema, and the service, of what `az` encrypts.
+const CLI: &str = "Microsoft Azure CLI";
+
+pub(super) fn identity(preset: Preset, sdk: AzureSdk, cae: bool, names: &Names) -> Result<CachePlace> {
+    let base = names.cache_name.as_deref().unwrap_or(DEFAULT_NAME);
+    let suffix = suffix(cae);
+    let name = format!("{base}{suffix}");
+    let path = match &names.path {
+        Some(path) => path.clone(),
+        None => directory(sdk)?.join(FOLDER).join(&name),
+    };
+    let client = ("MsalClientID", SERVICE);
+    let shape = match sdk {
+        AzureSdk::Python => {
+            // The label, and the account in the Keychain; only the cache that always was there has its own.
+            let account = if name == "msal.cache.nocae" { ACCOUNT } else { &name };
+            ItemShape::python_given(&name, &[client]).labelled(account).in_keychain(SERVICE, account)
+        }
+        // One item for all caches of this SDK, whatever their names.
+        AzureSdk::Js => ItemShape::js(SERVICE, ACCOUNT),
+        AzureSdk::DotNet => {
+            // So, too, on Linux for .NET and Java.
+            let shape = ItemShape::dotnet(DEFAULT_NAME, &name, client, (SERVICE, "1.0.0.0"));
+            shape.in_keychain(SERVICE, &name)
+        }
+        AzureSdk::Java => {
+            let account = format!("{}{suffix}", names.cache_name.as_deref().unwrap_or(ACCOUNT));
+            ItemShape::java(DEFAULT_NAME, &account, &[client]).in_keychain(SERVICE, &account)
+        }
+    };
+    Ok(CachePlace::own(preset, path, shape))
+}
+
+pub(super) fn cli(preset: Preset, encrypted: bool, names: &Names) -> Result<CachePlace> {
+    let location = match (&names.path, env::var_os("AZURE_CONFIG_DIR")) {
+        (Some(path), _) => path.clone(),
+        (None, Some(folder)) if !folder.is_empty() => PathBuf::from(folder).join("msal_token_cache"),
+        _ => home()?.join(".azure").join("msal_token_cache"),
+    };
+    let with = |extension: &str| match &names.path {
+        Some(path) => path.clone(),
+        // Not set_extension: a folder's or a file's own dot stays.
+        None => {
+            let mut name = location.clone().into_os_string();
+            name.push(extension);
+            PathBuf::from(name)
+        }
+    };
+    let shape = ItemShape::python_given(CLI, &[("type", "Token cache")]).in_keychain(CLI, "Token cache");
+    if cfg!(windows) && (encrypted || names.path.is_none()) {
+        return Ok(CachePlace::own(preset, with(".bin"), shape));
+    }
+    if encrypted {
+        return Ok(CachePlace::own(preset, with(".sig"), shape));
+    }
+    Ok(CachePlace::plaintext(preset, with(".json")))
+}
+
+fn suffix(cae: bool) -> &'static str {
+    if cae { ".cae" } else { ".nocae" }
+}
+
+/// Under which an SDK has its folder.
+fn directory(sdk: AzureSdk) -> Result<PathBuf> {
+    match sdk {
+        AzureSdk::DotNet => environment::data_directory().ok_or_else(no_home),
+        AzureSdk::Python | AzureSdk::Js | AzureSdk::Java => home(),
+    }
+}
+
+fn home() -> Result<PathBuf> {
+    environment::user_root_directory().ok_or_else(no_home)
+}
+
+fn no_home() -> Error {
+    Error::new(ErrorKind::InvalidInput, "No home directory is known for this user")
+        .remedy("Set HOME, or give the cache a path")
+}
+
+/// The names that programs gave to caches of this preset, told by the files beside the default one at `path`.
+///
+pub(super) fn other_names(preset: Preset, path: &Path) -> Vec<String> {
+    let suffix = match preset {
+        Preset::AzureIdentity { sdk, cae } if names_are_caches(sdk) => Some(suffix(cae)),
+        _ => None,
+    };
+    let folder = suffix.and_then(|_| path.parent());
+    let entries = folder.and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten().flatten();
+    let names = entries.filter_map(move |entry| {
+        let name = entry.file_name().into_string().ok()?;
+        Some(name.strip_suffix(suffix?)?.to_owned())
+    });
+    let mut names: Vec<_> = names.filter(|name| !name.is_empty() && name != DEFAULT_NAME).collect();
+    names.sort();
+    names
+}
+
+/// Whether a cache that was given a name is another than the default one. Items may be the same for all names.
+fn names_are_caches(sdk: AzureSdk) -> bool {
+    match sdk {
+        AzureSdk::Python => true,
+        AzureSdk::Js => cfg!(windows),
+        AzureSdk::DotNet | AzureSdk::Java => cfg!(not(target_os = "linux")),
+    }
+}

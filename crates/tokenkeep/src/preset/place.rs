@@ -1,0 +1,99 @@
+//! Where a cache is and what it is kept in, and all that can be known without being told.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{Names, Preset};
+use crate::options::Prompting;
+use crate::platform::{self, ItemNames, OwnStore};
+use crate::storage::{FilePersistence, ItemShape, KeystorePersistence};
+use crate::{Config, Persistence, Result};
+
+/// A cache of another library's on this machine.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CachePlace {
+    /// Whose it is.
+    pub preset: Preset,
+    /// The cache file, or the file whose modification tells that the item changed. The lock stands beside it.
+    pub path: PathBuf,
+    /// What the content is in.
+    pub kind: PlaceKind,
+}
+
+/// What a cache is kept in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PlaceKind {
+    /// An item of the keystore: the Secret Service, or the macOS Keychain.
+    Item(ItemShape),
+    /// A file that Windows encrypts for its user.
+    ProtectedFile,
+    /// A plaintext file.
+    PlaintextFile,
+}
+
+impl CachePlace {
+    /// In the store that the platform protects best, as every library has it.
+    pub(super) fn own(preset: Preset, path: PathBuf, shape: ItemShape) -> Self {
+        let kind = if cfg!(windows) { PlaceKind::ProtectedFile } else { PlaceKind::Item(shape) };
+        Self { preset, path, kind }
+    }
+
+    pub(super) fn plaintext(preset: Preset, path: PathBuf) -> Self {
+        Self { preset, path, kind: PlaceKind::PlaintextFile }
+    }
+
+    /// What a cache there is read and written through. Nothing is created, verified or contacted yet, so that looking
+    /// leaves no trace; [`CachePlace::config`] is for a program that wants to live there.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a path that names no file or an item without names; those of finding a directory for the
+    /// item's lock.
+    pub fn persistence(&self, prompting: Prompting) -> Result<Arc<dyn Persistence>> {
+        let PlaceKind::Item(shape) = &self.kind else {
+            return self.file();
+        };
+        let names = ItemNames { service: "", account: "", shape: Some(shape) };
+        match platform::own_store(&names, prompting)? {
+            OwnStore::Item(item) => Ok(Arc::new(KeystorePersistence::over(&self.path, item)?)),
+            OwnStore::File(protector) => Ok(Arc::new(FilePersistence::over(&self.path, protector)?)),
+        }
+    }
+
+    fn file(&self) -> Result<Arc<dyn Persistence>> {
+        if self.kind == PlaceKind::ProtectedFile {
+            let names = ItemNames { service: "", account: "", shape: None };
+            if let OwnStore::File(protector) = platform::own_store(&names, Prompting::Never)? {
+                return Ok(Arc::new(FilePersistence::over(&self.path, protector)?));
+            }
+        }
+        Ok(Arc::new(FilePersistence::new(&self.path)?))
+    }
+
+    /// A configuration that opens the cache there, with what it asks of every store: verified first. `None` for a
+    /// plaintext file, which no configuration chooses first.
+    pub fn config(&self) -> Option<Config> {
+        let config = Config::new(self.preset.name()).path(&self.path);
+        match &self.kind {
+            PlaceKind::Item(shape) => Some(config.item_shape(shape.clone())),
+            PlaceKind::ProtectedFile => Some(config),
+            PlaceKind::PlaintextFile => None,
+        }
+    }
+}
+
+/// The caches whose place is known without being told: those of the Azure SDKs and of the Azure CLI, among them the ones
+/// to which a program gave a name of its own, where its file is there to be seen. Whether they exist is not looked at.
+pub fn known_caches() -> Vec<CachePlace> {
+    let mut places = Vec::new();
+    for preset in Preset::ALL {
+        // Without a home directory there are none.
+        let Ok(place) = preset.place(&Names::default()) else { continue };
+        let named = super::azure::other_names(*preset, &place.path);
+        places.push(place);
+        let named = named.into_iter().map(|name| preset.place(&Names::default().cache_name(name)));
+        places.extend(named.flatten());
+    }
+    places
+}
