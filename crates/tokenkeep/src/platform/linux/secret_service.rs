@@ -1,7 +1,8 @@
 //! The Linux Secret Service (gnome-keyring, KWallet, KeePassXC) as a keystore.
 //!
 //! This file owns [`SecretServiceItem`]: its settings and its connections. From here inwards: [`worker`], the thread
-//! with a connection; [`operation`], what a read, a write or a removal does; [`probe`], the trial of a store;
+//! with a connection; [`operation`], what a read, a write or a removal does, and [`whereabouts`], what saves it from
+//! asking where the item is; [`probe`], the trial of a store;
 //! [`service`], the methods of the Secret Service; [`session`], their encryption; [`bus`], D-Bus under a deadline.
 //! [`failure`] puts what went wrong into the library's words.
 //!
@@ -15,6 +16,7 @@ mod operation;
 mod probe;
 mod service;
 mod session;
+mod whereabouts;
 mod worker;
 
 use std::fmt;
