@@ -211,6 +211,11 @@ impl Error {
         self.0.path.as_deref()
     }
 
+    /// What a person can do about it, where that is known; the end of the error's `Display`.
+    pub fn suggestion(&self) -> Option<&str> {
+        self.0.remedy.as_deref()
+    }
+
     /// The operating system's error number, where the cause is a failed system call.
     pub fn os_code(&self) -> Option<i32> {
         self.io_cause()?.raw_os_error()

@@ -22,6 +22,7 @@ mod stamp;
 
 pub mod environment;
 pub mod event;
+pub mod inspect;
 pub mod key_source;
 pub mod keychain;
 pub mod moving;

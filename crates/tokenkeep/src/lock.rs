@@ -9,6 +9,7 @@
 
 mod line;
 mod shared;
+mod state;
 
 use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,8 @@ use crate::platform::lock_file::{self, Held, Paths, Private, Watch};
 use crate::platform::{files, lock_record, process};
 use crate::{Error, ErrorKind, Result, options::Cancel};
 use line::{Deadline, Head, Key, Lines};
+pub(crate) use state::cannot_look;
+pub use state::{LockHolder, LockState};
 
 /// The sibling libraries' own limit: 500 tries, 100 ms apart.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(50);

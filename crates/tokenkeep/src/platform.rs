@@ -37,7 +37,9 @@ pub(crate) use os::{OWN_STORE, keyring, own_store};
 #[cfg(windows)]
 pub use os::dpapi::{DataProtection, DataProtectionScope};
 #[cfg(target_os = "linux")]
-pub use os::secret_service::SecretServiceItem;
+pub use os::secret_service::{
+    SecretServiceCollection, SecretServiceItem, SecretServiceProvider, SecretServiceSurvey,
+};
 
 /// By what names its item is found, where it has items.
 #[allow(dead_code, reason = "each platform reads those it has a use for")]

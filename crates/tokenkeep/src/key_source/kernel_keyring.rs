@@ -43,6 +43,15 @@ impl KernelKeyring {
         self
     }
 
+    /// Whether this process can use the kernel's keyring at all. No key is looked for or made.
+    ///
+    /// # Errors
+    /// `StoreUnavailable` when the kernel has no key service, or blocks it for this process; `NotSupported` elsewhere
+    /// than on Linux.
+    pub fn check() -> Result<()> {
+        Keyring::open().map(drop)
+    }
+
     fn here(&self) -> Place {
         let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
         let mut name = [0; 8];

@@ -29,6 +29,7 @@ mod hostile_content;
 mod hostile_files;
 mod lock;
 mod lock_files;
+mod lock_state;
 mod nonblocking;
 mod processes;
 #[cfg(target_os = "linux")]

@@ -16,7 +16,6 @@ mod shapes;
 mod sharing;
 mod unavailable;
 mod verify;
-mod whereabouts;
 
 use std::time::{Duration, Instant};
 

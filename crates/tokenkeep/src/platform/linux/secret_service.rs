@@ -1,10 +1,9 @@
 //! The Linux Secret Service (gnome-keyring, KWallet, KeePassXC) as a keystore.
 //!
 //! This file owns [`SecretServiceItem`]: its settings and its connections. From here inwards: [`worker`], the thread
-//! with a connection; [`operation`], what a read, a write or a removal does, and [`whereabouts`], what saves it from
-//! asking where the item is; [`probe`], the trial of a store;
+//! with a connection; [`operation`], what a read, a write or a removal does; [`probe`], the trial of a store;
 //! [`service`], the methods of the Secret Service; [`session`], their encryption; [`bus`], D-Bus under a deadline.
-//! [`failure`] puts what went wrong into the library's words.
+//! [`survey`] looks at the service itself. [`failure`] puts what went wrong into the library's words.
 //!
 //! Unless another [`ItemShape`] is asked for, the item has the one that keytar and libsecret's simple functions give it, so
 //! that every program which reads theirs reads ours: attributes `xdg:schema` = `org.freedesktop.Secret.Generic`, `service`
@@ -16,7 +15,7 @@ mod operation;
 mod probe;
 mod service;
 mod session;
-mod whereabouts;
+mod survey;
 mod worker;
 
 use std::fmt;
@@ -27,6 +26,7 @@ use std::time::Duration;
 use self::bus::Deadline;
 use self::failure::Failure;
 use self::service::Attributes;
+pub use self::survey::{SecretServiceCollection, SecretServiceProvider, SecretServiceSurvey};
 use self::worker::{Report, Request, Work, Worker};
 use crate::item_shape::{GENERIC as SCHEMA, ItemShape, Payload};
 use crate::persistence::keystore::{Keystore, Prompting};

@@ -13,6 +13,7 @@
 mod boot;
 mod private;
 mod sibling;
+mod state;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -28,12 +29,14 @@ use rustix::io::Errno;
 
 use super::files::{self, retry};
 use crate::event::Events;
-use crate::platform::lock_record::{self as record, Record};
+use crate::lock::{LockHolder, LockState};
+use crate::platform::lock_record::{self as record, Author, Record};
 use crate::platform::writing;
 use crate::{Error, ErrorKind, Result};
 pub(crate) use private::Private;
 pub(crate) use sibling::Watch;
 use sibling::{Look, Sibling};
+pub(crate) use state::state;
 
 /// Looks at a busy sibling lock this often at first, and ever more seldom.
 const FIRST_LOOK: Duration = Duration::from_micros(500);

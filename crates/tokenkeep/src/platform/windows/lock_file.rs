@@ -22,6 +22,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 use super::files::{self, Status, retry};
 use super::{access, sys, writing};
 use crate::event::Events;
+use crate::lock::{LockHolder, LockState, cannot_look};
 use crate::platform::lock_record::{self, Author, Record};
 use crate::stamp::Print;
 use crate::{Error, Result};
@@ -312,6 +313,37 @@ fn is_stale(paths: &Paths, record: &Record, status: &Status, unchanged: Duration
         }
         Author::Sibling(_) => false,
     }
+}
+
+/// Who has the lock, by a look that leaves the file as it is.
+///
+/// # Errors
+/// `UnsafeFile`, `PermissionDenied`, `Io`.
+pub(crate) fn state(paths: &Paths) -> Result<LockState> {
+    let path = &paths.sibling;
+    let file = match files::careful().read(true).open(path) {
+        Ok(file) => file,
+        Err(error) if files::is_absence(&error) => return Ok(LockState::Free),
+        Err(error) => return Err(cannot_look(path, error)),
+    };
+    let status = files::status_of(&file, path)?;
+    files::require_plain_file(path, &status)?;
+    let record = Record::read(&file);
+    let modified = status.modified().ok();
+    drop(file);
+    // Fails as long as anybody else has it open for writing, which is as long as that lives.
+    let mut writing = OpenOptions::new();
+    writing.access_mode(GENERIC_READ | GENERIC_WRITE).share_mode(FILE_SHARE_READ);
+    let opened = writing.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT).open(path);
+    let open_elsewhere = opened.is_err_and(|error| files::is_shared_badly(&error));
+    let holder = LockHolder::of(&record, modified, open_elsewhere);
+    let dead = !open_elsewhere
+        && match record.author() {
+            Author::Ours => !paths.remote,
+            Author::Sibling(pid) => lock_record::is_dead_sibling(pid, &status),
+            Author::Nobody => holder.age.is_some_and(|age| age >= NAMELESS),
+        };
+    Ok(if dead { LockState::Left(holder) } else { LockState::Held(holder) })
 }
 
 /// Who holds a lock, for the message of a time-out.

@@ -78,17 +78,20 @@ impl Failure {
         )
     }
 
-    /// Whether an item or collection is closed.
-    pub(super) fn is_locked(&self) -> bool {
-        matches!(self, Self::Bus(error) if error.remote_name() == Some(name::IS_LOCKED))
-    }
-
     /// The error to report: `what` could not be done with the item at `location`.
     pub(super) fn into_error(self, what: &str, location: &str) -> Error {
         // Debug form, because a name with a line break must not forge a line of a log.
-        let what = format!("{what} keystore item {location:?}");
+        self.into_error_of(&format!("{what} keystore item {location:?}"))
+    }
+
+    /// The error to report where no item is concerned.
+    pub(super) fn into_service_error(self) -> Error {
+        self.into_error_of("Cannot use the Secret Service")
+    }
+
+    fn into_error_of(self, what: &str) -> Error {
         match self {
-            Self::Final(error) => error.within(&what),
+            Self::Final(error) => error.within(what),
             Self::Bus(error) => {
                 let (kind, reason, remedy) = explain(&error);
                 Error::new(kind, format!("{what}: {reason}")).remedy(remedy).because(error)

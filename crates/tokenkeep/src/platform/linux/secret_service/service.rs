@@ -4,9 +4,6 @@
 //! the session, so that a service which is restarted can never take our session for one of its own.
 
 use std::collections::BTreeMap;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use serde_bytes::Bytes;
@@ -17,7 +14,6 @@ use zbus::{MatchRule, message};
 
 use super::bus::{Bus, BusError, Deadline};
 use super::session::{ALGORITHM, BLOCK, Exchange, SessionKey};
-use super::whereabouts::Whereabouts;
 use crate::Secret;
 
 const NAME: &str = "org.freedesktop.secrets";
@@ -46,8 +42,6 @@ pub(super) struct Client {
     key: SessionKey,
     /// The collection that ends with the log-in session, once asked for.
     session_collection: Option<Option<OwnedObjectPath>>,
-    /// Where the item is that was asked for last.
-    pub(super) whereabouts: Whereabouts,
 }
 
 /// What a search found.
@@ -78,7 +72,7 @@ impl Client {
         let key = exchange.finish(&theirs).ok_or_else(|| BusError::malformed("an unfit public key"))?;
         let owner = answer.header().sender().map(ToString::to_string);
         let owner = owner.ok_or_else(|| BusError::malformed("an answer without a sender"))?;
-        Ok(Self { bus, owner, session, key, session_collection: None, whereabouts: Whereabouts::default() })
+        Ok(Self { bus, owner, session, key, session_collection: None })
     }
 
     async fn call<B: Serialize + DynamicType>(
@@ -117,16 +111,6 @@ impl Client {
         }
         let content = self.key.open(iv, sealed);
         content.ok_or_else(|| BusError::malformed("a secret that the session's key does not open"))
-    }
-
-    /// A search and the content of an item, asked for in this order without waiting in between.
-    pub(super) async fn search_and_secret(
-        &self,
-        attributes: &Attributes<'_>,
-        item: &ObjectPath<'_>,
-        deadline: &Deadline,
-    ) -> (Result<Matches, BusError>, Result<Secret, BusError>) {
-        both(self.search(attributes, deadline), self.secret(item, deadline)).await
     }
 
     /// Replaces the content of an item; its attributes, label and place stay.
@@ -322,30 +306,74 @@ impl Client {
     }
 }
 
-/// Runs two futures at the same time, the first one first, until both are done.
-async fn both<A, B>(first: impl Future<Output = A>, second: impl Future<Output = B>) -> (A, B) {
-    let (mut first, mut second) = (pin!(first), pin!(second));
-    let (mut a, mut b) = (None, None);
-    poll_fn(|context| {
-        if a.is_none()
-            && let Poll::Ready(outcome) = first.as_mut().poll(context)
-        {
-            a = Some(outcome);
-        }
-        if b.is_none()
-            && let Poll::Ready(outcome) = second.as_mut().poll(context)
-        {
-            b = Some(outcome);
-        }
-        match (a.take(), b.take()) {
-            (Some(a), Some(b)) => Poll::Ready((a, b)),
-            (some, other) => {
-                (a, b) = (some, other);
-                Poll::Pending
-            }
-        }
-    })
-    .await
+/// The service without a session, for what can be asked of it without touching a secret.
+#[derive(Debug)]
+pub(super) struct Overview(Bus);
+
+impl Overview {
+    pub(super) fn of(bus: Bus) -> Self {
+        Self(bus)
+    }
+
+    /// The process that provides the service. Does not start one.
+    pub(super) async fn provider(&self, deadline: &Deadline) -> Result<u32, BusError> {
+        const BUS: &str = "org.freedesktop.DBus";
+        let member = "GetConnectionUnixProcessID";
+        let answer = self.0.call(BUS, path("/org/freedesktop/DBus"), BUS, member, &(NAME,), deadline).await?;
+        Ok(answer.body().deserialize()?)
+    }
+
+    /// The collection behind the alias `default`. Starts the service where the bus knows how.
+    pub(super) async fn default_collection(
+        &self,
+        deadline: &Deadline,
+    ) -> Result<Option<OwnedObjectPath>, BusError> {
+        self.alias("default", deadline).await
+    }
+
+    async fn alias(&self, name: &str, deadline: &Deadline) -> Result<Option<OwnedObjectPath>, BusError> {
+        let answer = self.0.call(NAME, path(PATH), SERVICE, "ReadAlias", &(name,), deadline).await?;
+        Ok(some(answer.body().deserialize()?))
+    }
+
+    /// What people call a collection.
+    pub(super) async fn label(
+        &self,
+        collection: &ObjectPath<'_>,
+        deadline: &Deadline,
+    ) -> Result<String, BusError> {
+        Ok(self.property(collection, "Label", deadline).await?.try_into()?)
+    }
+
+    /// Whether a collection is locked.
+    pub(super) async fn is_locked(
+        &self,
+        collection: &ObjectPath<'_>,
+        deadline: &Deadline,
+    ) -> Result<bool, BusError> {
+        Ok(self.property(collection, "Locked", deadline).await?.try_into()?)
+    }
+
+    /// Whether a collection is the one that is gone when its user logs out.
+    pub(super) async fn ends_with_login(
+        &self,
+        collection: &ObjectPath<'_>,
+        deadline: &Deadline,
+    ) -> Result<bool, BusError> {
+        let session = self.alias("session", deadline).await?;
+        Ok(session.is_some_and(|session| *session == *collection))
+    }
+
+    async fn property(
+        &self,
+        collection: &ObjectPath<'_>,
+        name: &'static str,
+        deadline: &Deadline,
+    ) -> Result<OwnedVariant, BusError> {
+        let body = (COLLECTION, name);
+        let answer = self.0.call(NAME, collection.as_ref(), PROPERTIES, "Get", &body, deadline).await?;
+        Ok(answer.body().deserialize()?)
+    }
 }
 
 /// A path of ours, known to be valid.

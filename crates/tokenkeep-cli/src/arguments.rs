@@ -1,0 +1,197 @@
+//! The command line. The flags that name a store have the names of the configuration they stand for.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+const CODES: &str = "\
+Exit codes:
+  0    done
+  1    failed
+  2    arguments that cannot be used
+  3    the doctor has findings
+  4    nothing found
+  5    another process has the lock
+  6    the keystore is locked, missing or silent
+  130  interrupted";
+
+/// Looks after the token caches in which programs keep their sign-ins
+#[derive(Debug, Parser)]
+#[command(name = "tokenkeep", version, after_help = CODES, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Common {
+    /// Print one JSON object instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// When to use colour; it never says anything that the words do not
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(crate) color: Color,
+    /// How long to wait for the lock of a cache and for the keystore [default: 5]
+    #[arg(long, global = true, value_parser = seconds, value_name = "SECONDS")]
+    pub(crate) timeout: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    Always,
+    Never,
+}
+
+impl From<Color> for anstream::ColorChoice {
+    fn from(color: Color) -> Self {
+        match color {
+            Color::Auto => Self::Auto,
+            Color::Always => Self::AlwaysAnsi,
+            Color::Never => Self::Never,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Find out why sign-ins are not kept: what this machine offers, what is wrong, and what to do about it
+    ///
+    /// Looks at the keyring, the kernel's keyring, the file system, locks and the known caches (or the one that is named),
+    /// and says which store tokenkeep would choose. Never prompts, changes nothing but a trial item that it removes
+    /// again, and ends within ten seconds.
+    Doctor(Doctor),
+    /// List the accounts and tokens of a cache, or of all known ones on this machine; never a secret
+    List(List),
+    /// Print completions for a shell
+    Completions { shell: Shell },
+    /// Print the man page
+    Man,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) store: Store,
+    /// Write nothing at all, not even the trial item
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct List {
+    #[command(flatten)]
+    pub(crate) store: Store,
+}
+
+/// Which cache.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Which cache")]
+pub(crate) struct Store {
+    /// A program that keeps its cache where tokenkeep does by default
+    #[arg(long, value_name = "NAME")]
+    pub(crate) application: Option<String>,
+    /// The cache file, or the marker file of the keystore item
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cache_path: Option<PathBuf>,
+    /// The keystore item's service
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service_name: Option<String>,
+    /// The keystore item's account
+    #[arg(long, value_name = "NAME")]
+    pub(crate) account_name: Option<String>,
+    /// The kind of store, where it is not to be found out from what is there
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub(crate) store: Option<Kind>,
+    /// Where an encrypted file's key comes from: kernel:NAME, file:PATH, variable:NAME (a key in the environment),
+    /// passphrase:NAME (a passphrase in the environment)
+    #[arg(long, value_parser = key, value_name = "SOURCE")]
+    pub(crate) key: Option<Key>,
+}
+
+impl Store {
+    /// Whether no cache in particular is meant.
+    pub(crate) fn is_any(&self) -> bool {
+        self.application.is_none()
+            && self.cache_path.is_none()
+            && self.service_name.is_none()
+            && self.account_name.is_none()
+    }
+}
+
+/// A kind of store, by the name that the library has for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// A file that is not encrypted
+    PlaintextFile,
+    /// A file encrypted with a key of --key
+    EncryptedFile,
+    /// A file encrypted by Windows
+    DpapiFile,
+    /// An item of the system's keystore
+    #[value(alias = "secret-service", alias = "keychain")]
+    Keystore,
+}
+
+/// Where the key of an encrypted file comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Key {
+    Kernel(String),
+    File(PathBuf),
+    Variable(String),
+    Passphrase(String),
+}
+
+fn key(text: &str) -> Result<Key, String> {
+    let (kind, name) = text.split_once(':').unwrap_or((text, ""));
+    if name.is_empty() {
+        return Err("want kernel:NAME, file:PATH, variable:NAME or passphrase:NAME".to_owned());
+    }
+    match kind {
+        "kernel" => Ok(Key::Kernel(name.to_owned())),
+        "file" => Ok(Key::File(name.into())),
+        "variable" => Ok(Key::Variable(name.to_owned())),
+        "passphrase" => Ok(Key::Passphrase(name.to_owned())),
+        _ => Err(format!("there is no source {kind:?}: want kernel, file, variable or passphrase")),
+    }
+}
+
+/// Above this a wait is no wait but a mistake.
+const LONGEST: f64 = 86_400.0;
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(number) if (0.0..=LONGEST).contains(&number) => Ok(Duration::from_secs_f64(number)),
+        _ => Err(format!("want a number of seconds from 0 to {LONGEST}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_hold_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_key_names_its_source() {
+        assert_eq!(key("kernel:my-app"), Ok(Key::Kernel("my-app".to_owned())));
+        assert_eq!(key("file:/a:b"), Ok(Key::File("/a:b".into())));
+        assert!(key("file:").is_err() && key("passphrase").is_err() && key("pass:word").is_err());
+    }
+
+    #[test]
+    fn a_time_limit_is_a_number_of_seconds() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        assert!(seconds("-1").is_err() && seconds("NaN").is_err() && seconds("1e9").is_err());
+    }
+}

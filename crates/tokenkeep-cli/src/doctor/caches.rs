@@ -1,0 +1,167 @@
+//! The caches themselves: can they be read, who else can read them, what lies beside them, who has their locks.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use super::locks;
+use super::report::{Finding, Section};
+use crate::arguments::Kind;
+use crate::exit::{Code, Failure};
+use crate::known::Known;
+use crate::list;
+use crate::platform;
+use crate::words::printable;
+
+/// The heading.
+pub(super) const TITLE: &str = "caches";
+
+/// Looks at each of them.
+pub(super) fn examine(caches: &[Known], patience: Duration) -> Section {
+    let mut section = Section::new(TITLE);
+    let mut count = 0_u32;
+    for known in caches {
+        count += u32::from(examine_one(&mut section, known, patience));
+    }
+    if count == 0 {
+        section.fact("found", "none in the known places");
+    }
+    section
+}
+
+/// Whether there is one.
+fn examine_one(section: &mut Section, known: &Known, patience: Duration) -> bool {
+    let named = &known.named;
+    let place = printable(&named.to_string());
+    let outcome = match (named.kind, &named.key) {
+        // Nothing is wrong with a file whose key only its program knows.
+        (Kind::EncryptedFile, None) => Ok("encrypted; its program has the key".to_owned()),
+        _ => match named.peek(patience).and_then(|content| list::listing(named, content)) {
+            Ok(Some(listing)) => Ok(listing.summary()),
+            Ok(None) if known.is_guess() => return false,
+            Ok(None) => Ok("nothing is stored".to_owned()),
+            Err(failure) => Err(failure),
+        },
+    };
+    match outcome {
+        Ok(summary) => {
+            section.fact(place.clone(), format!("{}: {} ({summary})", known.owner, named.backend()));
+        }
+        Err(failure) if known.is_guess() && failure.code() == Code::Store => return false,
+        // Being written, or an unfinished move, which is a finding of its own.
+        Err(failure) if failure.code() == Code::Busy => {
+            section.fact(
+                place,
+                format!("{}: {}, cannot be read without its lock", known.owner, named.backend()),
+            );
+        }
+        Err(failure) => {
+            section.fact(place.clone(), format!("{}: {}, cannot be read", known.owner, named.backend()));
+            // The keyring's own trouble is told once, by its section.
+            if failure.code() != Code::Store {
+                section.finding(unreadable(&place, &failure));
+            }
+        }
+    }
+    if let Some(path) = &named.path {
+        examine_file(section, path, named.kind);
+        examine_companions(section, path);
+        locks::examine(section, path);
+    }
+    true
+}
+
+fn unreadable(place: &str, failure: &Failure) -> Finding {
+    let remedy = failure.remedy().unwrap_or("Look at what is named above; nothing was changed").to_owned();
+    match failure.kind() {
+        "damaged" | "truncated" => Finding::problem(
+            "damaged-cache",
+            format!("The cache {place} is damaged: {}", failure.text()),
+            format!(
+                "Nothing needs to be deleted: the next write by a program with tokenkeep keeps a copy and starts \
+                     anew. Other programs need the file moved away, and their people signed in again: mv {place} \
+                     {place}.damaged"
+            ),
+        ),
+        _ => Finding::problem("unreadable-cache", format!("The cache {place}: {}", failure.text()), remedy),
+    }
+}
+
+fn examine_file(section: &mut Section, path: &Path, kind: Kind) {
+    let Ok(status) = fs::metadata(path) else { return };
+    let shown = path.display();
+    if platform::mode(&status).is_some_and(|mode| mode & 0o077 != 0) && status.len() > 2 {
+        section.finding(Finding::problem(
+            "file-open",
+            format!("Other users of this machine may be able to read {shown}"),
+            format!("chmod 600 {shown}"),
+        ));
+    }
+    if platform::is_own(&status) == Some(false) {
+        section.finding(Finding::warning(
+            "file-of-another",
+            format!("{shown} belongs to another user, often root after a command was run with sudo"),
+            format!("Make it your own again: sudo chown \"$USER\" {shown}"),
+        ));
+    }
+    if kind == Kind::PlaintextFile && status.len() > 2 {
+        section.finding(Finding::warning(
+            "plaintext",
+            format!("{shown} holds sign-ins that are not encrypted"),
+            "If its program can use a keyring, let it; tokenkeep migrate moves what is there",
+        ));
+    }
+}
+
+/// What lies beside a cache: copies that were set aside, and what killed processes left.
+fn examine_companions(section: &mut Section, path: &Path) {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return };
+    let name = name.to_string_lossy();
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let other = entry.file_name().to_string_lossy().into_owned();
+        let shown = printable(&folder.join(&other).display().to_string());
+        let Some(rest) = other.strip_prefix(&*name) else { continue };
+        if rest.starts_with(".corrupt-") {
+            section.finding(Finding::warning(
+                "copy-of-damage",
+                format!("{shown} is the copy of a cache that was damaged"),
+                "It still holds secrets: remove it when nobody needs to look into it any more",
+            ));
+        } else if rest == ".lapsed" {
+            section.finding(Finding::warning(
+                "lapsed-copy",
+                format!(
+                    "{shown} is the copy of a cache whose key is gone, as after a restart of the machine"
+                ),
+                "Nobody can open it any more: remove it",
+            ));
+        } else if rest == ".tk-old" {
+            section.finding(Finding::warning(
+                "unfinished-move",
+                format!("{shown} is an old copy that a move was killed before overwriting"),
+                "Start the program once more, or repeat the migration: it will be overwritten then",
+            ));
+        }
+    }
+    left_over(section, folder);
+}
+
+/// Temporary files of killed writers are removed by the next writer; that there are old ones says that none came.
+fn left_over(section: &mut Section, folder: &Path) {
+    const OLD: Duration = Duration::from_secs(600);
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let old = entries.flatten().filter(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let age = entry.metadata().ok().and_then(|status| status.modified().ok()?.elapsed().ok());
+        name.starts_with(".tk-") && age.is_some_and(|age| age > OLD)
+    });
+    for entry in old {
+        let shown = printable(&entry.path().display().to_string());
+        section.finding(Finding::warning(
+            "left-over-file",
+            format!("{shown} was left by a program that was killed while it wrote, and may hold secrets"),
+            "The next write to the cache removes it; without one, remove it yourself",
+        ));
+    }
+}

@@ -1,0 +1,128 @@
+//! The system's own store: is it there, who provides it, is it unlocked, does it keep what it is given.
+
+use super::Terms;
+use super::report::Section;
+
+/// The heading.
+pub(super) const TITLE: &str = "keyring";
+
+#[cfg(target_os = "linux")]
+pub(super) use linux::examine;
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn examine(_terms: Terms) -> Section {
+    let mut section = Section::new(TITLE);
+    let text = match cfg!(windows) {
+        true => "not needed: Windows encrypts files for its users",
+        // Each look at an item can prompt, so that only a program that needs one should.
+        false => "the Keychain; not looked at, because that could prompt",
+    };
+    section.fact("store", text);
+    section
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::time::Duration;
+
+    use tokenkeep::ErrorKind;
+    use tokenkeep::inspect::{SecretServiceProvider, SecretServiceSurvey};
+    use tokenkeep::storage::Keystore;
+
+    use super::{Section, TITLE, Terms};
+    use crate::doctor::report::Finding;
+    use crate::platform;
+
+    /// For a program to print its version.
+    const VERSION: Duration = Duration::from_millis(1_500);
+
+    pub(in crate::doctor) fn examine(terms: Terms) -> Section {
+        let mut section = Section::new(TITLE);
+        let survey = SecretServiceSurvey::take(terms.keyring);
+        section.fact("session bus", if survey.bus { "answers" } else { "not reached" });
+        if let Some(provider) = &survey.provider {
+            describe(&mut section, provider);
+        }
+        match &survey.failure {
+            Some(failure) => section.finding(finding(failure, survey.bus)),
+            None => {
+                match &survey.default_collection {
+                    None => {
+                        section.fact("default keyring", "none");
+                        section.finding(Finding::problem(
+                        "no-default-keyring",
+                        "The Secret Service has no default collection, so that nothing new can be stored",
+                        "Create a keyring and make it the default with the desktop's password program, such as \
+                         Seahorse; with KeePassXC, open the database",
+                    ));
+                    }
+                    Some(collection) => {
+                        let label = &collection.label;
+                        let state = if collection.locked { "locked" } else { "unlocked" };
+                        section.fact("default keyring", format!("{label:?}, {state}"));
+                        if collection.locked {
+                            section.finding(Finding::problem(
+                            "keyring-locked",
+                            format!("The keyring {label:?} is locked: programs that may not prompt cannot read it"),
+                            "Unlock it with the desktop's password program, or sign in with a password; after an \
+                             automatic login it stays locked until somebody does",
+                        ));
+                        }
+                        if collection.ends_with_login {
+                            section.finding(Finding::warning(
+                            "keyring-of-session",
+                            format!("The default keyring {label:?} is gone at log-out, and every sign-in with it"),
+                            "Create a lasting keyring and make it the default",
+                        ));
+                        }
+                        if !collection.locked {
+                            try_out(&mut section, terms);
+                        }
+                    }
+                }
+            }
+        }
+        section
+    }
+
+    fn describe(section: &mut Section, provider: &SecretServiceProvider) {
+        let pid = provider.pid;
+        let (name, version) = platform::program_version(pid, VERSION)
+            .unwrap_or_else(|| (provider.command.clone().unwrap_or_else(|| "unknown".to_owned()), None));
+        let version = version.map_or_else(String::new, |version| format!(" {version}"));
+        section.fact("secret service", format!("{name}{version} (process {pid})"));
+        if platform::process_state(pid) == Some('T') {
+            section.finding(Finding::problem(
+                "keyring-stopped",
+                format!("The keyring service {name} (process {pid}) is stopped: it will never answer"),
+                format!("Let it run on (kill -CONT {pid}), or end it and let it be started anew"),
+            ));
+        }
+    }
+
+    fn finding(failure: &tokenkeep::Error, bus: bool) -> Finding {
+        let code = match failure.kind() {
+            ErrorKind::StoreTimeout => "keyring-silent",
+            ErrorKind::StoreUnavailable if bus => "no-secret-service",
+            ErrorKind::StoreUnavailable => "no-session-bus",
+            _ => "keyring-fails",
+        };
+        Finding::of(code, failure)
+    }
+
+    /// Stores, reads back over a new connection and removes a trial item, as opening a cache does.
+    fn try_out(section: &mut Section, terms: Terms) {
+        if !terms.trial {
+            section.fact("trial", "not done (--dry-run)");
+            return;
+        }
+        let outcome = platform::item("tokenkeep", "doctor", terms.keyring).and_then(|item| item.verify());
+        match outcome {
+            Ok(()) => section.fact("trial", "an item was stored, read back and removed"),
+            Err(error) => {
+                section.fact("trial", "failed");
+                section.finding(Finding::of("keyring-fails", &error));
+            }
+        }
+    }
+}

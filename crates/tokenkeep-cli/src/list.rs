@@ -1,0 +1,122 @@
+//! `tokenkeep list`: whose tokens a cache holds, for what, and until when. No secret is read out of it.
+
+mod view;
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+use tokenkeep::Secret;
+use tokenkeep::options::WaitOptions;
+use tokenkeep::schema::{self, Contents};
+
+use crate::arguments::List;
+use crate::exit::{Code, Failure, Outcome};
+use crate::interrupt::Interrupt;
+use crate::known::{self, Known};
+use crate::output::{Output, bad, title};
+use crate::stores::{Named, PATIENCE};
+use crate::words::printable;
+use view::Listing;
+
+/// Lists the named cache, or all known ones.
+pub(crate) fn run(wanted: &List, limit: Option<Duration>, interrupt: &Interrupt, output: &Output) -> Outcome {
+    let wait = WaitOptions { limit: limit.unwrap_or(PATIENCE), cancel: Some(interrupt.cancel()) };
+    if !wanted.store.is_any() {
+        let named = Named::from_flags(&wanted.store)?;
+        let listing =
+            look(&named, wait)?.ok_or_else(|| Failure::nothing(format!("There is no cache at {named}")))?;
+        return print(&[Found::new(None, named, Ok(listing))], output);
+    }
+    let found: Vec<Found> = known::caches().into_iter().filter_map(|known| of_known(known, &wait)).collect();
+    if found.is_empty() {
+        return Err(Failure::nothing(
+            "No cache was found in the places where Azure CLI, the Azure SDKs and programs with tokenkeep's defaults \
+             keep theirs; name one with --cache-path, or --service-name and --account-name",
+        ));
+    }
+    print(&found, output)
+}
+
+/// A cache that is there, or of which that cannot be told.
+struct Found {
+    owner: Option<String>,
+    named: Named,
+    listing: Result<Listing, Failure>,
+}
+
+impl Found {
+    fn new(owner: Option<String>, named: Named, listing: Result<Listing, Failure>) -> Self {
+        Self { owner, named, listing }
+    }
+}
+
+fn of_known(known: Known, wait: &WaitOptions) -> Option<Found> {
+    let guess = known.is_guess();
+    match look(&known.named, wait.clone()) {
+        Ok(None) => None,
+        // Without a file nothing says that this machine's keyring matters to anybody.
+        Err(_) if guess => None,
+        Ok(Some(listing)) => Some(Found::new(Some(known.owner), known.named, Ok(listing))),
+        Err(failure) => Some(Found::new(Some(known.owner), known.named, Err(failure))),
+    }
+}
+
+/// Reads a cache; `None` when there is none.
+fn look(named: &Named, wait: WaitOptions) -> Outcome<Option<Listing>> {
+    listing(named, named.read(wait)?)
+}
+
+/// What content of a cache says.
+pub(crate) fn listing(named: &Named, content: Option<Secret>) -> Outcome<Option<Listing>> {
+    let Some(content) = content else { return Ok(None) };
+    let bytes = content.expose();
+    if schema::without_bom(bytes).trim_ascii().is_empty() {
+        return Ok(Some(Listing::default()));
+    }
+    let contents = Contents::parse(bytes).map_err(|error| match &named.path {
+        Some(path) => Failure::from(error.at(path)),
+        None => Failure::from(error),
+    })?;
+    Ok(Some(Listing::of(&contents)))
+}
+
+fn print(found: &[Found], output: &Output) -> Outcome {
+    let now = SystemTime::now();
+    if output.is_json() {
+        let caches: Vec<Value> = found.iter().map(|one| to_json(one, now)).collect();
+        output.json(&json!({ "caches": caches }))?;
+    } else {
+        let text: Vec<String> = found.iter().map(|one| to_text(one, now)).collect();
+        output.text(&text.join("\n"))?;
+    }
+    // One that can be read is an answer; where none can, the first says why.
+    match found.iter().map(|one| &one.listing).find_map(|listing| listing.as_ref().err()) {
+        Some(failure) if found.iter().all(|one| one.listing.is_err()) => Ok(failure.code()),
+        _ => Ok(Code::Ok),
+    }
+}
+
+fn to_json(found: &Found, now: SystemTime) -> Value {
+    let mut cache = json!({
+        "owner": found.owner,
+        "backend": found.named.backend(),
+        "location": found.named.to_string(),
+        "path": found.named.path.as_ref().map(|path| path.display().to_string()),
+    });
+    let (key, value) = match &found.listing {
+        Ok(listing) => ("content", listing.to_json(now)),
+        Err(failure) => ("error", failure.to_json()["error"].clone()),
+    };
+    cache[key] = value;
+    cache
+}
+
+fn to_text(found: &Found, now: SystemTime) -> String {
+    let owner = found.owner.as_ref().map_or_else(String::new, |owner| format!("{}: ", printable(owner)));
+    let heading = title(format_args!("{owner}{}", printable(&found.named.to_string())));
+    let body = match &found.listing {
+        Ok(listing) => listing.to_text(now),
+        Err(failure) => format!("  {} {failure}\n", bad("cannot be read:")),
+    };
+    format!("{heading}\n  {}\n{body}", found.named.protection())
+}

@@ -1,0 +1,89 @@
+//! What goes to standard output: text with or without colour, or one JSON object.
+//!
+//! Colour only underlines what the words say already. A reader that went away (`tokenkeep list | head -1`) is no failure.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
+
+use anstream::{AutoStream, ColorChoice};
+use clap::builder::styling::{AnsiColor, Style};
+use serde_json::{Map, Value};
+
+/// The version of the JSON objects; it grows when a field changes its meaning or goes away, not when one is added.
+const SCHEMA_VERSION: u32 = 1;
+
+const TITLE: Style = Style::new().bold();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const ODD: Style = AnsiColor::Yellow.on_default().bold();
+const GOOD: Style = AnsiColor::Green.on_default();
+
+/// Where a command's result goes.
+#[derive(Debug)]
+pub(crate) struct Output {
+    color: ColorChoice,
+    json: bool,
+}
+
+impl Output {
+    pub(crate) fn new(color: ColorChoice, json: bool) -> Self {
+        Self { color, json }
+    }
+
+    /// Whether the result is for a program.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints one object, with the version of its form in front.
+    pub(crate) fn json(&self, result: &Value) -> io::Result<()> {
+        let mut object = Map::new();
+        object.insert("schemaVersion".to_owned(), SCHEMA_VERSION.into());
+        if let Value::Object(fields) = result {
+            object.extend(fields.clone());
+        }
+        self.raw(format!("{:#}\n", Value::Object(object)).as_bytes())
+    }
+
+    /// Prints text, without what this terminal cannot show of it.
+    pub(crate) fn text(&self, text: &str) -> io::Result<()> {
+        let mut stream = AutoStream::new(io::stdout().lock(), self.color);
+        unless_closed(stream.write_all(text.as_bytes()).and_then(|()| stream.flush()))
+    }
+
+    /// Prints bytes as they are.
+    pub(crate) fn raw(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut stream = io::stdout().lock();
+        unless_closed(stream.write_all(bytes).and_then(|()| stream.flush()))
+    }
+}
+
+fn unless_closed(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+/// A heading.
+pub(crate) fn title(text: impl Display) -> String {
+    styled(TITLE, text)
+}
+
+/// What keeps something from working.
+pub(crate) fn bad(text: impl Display) -> String {
+    styled(BAD, text)
+}
+
+/// What works but should not stay as it is.
+pub(crate) fn odd(text: impl Display) -> String {
+    styled(ODD, text)
+}
+
+/// What is as it should be.
+pub(crate) fn good(text: impl Display) -> String {
+    styled(GOOD, text)
+}
+
+fn styled(style: Style, text: impl Display) -> String {
+    format!("{style}{text}{style:#}")
+}

@@ -1,0 +1,57 @@
+//! The only place of the command that chooses an operating system.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{file_system, item, process_state, program_version};
+
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(target_os = "macos")]
+pub(crate) use macos::{file_system, item};
+
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+pub(crate) use windows::{file_system, item};
+
+use std::fs::Metadata;
+
+/// What is mounted where a cache stands, for people.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FileSystem {
+    /// As the system calls it: `ext4`, `nfs4`.
+    pub(crate) name: Option<String>,
+    /// Whether other machines may change its files, and locks depend on them.
+    pub(crate) remote: bool,
+    pub(crate) read_only: bool,
+}
+
+/// The permission bits of a file or directory; `None` where the system has other rules.
+pub(crate) fn mode(status: &Metadata) -> Option<u32> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        Some(status.mode() & 0o7777)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = status;
+        None
+    }
+}
+
+/// Whether a file belongs to the user of this process; `None` where that cannot be told.
+pub(crate) fn is_own(status: &Metadata) -> Option<bool> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let me = std::fs::metadata("/proc/self").ok()?.uid();
+        Some(status.uid() == me)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = status;
+        None
+    }
+}

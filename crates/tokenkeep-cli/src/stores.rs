@@ -1,0 +1,285 @@
+//! From the flags, or from what stands in a place, to a cache that can be read or changed.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokenkeep::event::Event;
+use tokenkeep::key_source::{KernelKeyring, KeyFile, KeySource, Passphrase};
+use tokenkeep::options::{OnDamage, WaitOptions};
+use tokenkeep::storage::{FilePersistence, Keystore, KeystorePersistence, Sealed};
+use tokenkeep::{Backend, ErrorKind, Persistence, Result, Secret, TokenCache, environment, schema};
+
+use crate::arguments::{Key, Kind, Store};
+use crate::exit::{Failure, Outcome};
+use crate::platform;
+
+/// How long the lock and the keystore are waited for unless `--timeout` says otherwise.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What Azure's and our own programs call the account where nobody chose.
+const OWN_ACCOUNT: &str = "token_cache";
+
+/// One cache: which store it is in, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    pub(crate) kind: Kind,
+    /// The cache file or marker; a keystore item alone can be read without.
+    pub(crate) path: Option<PathBuf>,
+    /// Service and account.
+    pub(crate) names: Option<(String, String)>,
+    pub(crate) key: Option<Key>,
+}
+
+/// What stands at a path, as far as its content tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Nothing,
+    /// An empty file or `{}`: an empty cache, or the marker of a keystore item.
+    Vacant,
+    /// JSON, whole or not.
+    Plaintext,
+    /// Encrypted by this library.
+    Sealed,
+    /// Something else; on Windows what the system encrypted.
+    Other,
+    /// It cannot be read.
+    Unreadable,
+}
+
+/// Looks at a file without waiting for anybody.
+pub(crate) fn standing(path: &Path) -> Standing {
+    let loaded = FilePersistence::new(path).and_then(|file| file.load(None));
+    match loaded.map(|loaded| loaded.content) {
+        Ok(None) => Standing::Nothing,
+        Ok(Some(content)) => {
+            let text = schema::without_bom(content.expose()).trim_ascii();
+            match text {
+                b"" | b"{}" => Standing::Vacant,
+                text if text.starts_with(b"{") => Standing::Plaintext,
+                _ => Standing::Other,
+            }
+        }
+        Err(error) if error.kind() == ErrorKind::MissingKey => Standing::Sealed,
+        Err(_) => Standing::Unreadable,
+    }
+}
+
+impl Named {
+    /// A file of unknown kind, by what stands there.
+    pub(crate) fn file(path: PathBuf) -> Self {
+        let kind = match standing(&path) {
+            Standing::Sealed => Kind::EncryptedFile,
+            Standing::Other if cfg!(windows) => Kind::DpapiFile,
+            _ => Kind::PlaintextFile,
+        };
+        Self { kind, path: Some(path), names: None, key: None }
+    }
+
+    /// A keystore item, and where its marker stands.
+    pub(crate) fn item(path: Option<PathBuf>, service: &str, account: &str) -> Self {
+        let names = Some((service.to_owned(), account.to_owned()));
+        Self { kind: Kind::Keystore, path, names, key: None }
+    }
+
+    /// The cache that the flags name.
+    ///
+    /// # Errors
+    /// Of usage, when they do not name one.
+    pub(crate) fn from_flags(flags: &Store) -> Outcome<Self> {
+        let path = match (&flags.cache_path, &flags.application) {
+            (Some(path), _) => Some(path.clone()),
+            (None, Some(application)) => Some(own_path(application)?),
+            (None, None) => None,
+        };
+        let names = names(flags)?;
+        let kind = match (flags.store, &path) {
+            (Some(kind), _) => kind,
+            (None, None) => Kind::Keystore,
+            (None, Some(path)) => match standing(path) {
+                Standing::Sealed => Kind::EncryptedFile,
+                Standing::Plaintext => Kind::PlaintextFile,
+                Standing::Other if cfg!(windows) => Kind::DpapiFile,
+                _ if cfg!(windows) || names.is_none() => Self::file(path.clone()).kind,
+                _ => Kind::Keystore,
+            },
+        };
+        match kind {
+            Kind::Keystore if names.is_none() => {
+                Err(Failure::usage("A keystore item has --service-name and --account-name"))
+            }
+            Kind::Keystore => Ok(Self { kind, path, names, key: flags.key.clone() }),
+            _ if path.is_none() => Err(Failure::usage("A file has --cache-path, or --application")),
+            Kind::EncryptedFile if flags.key.is_none() => Err(Failure::usage(
+                "The file is encrypted: name the source of its key with --key, such as kernel:NAME or file:PATH",
+            )),
+            Kind::EncryptedFile if names.is_none() => Err(Failure::usage(
+                "An encrypted file is bound to the names of its cache: give --application, or --service-name and \
+                 --account-name",
+            )),
+            _ => Ok(Self { kind, path, names, key: flags.key.clone() }),
+        }
+    }
+
+    /// Opens it for reading and writing; nothing is created yet.
+    ///
+    /// # Errors
+    /// Of usage without a path, beside which the lock of a write stands; those of the library.
+    pub(crate) fn open(
+        &self,
+        wait: WaitOptions,
+        listener: impl Fn(&Event) + Send + Sync + 'static,
+    ) -> Outcome<TokenCache> {
+        let Some(path) = &self.path else {
+            return Err(Failure::usage(
+                "To change a keystore item, name its marker file with --cache-path: the lock stands beside it",
+            ));
+        };
+        let persistence = self.persistence(path, wait.limit.min(PATIENCE))?;
+        Ok(TokenCache::with_options(persistence, wait, OnDamage::Fail, listener))
+    }
+
+    fn persistence(&self, path: &Path, deadline: Duration) -> Result<Arc<dyn Persistence>> {
+        Ok(match self.kind {
+            Kind::PlaintextFile => Arc::new(FilePersistence::new(path)?),
+            Kind::EncryptedFile => Arc::new(FilePersistence::with_protector(path, self.sealed())?),
+            Kind::DpapiFile => data_protected(path)?,
+            Kind::Keystore => {
+                let (service, account) = self.names();
+                Arc::new(KeystorePersistence::new(path, platform::item(service, account, deadline)?)?)
+            }
+        })
+    }
+
+    fn sealed(&self) -> Sealed {
+        let (service, account) = self.names();
+        // Bound to its names as `Config` binds it.
+        Sealed::shared(source(self.key.as_ref()), format!("{service}/{account}"))
+    }
+
+    fn names(&self) -> (&str, &str) {
+        self.names.as_ref().map_or(("", ""), |(service, account)| (service, account))
+    }
+
+    /// What it holds; `None` when there is nothing.
+    ///
+    /// # Errors
+    /// Those of the library.
+    pub(crate) fn read(&self, wait: WaitOptions) -> Outcome<Option<Secret>> {
+        match (&self.path, self.kind) {
+            // The marker may be missing and the item there.
+            (_, Kind::Keystore) => {
+                let (service, account) = self.names();
+                Ok(platform::item(service, account, wait.limit.min(PATIENCE))?.load()?)
+            }
+            (Some(_), _) => Ok(self.open(wait, |_| {})?.read()?),
+            (None, _) => Err(Failure::usage("A file has --cache-path")),
+        }
+    }
+
+    /// What it holds, seen without the lock and without leaving a trace; `None` when there is nothing. Content that is
+    /// being written is looked at again, for a moment.
+    ///
+    /// # Errors
+    /// As [`Named::read`].
+    pub(crate) fn peek(&self, patience: Duration) -> Outcome<Option<Secret>> {
+        const LOOKS: u32 = 4;
+        let (Some(path), false) = (&self.path, self.kind == Kind::Keystore) else {
+            return self.read(WaitOptions::within(patience));
+        };
+        let persistence = self.persistence(path, patience)?;
+        let mut looks = 1;
+        loop {
+            let seen = persistence.load(None).map(|loaded| loaded.content);
+            let at_rest = match &seen {
+                Ok(content) => content.as_ref().is_none_or(|content| schema::is_whole(content.expose())),
+                Err(error) => error.kind() != ErrorKind::Busy,
+            };
+            if at_rest || looks == LOOKS {
+                return Ok(seen?);
+            }
+            looks += 1;
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// The kind of store, by the library's own code.
+    pub(crate) fn backend(&self) -> &'static str {
+        match self.kind {
+            Kind::PlaintextFile => Backend::PlaintextFile.code(),
+            Kind::EncryptedFile => Backend::EncryptedFile.code(),
+            Kind::DpapiFile => Backend::DpapiFile.code(),
+            Kind::Keystore if cfg!(target_os = "macos") => Backend::Keychain.code(),
+            Kind::Keystore => Backend::SecretService.code(),
+        }
+    }
+
+    /// Who can read it, in words.
+    pub(crate) fn protection(&self) -> &'static str {
+        match self.kind {
+            Kind::PlaintextFile => "a plaintext file: whoever can read it has these sign-ins",
+            Kind::EncryptedFile => "an encrypted file",
+            Kind::DpapiFile => "a file encrypted by Windows",
+            Kind::Keystore if cfg!(target_os = "macos") => "an item of the Keychain",
+            Kind::Keystore => "an item of the Secret Service",
+        }
+    }
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.kind, &self.names, &self.path) {
+            (Kind::Keystore, Some((service, account)), _) => write!(f, "{service}/{account}"),
+            (_, _, Some(path)) => write!(f, "{}", path.display()),
+            _ => f.write_str("-"),
+        }
+    }
+}
+
+#[cfg(windows)]
+fn data_protected(path: &Path) -> Result<Arc<dyn Persistence>> {
+    let protector = tokenkeep::storage::DataProtection::default();
+    Ok(Arc::new(FilePersistence::with_protector(path, protector)?))
+}
+
+#[cfg(not(windows))]
+fn data_protected(path: &Path) -> Result<Arc<dyn Persistence>> {
+    Err(tokenkeep::Error::new(ErrorKind::NotSupported, "Only Windows opens files that Windows encrypted")
+        .at(path))
+}
+
+fn source(key: Option<&Key>) -> Arc<dyn KeySource> {
+    match key {
+        Some(Key::Kernel(name)) => Arc::new(KernelKeyring::new(name)),
+        Some(Key::File(path)) => Arc::new(KeyFile::at(path)),
+        Some(Key::Variable(name)) => Arc::new(KeyFile::from_environment(name)),
+        Some(Key::Passphrase(name)) => Arc::new(Passphrase::from_environment(name)),
+        // A key that no file can have been made with: known caches are found without being asked for.
+        None => Arc::new(KeyFile::from_environment("")),
+    }
+}
+
+/// The service and account that the flags name, or that an application has by default.
+fn names(flags: &Store) -> Outcome<Option<(String, String)>> {
+    let service = flags.service_name.as_deref().or(flags.application.as_deref());
+    match (service, flags.account_name.as_deref()) {
+        (Some(service), Some(account)) => Ok(Some((service.to_owned(), account.to_owned()))),
+        (Some(service), None) if flags.application.is_some() => {
+            Ok(Some((service.to_owned(), OWN_ACCOUNT.to_owned())))
+        }
+        (None, None) => Ok(None),
+        _ => Err(Failure::usage("--service-name and --account-name belong together")),
+    }
+}
+
+/// Where an application that says nothing else has its cache.
+fn own_path(application: &str) -> Outcome<PathBuf> {
+    if application.is_empty() || application.contains(['/', '\\', '\0']) || [".", ".."].contains(&application)
+    {
+        return Err(Failure::usage("The application's name cannot be part of a path; give --cache-path"));
+    }
+    let data = environment::data_directory()
+        .ok_or_else(|| Failure::usage("No home directory is known: set HOME, or give --cache-path"))?;
+    Ok(data.join(application).join("token_cache.json"))
+}

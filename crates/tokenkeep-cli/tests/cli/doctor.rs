@@ -1,0 +1,184 @@
+//! `tokenkeep doctor`, over machines in good and in bad order.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokenkeep::inspect::SecretServiceSurvey;
+
+use crate::keyring::{Bus, Keyring};
+use crate::support::{Holder, Place, Said, cache};
+
+/// The codes of the findings.
+fn findings(said: &Said) -> Vec<String> {
+    let report: Value = serde_json::from_str(&said.stdout).expect("JSON");
+    let findings = report["findings"].as_array().expect("findings");
+    for finding in findings {
+        assert!(finding["remedy"].as_str().is_some_and(|remedy| !remedy.is_empty()), "{finding}");
+    }
+    findings.iter().map(|finding| finding["code"].as_str().unwrap().to_owned()).collect()
+}
+
+fn provider(keyring: &Keyring) -> u32 {
+    let survey = SecretServiceSurvey::on_bus(keyring.bus.address(), Duration::from_secs(20));
+    survey.provider.expect("a provider").pid
+}
+
+#[test]
+fn a_machine_in_good_order() {
+    let keyring = Keyring::start();
+    let place = Place::on(&keyring.bus);
+    let pid = provider(&keyring).to_string();
+    let version = place.run(&["doctor", "--json"]);
+    assert_eq!(version.code, Some(0), "{}", version.stdout);
+    let text = version.stdout.split("gnome-keyring-daemon ").nth(1).expect("a version");
+    let version = text.split(' ').next().unwrap();
+    let file_system = file_system(&place);
+    place.transcript(
+        "doctor-good",
+        &["doctor", "doctor --dry-run"],
+        &[(&pid, "[PID]"), (version, "[VERSION]"), (&file_system, "[FILE SYSTEM]")],
+    );
+    let left = keyring.secret_tool(&["search", "--all", "service", "tokenkeep"], "");
+    assert!(left.stdout.is_empty(), "a trial item stayed behind");
+}
+
+/// As the doctor calls it, which is another on another machine.
+fn file_system(place: &Place) -> String {
+    let said = place.run(&["doctor", "--json", "--dry-run"]);
+    let report: Value = serde_json::from_str(&said.stdout).unwrap();
+    let facts = report["sections"].as_array().unwrap().iter().find(|section| section["title"] == "places");
+    let facts = facts.unwrap()["facts"].as_array().unwrap();
+    facts.iter().find(|fact| fact["name"] == "file system").unwrap()["value"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn without_a_session_bus() {
+    let place = Place::new();
+    let file_system = file_system(&place);
+    place.transcript(
+        "doctor-no-bus",
+        &["doctor"],
+        &[(&file_system, "[FILE SYSTEM]"), KERNEL_BLOCKED, KERNEL_BLOCKED_CHOICE],
+    );
+}
+
+/// Containers block the kernel's keyring; the transcript is of a machine that does not.
+const KERNEL_BLOCKED: (&str, &str) = (
+    "not usable: The kernel's key service is blocked for this process, as container runtimes do: Operation not permitted (os error 1)",
+    "usable: an encrypted file whose key lives until the next restart",
+);
+const KERNEL_BLOCKED_CHOICE: (&str, &str) = (
+    "an encrypted file with a passphrase or a key file",
+    "an encrypted file with a key of the kernel keyring, a passphrase or a key file",
+);
+
+#[test]
+fn on_a_bus_without_a_keyring() {
+    let bus = Bus::start();
+    let said = Place::on(&bus).run(&["doctor", "--json"]);
+    assert_eq!((findings(&said), said.code), (vec!["no-secret-service".to_owned()], Some(3)));
+}
+
+#[test]
+fn a_locked_keyring_is_told_without_a_prompt() {
+    let keyring = Keyring::start();
+    keyring.by_hand(async |hand| {
+        let collection = hand.default_collection().await;
+        hand.lock(&collection).await;
+    });
+    let place = Place::on(&keyring.bus);
+    let began = Instant::now();
+    let said = place.run(&["doctor", "--json"]);
+    assert_eq!((findings(&said), said.code), (vec!["keyring-locked".to_owned()], Some(3)));
+    assert!(began.elapsed() < Duration::from_secs(10), "it waited for somebody");
+}
+
+#[test]
+fn a_keyring_that_was_never_used_has_no_default() {
+    let keyring = Keyring::start_without_collections();
+    let said = Place::on(&keyring.bus).run(&["doctor", "--json"]);
+    assert_eq!((findings(&said), said.code), (vec!["no-default-keyring".to_owned()], Some(3)));
+}
+
+#[test]
+fn a_stopped_keyring_costs_less_than_ten_seconds() {
+    let keyring = Keyring::start();
+    let place = Place::on(&keyring.bus);
+    place.file(".IdentityService/msal.cache", b"");
+    let pid = rustix::process::Pid::from_raw(i32::try_from(provider(&keyring)).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    let began = Instant::now();
+    let said = place.run(&["doctor", "--json"]);
+    let took = began.elapsed();
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    assert!(took < Duration::from_secs(10), "it took {took:?}");
+    assert_eq!(said.code, Some(3));
+    assert_eq!(findings(&said), ["keyring-stopped", "keyring-silent"]);
+}
+
+#[test]
+fn a_cache_that_is_open_to_others_damaged_and_locked_by_the_dead() {
+    let place = Place::new();
+    let content = cache(false);
+    let path = place.file(".azure/msal_token_cache.json", &content[..content.len() - 5]);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    place.file(".azure/msal_token_cache.json.corrupt-0123456789abcdef", b"old");
+    place.file(".azure/msal_token_cache.bin", &content);
+    place.file(".azure/msal_token_cache.bin.tk-old", b"old");
+    Holder::of(&path).kill();
+    let names = || {
+        let entries = fs::read_dir(path.parent().unwrap()).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = names();
+    let said = place.run(&["doctor", "--json"]);
+    assert_eq!(names(), before, "the doctor changed something");
+    let found = findings(&said);
+    for expected in [
+        "no-session-bus",
+        "damaged-cache",
+        "file-open",
+        "plaintext",
+        "copy-of-damage",
+        "unfinished-move",
+        "stale-lock",
+    ] {
+        assert!(
+            found.iter().any(|code| code == expected),
+            "{expected} is not among {found:?}\n{}",
+            said.stdout
+        );
+    }
+}
+
+#[test]
+fn a_lock_that_is_held_is_no_finding_and_that_of_the_dead_is_left_as_it_is() {
+    let place = Place::new();
+    let path = place.file("cache.json", &cache(false));
+    let holder = Holder::of(&path);
+    let arguments = ["doctor", "--json", "--cache-path", path.to_str().unwrap()];
+    assert_eq!(findings(&place.run(&arguments)), ["no-session-bus", "plaintext"]);
+    holder.kill();
+    let lock = path.with_file_name("cache.json.lockfile");
+    for _ in 0..2 {
+        assert_eq!(findings(&place.run(&arguments)), ["no-session-bus", "plaintext", "stale-lock"]);
+        assert!(lock.exists(), "the doctor changed something");
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_and_one_that_others_can() {
+    let place = Place::new();
+    let path = place.file("closed/cache.json", b"{}");
+    let folder = path.parent().unwrap();
+    let arguments = ["doctor", "--json", "--cache-path", path.to_str().unwrap()];
+    for (mode, code) in [(0o500, "directory-read-only"), (0o777, "directory-open")] {
+        fs::set_permissions(folder, fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(findings(&place.run(&arguments)), ["no-session-bus", code]);
+    }
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
+}

@@ -1,0 +1,18 @@
+//! The command as a person meets it: transcripts over real files, real keyrings, real processes.
+//!
+//! A transcript is in `tests/transcripts`; `TOKENKEEP_BLESS=1 cargo test -p tokenkeep-cli` writes what the command says
+//! now, for a person to read in the diff.
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on fails, and a process tells its parent that it is ready"
+)]
+
+#[path = "../../../tokenkeep/tests/support/keyring.rs"]
+mod keyring;
+mod support;
+
+mod doctor;
+mod edges;
+mod list;

@@ -1,0 +1,133 @@
+//! A look at the Secret Service itself, without touching an item: who provides it, and what its default collection is
+//! like. For tools that explain to a person why a keyring does or does not work.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::bus::{Bus, BusError, Deadline};
+use super::failure::Failure;
+use super::service::Overview;
+use super::worker;
+use crate::Error;
+use crate::platform::lock_record::printable;
+use crate::platform::process;
+
+/// How much longer than its deadline a survey may take to say that it has passed.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// What a machine's Secret Service looks like, as far as could be found out before something failed.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use tokenkeep::inspect::SecretServiceSurvey;
+///
+/// let survey = SecretServiceSurvey::take(Duration::from_secs(3));
+/// if let Some(failure) = &survey.failure {
+///     eprintln!("the keyring cannot be used: {failure}");
+/// }
+/// ```
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct SecretServiceSurvey {
+    /// Whether the session bus let this process in.
+    pub bus: bool,
+    /// The process that provides the service; `None` when there is none, or the bus does not tell.
+    pub provider: Option<SecretServiceProvider>,
+    /// The collection in which new items are created; `None` when there is none.
+    pub default_collection: Option<SecretServiceCollection>,
+    /// What ended the survey: `StoreUnavailable`, `StoreTimeout`, `StoreFailed`, `Io`. What was found before it stands.
+    pub failure: Option<Error>,
+}
+
+/// A process that provides the Secret Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SecretServiceProvider {
+    /// Its process id, as the bus knows it.
+    pub pid: u32,
+    /// Its short name, such as `gnome-keyring-d`, where the system tells.
+    pub command: Option<String>,
+}
+
+/// A collection of the Secret Service, which people know as a keyring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SecretServiceCollection {
+    /// What people see, such as `Login`.
+    pub label: String,
+    /// Whether its items cannot be read until a person unlocks it.
+    pub locked: bool,
+    /// Whether it is gone, with its items, when the user logs out.
+    pub ends_with_login: bool,
+}
+
+impl SecretServiceSurvey {
+    /// Looks at the Secret Service on the session bus, for at most about `deadline`. Starts the service where the bus
+    /// knows how, as using it would; never unlocks anything and never prompts.
+    pub fn take(deadline: Duration) -> Self {
+        Self::on(None, deadline)
+    }
+
+    /// As [`SecretServiceSurvey::take`], on another bus than the session's, by its D-Bus address.
+    pub fn on_bus(address: impl Into<String>, deadline: Duration) -> Self {
+        Self::on(Some(address.into()), deadline)
+    }
+
+    fn on(address: Option<String>, limit: Duration) -> Self {
+        let deadline = Deadline::after(limit);
+        let (reply, answer) = mpsc::channel();
+        // A connection belongs to the thread that made it, and a thread can be left where it is stuck.
+        let look = move || {
+            zruntime::block_on(look(address.as_deref(), &deadline, &mut |survey| {
+                // Whoever asked may have given up.
+                let _ = reply.send(survey);
+            }));
+        };
+        let started = std::thread::Builder::new().name("tokenkeep-survey".to_owned()).spawn(look);
+        if let Err(error) = started {
+            let failure = Failure::Bus(BusError::System(error)).into_service_error();
+            return Self { failure: Some(failure), ..Self::default() };
+        }
+        match answer.recv_timeout(limit.saturating_add(GRACE)) {
+            Ok(survey) => survey,
+            Err(_) => {
+                Self { failure: Some(worker::stuck(&deadline).into_service_error()), ..Self::default() }
+            }
+        }
+    }
+}
+
+async fn look(address: Option<&str>, deadline: &Deadline, report: &mut dyn FnMut(SecretServiceSurvey)) {
+    let mut survey = SecretServiceSurvey::default();
+    let outcome = fill(&mut survey, address, deadline).await;
+    survey.failure = outcome.err().map(|error| Failure::Bus(error).into_service_error());
+    report(survey);
+}
+
+async fn fill(
+    survey: &mut SecretServiceSurvey,
+    address: Option<&str>,
+    deadline: &Deadline,
+) -> Result<(), BusError> {
+    let overview = Overview::of(Bus::connect(address, deadline).await?);
+    survey.bus = true;
+    // The bus answers this even if the service hangs. Not running yet is no failure: what follows starts it.
+    survey.provider = overview.provider(deadline).await.ok().map(provider);
+    let collection = overview.default_collection(deadline).await?;
+    if survey.provider.is_none() {
+        survey.provider = overview.provider(deadline).await.ok().map(provider);
+    }
+    survey.default_collection = match collection {
+        Some(path) => Some(SecretServiceCollection {
+            label: printable(&overview.label(&path, deadline).await?),
+            locked: overview.is_locked(&path, deadline).await?,
+            ends_with_login: overview.ends_with_login(&path, deadline).await?,
+        }),
+        None => None,
+    };
+    Ok(())
+}
+
+fn provider(pid: u32) -> SecretServiceProvider {
+    SecretServiceProvider { pid, command: process::command(pid).map(|name| printable(&name)) }
+}
