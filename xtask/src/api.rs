@@ -2,6 +2,12 @@
 //!
 //! The list is taken from the pages that rustdoc has written, because they are what every release of the stable compiler
 //! can make, and show what users see: after macros and re-exports. Only the declarations are taken, without any words.
+//!
+//! The same pages tell whether every item is shown in use (`examples`), and whether the face promises what it should not
+//! (`promises`).
+
+mod examples;
+mod promises;
 
 use std::fs;
 use std::path::Path;
@@ -28,13 +34,26 @@ pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
     for name in CRATES {
         let file = job.workspace.path(FOLDER).join(format!("{name}.txt"));
         let kept = fs::read_to_string(&file).map_err(at(&file))?;
-        problems.extend(difference(name, &kept, &listing(job.workspace, name)?));
+        let pages = pages(job.workspace, name)?;
+        let listing = listing(&pages)?;
+        problems.extend(difference(name, &kept, &listing));
+        problems.extend(faults(name, &pages, &listing));
     }
     if problems.is_empty() {
         return Ok(());
     }
-    let remedy = "if the change is meant: cargo xtask api, and a line in CHANGELOG.md";
-    Err(Failure::new(format!("the public face has changed\n{}\n{remedy}", problems.join("\n"))))
+    let remedy = "if a change is meant: cargo xtask api, and a line in CHANGELOG.md";
+    Err(Failure::new(format!("the public face is not as it should be\n{}\n{remedy}", problems.join("\n"))))
+}
+
+/// What is wrong with a face, whether or not it is the one that was written down.
+fn faults(name: &str, pages: &[(String, String)], listing: &str) -> Vec<String> {
+    let mut problems = promises::strangers(name, listing);
+    for (item, page) in pages {
+        problems.extend(examples::missing(item, page));
+        problems.extend(promises::bound_to_a_thread(item, page));
+    }
+    problems
 }
 
 /// `cargo xtask api`: writes the lists anew.
@@ -48,16 +67,23 @@ pub(crate) fn command(workspace: &Workspace) -> Outcome<()> {
     }
     let folder = workspace.path(FOLDER);
     fs::create_dir_all(&folder).map_err(at(&folder))?;
+    let mut problems = Vec::new();
     for name in CRATES {
         let file = folder.join(format!("{name}.txt"));
-        fs::write(&file, listing(workspace, name)?).map_err(at(&file))?;
+        let pages = pages(workspace, name)?;
+        let listing = listing(&pages)?;
+        fs::write(&file, &listing).map_err(at(&file))?;
         println!("{FOLDER}/{name}.txt");
+        problems.extend(faults(name, &pages, &listing));
     }
-    Ok(())
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::new(format!("written, but with faults\n{}", problems.join("\n")))),
+    }
 }
 
-/// Every public item of a crate with its declaration, methods and implementations, in the order of their paths.
-fn listing(workspace: &Workspace, name: &str) -> Outcome<String> {
+/// The page of every public item of a crate, with the item's name, in the order of their paths.
+fn pages(workspace: &Workspace, name: &str) -> Outcome<Vec<(String, String)>> {
     let folder = workspace.cargo_target.join("doc").join(name);
     // The index is written anew each time; pages of items that are gone may still lie about.
     let index = read(&folder.join("all.html"))?;
@@ -71,18 +97,21 @@ fn listing(workspace: &Workspace, name: &str) -> Outcome<String> {
     pages.sort_unstable();
     pages.dedup();
     if pages.is_empty() {
-        return Err(Failure::new(format!(
-            "{} lists nothing: has rustdoc changed its pages?",
-            folder.display()
-        )));
+        let folder = folder.display();
+        return Err(Failure::new(format!("{folder} lists nothing: has rustdoc changed its pages?")));
     }
+    pages.into_iter().map(|page| Ok((item_path(name, page), read(&folder.join(page))?))).collect()
+}
+
+/// Every public item with its declaration, methods and implementations.
+fn listing(pages: &[(String, String)]) -> Outcome<String> {
     let mut text = String::new();
-    for page in pages {
-        let declarations = declarations(&read(&folder.join(page))?);
+    for (item, page) in pages {
+        let declarations = declarations(page);
         if declarations.is_empty() {
-            return Err(Failure::new(format!("{page} declares nothing: has rustdoc changed its pages?")));
+            return Err(Failure::new(format!("{item} declares nothing: has rustdoc changed its pages?")));
         }
-        text += &format!("{}\n", item_path(name, page));
+        text += &format!("{item}\n");
         for declaration in declarations {
             text += &format!("    {declaration}\n");
         }
@@ -125,6 +154,20 @@ fn declarations(page: &str) -> Vec<String> {
     // What the compiler derives for itself is no promise of ours.
     found.extend(implemented.filter(|line| !line.starts_with("impl StructuralPartialEq ")));
     found
+}
+
+/// The part of a page that is about the item itself: not the traits it implements, nor who implements it.
+fn own(page: &str) -> &str {
+    let main = page.split_once("id=\"main-content\"").map_or(page, |(_, main)| main);
+    let ends = [
+        "trait-implementations",
+        "synthetic-implementations",
+        "blanket-implementations",
+        "implementors",
+        "foreign-impls",
+    ];
+    let end = ends.into_iter().filter_map(|end| main.find(&format!("id=\"{end}\""))).min();
+    &main[..end.unwrap_or(main.len())]
 }
 
 fn elements<'p>(page: &'p str, begin: &'p str, end: &'p str) -> impl Iterator<Item = String> + 'p {

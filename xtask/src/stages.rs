@@ -26,7 +26,8 @@ pub(crate) const TEST: &[Stage] = &[
     cargo("docs", "the documentation has no warnings", "doc --locked --workspace --no-deps")
         .with(&[("RUSTDOCFLAGS", "-D warnings")])
         .minutes(10),
-    task("api", "the public items of the crates are those of docs/api", api::stage).needs(&["docs"]),
+    task("api", "the public items of the crates are those of docs/api, each with an example", api::stage)
+        .needs(&["docs"]),
     task("build", "the addon, release build, and its TypeScript", addon::stage).needs(&["npm"]).minutes(15),
     package("ts-types", "TypeScript has no type errors", "typecheck").needs(&["npm"]),
     package("consumers", "programs of every module kind compile against the types", "test:types")

@@ -51,6 +51,14 @@ use ways::{Ways, unreadable};
 /// options.prompt = Some(Prompt::new(|code| eprintln!("{}", code.message)));
 /// let credential = MsalCacheCredential::new(&cache, "11111111-aaaa-4aaa-8aaa-000000000001", Some(options))?;
 /// let token = credential.get_token(&["https://vault.azure.net/.default"], None).await?;
+/// println!("signed in: {:?}", credential.record().map(|account| account.username().to_owned()));
+///
+/// // Several people, and somebody else:
+/// for account in credential.accounts().await? {
+///     println!("{}", account.username());
+/// }
+/// let account = credential.authenticate(&["https://vault.azure.net/.default"]).await?;
+/// credential.sign_out(&account).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -58,6 +66,14 @@ use ways::{Ways, unreadable};
 pub struct MsalCacheCredential(Arc<Ways>);
 
 /// How a [`MsalCacheCredential`] finds its account and its service.
+///
+/// ```
+/// use tokenkeep_azure::{MsalCacheCredentialOptions, Prompt};
+///
+/// let mut options = MsalCacheCredentialOptions::default().on_warning(|text| eprintln!("{text}"));
+/// options.tenant = "contoso.onmicrosoft.com".to_owned();
+/// options.prompt = Some(Prompt::new(|code| eprintln!("{}", code.message)));
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct MsalCacheCredentialOptions {

@@ -29,17 +29,33 @@ pub(crate) use shelf::put;
 ///
 /// Tokens are told apart by the [`Partition`] and their scopes, so one cache can serve several credentials.
 ///
-/// ```no_run
-/// # use std::sync::Arc;
-/// # use azure_core::credentials::TokenCredential;
+/// ```
+/// use std::sync::Arc;
+/// use azure_core::credentials::TokenCredential;
 /// use tokenkeep_azure::{Partition, PersistentTokenCredential};
+/// # use azure_core::{credentials::{AccessToken, TokenRequestOptions}, time::{Duration, OffsetDateTime}};
+/// # #[derive(Debug)]
+/// # struct Underneath;
+/// # #[async_trait::async_trait]
+/// # impl TokenCredential for Underneath {
+/// #     async fn get_token(&self, _: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
+/// #         Ok(AccessToken::new("a token", OffsetDateTime::now_utc() + Duration::hours(1)))
+/// #     }
+/// # }
 ///
-/// # fn credential() -> Arc<dyn TokenCredential> { unimplemented!() }
-/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let cache = tokenkeep::Config::new("my-app").open()?;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let credential: Arc<dyn TokenCredential> = Arc::new(Underneath);
+/// # let cache = tokenkeep::TokenCache::new(Arc::new(tokenkeep::storage::MemoryPersistence::new()));
+/// // `credential` is any credential of the SDK, `cache` what `tokenkeep::Config::new("my-app").open()` gave.
 /// let partition = Partition::new("contoso.onmicrosoft.com", "11111111-aaaa-4aaa-8aaa-000000000001");
-/// let credential = PersistentTokenCredential::new(credential(), &cache, partition, None);
-/// let token = credential.get_token(&["https://vault.azure.net/.default"], None).await?;
+/// let kept = PersistentTokenCredential::new(credential, &cache, partition, None);
+/// let token = kept.get_token(&["https://vault.azure.net/.default"], None).await?;
+///
+/// // A service refused the token although it has not expired: the next one is new.
+/// kept.forget().await?;
+/// let same = kept.inner().get_token(&["https://vault.azure.net/.default"], None).await?; // not kept
+/// # assert_eq!(token.token.secret(), same.token.secret());
 /// # Ok(())
 /// # }
 /// ```
@@ -55,6 +71,14 @@ pub struct PersistentTokenCredential<C: ?Sized> {
 }
 
 /// How a [`PersistentTokenCredential`] treats the tokens it keeps.
+///
+/// ```
+/// use std::time::Duration;
+/// use tokenkeep_azure::PersistentTokenCredentialOptions;
+///
+/// let mut options = PersistentTokenCredentialOptions::default().on_warning(|text| eprintln!("{text}"));
+/// options.refresh_ahead = Duration::from_secs(20 * 60);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PersistentTokenCredentialOptions {

@@ -1,5 +1,7 @@
 //! Which account: a handle that a program may keep, with no secret in it.
 
+use std::borrow::Cow;
+
 use azure_core::error::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
 
@@ -13,21 +15,33 @@ use serde::{Deserialize, Serialize};
 ///     "tenantId":"utid","username":"ada@example.com","version":"1.0"}"#;
 /// let record = AuthenticationRecord::from_json(text)?;
 /// assert_eq!(record.username(), "ada@example.com");
+/// assert_eq!((record.home_account_id(), record.tenant_id()), ("uid.utid", "utid"));
+/// assert_eq!((record.client_id(), record.authority()), ("app", "login.microsoftonline.com"));
 /// assert_eq!(AuthenticationRecord::from_json(&record.to_json()?)?, record);
 /// # azure_core::Result::Ok(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AuthenticationRecord {
     pub(crate) authority: String,
     pub(crate) client_id: String,
     pub(crate) home_account_id: String,
     pub(crate) tenant_id: String,
     pub(crate) username: String,
+}
+
+/// The record as JSON. A type of its own, so that the record promises nothing of `serde`.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Written<'a> {
+    authority: Cow<'a, str>,
+    client_id: Cow<'a, str>,
+    home_account_id: Cow<'a, str>,
+    tenant_id: Cow<'a, str>,
+    username: Cow<'a, str>,
     version: Version,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 enum Version {
     #[serde(rename = "1.0")]
     V1,
@@ -47,7 +61,6 @@ impl AuthenticationRecord {
             home_account_id: home_account_id.to_owned(),
             tenant_id: tenant_id.to_owned(),
             username: username.to_owned(),
-            version: Version::V1,
         }
     }
 
@@ -56,8 +69,15 @@ impl AuthenticationRecord {
     /// # Errors
     /// `DataConversion` when it is not a record of version 1.0.
     pub fn from_json(text: &str) -> azure_core::Result<Self> {
-        azure_core::json::from_json(text).map_err(|error| {
+        let written: Written<'_> = azure_core::json::from_json(text).map_err(|error| {
             Error::with_error(ErrorKind::DataConversion, error, "this is not an authentication record 1.0")
+        })?;
+        Ok(Self {
+            authority: written.authority.into_owned(),
+            client_id: written.client_id.into_owned(),
+            home_account_id: written.home_account_id.into_owned(),
+            tenant_id: written.tenant_id.into_owned(),
+            username: written.username.into_owned(),
         })
     }
 
@@ -66,7 +86,15 @@ impl AuthenticationRecord {
     /// # Errors
     /// None that are known; the type is that of the writer underneath.
     pub fn to_json(&self) -> azure_core::Result<String> {
-        let bytes = azure_core::json::to_json(self)?;
+        let written = Written {
+            authority: Cow::Borrowed(&self.authority),
+            client_id: Cow::Borrowed(&self.client_id),
+            home_account_id: Cow::Borrowed(&self.home_account_id),
+            tenant_id: Cow::Borrowed(&self.tenant_id),
+            username: Cow::Borrowed(&self.username),
+            version: Version::V1,
+        };
+        let bytes = azure_core::json::to_json(&written)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 

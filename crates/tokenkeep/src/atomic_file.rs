@@ -19,6 +19,18 @@ use crate::platform::writing;
 use crate::{Error, ErrorKind, Result, Stamp};
 
 /// Whether a write is on the disk when it is acknowledged.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("cache.json");
+///
+/// use tokenkeep::{options::Durability, storage::FilePersistence};
+///
+/// // A cache that may be lost with the power, but never torn:
+/// let file = FilePersistence::new(path)?.durability(Durability::Cached);
+/// assert_eq!(Durability::default(), Durability::Synced);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Durability {

@@ -41,6 +41,32 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// assert_eq!(cache.read()?.expect("written").expose(), b"one more line\n");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Over a persistence of the program's own choice, with its own rules; and for a client that keeps what it has read:
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("cache.json");
+/// use std::{sync::Arc, time::Duration};
+/// use tokenkeep::options::{OnDamage, WaitOptions};
+/// use tokenkeep::{TokenCache, storage::FilePersistence};
+///
+/// let file = Arc::new(FilePersistence::new(path)?);
+/// let wait = WaitOptions::within(Duration::from_secs(2));
+/// let cache = TokenCache::with_options(file, wait.clone(), OnDamage::SetAside, |event| println!("{event:?}"));
+/// println!("{}", cache.info().location);
+///
+/// let seen = cache.snapshot()?.generation;
+/// assert!(cache.is_current(seen), "one look at the file, and nothing is read");
+/// cache.begin_write_waiting(&wait)?.commit("new")?;
+/// assert!(!cache.is_current(seen));
+/// cache.forget(); // the next read goes to the store again
+///
+/// let strict = cache.on_damage(OnDamage::Fail); // the same cache under another rule
+/// let other = TokenCache::new(Arc::clone(strict.persistence()));
+/// assert_eq!(other.nonblocking().blocking().read()?.expect("written").expose(), b"new");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct TokenCache {
     shared: Arc<Shared>,
@@ -87,6 +113,24 @@ pub struct Snapshot {
 }
 
 /// What to do with content that is not a token cache when a change is to be merged into it.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("cache.json");
+///
+/// use std::sync::Arc;
+/// use tokenkeep::{ErrorKind, TokenCache, options::OnDamage, schema::Change, storage::FilePersistence};
+/// std::fs::write(&path, "{\"Account\": torn")?;
+/// # #[cfg(unix)] std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+///
+/// let cache = TokenCache::new(Arc::new(FilePersistence::new(path)?)).on_damage(OnDamage::Fail);
+/// let mine = Change::additions(b"{}");
+/// let refused = cache.begin_write().and_then(|write| write.commit_change(&mine)).unwrap_err();
+/// assert_eq!(refused.kind(), ErrorKind::Damaged);
+///
+/// cache.on_damage(OnDamage::SetAside).begin_write()?.commit_change(&mine)?; // a copy stays beside it
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnDamage {

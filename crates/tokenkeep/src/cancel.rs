@@ -17,8 +17,10 @@ use std::thread::Thread;
 ///
 /// let cancel = Cancel::new();
 /// let wait = WaitOptions { cancel: Some(cancel.clone()), ..WaitOptions::default() };
-/// std::thread::spawn(move || cancel.cancel()); // a person pressed a key
+/// let key = cancel.clone();
+/// std::thread::spawn(move || key.cancel()); // a person pressed a key
 /// assert_eq!(lock.acquire(&wait).unwrap_err().kind(), ErrorKind::Cancelled);
+/// assert!(cancel.is_cancelled());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Default)]

@@ -32,6 +32,27 @@ use crate::{
 /// println!("{}", cache.info().location);
 /// # Ok::<(), tokenkeep::Error>(())
 /// ```
+///
+/// Everything that can be said, where the defaults are not what is wanted:
+///
+/// ```
+/// use std::time::Duration;
+/// use tokenkeep::Config;
+/// use tokenkeep::options::{Durability, Fallback, OnDamage, Prompting};
+/// # let home = tempfile::tempdir()?;
+///
+/// let config = Config::new("my-app")
+///     .path(home.path().join("tokens.json"))
+///     .service("com.example.my-app")
+///     .account("ada@example.com")
+///     .prompting(Prompting::allowed()) // a person sits in front of it
+///     .fallback([Fallback::Memory])
+///     .allow_plaintext(false)
+///     .lock_limit(Duration::from_secs(10))
+///     .on_damage(OnDamage::Fail)
+///     .durability(Durability::Cached);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "nothing happens until it is opened"]
 pub struct Config {
@@ -273,6 +294,16 @@ impl Config {
 }
 
 /// A store to try where the platform's own does not work. See [`Config::fallback`].
+///
+/// ```
+/// use tokenkeep::{Config, key_source::{KernelKeyring, KeyFile}, options::Fallback};
+///
+/// let config = Config::new("my-app").fallback([
+///     Fallback::encrypted_file(KeyFile::at("/run/secrets/cache-key")),
+///     Fallback::encrypted_file(KernelKeyring::new("my-app")),
+///     Fallback::Memory,
+/// ]);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Fallback {

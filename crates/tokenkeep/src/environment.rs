@@ -9,6 +9,12 @@ use crate::platform::process;
 ///
 /// Windows: `%LOCALAPPDATA%`. Elsewhere `$HOME`; without it `/Users/<name>` (macOS) or `/home/<name>` from the first
 /// of `LOGNAME`, `USER`, `LNAME`, `USERNAME` that is set, and `/root` for root on Linux.
+///
+/// ```
+/// if let Some(home) = tokenkeep::environment::user_root_directory() {
+///     println!("{}", home.join(".my-app.json").display());
+/// }
+/// ```
 pub fn user_root_directory() -> Option<PathBuf> {
     root_directory(
         |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from),
@@ -18,6 +24,13 @@ pub fn user_root_directory() -> Option<PathBuf> {
 
 /// Where this user's programs keep data that should survive: `$XDG_DATA_HOME` or `~/.local/share` on Linux,
 /// `~/Library/Application Support` on macOS, `%LOCALAPPDATA%` on Windows. `None` as in [`user_root_directory`].
+///
+/// ```
+/// match tokenkeep::environment::data_directory() {
+///     Some(folder) => println!("{}", folder.join("my-app").join("token_cache.json").display()),
+///     None => println!("the environment names no home: give a path"),
+/// }
+/// ```
 pub fn data_directory() -> Option<PathBuf> {
     if cfg!(windows) {
         return user_root_directory();

@@ -9,9 +9,23 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The result of every fallible call in this crate.
+///
+/// ```
+/// fn read(cache: &tokenkeep::TokenCache) -> tokenkeep::Result<usize> {
+///     Ok(cache.read()?.map_or(0, |content| content.len()))
+/// }
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong, as far as a program can act on it. More kinds may be added.
+///
+/// ```
+/// use tokenkeep::ErrorKind;
+///
+/// let may_pass_by_itself = |kind| matches!(kind, ErrorKind::Busy | ErrorKind::StoreTimeout | ErrorKind::StoreLocked);
+/// assert!(may_pass_by_itself(ErrorKind::StoreLocked));
+/// assert_eq!(ErrorKind::StoreLocked.code(), "store_locked");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -120,6 +134,23 @@ type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
 /// let error = Config::new("../elsewhere").open().unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
 /// assert!(error.to_string().contains("give a path"), "it says what to do: {error}");
+/// ```
+///
+/// A persistence of a program's own speaks the same language:
+///
+/// ```
+/// use std::{io, path::Path};
+/// use tokenkeep::{Error, ErrorKind};
+///
+/// let path = Path::new("/srv/tokens");
+/// let failed = Error::io("Cannot read the tokens", path, io::Error::from(io::ErrorKind::PermissionDenied));
+/// assert_eq!((failed.kind(), failed.path()), (ErrorKind::PermissionDenied, Some(path)));
+///
+/// let away = Error::new(ErrorKind::StoreUnavailable, "The token server does not answer")
+///     .at(path)
+///     .remedy("Start it")
+///     .because(io::Error::other("connection refused"));
+/// assert_eq!(away.os_code(), None, "no system call failed");
 /// ```
 pub struct Error(Box<Inner>);
 

@@ -7,6 +7,16 @@ use std::sync::Arc;
 use crate::Info;
 
 /// Something worth telling a person. More events may be added.
+///
+/// ```
+/// use tokenkeep::event::Event;
+///
+/// let config = tokenkeep::Config::new("my-app").on_event(|event| match event {
+///     Event::SetAside { copy, reason, .. } => eprintln!("the cache was damaged ({reason}); a copy is {copy}"),
+///     Event::Warning(text) => eprintln!("{text}"),
+///     _ => {}
+/// });
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {

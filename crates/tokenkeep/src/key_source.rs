@@ -32,6 +32,49 @@ pub use keystore_item::KeystoreItem;
 pub use passphrase::{Cost, Passphrase};
 
 /// A source of keys for encrypted files.
+///
+/// ```
+/// use tokenkeep::key_source::{Key, KeyId, KeySource, Kind};
+/// use tokenkeep::{Error, ErrorKind, Protection, Result};
+///
+/// /// A key that a server hands out.
+/// #[derive(Debug)]
+/// struct KeyServer;
+///
+/// impl KeyServer {
+///     fn ask(&self) -> Result<Key> {
+///         Ok(Key::new(&mut [1; 32]))
+///     }
+/// }
+///
+/// impl KeySource for KeyServer {
+///     fn kind(&self) -> Kind {
+///         Kind::Custom
+///     }
+///
+///     fn fresh(&self) -> Result<(Key, Vec<u8>)> {
+///         Ok((self.ask()?, Vec::new())) // nothing has to be written down to find it again
+///     }
+///
+///     fn recall(&self, _parameters: &[u8], id: &KeyId) -> Result<Key> {
+///         let key = self.ask()?;
+///         let wrong = || Error::new(ErrorKind::WrongKey, "The server has another key by now");
+///         (key.id() == *id).then_some(key).ok_or_else(wrong)
+///     }
+///
+///     fn protection(&self) -> Protection {
+///         Protection::Unknown
+///     }
+///
+///     fn describe(&self) -> String {
+///         "the key server".to_owned()
+///     }
+/// }
+///
+/// let (key, parameters) = KeyServer.fresh()?;
+/// assert!(KeyServer.recall(&parameters, &key.id()).is_ok());
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
 pub trait KeySource: Send + Sync + fmt::Debug {
     /// Which kind of source this is; written into the file.
     fn kind(&self) -> Kind;
@@ -75,6 +118,12 @@ pub trait KeySource: Send + Sync + fmt::Debug {
 }
 
 /// The kind of a key source.
+///
+/// ```
+/// use tokenkeep::key_source::{KeyFile, KeySource, Kind};
+///
+/// assert_eq!(KeyFile::at("/run/secrets/cache-key").kind(), Kind::KeyFile);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
@@ -116,6 +165,16 @@ impl Kind {
 }
 
 /// 32 secret bytes. Wiped when dropped, redacted in `Debug`.
+///
+/// ```
+/// use tokenkeep::key_source::Key;
+///
+/// let mut bytes = [7; 32];
+/// let key = Key::new(&mut bytes); // the bytes are wiped where they came from
+/// assert_eq!((key.expose(), bytes), (&[7; 32], [0; 32]));
+/// assert_ne!(key.id(), Key::random()?.id());
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Key(Zeroizing<[u8; 32]>);
 
@@ -170,6 +229,14 @@ impl fmt::Debug for Key {
 }
 
 /// What tells keys apart: derived from the key one way, and stored beside what it encrypts.
+///
+/// ```
+/// use tokenkeep::key_source::Key;
+///
+/// let key = Key::random()?;
+/// assert_eq!(key.id(), key.clone().id(), "it tells keys apart without showing them");
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyId(pub(crate) [u8; 16]);
 

@@ -33,6 +33,15 @@ const OVERLAPS: u32 = 20;
 const PROBE_SERVICE: &str = "tokenkeep-probe";
 
 /// What the Security framework returns when it does not do what it was asked to: `OSStatus`, see `SecBase.h`.
+///
+/// ```
+/// use tokenkeep::keychain::Status;
+///
+/// assert_eq!(Status(-25300), Status::ITEM_NOT_FOUND);
+/// let needs_a_person = [Status::INTERACTION_NOT_ALLOWED, Status::AUTH_FAILED, Status::USER_CANCELED];
+/// let wrongly_signed = Status::MISSING_ENTITLEMENT;
+/// assert!(!needs_a_person.contains(&wrongly_signed) && wrongly_signed != Status::DUPLICATE_ITEM);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status(pub i32);
 
@@ -52,6 +61,14 @@ impl Status {
 }
 
 /// Which item.
+///
+/// ```
+/// use tokenkeep::keychain::Item;
+///
+/// fn log(item: &Item) {
+///     println!("{item}, service {}, account {}", item.service, item.account);
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Item {
@@ -72,6 +89,47 @@ impl fmt::Display for Item {
 }
 
 /// The five functions of Apple's Security framework that are used, each in one step of the framework's own.
+///
+/// ```
+/// use std::{any::Any, collections::HashMap, sync::{Arc, Mutex}};
+/// use tokenkeep::keychain::{Item, KeychainItem, SecurityFramework, Status};
+/// use tokenkeep::{Secret, storage::Keystore};
+///
+/// /// A keychain in memory, for a test.
+/// #[derive(Debug, Default)]
+/// struct InMemory(Mutex<HashMap<Item, Secret>>);
+///
+/// impl SecurityFramework for InMemory {
+///     fn find(&self, item: &Item) -> Result<Secret, Status> {
+///         self.0.lock().unwrap().get(item).cloned().ok_or(Status::ITEM_NOT_FOUND)
+///     }
+///
+///     fn update(&self, item: &Item, content: &[u8]) -> Result<(), Status> {
+///         self.find(item)?;
+///         self.0.lock().unwrap().insert(item.clone(), Secret::from(content));
+///         Ok(())
+///     }
+///
+///     fn add(&self, item: &Item, content: &[u8]) -> Result<(), Status> {
+///         let absent = self.find(item).is_err();
+///         self.0.lock().unwrap().insert(item.clone(), Secret::from(content));
+///         absent.then_some(()).ok_or(Status::DUPLICATE_ITEM)
+///     }
+///
+///     fn delete(&self, item: &Item) -> Result<(), Status> {
+///         self.0.lock().unwrap().remove(item).map(drop).ok_or(Status::ITEM_NOT_FOUND)
+///     }
+///
+///     fn silence(&self) -> Result<Box<dyn Any>, Status> {
+///         Ok(Box::new(())) // it never asks anybody
+///     }
+/// }
+///
+/// let item = KeychainItem::over(Arc::new(InMemory::default()), "my-app", "token_cache")?;
+/// item.save(b"{}")?;
+/// assert_eq!(item.load()?, Some(Secret::from("{}")));
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
 pub trait SecurityFramework: Send + Sync + fmt::Debug {
     /// The content of an item: `SecItemCopyMatching`.
     ///
@@ -110,6 +168,32 @@ pub trait SecurityFramework: Send + Sync + fmt::Debug {
 /// Unless [prompting](KeychainItem::prompting) is allowed, no operation shows a dialogue: one that would need a person's
 /// consent is `StoreLocked`. The framework knows no time limits, so that each operation runs on a thread of its own, which
 /// is left behind when the deadline passes.
+///
+/// ```
+/// # use std::any::Any;
+/// # use tokenkeep::{Secret, keychain::{Item, SecurityFramework, Status}};
+/// # #[derive(Debug)]
+/// # struct Absent;
+/// # impl SecurityFramework for Absent {
+/// #     fn find(&self, item: &Item) -> Result<Secret, Status> { assert_eq!(item.service, "my-app"); Err(Status::ITEM_NOT_FOUND) }
+/// #     fn update(&self, _: &Item, _: &[u8]) -> Result<(), Status> { Err(Status::ITEM_NOT_FOUND) }
+/// #     fn add(&self, _: &Item, _: &[u8]) -> Result<(), Status> { Ok(()) }
+/// #     fn delete(&self, _: &Item) -> Result<(), Status> { Err(Status::ITEM_NOT_FOUND) }
+/// #     fn silence(&self) -> Result<Box<dyn Any>, Status> { Ok(Box::new(())) }
+/// # }
+/// # let framework = std::sync::Arc::new(Absent);
+/// use std::time::Duration;
+/// use tokenkeep::{keychain::KeychainItem, options::Prompting, storage::Keystore};
+///
+/// // On a Mac: `KeychainItem::new("my-app", "token_cache")`. `framework` is what stands in for Apple's functions.
+/// let item = KeychainItem::over(framework, "my-app", "token_cache")?
+///     .prompting(Prompting::allowed())
+///     .deadline(Duration::from_secs(3))
+///     .in_data_protection_keychain()
+///     .access_group("TEAMID.com.example.shared");
+/// assert_eq!(item.load()?, None);
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct KeychainItem {
     framework: Arc<dyn SecurityFramework>,

@@ -38,6 +38,14 @@ const RESTARTS: u32 = 100;
 static LINES: Lines<Private> = Lines::new();
 
 /// How long to wait for the lock.
+///
+/// ```
+/// use std::time::Duration;
+/// use tokenkeep::options::{Cancel, WaitOptions};
+///
+/// let wait = WaitOptions::within(Duration::from_secs(2));
+/// let until_somebody_objects = WaitOptions { cancel: Some(Cancel::new()), ..wait };
+/// ```
 #[derive(Clone, Debug)]
 pub struct WaitOptions {
     /// Give up after this long, with `Busy`. One attempt is always made. Default: 50 s, as the sibling libraries.
@@ -73,6 +81,8 @@ impl WaitOptions {
 /// let busy = lock.acquire(&WaitOptions::within(Duration::from_millis(20))).unwrap_err();
 /// assert_eq!(busy.kind(), ErrorKind::Busy);
 /// drop(guard);
+/// let free_again = lock.acquire_nonblocking(&WaitOptions::default()); // a future, for programs that must not block
+/// # drop(free_again);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -259,6 +269,18 @@ impl CacheLock {
 ///
 /// It is of no use in a process that was forked while it was held: there nothing can be written with it, and dropping it
 /// releases nothing. The lock stays its parent's.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("cache.json");
+///
+/// use tokenkeep::{CacheLock, options::WaitOptions};
+///
+/// let guard = CacheLock::new(&path)?.acquire(&WaitOptions::default())?;
+/// assert_eq!(guard.path(), path);
+/// drop(guard); // and whoever waits goes on
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "the lock is released as soon as the guard is dropped"]
 pub struct LockGuard {

@@ -24,6 +24,20 @@ use locks::Locks;
 use sidecar::{Sidecar, State};
 
 /// What a migration did, or would do.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tokenkeep::{TokenCache, moving, storage::FilePersistence};
+/// # let folder = tempfile::tempdir()?;
+/// # let open = |name: &str| FilePersistence::new(folder.path().join(name)).map(|file| TokenCache::new(Arc::new(file)));
+/// # let (old, new) = (open("old.json")?, open("new.json")?);
+/// # old.update(|_| r#"{"Account":{"key":{"home_account_id":"uid.utid"}}}"#)?;
+///
+/// let migration = moving::migrate(&old, &new)?;
+/// println!("{} entries went from {} to {}", migration.entries, migration.from.location, migration.to.location);
+/// assert_eq!(new.read()?.is_some(), migration.entries == 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Migration {
@@ -73,6 +87,20 @@ pub fn migrate(from: &TokenCache, to: &TokenCache) -> Result<Migration> {
 ///
 /// # Errors
 /// As [`migrate`].
+///
+/// ```
+/// use std::sync::Arc;
+/// use tokenkeep::{TokenCache, moving, options::WaitOptions, storage::FilePersistence};
+/// # let folder = tempfile::tempdir()?;
+/// # let open = |name: &str| FilePersistence::new(folder.path().join(name)).map(|file| TokenCache::new(Arc::new(file)));
+/// # let (old, new) = (open("old.json")?, open("new.json")?);
+/// # old.update(|_| r#"{"Account":{"key":{"home_account_id":"uid.utid"}}}"#)?;
+///
+/// let wait = WaitOptions::within(std::time::Duration::from_secs(2));
+/// let migration = moving::migrate_waiting(&old, &new, &wait)?;
+/// assert_eq!((migration.entries, migration.resumed), (1, false));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn migrate_waiting(from: &TokenCache, to: &TokenCache, wait: &WaitOptions) -> Result<Migration> {
     let outcome = with_locks(from, to, wait, |ends, guards| {
         let carried = carry(ends.0, guards.0, ends.1, guards.1)?;
@@ -90,6 +118,19 @@ pub fn migrate_waiting(from: &TokenCache, to: &TokenCache, wait: &WaitOptions) -
 ///
 /// # Errors
 /// Those of [`migrate`] that can be foreseen.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tokenkeep::{TokenCache, moving, storage::FilePersistence};
+/// # let folder = tempfile::tempdir()?;
+/// # let open = |name: &str| FilePersistence::new(folder.path().join(name)).map(|file| TokenCache::new(Arc::new(file)));
+/// # let (old, new) = (open("old.json")?, open("new.json")?);
+/// # old.update(|_| r#"{"Account":{"key":{"home_account_id":"uid.utid"}}}"#)?;
+///
+/// assert_eq!(moving::plan(&old, &new)?.entries, 1);
+/// assert!(new.read()?.is_none(), "nothing was moved");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn plan(from: &TokenCache, to: &TokenCache) -> Result<Migration> {
     with_locks(from, to, from.locks().2, |ends, guards| {
         let plan = Plan::make(ends.0, guards.0, ends.1, guards.1)?;

@@ -22,33 +22,31 @@ use crate::{
 /// somebody does.
 ///
 /// ```
-/// # fn block_on<F: Future>(future: F) -> F::Output { executor::block_on(future) }
-/// # mod executor {
-/// #     use std::{pin::pin, sync::Arc, task::{Context, Poll, Wake, Waker}, thread::{self, Thread}};
-/// #     struct Unpark(Thread);
-/// #     impl Wake for Unpark { fn wake(self: Arc<Self>) { self.0.unpark(); } }
-/// #     pub fn block_on<F: Future>(future: F) -> F::Output {
-/// #         let waker = Waker::from(Arc::new(Unpark(thread::current())));
-/// #         let mut future = pin!(future);
-/// #         loop {
-/// #             match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-/// #                 Poll::Ready(output) => return output,
-/// #                 Poll::Pending => thread::park(),
-/// #             }
-/// #         }
-/// #     }
-/// # }
+/// # mod executor { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/support/block_on.rs")); }
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path().join("cache.json");
 /// # let file = tokenkeep::storage::FilePersistence::new(path)?;
 /// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
-/// # block_on(async {
+/// # executor::block_on(async {
+/// use tokenkeep::options::WaitOptions;
+///
 /// let cache = cache.nonblocking();
 /// let write = cache.begin_write().await?;
 /// let mut next = write.content().unwrap_or_default().to_vec();
 /// next.extend_from_slice(b"one more line\n");
 /// write.commit(next).await?;
 /// assert_eq!(cache.read().await?.expect("written").expose(), b"one more line\n");
+///
+/// let written = cache.update(|old| old.unwrap_or_default().to_ascii_uppercase()).await?;
+/// assert_eq!(cache.snapshot().await?.generation, written.generation);
+///
+/// // Whatever else blocks, on a thread of its own; and the verbs that block:
+/// assert!(cache.run(|cache| Ok(cache.info().crash_safe)).await?);
+/// println!("{}", cache.blocking().info().location);
+///
+/// let in_a_hurry = WaitOptions::within(std::time::Duration::from_secs(1));
+/// drop(cache.begin_write_waiting(&in_a_hurry).await?);
+/// assert!(cache.clear().await?);
 /// # Ok::<(), tokenkeep::Error>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -126,6 +124,23 @@ impl CacheLock {
 }
 
 /// Proof that a lock is held, for programs that must not block: dropping it lets another thread release the lock.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("cache.json");
+/// # mod executor { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/support/block_on.rs")); }
+/// # executor::block_on(async {
+/// use tokenkeep::{CacheLock, ErrorKind, options::WaitOptions};
+///
+/// let lock = CacheLock::new(path)?;
+/// let guard = lock.acquire_nonblocking(&WaitOptions::default()).await?;
+/// let moment = WaitOptions::within(std::time::Duration::from_millis(20));
+/// assert_eq!(lock.acquire_nonblocking(&moment).await.unwrap_err().kind(), ErrorKind::Busy);
+/// drop(guard);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "the lock is released as soon as the guard is dropped"]
 pub struct NonblockingGuard(Option<LockGuard>);
@@ -168,6 +183,30 @@ impl Begin {
 
 /// The right to write, once, for programs that must not block. Dropping it without a commit writes nothing; the lock is
 /// then released by another thread.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
+/// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+/// # mod executor { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/support/block_on.rs")); }
+/// # executor::block_on(async {
+/// use tokenkeep::schema::Change;
+///
+/// let cache = cache.nonblocking();
+/// let write = cache.begin_write().await?;
+/// assert_eq!(write.content(), None);
+/// write.commit("{}".as_bytes().to_vec()).await?;
+///
+/// // Whatever ends a transaction, without blocking:
+/// let write = cache.begin_write().await?;
+/// let ours = br#"{"Account":{"key":{"home_account_id":"uid.utid"}}}"#;
+/// write.finish(|write| write.commit_change(&Change::additions(ours))).await?;
+///
+/// assert!(cache.begin_write().await?.delete().await?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing is written until it is committed"]
 pub struct NonblockingWrite(Option<WriteAccess>);

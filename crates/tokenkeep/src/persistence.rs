@@ -137,6 +137,21 @@ pub trait Persistence: Send + Sync + fmt::Debug {
 }
 
 /// What became of an old copy after its content had moved.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("cache.json");
+///
+/// use std::sync::Arc;
+/// use tokenkeep::storage::{FilePersistence, Retired};
+/// use tokenkeep::{TokenCache, moving};
+///
+/// let open = |name: &str| FilePersistence::new(folder.path().join(name));
+/// let (old, new) = (TokenCache::new(Arc::new(open("old")?)), TokenCache::new(Arc::new(open("new")?)));
+/// old.update(|_| r#"{"Account":{"key":{"home_account_id":"uid.utid"}}}"#)?;
+/// assert_eq!(moving::migrate(&old, &new)?.old_copy, Retired::Overwritten);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Retired {
@@ -155,6 +170,17 @@ pub enum Retired {
 }
 
 /// What [`Persistence::load`] found.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("cache.json");
+///
+/// use tokenkeep::{Persistence, storage::FilePersistence};
+///
+/// let loaded = FilePersistence::new(path)?.load(None)?;
+/// assert!(loaded.content.is_none() && loaded.stamp.is_absent());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The content; `None` when there is none. An empty file is `Some` of no bytes.
@@ -164,6 +190,14 @@ pub struct Loaded {
 }
 
 /// Where a cache is kept and how well it is protected.
+///
+/// ```
+/// use tokenkeep::{Backend, Info, Protection};
+///
+/// let mut info = Info::new(Backend::Custom, Protection::Unknown, "redis://localhost/tokens");
+/// info.survives_reboot = false;
+/// assert!(info.crash_safe, "unless it is said otherwise");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Info {
@@ -188,6 +222,12 @@ impl Info {
 }
 
 /// The kind of store.
+///
+/// ```
+/// use tokenkeep::Backend;
+///
+/// assert_eq!(Backend::SecretService.code(), "secret-service");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Backend {
@@ -223,6 +263,13 @@ impl Backend {
 }
 
 /// Who or what can read the content.
+///
+/// ```
+/// use tokenkeep::Protection;
+///
+/// let protection = Protection::UntilReboot;
+/// assert_eq!(protection.code(), "until-reboot");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Protection {

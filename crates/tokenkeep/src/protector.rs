@@ -69,6 +69,14 @@ pub trait Protector: Send + Sync + fmt::Debug {
 }
 
 /// No encryption: the file's mode, 0600, is all there is.
+///
+/// ```
+/// use tokenkeep::{Protection, Protector, storage::Plain};
+///
+/// assert_eq!(&*Plain.protect(b"as it is", None)?, b"as it is");
+/// assert_eq!(Plain.protection(), Protection::Plaintext);
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Plain;
 

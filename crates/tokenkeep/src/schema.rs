@@ -38,6 +38,12 @@ use json::Walker;
 use crate::{Error, ErrorKind};
 
 /// A part of the cache whose entries are understood.
+///
+/// ```
+/// use tokenkeep::schema::Section;
+///
+/// assert_eq!(Section::ALL.map(Section::name), ["AccessToken", "RefreshToken", "IdToken", "Account", "AppMetadata"]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Section {
     /// Access tokens, short-lived.
@@ -136,6 +142,13 @@ pub(crate) fn is_vacant(content: &[u8]) -> bool {
 }
 
 /// `content` without the byte order mark it may begin with.
+///
+/// ```
+/// use tokenkeep::schema::without_bom;
+///
+/// assert_eq!(without_bom(b"\xEF\xBB\xBF{}"), b"{}"); // as .NET programs write it
+/// assert_eq!(without_bom(b"{}"), b"{}");
+/// ```
 pub fn without_bom(content: &[u8]) -> &[u8] {
     content.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(content)
 }

@@ -11,6 +11,9 @@ use zeroize::{Zeroizing, optimization_barrier};
 /// let secret = tokenkeep::Secret::from("a token");
 /// assert_eq!(secret.expose(), b"a token");
 /// assert_eq!(format!("{secret:?}"), "Secret(7 bytes)");
+///
+/// let taken_over = tokenkeep::Secret::new(vec![1, 2, 3]); // without a copy
+/// assert!(taken_over.len() == 3 && !taken_over.is_empty());
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<Wiped>);

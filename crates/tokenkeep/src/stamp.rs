@@ -8,6 +8,23 @@
 use std::fmt;
 
 /// What a store looked like at one moment. Compare with [`Stamp::matches`].
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("cache.json");
+///
+/// use tokenkeep::{Persistence, Stamp, storage::FilePersistence};
+///
+/// let file = FilePersistence::new(&path)?;
+/// let before = file.stamp()?;
+/// assert!(before.is_absent() && before.matches(&Stamp::ABSENT));
+/// std::fs::write(&path, "{}")?;
+/// # #[cfg(unix)] std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+/// let after = file.stamp()?;
+/// assert!(!before.matches(&after) && after.modified_millis() > 0);
+/// assert!(!Stamp::UNKNOWN.matches(&Stamp::UNKNOWN), "what nobody knows has to be read");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Stamp(State);
 

@@ -12,6 +12,16 @@ use super::answer::SignIn;
 use super::service::{Answer, Service};
 
 /// What to show to the person who is to sign in.
+///
+/// ```
+/// use tokenkeep_azure::{DeviceCode, Prompt};
+///
+/// fn show(code: &DeviceCode) {
+///     let minutes = code.lifetime.as_secs() / 60;
+///     eprintln!("Within {minutes} minutes, enter {} at {}", code.user_code, code.verification_uri);
+/// }
+/// let prompt = Prompt::new(show);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DeviceCode {
@@ -27,6 +37,12 @@ pub struct DeviceCode {
 
 /// Shows a [`DeviceCode`] to a person: prints it, say, or opens a browser. Called on the task that asks for a token, so it
 /// must not block.
+///
+/// ```
+/// use tokenkeep_azure::Prompt;
+///
+/// let prompt = Prompt::new(|code| eprintln!("{}", code.message));
+/// ```
 #[derive(Clone)]
 pub struct Prompt(Arc<Show>);
 

@@ -9,6 +9,15 @@ use tokenkeep::schema::{self, Change, Contents, Ids, Record};
 use tokenkeep::{ErrorKind, Result, TokenCache, WriteAccess};
 
 /// Whose tokens these are. Tokens of different partitions are never mixed up.
+///
+/// ```
+/// use tokenkeep_azure::Partition;
+///
+/// let the_app_itself = Partition::new("contoso.onmicrosoft.com", "11111111-aaaa-4aaa-8aaa-000000000001");
+/// let a_person = the_app_itself.clone().account("uid.utid");
+/// let in_china = the_app_itself.clone().authority_host("login.chinacloudapi.cn");
+/// assert!(a_person != the_app_itself && in_china != the_app_itself);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Partition {
     tenant: String,

@@ -15,6 +15,20 @@ use crate::{Error, ErrorKind, LockGuard, Result, Secret, Snapshot, Stamp};
 /// let write = cache.begin_write()?;
 /// drop(write); // somebody changed their mind
 /// assert!(cache.read()?.is_none());
+///
+/// let write = cache.begin_write()?;
+/// assert!(write.content().is_none() && write.snapshot().content.is_none());
+/// println!("until it is committed, others wait at {}", write.guard().path().display());
+/// let written = write.commit("not a token cache")?;
+///
+/// // A client's own change, merged into what is stored; that is kept as a copy first, because nobody can read it.
+/// let mut write = cache.begin_write()?;
+/// assert_eq!(write.content(), written.content.as_ref().map(|content| content.expose()));
+/// write.set_aside("the program cannot read it")?;
+/// let ours = br#"{"Account":{"key":{"home_account_id":"uid.utid"}}}"#;
+/// write.commit_change(&tokenkeep::schema::Change::additions(ours))?;
+///
+/// assert!(cache.begin_write()?.delete()?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]

@@ -23,6 +23,13 @@ use crate::{CacheLock, Error, ErrorKind, Protection, Result};
 /// what it encrypted can never be opened again. The cache is then empty, [`Event::Lapsed`](crate::event::Event::Lapsed) says
 /// why, and the next write keeps a copy of the old file. Seen from another machine, another user or another user
 /// namespace (a container's) the key may well exist: that is `MissingKey`, and nothing is written.
+///
+/// ```
+/// use tokenkeep::{key_source::KernelKeyring, storage::Sealed};
+///
+/// let source = KernelKeyring::new("my-app").lock_directory("/run/user/1000/my-app");
+/// let sealed = Sealed::new(source, "my-app/token_cache");
+/// ```
 #[derive(Clone, Debug)]
 pub struct KernelKeyring {
     name: String,

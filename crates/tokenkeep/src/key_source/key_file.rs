@@ -28,6 +28,24 @@ const LONGEST: usize = 4096;
 /// which gives a warning, but not writable. Symbolic links are followed, since mounted secrets are links.
 ///
 /// The file is read each time the key is needed.
+///
+/// ```
+/// use tokenkeep::key_source::{KeyFile, KeySource};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("cache-key");
+/// # #[cfg(unix)] {
+/// # use std::os::unix::fs::OpenOptionsExt;
+/// # std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path)?;
+///
+/// std::fs::write(&path, [7; 32])?; // 32 random bytes, readable by nobody else
+/// let (key, _) = KeyFile::at(&path).fresh()?;
+/// assert_eq!(key.expose(), &[7; 32]);
+///
+/// let none = KeyFile::from_environment("A_VARIABLE_THAT_IS_NOT_SET").fresh().unwrap_err();
+/// assert_eq!(none.kind(), tokenkeep::ErrorKind::MissingKey);
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct KeyFile {
     place: Place,

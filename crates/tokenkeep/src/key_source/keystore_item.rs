@@ -11,6 +11,19 @@ use crate::{CacheLock, Error, ErrorKind, Protection, Result, storage::Keystore};
 /// The item holds the key as base64 text, so that other programs for the same keystore can show and copy it. An item
 /// that holds anything else is refused, never overwritten; an empty one holds no key yet. The key is asked for once and
 /// then kept in memory.
+///
+/// ```
+/// # #[cfg(target_os = "linux")]
+/// # fn main() -> tokenkeep::Result<()> {
+/// use tokenkeep::{key_source::KeystoreItem, options::Fallback, storage::SecretServiceItem};
+///
+/// let item = SecretServiceItem::new("my-app", "cache-key")?; // small, so that the cache may be large
+/// let fallback = Fallback::encrypted_file(KeystoreItem::new(item).lock_directory("/run/user/1000/my-app"));
+/// # Ok(())
+/// # }
+/// # #[cfg(not(target_os = "linux"))]
+/// # fn main() {}
+/// ```
 #[derive(Debug)]
 pub struct KeystoreItem<K> {
     item: K,

@@ -26,6 +26,19 @@ const REMEMBERED: usize = 8;
 /// Deriving it takes time on purpose, so it is done once per file and process and the key kept in memory; the passphrase
 /// is asked for each time it is needed and wiped. It is used byte for byte: no white space is removed, nothing is
 /// normalised.
+///
+/// ```
+/// use tokenkeep::Secret;
+/// use tokenkeep::key_source::{Cost, KeySource, Passphrase};
+///
+/// let known = Passphrase::new("correct horse battery staple").cost(Cost::new(8 * 1024, 1)?);
+/// let (key, salt) = known.fresh()?;
+/// assert_eq!(known.recall(&salt, &key.id())?.id(), key.id());
+///
+/// let asked = Passphrase::asking(|| Ok(Secret::from("what the person typed")));
+/// let service = Passphrase::from_environment("MY_APP_PASSPHRASE");
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Passphrase {
     ask: Arc<dyn Fn() -> Result<Secret> + Send + Sync>,
@@ -42,6 +55,13 @@ struct Derived {
 }
 
 /// How much work it is to derive a key from a passphrase, for the person and for whoever guesses.
+///
+/// ```
+/// use tokenkeep::key_source::Cost;
+///
+/// assert!(Cost::new(64 * 1024, 3).is_ok(), "64 MiB, three passes");
+/// assert!(Cost::new(1, 1).is_err(), "too cheap to be worth it");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost {
     memory: u32,

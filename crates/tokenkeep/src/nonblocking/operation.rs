@@ -15,6 +15,22 @@ type Work<T> = Box<dyn FnOnce() -> Result<T> + Send>;
 /// An operation that runs on a thread of its own from the moment it is first polled, and whose result is that of the
 /// blocking call. A panic in it goes on in whoever awaits it. Dropping it cancels it, see
 /// [`Nonblocking`](super::Nonblocking).
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
+/// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+/// # mod executor { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/support/block_on.rs")); }
+/// # executor::block_on(async {
+/// use tokenkeep::nonblocking::Operation;
+///
+/// let waiting: Operation<_> = cache.nonblocking().begin_write();
+/// drop(waiting); // cancelled, and the place in the line given up
+/// assert!(cache.nonblocking().read().await?.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "nothing happens until it is awaited"]
 pub struct Operation<T: Send + 'static> {
     /// Until it is first polled.

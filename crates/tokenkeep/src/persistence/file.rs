@@ -31,6 +31,28 @@ const PROBE_PREFIX: &str = ".tk-probe-";
 const ABANDONED: Duration = Duration::from_secs(60);
 
 /// A cache in one file, as content or as what a [`Protector`] makes of it.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("cache.json");
+///
+/// use tokenkeep::key_source::{Cost, Passphrase};
+/// use tokenkeep::options::{Durability, WaitOptions};
+/// use tokenkeep::storage::{FilePersistence, Sealed};
+/// use tokenkeep::{Persistence, TokenCache};
+///
+/// let plain = FilePersistence::new(&path)?.durability(Durability::Cached);
+/// plain.prepare()?; // the directory, where it is missing
+/// TokenCache::new(std::sync::Arc::new(plain)).update(|_| "{\"Account\":{}}")?;
+///
+/// // The same file, from now on encrypted:
+/// let passphrase = Passphrase::new("correct horse battery staple").cost(Cost::new(8 * 1024, 1)?);
+/// let sealed = FilePersistence::with_protector(&path, Sealed::new(passphrase, "my-app/token_cache"))?
+///     .on_event(|event| println!("{event:?}"));
+/// assert!(sealed.encrypt_plaintext(&WaitOptions::default())?);
+/// assert_eq!(sealed.load(None)?.content.expect("still there").expose(), b"{\"Account\":{}}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct FilePersistence {
     path: PathBuf,

@@ -25,6 +25,43 @@ use crate::{
 };
 
 /// One item of the operating system's keystore.
+///
+/// ```
+/// use std::sync::Mutex;
+/// use tokenkeep::{Result, Secret, storage::Keystore};
+///
+/// /// A keystore that a program has at hand; this one is in memory.
+/// #[derive(Debug, Default)]
+/// struct InMemory(Mutex<Option<Secret>>);
+///
+/// impl Keystore for InMemory {
+///     fn load(&self) -> Result<Option<Secret>> {
+///         Ok(self.0.lock().unwrap().clone())
+///     }
+///
+///     fn save(&self, content: &[u8]) -> Result<()> {
+///         *self.0.lock().unwrap() = Some(Secret::from(content));
+///         Ok(())
+///     }
+///
+///     fn delete(&self) -> Result<bool> {
+///         Ok(self.0.lock().unwrap().take().is_some())
+///     }
+///
+///     fn verify(&self) -> Result<()> {
+///         Ok(())
+///     }
+///
+///     fn location(&self) -> String {
+///         "the memory of this process".to_owned()
+///     }
+/// }
+///
+/// let store = InMemory::default();
+/// store.save(b"{}")?;
+/// assert!(store.delete()? && store.load()?.is_none());
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
 pub trait Keystore: Send + Sync + fmt::Debug {
     /// The item's content; `None` when there is no such item.
     ///
@@ -82,6 +119,14 @@ pub trait Keystore: Send + Sync + fmt::Debug {
 }
 
 /// Whether an operation on a keystore may ask a person for a password.
+///
+/// ```
+/// use std::time::Duration;
+/// use tokenkeep::options::Prompting;
+///
+/// assert_eq!(Prompting::allowed(), Prompting::Allowed { limit: Duration::from_secs(120) });
+/// assert_eq!(Prompting::default(), Prompting::Never);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Prompting {
@@ -111,6 +156,37 @@ impl Prompting {
 ///
 /// One item may be shared by several paths. Their writers exclude each other by one more lock, named after the item,
 /// and always read the item first; their readers notice only what was written through their own path.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("cache.json");
+/// # use tokenkeep::{Result, Secret, storage::Keystore};
+/// # #[derive(Debug, Default)]
+/// # struct InMemory(std::sync::Mutex<Option<Secret>>);
+/// # impl Keystore for InMemory {
+/// #     fn load(&self) -> Result<Option<Secret>> { Ok(self.0.lock().unwrap().clone()) }
+/// #     fn save(&self, content: &[u8]) -> Result<()> { *self.0.lock().unwrap() = Some(Secret::from(content)); Ok(()) }
+/// #     fn delete(&self) -> Result<bool> { Ok(self.0.lock().unwrap().take().is_some()) }
+/// #     fn verify(&self) -> Result<()> { Ok(()) }
+/// #     fn location(&self) -> String { "the example's memory".to_owned() }
+/// # }
+/// # let item = InMemory::default();
+/// use tokenkeep::options::WaitOptions;
+/// use tokenkeep::storage::{FilePersistence, KeystorePersistence};
+/// use tokenkeep::TokenCache;
+///
+/// // `item` is a SecretServiceItem or a KeychainItem; `path` its marker file.
+/// let store = KeystorePersistence::new(&path, item)?
+///     .lock_directory(folder.path())
+///     .on_event(|event| println!("{event:?}"))
+///     .stand_in(FilePersistence::new(&path)?)?; // what a fallback wrote while the keystore was away
+/// store.prepare()?;
+/// assert!(!store.take_in(&WaitOptions::default())?, "no older cache stands in the place of the marker");
+/// let cache = TokenCache::new(std::sync::Arc::new(store));
+/// cache.update(|_| "{}")?;
+/// assert_eq!(cache.info().location, "the example's memory");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct KeystorePersistence {
     keystore: Arc<dyn Keystore>,

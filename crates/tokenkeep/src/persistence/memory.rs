@@ -10,6 +10,15 @@ use crate::{Backend, Info, LockGuard, Persistence, Protection, Result, Secret, S
 
 /// A cache that lives as long as the process. All clones of one are the same cache; each [`MemoryPersistence::new`] is
 /// another. Nothing is written to any disk, not even a lock file.
+///
+/// ```
+/// use tokenkeep::{TokenCache, storage::MemoryPersistence};
+///
+/// let cache = TokenCache::new(std::sync::Arc::new(MemoryPersistence::new()));
+/// cache.update(|_| "gone with this process")?;
+/// assert!(!cache.info().survives_reboot);
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct MemoryPersistence {
     path: PathBuf,

@@ -33,6 +33,10 @@ use header::{Flaw, Header, TAG};
 /// let sealed = Sealed::new(KeyFile::at("/run/secrets/cache-key"), "my-app/token_cache");
 /// let file = FilePersistence::with_protector("/var/lib/my-app/cache.bin", sealed)?;
 /// let cache = TokenCache::new(std::sync::Arc::new(file));
+///
+/// // Several caches with one source of keys:
+/// let source = std::sync::Arc::new(KeyFile::at("/run/secrets/cache-key"));
+/// let other = Sealed::shared(source, "my-app/other_cache");
 /// # Ok(())
 /// # }
 /// ```

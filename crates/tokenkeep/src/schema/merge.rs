@@ -21,6 +21,24 @@ use crate::{Error, ErrorKind, Result, Secret};
 ///
 /// The client itself wrote `base` and `ours`, one after the other, so what differs between them is what it did; that it
 /// writes things its own way and does not see everything that is stored cancels out.
+///
+/// ```
+/// use tokenkeep::schema::{Change, merge};
+///
+/// let (ada, bob) = (r#""a":{"home_account_id":"ada"}"#, r#""b":{"home_account_id":"bob"}"#);
+/// let cache = |accounts: &str| format!(r#"{{"Account":{{{accounts}}}}}"#);
+///
+/// // Ada was there when we looked, and we signed her out; meanwhile somebody else signed Bob in.
+/// let (before, ours, theirs) = (cache(ada), cache(""), cache(&format!("{ada},{bob}")));
+/// let before = Some(before.as_bytes());
+/// let change = Change { held: before, base: before, ours: ours.as_bytes(), disturbed: false };
+/// assert_eq!(merge(&change, Some(theirs.as_bytes()))?.content.expose(), cache(bob).as_bytes());
+///
+/// // The same, as the change of somebody who only adds:
+/// let nothing_lost = merge(&Change::additions(ours.as_bytes()), Some(theirs.as_bytes()))?;
+/// assert!(nothing_lost.unchanged);
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct Change<'a> {
     /// What was stored when the client was given the content, byte for byte. Tells what others have changed since;
@@ -54,6 +72,15 @@ impl fmt::Debug for Change<'_> {
 }
 
 /// What [`merge`] made.
+///
+/// ```
+/// use tokenkeep::schema::{Change, merge};
+///
+/// let merged = merge(&Change::additions(br#"{"Account":{"a":{"home_account_id":"ada"}}}"#), None)?;
+/// assert!(!merged.unchanged && merged.conflict().is_none());
+/// assert_eq!((merged.dropped, merged.undeleted), (0, 0));
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Merged {

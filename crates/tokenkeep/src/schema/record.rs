@@ -13,6 +13,19 @@ use super::keys::Parts;
 use crate::Secret;
 
 /// Whose entry, for which application, in which cloud and tenant. What does not apply is left empty.
+///
+/// ```
+/// use tokenkeep::schema::{Ids, cache_environment};
+///
+/// let ids = Ids {
+///     home_account_id: "uid.utid",
+///     environment: cache_environment("login.microsoftonline.com"),
+///     client_id: "11111111-aaaa-4aaa-8aaa-000000000001",
+///     realm: "utid",
+/// };
+/// assert_eq!(ids.environment, "login.windows.net");
+/// let of_the_app_itself = Ids { home_account_id: "", ..ids };
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ids<'a> {
     /// Object id, a point, home tenant id. Empty for tokens of the app itself.
@@ -26,6 +39,28 @@ pub struct Ids<'a> {
 }
 
 /// An entry to be [put](super::put) into a cache.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use tokenkeep::schema::{Contents, Ids, Record, Section, put};
+///
+/// let ids = Ids { home_account_id: "uid.utid", environment: "login.windows.net", client_id: "app", realm: "utid" };
+/// let now = SystemTime::now();
+/// let hour = Duration::from_secs(3600);
+/// let records = [
+///     Record::access_token(ids, &["User.Read"], "the access token", now, now + hour)
+///         .refresh_on(now + hour / 2)
+///         .extended_expires_on(now + 2 * hour),
+///     Record::refresh_token(ids, None, "the refresh token"),
+///     Record::id_token(ids, "header.claims.signature"),
+///     Record::account(ids, "uid", "ada@example.com").field("name", "Ada"),
+///     Record::app_metadata(ids, None),
+/// ];
+/// assert_eq!(records.each_ref().map(Record::section), Section::ALL);
+/// let cache = put(None, &records)?;
+/// assert_eq!(Contents::parse(cache.expose())?.accounts().count(), 1);
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Record<'a> {
     section: Section,

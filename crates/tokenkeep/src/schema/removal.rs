@@ -9,6 +9,14 @@ use super::view::AccessToken;
 use crate::{Error, ErrorKind, Result, Secret};
 
 /// What [`remove_account`] or [`remove_refresh_token`] left.
+///
+/// ```
+/// use tokenkeep::schema::remove_account;
+///
+/// let removal = remove_account(b"{}", "uid.utid")?;
+/// assert_eq!((removal.removed, removal.content.expose()), (0, &b"{}"[..]));
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Removal {
@@ -44,6 +52,15 @@ pub fn remove_account(content: &[u8], home_account_id: &str) -> Result<Removal> 
 ///
 /// # Errors
 /// `Damaged` when `content` is not a token cache.
+///
+/// ```
+/// use tokenkeep::schema::remove_refresh_token;
+///
+/// let cache = br#"{"RefreshToken":{"a":{"secret":"spent"},"b":{"secret":"good"}}}"#;
+/// let removal = remove_refresh_token(cache, b"spent")?;
+/// assert_eq!(removal.content.expose(), br#"{"RefreshToken":{"b":{"secret":"good"}}}"#);
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
 pub fn remove_refresh_token(content: &[u8], secret: &[u8]) -> Result<Removal> {
     remove(content, |section, entry| {
         section == Section::RefreshToken
@@ -55,6 +72,15 @@ pub fn remove_refresh_token(content: &[u8], secret: &[u8]) -> Result<Removal> {
 ///
 /// # Errors
 /// `Damaged` when `content` is not a token cache.
+///
+/// ```
+/// use tokenkeep::schema::remove_access_tokens;
+///
+/// let cache = br#"{"AccessToken":{"a":{"client_id":"mine"},"b":{"client_id":"other"}}}"#;
+/// let removal = remove_access_tokens(cache, |token| token.client_id().as_deref() == Some("mine"))?;
+/// assert_eq!(removal.content.expose(), br#"{"AccessToken":{"b":{"client_id":"other"}}}"#);
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
 pub fn remove_access_tokens(content: &[u8], goes: impl Fn(&AccessToken<'_>) -> bool) -> Result<Removal> {
     remove(content, |section, entry| section == Section::AccessToken && goes(&AccessToken(Fields::of(entry))))
 }

@@ -21,6 +21,9 @@ use crate::{Result, Secret};
 /// let contents = Contents::parse(cache)?;
 /// let account = contents.accounts().next().expect("one account");
 /// assert_eq!(account.username().as_deref(), Some("ada@example.com"));
+///
+/// let tokens = contents.access_tokens().count() + contents.refresh_tokens().count() + contents.id_tokens().count();
+/// assert_eq!((tokens, contents.app_metadata().count()), (0, 0));
 /// # Ok::<(), tokenkeep::Error>(())
 /// ```
 pub struct Contents<'a>(Document<'a>);
@@ -115,6 +118,38 @@ macro_rules! view {
 
 view! {
     /// An access token: what services are called with, for about an hour.
+    ///
+    /// ```
+    /// use std::time::{Duration, UNIX_EPOCH};
+    /// use tokenkeep::schema::Contents;
+    ///
+    /// let cache = br#"{ "AccessToken": { "the key": {
+    ///     "home_account_id": "uid.utid", "environment": "login.windows.net", "client_id": "app", "realm": "utid",
+    ///     "credential_type": "AccessToken", "target": "Mail.Read User.Read", "secret": "the token",
+    ///     "cached_at": "1700000000", "expires_on": "1700003600", "refresh_on": "1700001800"
+    /// } } }"#;
+    /// let contents = Contents::parse(cache)?;
+    /// let token = contents.access_tokens().next().expect("one token");
+    /// assert_eq!(token.key(), "the key");
+    /// assert_eq!(token.home_account_id().as_deref(), Some("uid.utid"));
+    /// assert_eq!((token.environment().as_deref(), token.realm().as_deref()), (Some("login.windows.net"), Some("utid")));
+    /// assert_eq!((token.client_id().as_deref(), token.credential_type().as_deref()), (Some("app"), Some("AccessToken")));
+    ///
+    /// // What it is good for:
+    /// assert_eq!(token.target().as_deref(), Some("Mail.Read User.Read"));
+    /// assert!(token.covers(&["user.read"]) && token.scopes().len() == 2);
+    /// assert!(token.is_plain_bearer(), "{:?} {:?} {:?}", token.token_type(), token.key_id(), token.user_assertion_hash());
+    ///
+    /// // And until when:
+    /// let cached = token.cached_at().expect("a time");
+    /// assert_eq!(cached, UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+    /// assert!(!token.is_expired(cached) && token.is_expired(token.expires_on().expect("a time")));
+    /// assert!(token.refresh_on() < token.expires_on() && token.extended_expires_on().is_none());
+    ///
+    /// assert_eq!(token.secret().expect("the token itself").expose(), b"the token");
+    /// assert_eq!(token.field("secret"), None, "only through `secret`");
+    /// # Ok::<(), tokenkeep::Error>(())
+    /// ```
     AccessToken {
         /// Whose it is; `None` for a token of the app itself.
         home_account_id: ["home_account_id"],
@@ -139,6 +174,24 @@ view! {
 
 view! {
     /// A refresh token: the sign-in itself.
+    ///
+    /// ```
+    /// use tokenkeep::schema::Contents;
+    ///
+    /// let cache = br#"{ "RefreshToken": { "the key": {
+    ///     "home_account_id": "uid.utid", "environment": "login.windows.net", "client_id": "app", "family_id": "1",
+    ///     "secret": "the token", "last_modification_time": "1700000000"
+    /// } } }"#;
+    /// let contents = Contents::parse(cache)?;
+    /// let token = contents.refresh_tokens().next().expect("one token");
+    /// assert_eq!((token.key(), token.home_account_id().as_deref()), ("the key".into(), Some("uid.utid")));
+    /// assert_eq!((token.environment().as_deref(), token.client_id().as_deref()), (Some("login.windows.net"), Some("app")));
+    /// assert_eq!(token.family_id().as_deref(), Some("1"), "other applications of the family may redeem it");
+    /// assert!(token.last_modified().is_some() && token.target().is_none() && token.user_assertion_hash().is_none());
+    /// assert_eq!(token.secret().expect("the token itself").expose(), b"the token");
+    /// assert_eq!(token.field("last_modification_time").as_deref(), Some("1700000000"));
+    /// # Ok::<(), tokenkeep::Error>(())
+    /// ```
     RefreshToken {
         /// Whose it is.
         home_account_id: ["home_account_id"],
@@ -157,6 +210,22 @@ view! {
 
 view! {
     /// An ID token: who signed in.
+    ///
+    /// ```
+    /// use tokenkeep::schema::Contents;
+    ///
+    /// let cache = br#"{ "IdToken": { "the key": {
+    ///     "home_account_id": "uid.utid", "environment": "login.windows.net", "client_id": "app", "realm": "utid",
+    ///     "secret": "header.claims.signature", "note": "unknown to this library"
+    /// } } }"#;
+    /// let contents = Contents::parse(cache)?;
+    /// let token = contents.id_tokens().next().expect("one token");
+    /// assert_eq!((token.key(), token.home_account_id().as_deref()), ("the key".into(), Some("uid.utid")));
+    /// assert_eq!((token.environment().as_deref(), token.realm().as_deref()), (Some("login.windows.net"), Some("utid")));
+    /// assert_eq!((token.client_id().as_deref(), token.field("note").is_some()), (Some("app"), true));
+    /// assert!(token.secret().is_some());
+    /// # Ok::<(), tokenkeep::Error>(())
+    /// ```
     IdToken {
         /// Whose it is.
         home_account_id: ["home_account_id"],
@@ -171,6 +240,23 @@ view! {
 
 view! {
     /// An account that is signed in.
+    ///
+    /// ```
+    /// use tokenkeep::schema::Contents;
+    ///
+    /// let cache = br#"{ "Account": { "the key": {
+    ///     "home_account_id": "uid.utid", "environment": "login.windows.net", "realm": "utid", "local_account_id": "uid",
+    ///     "username": "ada@example.com", "name": "Ada", "authority_type": "MSSTS", "client_info": "e30"
+    /// } } }"#;
+    /// let contents = Contents::parse(cache)?;
+    /// let account = contents.accounts().next().expect("one account");
+    /// assert_eq!((account.key(), account.home_account_id().as_deref()), ("the key".into(), Some("uid.utid")));
+    /// assert_eq!((account.environment().as_deref(), account.realm().as_deref()), (Some("login.windows.net"), Some("utid")));
+    /// assert_eq!((account.name().as_deref(), account.username().as_deref()), (Some("Ada"), Some("ada@example.com")));
+    /// assert_eq!((account.local_account_id().as_deref(), account.authority_type().as_deref()), (Some("uid"), Some("MSSTS")));
+    /// assert_eq!(account.field("client_info").as_deref(), Some("e30"));
+    /// # Ok::<(), tokenkeep::Error>(())
+    /// ```
     Account {
         /// Names the person across tenants and clouds: object id, a point, home tenant id. Case does not matter.
         home_account_id: ["home_account_id"],
@@ -191,6 +277,20 @@ view! {
 
 view! {
     /// What is known of an application.
+    ///
+    /// ```
+    /// use tokenkeep::schema::Contents;
+    ///
+    /// let cache = br#"{ "AppMetadata": { "the key": {
+    ///     "environment": "login.windows.net", "client_id": "app", "family_id": "1"
+    /// } } }"#;
+    /// let contents = Contents::parse(cache)?;
+    /// let app = contents.app_metadata().next().expect("one application");
+    /// assert_eq!((app.key(), app.client_id().as_deref()), ("the key".into(), Some("app")));
+    /// assert_eq!((app.environment().as_deref(), app.family_id().as_deref()), (Some("login.windows.net"), Some("1")));
+    /// assert_eq!(app.field("other"), None);
+    /// # Ok::<(), tokenkeep::Error>(())
+    /// ```
     AppMetadata {
         /// The application.
         client_id: ["client_id"],

@@ -54,6 +54,18 @@ const SCHEMA_ATTRIBUTE: &str = "xdg:schema";
 /// Connections are made when first needed, kept, and shared by threads; a connection that was inherited through
 /// `fork` is never used. Secrets cross the bus encrypted, and what is in the clear on our side is wiped afterwards;
 /// the memory of the keyring service is its own business.
+///
+/// ```
+/// use std::time::Duration;
+/// use tokenkeep::{options::Prompting, storage::{Keystore, SecretServiceItem}};
+///
+/// let item = SecretServiceItem::new("my-app", "token_cache")?
+///     .deadline(Duration::from_secs(2))
+///     .prompting(Prompting::allowed())
+///     .on_bus("unix:path=/tmp/no-bus-is-here"); // default: the session's own
+/// assert_eq!(item.load().unwrap_err().kind(), tokenkeep::ErrorKind::StoreUnavailable);
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct SecretServiceItem {
     identity: Identity,

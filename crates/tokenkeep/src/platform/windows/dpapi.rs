@@ -20,6 +20,12 @@ use crate::protector::sealed::holds_plaintext;
 use crate::{Backend, Error, ErrorKind, Protection, Protector, Result, Secret, schema};
 
 /// Who can decrypt what [`DataProtection`] encrypts.
+///
+/// ```
+/// use tokenkeep::storage::{DataProtection, DataProtectionScope};
+///
+/// let for_everybody_on_this_machine = DataProtection::new(DataProtectionScope::LocalMachine);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DataProtectionScope {
@@ -34,6 +40,17 @@ pub enum DataProtectionScope {
 ///
 /// A plaintext token cache found in the file's place is taken over by [`FilePersistence`](crate::storage::FilePersistence):
 /// encrypted, read back and overwritten.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("cache.bin");
+/// use tokenkeep::storage::{DataProtection, FilePersistence};
+///
+/// let protector = DataProtection::default().entropy(*b"a second secret");
+/// let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(FilePersistence::with_protector(path, protector)?));
+/// cache.update(|_| "{}")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct DataProtection {
     scope: DataProtectionScope,
