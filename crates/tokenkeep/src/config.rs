@@ -39,12 +39,14 @@ use crate::{
 /// use std::time::Duration;
 /// use tokenkeep::Config;
 /// use tokenkeep::options::{Durability, Fallback, OnDamage, Prompting};
+/// use tokenkeep::storage::ItemShape;
 /// # let home = tempfile::tempdir()?;
 ///
 /// let config = Config::new("my-app")
 ///     .path(home.path().join("tokens.json"))
 ///     .service("com.example.my-app")
 ///     .account("ada@example.com")
+///     .item_shape(ItemShape::keyring_rs("com.example.my-app", "ada@example.com")) // as another program made it
 ///     .prompting(Prompting::allowed()) // a person sits in front of it
 ///     .fallback([Fallback::Memory])
 ///     .allow_plaintext(false)

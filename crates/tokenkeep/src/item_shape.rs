@@ -35,6 +35,24 @@ pub(crate) const GENERIC: &str = "org.freedesktop.Secret.Generic";
 /// let cache = Config::new("contoso").path("/home/ada/.contoso/cache.bin").item_shape(shape).open()?;
 /// # Ok::<(), tokenkeep::Error>(())
 /// ```
+///
+/// What the libraries make of the same names:
+///
+/// ```
+/// use tokenkeep::storage::ItemShape;
+///
+/// let two = [("Version", "1"), ("ProductGroup", "Contoso")];
+/// let js = ItemShape::js("contoso", "tokens");
+/// assert_eq!((js.schema(), js.keychain()), (Some("org.freedesktop.Secret.Generic"), Some(("contoso", "tokens"))));
+/// assert!(ItemShape::python("~/.contoso/cache.bin").attributes().next().is_none(), "its schema is a hash of the path");
+///
+/// let dotnet = ItemShape::dotnet("com.contoso.tokens", "Contoso", two[0], two[1]);
+/// assert!(dotnet.is_base64() && !dotnet.is_found_by_schema());
+/// let java = ItemShape::java("com.contoso.tokens", "Contoso", &two).in_keychain("contoso", "tokens");
+/// assert!(java.is_found_by_schema() && java.attributes().eq(two));
+/// assert_eq!(ItemShape::go("contoso", &two).label(), "MSALCache");
+/// assert_eq!(ItemShape::keyring_rs("contoso", "ada").labelled("Contoso").label(), "Contoso");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ItemShape {
     schema: Option<String>,

@@ -1,6 +1,6 @@
 //! The caches of other libraries and programs by name: where each keeps its own on this machine.
 //!
-//! This file owns the names and what a person has to say beside one; [`place`] what comes of it, [`azure`] what the Azure
+//! This file owns the names and what a person has to say beside one; `place` what comes of it, `azure` what the Azure
 //! SDKs and the Azure CLI fix by themselves. How an item looks is [`ItemShape`]'s to know.
 
 mod azure;
@@ -24,6 +24,9 @@ use crate::{Error, ErrorKind, Result, storage::ItemShape};
 ///
 /// let preset: Preset = "azure-identity-java-cae".parse()?;
 /// assert!(preset.place(&Names::default())?.path.ends_with(".IdentityService/msal.cache.cae"));
+/// for preset in Preset::ALL {
+///     println!("{}: {}", preset.name(), preset.about());
+/// }
 /// # Ok::<(), tokenkeep::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,6 +59,13 @@ pub enum Preset {
 }
 
 /// The language of an Azure SDK. No two of them share a cache on Linux.
+///
+/// ```
+/// use tokenkeep::preset::{AzureSdk, Preset};
+///
+/// let preset = Preset::AzureIdentity { sdk: AzureSdk::DotNet, cae: false };
+/// assert_eq!(preset.name(), "azure-identity-dotnet");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AzureSdk {
@@ -236,6 +246,22 @@ impl FromStr for Preset {
 }
 
 /// What an application chose for its cache, as far as its library lets it. What a preset has no use for is ignored.
+///
+/// ```
+/// use tokenkeep::preset::{Names, Preset};
+///
+/// // What a program for .NET gave to its `StorageCreationPropertiesBuilder`:
+/// let names = Names::default()
+///     .path("/home/ada/.contoso/msal.cache")
+///     .schema("com.contoso.tokens")
+///     .label("Contoso")
+///     .attribute("Version", "1")
+///     .attribute("ProductGroup", "Contoso")
+///     .service("contoso") // in the Keychain
+///     .account("tokens");
+/// assert!(Preset::DotNet.place(&names).is_ok());
+/// // Where Azure Identity was told a name: `Names::default().cache_name("contoso")`.
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     path: Option<PathBuf>,

@@ -10,7 +10,7 @@ use super::elements;
 
 /// Of the standard library.
 const STANDARD: &str = "Any Arc AsRef Box Clone Copy Cow Debug Default Display Drop Duration Eq Err Error Fn FnMut FnOnce \
-     From Future Hash Into IntoIterator Item Iterator None Ok Option Output PartialEq Path PathBuf Result Self Send Sized Some \
+     From FromStr Future Hash Into IntoIterator Item Iterator None Ok Option Output PartialEq Path PathBuf Result Self Send Sized Some \
      String Sync SystemTime Vec";
 
 /// Whose types a crate may show, because it exists for them.

@@ -10,6 +10,19 @@ use crate::storage::{FilePersistence, ItemShape, KeystorePersistence};
 use crate::{Config, Persistence, Result};
 
 /// A cache of another library's on this machine.
+///
+/// ```no_run
+/// use tokenkeep::options::Prompting;
+/// use tokenkeep::preset::{Names, Preset};
+/// # let home = tempfile::tempdir()?;
+/// # let path = home.path().join("cache.json");
+///
+/// let place = Preset::Js.place(&Names::default().path(path).service("contoso").account("tokens"))?;
+/// println!("{} keeps it at {}", place.preset, place.path.display());
+/// let as_it_is = place.persistence(Prompting::Never)?; // to look into it, say
+/// let verified_first = place.config().map(|config| config.open());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CachePlace {
@@ -22,6 +35,20 @@ pub struct CachePlace {
 }
 
 /// What a cache is kept in.
+///
+/// ```
+/// use tokenkeep::preset::{PlaceKind, known_caches};
+///
+/// for place in known_caches() {
+///     let kept = match place.kind {
+///         PlaceKind::Item(shape) => format!("in the item {shape}"),
+///         PlaceKind::ProtectedFile => "in a file that the system encrypts".to_owned(),
+///         PlaceKind::PlaintextFile => "in a plaintext file".to_owned(),
+///         _ => continue,
+///     };
+///     println!("{}: {kept}", place.path.display());
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PlaceKind {
@@ -85,6 +112,12 @@ impl CachePlace {
 
 /// The caches whose place is known without being told: those of the Azure SDKs and of the Azure CLI, among them the ones
 /// to which a program gave a name of its own, where its file is there to be seen. Whether they exist is not looked at.
+///
+/// ```
+/// for place in tokenkeep::preset::known_caches() {
+///     println!("{}: {}", place.preset.about(), place.path.display());
+/// }
+/// ```
 pub fn known_caches() -> Vec<CachePlace> {
     let mut places = Vec::new();
     for preset in Preset::ALL {

@@ -57,13 +57,15 @@ const SCHEMA_ATTRIBUTE: &str = "xdg:schema";
 ///
 /// ```
 /// use std::time::Duration;
-/// use tokenkeep::{options::Prompting, storage::{Keystore, SecretServiceItem}};
+/// use tokenkeep::{options::Prompting, storage::{ItemShape, Keystore, SecretServiceItem}};
 ///
 /// let item = SecretServiceItem::new("my-app", "token_cache")?
 ///     .deadline(Duration::from_secs(2))
 ///     .prompting(Prompting::allowed())
 ///     .on_bus("unix:path=/tmp/no-bus-is-here"); // default: the session's own
 /// assert_eq!(item.load().unwrap_err().kind(), tokenkeep::ErrorKind::StoreUnavailable);
+///
+/// let of_a_go_program = SecretServiceItem::shaped(ItemShape::go("contoso", &[]))?;
 /// # Ok::<(), tokenkeep::Error>(())
 /// ```
 #[derive(Debug)]
