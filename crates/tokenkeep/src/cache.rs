@@ -62,9 +62,11 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// assert!(!cache.is_current(seen));
 /// cache.forget(); // the next read goes to the store again
 ///
+/// cache.replace("whatever there was".into())?;
+///
 /// let strict = cache.on_damage(OnDamage::Fail); // the same cache under another rule
 /// let other = TokenCache::new(Arc::clone(strict.persistence()));
-/// assert_eq!(other.nonblocking().blocking().read()?.expect("written").expose(), b"new");
+/// assert_eq!(other.nonblocking().blocking().read()?.expect("written").expose(), b"whatever there was");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]

@@ -28,6 +28,7 @@ use crate::{Error, ErrorKind, LockGuard, Result, Secret, Snapshot, Stamp};
 /// let ours = br#"{"Account":{"key":{"home_account_id":"uid.utid"}}}"#;
 /// write.commit_change(&tokenkeep::schema::Change::additions(ours))?;
 ///
+/// cache.begin_write()?.commit_secret("{}".into())?; // without a copy of it
 /// assert!(cache.begin_write()?.delete()?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
