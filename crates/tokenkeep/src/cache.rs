@@ -62,7 +62,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// assert!(!cache.is_current(seen));
 /// cache.forget(); // the next read goes to the store again
 ///
-/// cache.replace("whatever there was".into())?;
+/// cache.replace("whatever there was".into(), &wait)?;
 ///
 /// let strict = cache.on_damage(OnDamage::Fail); // the same cache under another rule
 /// let other = TokenCache::new(Arc::clone(strict.persistence()));
