@@ -16,6 +16,15 @@ use macos as os;
 mod windows;
 #[cfg(windows)]
 use windows as os;
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "macos"))))]
+mod other;
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "macos"))))]
+use other as os;
+#[cfg(all(unix, not(target_os = "linux")))]
+mod posix;
+
+#[cfg(not(any(unix, windows)))]
+compile_error!("tokenkeep keeps files and locks between processes, for which it needs Unix or Windows");
 
 #[cfg(unix)]
 mod unix;

@@ -9,13 +9,11 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::process::{Pid, test_kill_process};
-use rustix::time::{ClockId, clock_gettime};
-
-use super::process::{Life, UNKNOWN_BOOT};
 use super::{ItemNames, OwnStore};
 use crate::keychain::KeychainItem;
 use crate::{Result, options::Prompting, storage::ItemShape};
+
+pub(crate) use super::posix::{boot_id, coarse_clock, command, life, start, user_namespace};
 
 /// The platform's own store, for messages.
 pub(crate) const OWN_STORE: &str = "the Keychain";
@@ -28,41 +26,6 @@ pub(crate) fn own_store(names: &ItemNames<'_>, prompting: Prompting) -> Result<O
     let (service, account) =
         names.shape.and_then(ItemShape::keychain).unwrap_or((names.service, names.account));
     Ok(OwnStore::Item(Arc::new(KeychainItem::new(service, account)?.prompting(prompting))))
-}
-
-/// The clock by which file systems stamp times, in nanoseconds since the epoch. APFS stamps with the full clock.
-pub(crate) fn coarse_clock() -> i128 {
-    let now = clock_gettime(ClockId::Realtime);
-    i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec)
-}
-
-/// macOS tells the time of its start only through an interface without a safe wrapper. The record of a lock is then
-/// of no known start, and on a remote file system never proves anybody dead.
-pub(crate) fn boot_id() -> &'static str {
-    UNKNOWN_BOOT
-}
-
-/// Whether `pid` still exists. A zombie does; its parent is expected to reap it.
-pub(crate) fn life(pid: u32) -> Life {
-    match i32::try_from(pid).ok().and_then(Pid::from_raw).map(test_kill_process) {
-        Some(Err(rustix::io::Errno::SRCH)) | None => Life::Dead,
-        Some(_) => Life::Unknown,
-    }
-}
-
-/// There are none.
-pub(crate) fn user_namespace() -> Option<u64> {
-    None
-}
-
-/// Not to be had without unsafe code.
-pub(crate) fn start(_pid: u32) -> Option<u64> {
-    None
-}
-
-/// Not to be had without unsafe code.
-pub(crate) fn command(_pid: u32) -> Option<String> {
-    None
 }
 
 /// Makes sure that `length` bytes fit into the file. macOS reserves space only by making the file longer, which a reader

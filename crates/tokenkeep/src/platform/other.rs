@@ -1,0 +1,49 @@
+//! A Unix that nothing here was made for: files of every kind work, a keystore is a typed error.
+//!
+//! Type-checked for FreeBSD, run nowhere. What cannot be known is answered with care: every file system may be shared with
+//! other machines, and nobody is believed dead without proof.
+
+#[path = "no_keyring.rs"]
+pub(crate) mod keyring;
+
+use std::env::consts::OS;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use super::OwnStore;
+use crate::{Error, ErrorKind, Result};
+
+pub(crate) use super::posix::{boot_id, coarse_clock, command, life, start, user_namespace};
+
+/// The platform's own store, for messages.
+pub(crate) const OWN_STORE: &str = "the system's keystore";
+
+/// There is none.
+///
+/// # Errors
+/// `NotSupported`, always.
+pub(crate) fn own_store(_service: &str, _account: &str, _prompting: crate::Prompting) -> Result<OwnStore> {
+    Err(Error::new(ErrorKind::NotSupported, format!("tokenkeep knows no keystore of {OS}")).remedy(
+        "Allow a fallback: an encrypted file with a passphrase or a key file, a plaintext file, or memory",
+    ))
+}
+
+/// Makes sure that `length` bytes fit into the file. Not known here; a full disk is then noticed while the old content is
+/// being written over, and that is written back.
+#[allow(clippy::unnecessary_wraps, reason = "elsewhere there may be no room")]
+pub(crate) fn reserve(_file: &File, _length: u64) -> io::Result<()> {
+    Ok(())
+}
+
+/// What a file system promises about locks and times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileSystem {
+    /// Other machines, or a daemon with a mind of its own, may change files behind our back.
+    pub(crate) remote: bool,
+}
+
+/// Remote, for all that is known.
+pub(crate) fn file_system(_directory: &Path) -> FileSystem {
+    FileSystem { remote: true }
+}
