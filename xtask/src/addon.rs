@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::job::{Failure, Job, Outcome, at};
@@ -57,26 +58,32 @@ pub(crate) fn build(job: &mut Job<'_>, profile: Profile) -> Outcome<()> {
     let folder = match profile {
         Profile::Debug => "debug",
         Profile::Release | Profile::Auditable => {
-            cargo.arg("--release").env("CARGO_ENCODED_RUSTFLAGS", release_flags(job.workspace));
+            cargo.arg("--release").env("CARGO_ENCODED_RUSTFLAGS", release_flags(job.workspace, &[]));
             "release"
         }
     };
     job.run(&mut cargo)?;
 
-    let built = job.workspace.cargo_target.join(folder).join(platform.library());
-    let wanted = job.workspace.path("bindings/node").join(platform.addon_file());
-    // Renamed into place: a Node process that still runs keeps the addon it has mapped.
-    let fresh = wanted.with_extension("node.new");
-    fs::copy(&built, &fresh).map_err(at(&built))?;
-    fs::rename(&fresh, &wanted).map_err(at(&wanted))?;
+    install(job, platform, &job.workspace.cargo_target.join(folder))?;
     // The compiler leaves the output of a source that has gone.
     workspace::remove(&job.workspace.path("bindings/node/dist"))?;
     npm::run_script(job, "bindings/node", "build", &[])
 }
 
-/// Keeps the names of this machine's folders, which panic messages would quote, out of the shipped binary.
-fn release_flags(workspace: &Workspace) -> OsString {
-    let mut flags = Vec::new();
+/// Puts the addon from the folder it was built in where the TypeScript and `dist` look for it.
+pub(crate) fn install(job: &Job<'_>, platform: Platform, folder: &Path) -> Outcome<()> {
+    let built = folder.join(platform.library());
+    let wanted = job.workspace.path("bindings/node").join(platform.addon_file());
+    // Renamed into place: a Node process that still runs keeps the addon it has mapped.
+    let fresh = wanted.with_extension("node.new");
+    fs::copy(&built, &fresh).map_err(at(&built))?;
+    fs::rename(&fresh, &wanted).map_err(at(&wanted))
+}
+
+/// Keeps the names of this machine's folders, which panic messages would quote, out of the shipped binary. Cargo reads
+/// no other flags where it is given these: `more` is what else a target needs.
+pub(crate) fn release_flags(workspace: &Workspace, more: &[String]) -> OsString {
+    let mut flags: Vec<OsString> = more.iter().map(OsString::from).collect();
     if let Some(own) = std::env::var_os("RUSTFLAGS") {
         flags.extend(own.to_string_lossy().split_whitespace().map(OsString::from));
     }

@@ -48,7 +48,7 @@ Usage: cargo xtask <command>
                       part of a Rust test's name, or 'mixed' for the crowds of several languages
   bench [--quick] [--rounds N] [--only GROUP]
                       measures ours beside what people would otherwise run; --quick takes two minutes and keeps nothing
-  cross windows|macos|linux
+  cross windows|macos|linux|other
                       what can be built, checked and run here of the other systems, with Wine and qemu
   api                 writes the lists of the public items in docs/api anew
   setup               bring this machine to the state the tests need

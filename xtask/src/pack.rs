@@ -89,8 +89,11 @@ fn pack(job: &mut Job<'_>, platforms: &[Platform]) -> Outcome<()> {
         let native = pack_platform(job, &out, *platform)?;
         tarball::check_contents(job, &native, &[platform.addon_file()])?;
         tarball::check_addon(job, &addon_path(job.workspace, *platform), *platform)?;
+        let runner = platform::runner(job.workspace, *platform);
         if *platform == Platform::current()? {
-            tarball::check_installed(job, &[&tarballs[0], &native])?;
+            tarball::check_installed(job, &[&tarballs[0], &native], *platform, "node")?;
+        } else if runner.is_file() {
+            tarball::check_installed(job, &[&tarballs[0], &native], *platform, &runner.to_string_lossy())?;
         } else {
             job.note(&format!("{}: packed, not run: this machine is another platform", platform.name))?;
         }

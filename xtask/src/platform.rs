@@ -1,6 +1,9 @@
 //! The platforms that have an npm package with a prebuilt addon, by npm's names for them.
 
+use std::path::PathBuf;
+
 use crate::job::{Failure, Outcome};
+use crate::workspace::Workspace;
 
 /// A platform that has a package with a prebuilt addon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +55,13 @@ impl Platform {
         found.copied().ok_or_else(|| Failure::new(format!("no npm package is planned for {os} on {cpu}")))
     }
 
+    /// One of [`ALL`], by the name it has there.
+    #[cfg(unix)]
+    pub(crate) fn named(name: &str) -> Outcome<Self> {
+        let found = ALL.iter().find(|platform| platform.name == name);
+        found.copied().ok_or_else(|| Failure::new(format!("there is no package for {name}")))
+    }
+
     /// What cargo calls the library file.
     pub(crate) fn library(self) -> &'static str {
         match self.os {
@@ -69,6 +79,11 @@ impl Platform {
     pub(crate) fn package(self) -> String {
         format!("tokenkeep-{}", self.name)
     }
+}
+
+/// The program that is a platform's Node on this machine, if `cargo xtask cross` has made one.
+pub(crate) fn runner(workspace: &Workspace, platform: Platform) -> PathBuf {
+    workspace.cargo_target.join("cross/run").join(platform.name)
 }
 
 #[cfg(test)]

@@ -153,14 +153,22 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }
 
-/// Installs the tarballs into an empty folder, without scripts and without a network, and uses them.
-pub(crate) fn check_installed(job: &mut Job<'_>, tarballs: &[&Path]) -> Outcome<()> {
+/// Installs the tarballs into an empty folder, without scripts and without a network, and uses them in `node`, a Node of
+/// that platform.
+pub(crate) fn check_installed(
+    job: &mut Job<'_>,
+    tarballs: &[&Path],
+    platform: Platform,
+    node: &str,
+) -> Outcome<()> {
     let place = fresh(&job.workspace.products.join("npm-installed"))?;
     write(&place.join("package.json"), "{ \"private\": true }\n")?;
     let mut install = npm::command(job, &place);
     install.args(["install", "--ignore-scripts", "--offline"]).args(tarballs);
+    install.args([format!("--os={}", platform.os), format!("--cpu={}", platform.cpu)]);
+    install.args(platform.libc.map(|libc| format!("--libc={libc}")));
     job.run(&mut install)?;
-    let mut node = job.command("node");
+    let mut node = job.command(node);
     node.current_dir(&place).args(["-e", SMOKE]).arg(place.join("smoke/cache.json"));
     job.run(&mut node)?;
     fs::remove_dir_all(&place).map_err(at(&place))

@@ -1,12 +1,19 @@
-//! `cargo xtask cross linux`: the core's tests on another processor, under qemu, and with another C library.
+//! `cargo xtask cross linux`: the core's tests and the addon on another processor, under qemu, and with another C library.
+//!
+//! The addons are built as they are shipped and put into `bindings/node`, from where `dist` packs them.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Command;
 
-use super::toolchain::{self, Toolchain};
+use super::linux_node;
+use super::musl::{Musl, Processor};
+use super::toolchain::Toolchain;
+use crate::addon;
 use crate::job::{Failure, Job, Outcome, at};
-use crate::setup::{Tool, debian};
+use crate::npm;
+use crate::platform::Platform;
+use crate::setup::{self, Tool, debian};
 use crate::tally::{self, Tally};
 
 const TOOLS: &[Tool] = &[
@@ -16,13 +23,42 @@ const TOOLS: &[Tool] = &[
         &["test", "-e", "/usr/aarch64-linux-gnu/lib/libc.so.6"],
         "libc6-dev-arm64-cross",
     ),
+    debian(
+        "the C++ library of arm64, which Node wants",
+        &["test", "-e", "/usr/aarch64-linux-gnu/lib/libstdc++.so.6"],
+        "libstdc++6-arm64-cross",
+    ),
     debian("qemu for programs", &["qemu-aarch64", "--version"], "qemu-user"),
+    // The loader that a static program does without, and by which the package knows that it runs on musl.
     debian("the musl C library", &["sh", "-c", "command -v musl-gcc"], "musl-tools"),
 ];
 
-const ARM: &str = "aarch64-unknown-linux-gnu";
-const ARM_LINKER: &str = "aarch64-linux-gnu-gcc";
-const MUSL: &str = "x86_64-unknown-linux-musl";
+/// Where Debian has the libraries of arm64.
+pub(super) const ARM_ROOT: &str = "/usr/aarch64-linux-gnu";
+const ARM_COMPILER: &str = "aarch64-linux-gnu-gcc";
+
+const X64: Processor = Processor {
+    name: "x86_64",
+    debian: "amd64",
+    compiler: "gcc",
+    unwinder: "/lib/x86_64-linux-gnu/libgcc_s.so.1",
+};
+const ARM: Processor = Processor {
+    name: "aarch64",
+    debian: "arm64",
+    compiler: ARM_COMPILER,
+    unwinder: "/usr/aarch64-linux-gnu/lib/libgcc_s.so.1",
+};
+
+/// A kind of Linux that is not this machine's.
+#[derive(Debug)]
+pub(super) struct Kind {
+    pub(super) platform: Platform,
+    pub(super) processor: &'static str,
+    /// Whether the processor is another one.
+    pub(super) emulated: bool,
+    pub(super) musl: Option<Musl>,
+}
 
 /// The tests that need no other program. Those that trace, or that ask a keyring, test the machine's own processor.
 const QUICK: &[&str] =
@@ -35,59 +71,95 @@ const FOREIGN: &[&str] = &["--skip", "processes::"];
 
 pub(super) fn run(job: &mut Job<'_>) -> Outcome<String> {
     let toolchain = Toolchain::ready(job, TOOLS)?;
-    let unwinder = unwinder(job, &toolchain)?;
-    let mut cargo = toolchain.cargo(job, "test", MUSL);
-    cargo.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER", "musl-gcc");
-    cargo.env(
-        "CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS",
-        format!("-Clink-self-contained=no -Crelocation-model=static -L{}", unwinder.display()),
-    );
-    let musl = test(job, cargo, &[])?;
-    let mut cargo = toolchain.cargo(job, "test", ARM);
-    cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", ARM_LINKER);
-    cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", "qemu-aarch64 -L /usr/aarch64-linux-gnu");
-    let arm = test(job, cargo, FOREIGN)?;
-    let mut addon = toolchain.cargo(job, "build", ARM);
-    addon.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", ARM_LINKER);
-    job.run(addon.args(["--package", "tokenkeep-node"]))?;
-    Ok(format!(
-        "Linux\n  arm64 under qemu: {} tests passed; the addon is linked, not loaded\n  x64 with musl, static: {} tests passed",
-        arm.passed, musl.passed
-    ))
+    setup::machine(job, linux_node::TOOLS)?;
+    let x64 = Musl::ready(job, &toolchain, X64)?;
+    let arm = Musl::ready(job, &toolchain, ARM)?;
+    let kind = |name, processor: Processor, musl| -> Outcome<Kind> {
+        let (platform, emulated) = (Platform::named(name)?, processor.name != X64.name);
+        Ok(Kind { platform, processor: processor.name, emulated, musl })
+    };
+    let kinds = [
+        kind("linux-x64-musl", X64, Some(x64))?,
+        kind("linux-arm64-gnu", ARM, None)?,
+        kind("linux-arm64-musl", ARM, Some(arm))?,
+    ];
+    for folder in ["bindings/node", "bindings/node/test"] {
+        npm::install(job, folder)?;
+    }
+    npm::run_script(job, "bindings/node", "build", &[])?;
+    let mut report = "Linux\n".to_owned();
+    for kind in &kinds {
+        let addon = kind.addon(job, &toolchain).and_then(|()| linux_node::run(job, &toolchain, kind))?;
+        let core = kind.tests(job, &toolchain)?;
+        let how = if kind.emulated { " under qemu" } else { "" };
+        report += &format!(
+            "  {}{how}: {} tests of the core passed, {} of the package in its Node; the addon lies in bindings/node\n",
+            kind.platform.name, core.passed, addon.passed
+        );
+    }
+    Ok(report)
 }
 
-fn test(job: &mut Job<'_>, mut cargo: Command, without: &[&str]) -> Outcome<Tally> {
-    let before = fs::read(job.log_path()).map_err(at(job.log_path()))?.len();
-    job.run(cargo.args(QUICK).args(OWN).args(without))?;
-    let log = fs::read(job.log_path()).map_err(at(job.log_path()))?;
-    let tally = tally::read(&String::from_utf8_lossy(&log[before..]));
-    match tally.complaint() {
-        None => Ok(tally),
-        Some(complaint) => Err(Failure::new(complaint)),
+impl Kind {
+    /// cargo for this kind, without its flags.
+    fn cargo(&self, job: &Job<'_>, toolchain: &Toolchain, verb: &str) -> Command {
+        let target = self.platform.target;
+        let mut cargo = toolchain.cargo(job, verb, target);
+        let linker = self.musl.as_ref().map_or(Path::new(ARM_COMPILER), |musl| &musl.linker);
+        cargo.env(setting(target, "LINKER"), linker);
+        if self.emulated {
+            let root = if self.musl.is_none() { format!(" -L {ARM_ROOT}") } else { String::new() };
+            cargo.env(setting(target, "RUNNER"), format!("qemu-aarch64{root}"));
+        }
+        cargo
+    }
+
+    /// The core's tests; with musl as programs that stand alone.
+    fn tests(&self, job: &mut Job<'_>, toolchain: &Toolchain) -> Outcome<Tally> {
+        let mut cargo = self.cargo(job, toolchain, "test");
+        if let Some(musl) = &self.musl {
+            let flags =
+                format!("-Clink-self-contained=no -Crelocation-model=static -L{}", musl.alone.display());
+            cargo.env(setting(self.platform.target, "RUSTFLAGS"), flags);
+        }
+        let before = fs::read(job.log_path()).map_err(at(job.log_path()))?.len();
+        let without = if self.emulated { FOREIGN } else { &[] };
+        job.run(cargo.args(QUICK).args(OWN).args(without))?;
+        let log = fs::read(job.log_path()).map_err(at(job.log_path()))?;
+        let tally = tally::read(&String::from_utf8_lossy(&log[before..]));
+        match tally.complaint() {
+            None => Ok(tally),
+            Some(complaint) => Err(Failure::new(complaint)),
+        }
+    }
+
+    /// Builds the addon as a release does, and puts it where it is packed from.
+    fn addon(&self, job: &mut Job<'_>, toolchain: &Toolchain) -> Outcome<()> {
+        let mut flags = vec![toolchain.remap()];
+        if let Some(musl) = &self.musl {
+            // A library, which the Node that loads it brings musl for.
+            flags.extend(["-Clink-self-contained=no", "-Ctarget-feature=-crt-static"].map(str::to_owned));
+            flags.push(format!("-L{}", musl.shared.display()));
+        }
+        let mut cargo = self.cargo(job, toolchain, "build");
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", addon::release_flags(job.workspace, &flags));
+        job.run(cargo.args(["--package", "tokenkeep-node", "--release"]))?;
+        let platform = self.platform;
+        let folder = toolchain.root.join("build").join(platform.target).join(platform.target).join("release");
+        addon::install(job, platform, &folder)
     }
 }
 
-/// A folder with an unwinder that does without glibc: that of gcc asks it for what musl has not.
-fn unwinder(job: &mut Job<'_>, toolchain: &Toolchain) -> Outcome<PathBuf> {
-    let folder = toolchain.root.join("musl");
-    let library = folder.join("libunwind.a");
-    if library.is_file() {
-        return Ok(folder);
+/// The variable by which cargo takes a setting of one target.
+fn setting(target: &str, name: &str) -> String {
+    format!("CARGO_TARGET_{}_{name}", target.to_uppercase().replace('-', "_"))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn cargo_spells_targets_in_capitals_with_underscores() {
+        let expected = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER";
+        assert_eq!(super::setting("aarch64-unknown-linux-musl", "LINKER"), expected);
     }
-    let package = folder.join("package");
-    toolchain::download(job, &folder.join("debs"), &["libunwind-14-dev".to_owned()], &package)?;
-    let mut find = job.command("find");
-    let found = job.output(find.arg(&package).args(["-name", "libunwind.a"]))?;
-    let found = found.lines().next().ok_or_else(|| Failure::new("libunwind-14-dev holds no libunwind.a"))?;
-    let fresh = folder.join("libunwind.new");
-    fs::copy(found, &fresh).map_err(at(&fresh))?;
-    // Debian compiled it with checks that glibc has a function for.
-    let source = job.workspace.path("xtask/src/cross/fprintf_chk.c");
-    let object = folder.join("fprintf_chk.o");
-    let mut compile = job.command("musl-gcc");
-    job.run(compile.args(["-O2", "-c", "-o"]).arg(&object).arg(source))?;
-    let mut archive = job.command("ar");
-    job.run(archive.arg("r").arg(&fresh).arg(&object))?;
-    fs::rename(&fresh, &library).map_err(at(&library))?;
-    Ok(folder)
 }

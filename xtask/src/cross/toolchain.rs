@@ -6,15 +6,16 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
+use super::debian::{self, entries};
 use crate::job::{Failure, Job, Outcome, at};
-use crate::setup::{self, Tool, debian};
+use crate::setup::{self, Tool, debian as package};
 
 const TOOLS: &[Tool] = &[
-    debian("Debian's package fetcher", &["apt-get", "--version"], "apt"),
-    debian("Debian's package opener", &["dpkg-deb", "--version"], "dpkg"),
+    package("Debian's package fetcher", &["apt-get", "--version"], "apt"),
+    package("Debian's package opener", &["dpkg-deb", "--version"], "dpkg"),
 ];
 
 /// Debian packages that make the compiler. The library's soname is in the name of one of them.
@@ -65,7 +66,7 @@ impl Toolchain {
         }
         wanted.sort();
         wanted.dedup();
-        download(job, &self.root.join("debs"), &wanted, &rust)?;
+        debian::download(job, &self.root.join("debs"), &wanted, &rust)?;
         // Of the sources only the libraries are needed; the compiler's own take half a gigabyte.
         for source in entries(&rust.join("usr/src"))? {
             for part in ["compiler", "src", "debian"] {
@@ -100,6 +101,12 @@ impl Toolchain {
         cargo
     }
 
+    /// Keeps the place of the standard library's sources out of what is built, where flags are made for a release.
+    pub(super) fn remap(&self) -> String {
+        let sources = self.root.join("rust/usr/lib/rustlib/src/rust");
+        format!("--remap-path-prefix={}=rust", sources.display())
+    }
+
     /// As [`Toolchain::cargo`], with clippy in the place of the compiler.
     pub(super) fn clippy(&self, job: &Job<'_>, target: &str) -> Command {
         let mut cargo = self.cargo(job, "check", target);
@@ -110,30 +117,10 @@ impl Toolchain {
     }
 }
 
-/// Fetches Debian packages as the user, without installing them, and unpacks them into `place`.
-pub(super) fn download(job: &mut Job<'_>, debs: &Path, packages: &[String], place: &Path) -> Outcome<()> {
-    fs::create_dir_all(debs).map_err(at(debs))?;
-    let mut fetch = job.command("apt-get");
-    job.run(fetch.arg("download").args(packages).current_dir(debs)).map_err(|failure| {
-        Failure::new(format!("{failure}; Debian 12 with its security updates has {}", packages.join(" ")))
-    })?;
-    for deb in entries(debs)? {
-        let mut open = job.command("dpkg-deb");
-        job.run(open.arg("-x").arg(&deb).arg(place))?;
-        fs::remove_file(&deb).map_err(at(&deb))?;
-    }
-    Ok(())
-}
-
 /// The packages that one depends on whose names begin so.
 fn depended_on(job: &mut Job<'_>, package: &str, beginning: &str) -> Outcome<Vec<String>> {
     let mut show = job.command("apt-cache");
     let text = job.output(show.args(["depends", package]))?;
     let names = text.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
     Ok(names.filter(|name| name.starts_with(beginning)).map(str::to_owned).collect())
-}
-
-fn entries(folder: &Path) -> Outcome<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder).map_err(at(folder))?;
-    entries.map(|entry| entry.map(|entry| entry.path()).map_err(at(folder))).collect()
 }

