@@ -68,7 +68,10 @@ impl Musl {
         // An addon unwinds with the library that Node unwinds with, which Alpine has under the same name. Linking needs
         // its names only.
         copy(Path::new(processor.unwinder), &self.shared.join("libgcc_s.so"))?;
-        let library = format!("usr/lib/{}-linux-musl/libc.so", processor.name);
+        // Without it the linker would put a whole C library of its own into the addon, which crashes.
+        let library = format!("lib/{}-linux-musl/libc.so", processor.name);
+        copy(&build.join(&library), &self.shared.join("libc.so"))?;
+        let library = format!("usr/{library}");
         copy(&run.join(library), &self.root.join(format!("lib/ld-musl-{}.so.1", processor.name)))?;
         self.link_with(processor, &build)
     }

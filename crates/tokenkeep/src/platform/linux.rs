@@ -8,7 +8,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use rustix::fs::FallocateFlags;
+use rustix::fs::{CWD, FallocateFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -142,6 +142,11 @@ pub(crate) fn file_system(directory: &Path) -> FileSystem {
         0x7375_7245, // Coda
     ];
     FileSystem { remote: REMOTE.contains(&kind) }
+}
+
+/// Gives a file another name, unless something has it.
+pub(crate) fn rename_unless_there(from: &Path, to: &Path) -> io::Result<()> {
+    Ok(renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?)
 }
 
 /// Makes sure that `length` bytes fit into the file, without changing what can be read of it.

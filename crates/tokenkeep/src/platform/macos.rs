@@ -9,6 +9,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
 use super::{ItemNames, OwnStore};
 use crate::keychain::KeychainItem;
 use crate::{Result, options::Prompting, storage::ItemShape};
@@ -26,6 +28,11 @@ pub(crate) fn own_store(names: &ItemNames<'_>, prompting: Prompting) -> Result<O
     let (service, account) =
         names.shape.and_then(ItemShape::keychain).unwrap_or((names.service, names.account));
     Ok(OwnStore::Item(Arc::new(KeychainItem::new(service, account)?.prompting(prompting))))
+}
+
+/// Gives a file another name, unless something has it.
+pub(crate) fn rename_unless_there(from: &Path, to: &Path) -> io::Result<()> {
+    Ok(renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?)
 }
 
 /// Makes sure that `length` bytes fit into the file. macOS reserves space only by making the file longer, which a reader

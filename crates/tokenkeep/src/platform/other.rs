@@ -11,7 +11,8 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use super::OwnStore;
+use super::{ItemNames, OwnStore};
+use crate::options::Prompting;
 use crate::{Error, ErrorKind, Result};
 
 pub(crate) use super::posix::{boot_id, coarse_clock, command, life, start, user_namespace};
@@ -23,10 +24,15 @@ pub(crate) const OWN_STORE: &str = "the system's keystore";
 ///
 /// # Errors
 /// `NotSupported`, always.
-pub(crate) fn own_store(_service: &str, _account: &str, _prompting: crate::Prompting) -> Result<OwnStore> {
+pub(crate) fn own_store(_names: &ItemNames<'_>, _prompting: Prompting) -> Result<OwnStore> {
     Err(Error::new(ErrorKind::NotSupported, format!("tokenkeep knows no keystore of {OS}")).remedy(
         "Allow a fallback: an encrypted file with a passphrase or a key file, a plaintext file, or memory",
     ))
+}
+
+/// No system that is not known here is asked for it: where hard links are missing too, the lock file is made openly.
+pub(crate) fn rename_unless_there(_from: &Path, _to: &Path) -> io::Result<()> {
+    Err(rustix::io::Errno::NOSYS.into())
 }
 
 /// Makes sure that `length` bytes fit into the file. Not known here; a full disk is then noticed while the old content is

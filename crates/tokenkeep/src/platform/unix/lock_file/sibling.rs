@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use super::super::files::{self, retry};
@@ -17,7 +16,7 @@ use super::{
 use crate::atomic_file;
 use crate::event::Events;
 use crate::platform::lock_record::{self as record, Author, Record};
-use crate::platform::writing;
+use crate::platform::{os, writing};
 use crate::{Error, Result};
 
 /// A sibling's lock file must stand unchanged this long before its dead owner is believed to be dead.
@@ -187,8 +186,7 @@ impl<'a> Meeting<'a> {
         let file = retry(|| files::careful().read(true).write(true).create_new(true).open(&temporary))
             .map_err(|error| Error::io("Cannot create the lock file", path, error))?;
         let ready = self.make_ready(&file, &temporary);
-        let renamed =
-            ready.map(|_| retry(|| Ok(renameat_with(CWD, &temporary, CWD, path, RenameFlags::NOREPLACE)?)));
+        let renamed = ready.map(|_| retry(|| os::rename_unless_there(&temporary, path)));
         if !matches!(renamed, Ok(Ok(()))) {
             writing::remove_persistently(&temporary);
         }
