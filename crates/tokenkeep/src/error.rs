@@ -150,6 +150,7 @@ type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
 ///     .at(path)
 ///     .remedy("Start it")
 ///     .because(io::Error::other("connection refused"));
+/// assert_eq!(away.suggestion(), Some("Start it"));
 /// assert_eq!(away.os_code(), None, "no system call failed");
 /// assert!(away.candidates().is_empty(), "nor was there anything to choose from");
 /// ```

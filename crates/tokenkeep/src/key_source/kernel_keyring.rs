@@ -29,6 +29,9 @@ use crate::{CacheLock, Error, ErrorKind, Protection, Result};
 ///
 /// let source = KernelKeyring::new("my-app").lock_directory("/run/user/1000/my-app");
 /// let sealed = Sealed::new(source, "my-app/token_cache");
+/// if let Err(error) = KernelKeyring::check() {
+///     println!("no key can be kept there: {error}");
+/// }
 /// ```
 #[derive(Clone, Debug)]
 pub struct KernelKeyring {

@@ -9,6 +9,19 @@ use crate::platform::{files, process};
 use crate::{Error, Result};
 
 /// Whether somebody has a lock.
+///
+/// ```
+/// use tokenkeep::inspect::LockState;
+///
+/// fn explain(state: &LockState) -> String {
+///     match state {
+///         LockState::Held(holder) => format!("process {:?} is writing", holder.pid),
+///         LockState::Left(holder) => format!("process {:?} died while it was writing", holder.pid),
+///         _ => "nobody is writing".to_owned(),
+///     }
+/// }
+/// assert_eq!(explain(&LockState::Free), "nobody is writing");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LockState {
@@ -22,6 +35,14 @@ pub enum LockState {
 }
 
 /// Who wrote a lock file.
+///
+/// ```
+/// use tokenkeep::inspect::LockHolder;
+///
+/// fn may_be_stuck(holder: &LockHolder) -> bool {
+///     holder.age.is_some_and(|age| age.as_secs() > 600) && holder.certain
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LockHolder {

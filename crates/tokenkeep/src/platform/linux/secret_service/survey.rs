@@ -25,6 +25,7 @@ const GRACE: Duration = Duration::from_millis(500);
 /// if let Some(failure) = &survey.failure {
 ///     eprintln!("the keyring cannot be used: {failure}");
 /// }
+/// let elsewhere = SecretServiceSurvey::on_bus("unix:path=/run/user/1000/bus", Duration::from_secs(3));
 /// ```
 #[derive(Debug, Default)]
 #[non_exhaustive]
@@ -40,6 +41,14 @@ pub struct SecretServiceSurvey {
 }
 
 /// A process that provides the Secret Service.
+///
+/// ```
+/// use tokenkeep::inspect::SecretServiceProvider;
+///
+/// fn tell(provider: &SecretServiceProvider) {
+///     println!("{} has the keyring", provider.command.as_deref().unwrap_or("a process without a name"));
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SecretServiceProvider {
@@ -50,6 +59,14 @@ pub struct SecretServiceProvider {
 }
 
 /// A collection of the Secret Service, which people know as a keyring.
+///
+/// ```
+/// use tokenkeep::inspect::SecretServiceCollection;
+///
+/// fn tell(keyring: &SecretServiceCollection) {
+///     println!("{} is {}", keyring.label, if keyring.locked { "locked" } else { "open" });
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SecretServiceCollection {
