@@ -6,7 +6,8 @@
 import { join } from "node:path";
 import { startSession } from "../bindings/node/test/support/session.mjs";
 import { median, quantile, size } from "./lib/figures.mjs";
-import { bare, inDirectory, node, python } from "./lib/sides.mjs";
+import { install } from "./lib/install.mjs";
+import { bare, go, inDirectory, node, python, tarballs } from "./lib/sides.mjs";
 
 /** @typedef {Record<string, number>} Figures */
 /**
@@ -15,6 +16,7 @@ import { bare, inDirectory, node, python } from "./lib/sides.mjs";
  * @property {string} name
  * @property {number} [x] what the group's cells differ in, for plots
  * @property {string} unit
+ * @property {number} [rounds] as many suffice
  * @property {Record<string, () => Promise<Figures>>} sides
  */
 
@@ -22,6 +24,7 @@ export const OURS = "tokenkeep";
 export const CACHED = "tokenkeep, cached";
 export const ORIGINAL = "original 5.6.0";
 export const PYTHON = "Python 1.3.1";
+export const GO = "Go 0.1.1";
 export const BARE = "bare calls";
 export const BARE_CACHED = "bare calls, cached";
 
@@ -48,7 +51,7 @@ export function cells(options) {
     ...(options.quick ? [50] : [1, 10, 50, 200]).map((cycles) => crowd(cycles)),
     ...start(),
     memory(),
-    ...(options.quick ? [] : growth()),
+    ...(options.quick ? [] : [installation(), ...growth()]),
   ];
 }
 
@@ -96,6 +99,8 @@ function fileCycles(operation, bytes, options) {
       inDirectory((directory) =>
         middle(python({ operation: "write", path: join(directory, "cache"), bytes, samples })),
       );
+    sides[GO] = () =>
+      inDirectory((directory) => middle(go({ path: join(directory, "cache"), bytes, samples })));
     sides[BARE] = bareCalls("synced");
     sides[BARE_CACHED] = bareCalls("cached");
   }
@@ -298,6 +303,21 @@ function memory() {
     name: "peak resident set, 5 MB cache",
     unit: "MB",
     sides: { [OURS]: peak("tokenkeep"), [ORIGINAL]: peak("original"), "no plugin": peak("none") },
+  };
+}
+
+/** What a user installs, without msal-node itself. @returns {Cell} */
+function installation() {
+  return {
+    group: "install",
+    name: "npm install in an empty folder",
+    unit: "ms",
+    // The original compiles each time.
+    rounds: 3,
+    sides: {
+      [OURS]: () => install(tarballs()),
+      [ORIGINAL]: () => install(["@azure/msal-node-extensions@5.6.0"]),
+    },
   };
 }
 

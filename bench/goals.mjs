@@ -80,6 +80,12 @@ function* judge(result) {
         yield* times("cycles at once ≥ 20 × the original's rate", of(ORIGINAL), of(OURS), 20);
       }
       break;
+    case "install": {
+      const [packages, compiled] = [of(OURS, "packages"), of(OURS, "binaries compiled")];
+      yield { goal: "one package and its binary", where, measured: String(packages), met: packages === 2 };
+      yield { goal: "nothing compiled", where, measured: String(compiled), met: compiled === 0 };
+      break;
+    }
     case "start":
       yield* share("import ≤ 1/5 of the original's time", of(OURS, "import"), of(ORIGINAL, "import"), 0.2);
       if (name.includes("plaintext")) {

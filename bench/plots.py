@@ -27,6 +27,7 @@ STYLES = {
     "tokenkeep, cached": ("#0a6", "s", "--"),
     "original 5.6.0": ("#c33", "^", "-"),
     "Python 1.3.1": ("#36c", "v", "-"),
+    "Go 0.1.1": ("#83c", "d", "-"),
     "bare calls": ("#555", "x", ":"),
     "bare calls, cached": ("#999", "+", ":"),
 }

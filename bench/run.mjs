@@ -36,7 +36,7 @@ for (const [place, cell] of chosen.entries()) {
   process.stderr.write(`[${place + 1}/${chosen.length}] ${cell.group}, ${cell.name} …`);
   /** @type {import("./goals.mjs").Result["sides"]} */
   const sides = {};
-  for (let round = 0; round < rounds; round += 1) {
+  for (let round = 0; round < Math.min(rounds, cell.rounds ?? rounds); round += 1) {
     for (const [side, run] of Object.entries(cell.sides)) {
       for (const [metric, value] of Object.entries(await run())) {
         sides[side] ??= {};

@@ -3,7 +3,7 @@
  * How each measured program is started: in a process of its own, on a fresh file on a real disk, within a limit.
  */
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -93,6 +93,19 @@ export function python(specification, env = process.env) {
     [program("cycles.py"), JSON.stringify(specification)],
     env,
   );
+}
+
+/** @param {object} specification @param {NodeJS.ProcessEnv} [env] */
+export function go(specification, env = process.env) {
+  return new Running(required("TOKENKEEP_BENCH_GO"), [JSON.stringify(specification)], env);
+}
+
+/** The packed packages of tokenkeep for this platform. */
+export function tarballs() {
+  const folder = required("TOKENKEEP_BENCH_TARBALLS");
+  return readdirSync(folder)
+    .filter((name) => name.endsWith(".tgz"))
+    .map((name) => join(folder, name));
 }
 
 /** @param {string[]} words @param {NodeJS.ProcessEnv} [env] */

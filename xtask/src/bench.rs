@@ -15,6 +15,9 @@ use crate::{addon, npm, pack, python, setup};
 /// The folder of the programs and of the sides that npm installs.
 pub(crate) const FOLDER: &str = "bench";
 
+/// Builds the sibling library in Go.
+const GO: setup::Tool = setup::debian("Go 1.22 or newer", &["go", "version"], "golang-go");
+
 /// Between these the documentation shows the tables of the last whole run.
 const BEGIN: &str = "<!-- figures -->";
 const END: &str = "<!-- end of figures -->";
@@ -78,13 +81,16 @@ fn parse(arguments: &[String]) -> Outcome<Options> {
 struct Sides {
     package: PathBuf,
     bare: PathBuf,
+    go: PathBuf,
     python: String,
+    tarballs: PathBuf,
     scratch: PathBuf,
 }
 
 impl Sides {
     fn prepare(job: &mut Job<'_>) -> Outcome<Self> {
         setup::tools(job)?;
+        setup::machine(job, &[GO])?;
         npm::install(job, "bindings/node")?;
         npm::install(job, FOLDER)?;
         addon::build(job, addon::Profile::Release)?;
@@ -94,11 +100,17 @@ impl Sides {
         let mut cargo = job.command("cargo");
         job.run(cargo.args(["build", "--locked", "--release", "--package", "tokenkeep-bench"]))?;
         let bare = job.workspace.cargo_target.join("release").join("tokenkeep-bench-bare");
+        let go = out.join("go-peer").with_extension(std::env::consts::EXE_EXTENSION);
+        let mut build = job.command("go");
+        build.current_dir(job.workspace.path("bench/go"));
+        job.run(build.args(["build", "-mod=readonly", "-buildvcs=false", "-o"]).arg(&go).arg("."))?;
         let python = python::environment(job, "python-bench", "bench/requirements.txt")?;
         Ok(Self {
             package: installed,
             bare: bare.with_extension(std::env::consts::EXE_EXTENSION),
+            go,
             python,
+            tarballs: job.workspace.products.join("npm"),
             scratch: out.join("scratch"),
         })
     }
@@ -107,6 +119,8 @@ impl Sides {
         vec![
             ("TOKENKEEP_BENCH_PACKAGE", self.package.clone().into()),
             ("TOKENKEEP_BENCH_BARE", self.bare.clone().into()),
+            ("TOKENKEEP_BENCH_GO", self.go.clone().into()),
+            ("TOKENKEEP_BENCH_TARBALLS", self.tarballs.clone().into()),
             ("TOKENKEEP_PYTHON", self.python.clone().into()),
             ("TOKENKEEP_BENCH_SCRATCH", self.scratch.clone().into()),
         ]
