@@ -17,11 +17,12 @@ use std::time::{Duration, Instant};
 use zbus::address::Transport;
 use zbus::address::transport::{Unix, UnixSocket};
 use zbus::export::futures_core::Stream;
-use zbus::export::serde::Serialize;
 use zbus::message::Message;
-use zbus::wire::{DynamicType, ObjectPath};
+use zbus::wire::ObjectPath;
 use zbus::{Address, Connection, DBusError, MatchRule, MessageStream, connection};
 use zruntime::SharedRuntime;
+
+use super::body::Body;
 
 /// The moment by which an operation has to be over, however many calls it makes.
 #[derive(Clone, Copy, Debug)]
@@ -197,13 +198,13 @@ impl Bus {
     }
 
     /// Calls `interface.member` on the object `path` of `destination` and waits for the answer.
-    pub(super) async fn call<B: Serialize + DynamicType>(
+    pub(super) async fn call(
         &self,
         destination: &str,
         path: ObjectPath<'_>,
         interface: &'static str,
         member: &'static str,
-        body: &B,
+        body: &Body<'_>,
         deadline: &Deadline,
     ) -> Result<Message, BusError> {
         let call = self.connection.call_method(Some(destination), path, Some(interface), member, body);

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_bytes::Bytes;
-use zbus::export::serde::Serialize;
 use zbus::message::Message;
-use zbus::wire::{DynamicType, ObjectPath, OwnedObjectPath, OwnedVariant, Variant};
+use zbus::wire::{ObjectPath, OwnedObjectPath, OwnedVariant, Variant};
 use zbus::{MatchRule, message};
 
+pub(super) use super::body::Attributes;
+use super::body::{Body, Properties, Sealed};
 use super::bus::{Bus, BusError, Deadline};
 use super::session::{ALGORITHM, BLOCK, Exchange, SessionKey};
 use crate::Secret;
@@ -26,12 +27,6 @@ const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 /// The only content type that libsecret's readers of text accept, to the letter.
 const CONTENT_TYPE: &str = "text/plain";
-
-/// Attribute names and values, by which items are found.
-pub(super) type Attributes<'a> = BTreeMap<&'a str, &'a str>;
-
-/// A secret as it crosses the bus: session, initialisation vector, ciphertext, content type.
-type Sealed<'a> = (ObjectPath<'a>, &'a Bytes, &'a Bytes, &'a str);
 
 /// A connection with an open session.
 #[derive(Debug)]
@@ -65,7 +60,7 @@ impl Client {
         let bus = Bus::connect(address, deadline).await?;
         let exchange = Exchange::begin().map_err(BusError::no_random)?;
         let public = exchange.public();
-        let body = (ALGORITHM, Variant::from(&public[..]));
+        let body = Body::Algorithm(ALGORITHM, Variant::from(&public[..]));
         let answer = bus.call(NAME, path(PATH), SERVICE, "OpenSession", &body, deadline).await?;
         let (theirs, session): (OwnedVariant, OwnedObjectPath) = answer.body().deserialize()?;
         let theirs = Vec::<u8>::try_from(theirs)?;
@@ -75,12 +70,12 @@ impl Client {
         Ok(Self { bus, owner, session, key, session_collection: None })
     }
 
-    async fn call<B: Serialize + DynamicType>(
+    async fn call(
         &self,
         object: &ObjectPath<'_>,
         interface: &'static str,
         member: &'static str,
-        body: &B,
+        body: &Body<'_>,
         deadline: &Deadline,
     ) -> Result<Message, BusError> {
         self.bus.call(&self.owner, object.as_ref(), interface, member, body, deadline).await
@@ -92,7 +87,8 @@ impl Client {
         attributes: &Attributes<'_>,
         deadline: &Deadline,
     ) -> Result<Matches, BusError> {
-        let answer = self.call(&path(PATH), SERVICE, "SearchItems", &(attributes,), deadline).await?;
+        let answer =
+            self.call(&path(PATH), SERVICE, "SearchItems", &Body::Attributes(attributes), deadline).await?;
         let (unlocked, locked) = answer.body().deserialize()?;
         Ok(Matches { unlocked, locked })
     }
@@ -103,7 +99,8 @@ impl Client {
         item: &ObjectPath<'_>,
         deadline: &Deadline,
     ) -> Result<Secret, BusError> {
-        let answer = self.call(item, ITEM, "GetSecret", &(&self.session,), deadline).await?;
+        let body = Body::Path(self.session.as_ref());
+        let answer = self.call(item, ITEM, "GetSecret", &body, deadline).await?;
         let body = answer.body();
         let ((session, iv, sealed, _),): (Sealed<'_>,) = body.deserialize()?;
         if session != *self.session {
@@ -122,7 +119,7 @@ impl Client {
     ) -> Result<(), BusError> {
         let (iv, sealed) = self.seal(content)?;
         let secret = self.on_the_wire(&iv, &sealed);
-        self.call(item, ITEM, "SetSecret", &(secret,), deadline).await.map(|_| ())
+        self.call(item, ITEM, "SetSecret", &Body::Secret(secret), deadline).await.map(|_| ())
     }
 
     /// Adds an item beside those that are there.
@@ -136,12 +133,12 @@ impl Client {
     ) -> Result<Answer<OwnedObjectPath>, BusError> {
         // Not "replace": gnome-keyring would replace an item that has more attributes, and drop those.
         const REPLACE: bool = false;
-        let properties = BTreeMap::from([
+        let properties = Properties::from([
             ("org.freedesktop.Secret.Item.Label", Variant::from(label)),
             ("org.freedesktop.Secret.Item.Attributes", Variant::from(attributes.clone())),
         ]);
         let (iv, sealed) = self.seal(content)?;
-        let body = (properties, self.on_the_wire(&iv, &sealed), REPLACE);
+        let body = Body::NewItem(properties, self.on_the_wire(&iv, &sealed), REPLACE);
         let answer = self.call(collection, COLLECTION, "CreateItem", &body, deadline).await?;
         object_or_prompt(&answer)
     }
@@ -163,7 +160,7 @@ impl Client {
         item: &ObjectPath<'_>,
         deadline: &Deadline,
     ) -> Result<Answer<()>, BusError> {
-        let answer = self.call(item, ITEM, "Delete", &(), deadline).await?;
+        let answer = self.call(item, ITEM, "Delete", &Body::Nothing, deadline).await?;
         let prompt: OwnedObjectPath = answer.body().deserialize()?;
         Ok(some(prompt).map_or(Answer::Done(()), Answer::AfterPrompt))
     }
@@ -207,7 +204,7 @@ impl Client {
         name: &'static str,
         deadline: &Deadline,
     ) -> Result<OwnedVariant, BusError> {
-        let answer = self.call(object, PROPERTIES, "Get", &(interface, name), deadline).await?;
+        let answer = self.call(object, PROPERTIES, "Get", &Body::Texts(interface, name), deadline).await?;
         Ok(answer.body().deserialize()?)
     }
 
@@ -220,7 +217,7 @@ impl Client {
     }
 
     async fn alias(&self, name: &str, deadline: &Deadline) -> Result<Option<OwnedObjectPath>, BusError> {
-        let answer = self.call(&path(PATH), SERVICE, "ReadAlias", &(name,), deadline).await?;
+        let answer = self.call(&path(PATH), SERVICE, "ReadAlias", &Body::Text(name), deadline).await?;
         Ok(some(answer.body().deserialize()?))
     }
 
@@ -244,8 +241,9 @@ impl Client {
         label: &str,
         deadline: &Deadline,
     ) -> Result<Answer<OwnedObjectPath>, BusError> {
-        let properties = BTreeMap::from([("org.freedesktop.Secret.Collection.Label", Variant::from(label))]);
-        let body = (properties, "default");
+        let properties =
+            Properties::from([("org.freedesktop.Secret.Collection.Label", Variant::from(label))]);
+        let body = Body::NewCollection(properties, "default");
         let answer = self.call(&path(PATH), SERVICE, "CreateCollection", &body, deadline).await?;
         object_or_prompt(&answer)
     }
@@ -256,7 +254,7 @@ impl Client {
         objects: &[OwnedObjectPath],
         deadline: &Deadline,
     ) -> Result<Answer<()>, BusError> {
-        let answer = self.call(&path(PATH), SERVICE, "Unlock", &(objects,), deadline).await?;
+        let answer = self.call(&path(PATH), SERVICE, "Unlock", &Body::Paths(objects), deadline).await?;
         let (_, prompt): (Vec<OwnedObjectPath>, OwnedObjectPath) = answer.body().deserialize()?;
         Ok(some(prompt).map_or(Answer::Done(()), Answer::AfterPrompt))
     }
@@ -286,7 +284,7 @@ impl Client {
         let mut completed = self.bus.subscribe(completed, deadline).await?;
         let mut gone = self.bus.subscribe(gone, deadline).await?;
         // No window of ours to put the prompt in front of.
-        self.call(prompt, PROMPT, "Prompt", &("",), deadline).await?;
+        self.call(prompt, PROMPT, "Prompt", &Body::Text(""), deadline).await?;
         match self.bus.signal(&mut completed, &mut gone, patience).await? {
             Some(signal) => {
                 let (dismissed, _): (bool, OwnedVariant) = signal.body().deserialize()?;
@@ -302,7 +300,7 @@ impl Client {
         prompt: &ObjectPath<'_>,
         deadline: &Deadline,
     ) -> Result<(), BusError> {
-        self.call(prompt, PROMPT, "Dismiss", &(), deadline).await.map(|_| ())
+        self.call(prompt, PROMPT, "Dismiss", &Body::Nothing, deadline).await.map(|_| ())
     }
 }
 
@@ -319,7 +317,8 @@ impl Overview {
     pub(super) async fn provider(&self, deadline: &Deadline) -> Result<u32, BusError> {
         const BUS: &str = "org.freedesktop.DBus";
         let member = "GetConnectionUnixProcessID";
-        let answer = self.0.call(BUS, path("/org/freedesktop/DBus"), BUS, member, &(NAME,), deadline).await?;
+        let answer =
+            self.0.call(BUS, path("/org/freedesktop/DBus"), BUS, member, &Body::Text(NAME), deadline).await?;
         Ok(answer.body().deserialize()?)
     }
 
@@ -332,7 +331,7 @@ impl Overview {
     }
 
     async fn alias(&self, name: &str, deadline: &Deadline) -> Result<Option<OwnedObjectPath>, BusError> {
-        let answer = self.0.call(NAME, path(PATH), SERVICE, "ReadAlias", &(name,), deadline).await?;
+        let answer = self.0.call(NAME, path(PATH), SERVICE, "ReadAlias", &Body::Text(name), deadline).await?;
         Ok(some(answer.body().deserialize()?))
     }
 
@@ -370,7 +369,7 @@ impl Overview {
         name: &'static str,
         deadline: &Deadline,
     ) -> Result<OwnedVariant, BusError> {
-        let body = (COLLECTION, name);
+        let body = Body::Texts(COLLECTION, name);
         let answer = self.0.call(NAME, collection.as_ref(), PROPERTIES, "Get", &body, deadline).await?;
         Ok(answer.body().deserialize()?)
     }
