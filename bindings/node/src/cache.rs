@@ -323,10 +323,10 @@ impl Cache {
         })
     }
 
-    /// Gives up a hold.
+    /// Gives up a hold; answers when the lock is free.
     #[napi]
-    pub fn release(&self, hold: u32) {
-        release(&self.link, hold);
+    pub fn release(&self, env: Env, call: u32, hold: u32) -> Result<(), Thrown> {
+        release(&self.link, &env, call, hold)
     }
 
     /// Writes, reads back and removes a probe beside the real place. What a weaker store left in that place is then taken

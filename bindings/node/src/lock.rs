@@ -12,7 +12,6 @@ use crate::channel::{Channel, Link};
 use crate::failure::{Failure, Thrown};
 use crate::guard::{Place, guard, quietly};
 use crate::holds::{Held, Holds};
-use crate::pool;
 use crate::reply::Reply;
 use crate::turns::line_up;
 
@@ -58,10 +57,10 @@ impl Lock {
         guard(Place::Export, || Ok(self.link.holds().pin(hold))).unwrap_or(false)
     }
 
-    /// Gives up a hold.
+    /// Gives up a hold; answers when the lock is free.
     #[napi]
-    pub fn release(&self, hold: u32) {
-        release(&self.link, hold);
+    pub fn release(&self, env: Env, call: u32, hold: u32) -> Result<(), Thrown> {
+        release(&self.link, &env, call, hold)
     }
 }
 
@@ -73,12 +72,14 @@ impl Lock {
     }
 }
 
-/// Drops a hold on a thread of the pool: releasing touches files.
-pub(crate) fn release(link: &Arc<Link>, hold: u32) {
-    quietly(Place::Export, || {
-        if let Some(held) = link.holds().take(hold) {
-            // Without a thread it is dropped here, which releases as well.
-            let _ = pool::run(move || quietly(Place::Release, || drop(held)));
-        }
+/// Drops a hold on a thread of the pool, because releasing touches files, and answers then.
+pub(crate) fn release(link: &Arc<Link>, env: &Env, call: u32, hold: u32) -> Result<(), Thrown> {
+    let ticket = guard(Place::Export, || Ok(link.ticket(env, call)?)).map_err(Failure::into_exception)?;
+    let held = link.holds().take(hold);
+    // Without a thread it is dropped with the closure, which releases as well.
+    ticket.work(move |_| {
+        quietly(Place::Release, || drop(held));
+        Ok(Reply::Nothing)
     });
+    Ok(())
 }

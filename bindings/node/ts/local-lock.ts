@@ -43,7 +43,11 @@ export class LocalLock implements Locker {
     return true;
   }
 
-  release(hold: number): void {
+  async release(hold: number): Promise<void> {
+    this.free(hold);
+  }
+
+  private free(hold: number): void {
     if (this.pin(hold)) {
       this.holder = undefined;
       this.waiting.shift()?.grant();
@@ -54,7 +58,7 @@ export class LocalLock implements Locker {
     this.last += 1;
     const hold = this.last;
     // Not a reason to stay alive: whoever waits has a timer that is.
-    this.holder = { hold, expiry: setTimeout(() => this.release(hold), HOLD_LIMIT).unref() };
+    this.holder = { hold, expiry: setTimeout(() => this.free(hold), HOLD_LIMIT).unref() };
     return hold;
   }
 }

@@ -111,7 +111,7 @@ export class MemoryPersistence implements IPersistence {
     try {
       return action();
     } finally {
-      this.own.lock.release(hold);
+      await this.own.lock.release(hold);
     }
   }
 }

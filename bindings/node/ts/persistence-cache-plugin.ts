@@ -110,10 +110,13 @@ export class PersistenceCachePlugin implements CachePlugin {
   async beforeCacheAccess(cacheContext: TokenCacheContext): Promise<void> {
     const { accesses } = this.state;
     const client = this.clientOf(cacheContext);
-    this.abandon(cacheContext, client);
+    const abandoned = this.abandon(cacheContext, client);
     // Until it is known to have succeeded: msal-node calls `after` even if this throws.
     accesses.set(cacheContext, { kind: "failed" });
     try {
+      if (abandoned !== undefined) {
+        await abandoned;
+      }
       if (cacheContext.cacheHasChanged) {
         accesses.set(cacheContext, await this.openWindow(cacheContext, client));
       } else {
@@ -143,7 +146,7 @@ export class PersistenceCachePlugin implements CachePlugin {
     }
     if (!cacheContext.cacheHasChanged) {
       if (window !== undefined) {
-        store.release(window.hold);
+        await store.release(window.hold);
       }
       return;
     }
@@ -154,7 +157,7 @@ export class PersistenceCachePlugin implements CachePlugin {
     } catch (error) {
       client.forget();
       if (window !== undefined) {
-        store.release(window.hold);
+        await store.release(window.hold);
       }
       throw error;
     }
@@ -260,18 +263,20 @@ export class PersistenceCachePlugin implements CachePlugin {
       const base = tokenCache.serialize();
       return { kind: "write", store, window: client.openWindow(hold, base) };
     } catch (error) {
-      store.release(hold);
+      // msal-node tells the program of the failure next: the lock must not outlive the news.
+      await store.release(hold);
       throw error;
     }
   }
 
   /** Releases what an earlier `before` of the same context left without an `after`. */
-  private abandon(cacheContext: TokenCacheContext, client: Client): void {
+  private abandon(cacheContext: TokenCacheContext, client: Client): Promise<void> | undefined {
     const access = this.state.accesses.get(cacheContext);
-    if (access?.kind === "write") {
-      client.closeWindow(access.window);
-      access.store.release(access.window.hold);
+    if (access?.kind !== "write") {
+      return undefined;
     }
+    client.closeWindow(access.window);
+    return access.store.release(access.window.hold);
   }
 
   private clientOf({ tokenCache }: TokenCacheContext): Client {

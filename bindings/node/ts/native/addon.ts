@@ -127,7 +127,8 @@ export interface NativeCache {
   replace(call: number, hold: number, contents: string | Uint8Array, limit: number): void;
   remove(call: number, hold: number, limit: number): void;
   setAside(call: number, hold: number, reason: string): void;
-  release(hold: number): void;
+  /** Answers when the lock is free. */
+  release(call: number, hold: number): void;
   /** The lock that a write of this cache takes. */
   lock(): NativeLock;
   /** Where plaintext stands in the place of an encrypted file, waits at most `limit` milliseconds for the lock. */
@@ -144,7 +145,8 @@ export interface NativeLock {
   acquire(call: number, limit: number): void;
   /** Ends the hold's expiry, before a commit; `false` when it has expired already. */
   pin(hold: number): boolean;
-  release(hold: number): void;
+  /** Answers when the lock is free. */
+  release(call: number, hold: number): void;
 }
 
 export interface Addon {

@@ -213,8 +213,9 @@ export class Cache {
     return this.ask((id) => this.native.setAside(id, hold, reason));
   }
 
-  release(hold: number): void {
-    this.native.release(hold);
+  /** Resolves when the lock is free. */
+  release(hold: number): Promise<void> {
+    return this.ask((id) => this.native.release(id, hold));
   }
 
   lock(): NativeLock {

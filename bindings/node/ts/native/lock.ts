@@ -11,7 +11,8 @@ export interface Locker {
   acquire(limit: number): Promise<number>;
   /** Ends the hold's expiry; `false` when it has expired already. */
   pin(hold: number): boolean;
-  release(hold: number): void;
+  /** Settles when the lock is free. A hold that has expired is none. */
+  release(hold: number): Promise<void>;
 }
 
 /** The lock beside a path. */
@@ -41,8 +42,8 @@ export class Lock implements Locker {
     return this.native.pin(hold);
   }
 
-  release(hold: number): void {
-    this.native.release(hold);
+  release(hold: number): Promise<void> {
+    return ask((id) => this.native.release(id, hold));
   }
 }
 

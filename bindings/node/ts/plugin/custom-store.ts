@@ -48,7 +48,7 @@ export class CustomStore implements Store {
     try {
       return await this.load(hold, keys);
     } finally {
-      this.lock.release(hold);
+      await this.lock.release(hold);
     }
   }
 
@@ -58,7 +58,7 @@ export class CustomStore implements Store {
       const snapshot = (await this.unchanged(force, keys)) ?? (await this.load(id, keys));
       return { id, snapshot };
     } catch (error) {
-      this.lock.release(id);
+      await this.lock.release(id);
       throw error;
     }
   }
@@ -71,7 +71,7 @@ export class CustomStore implements Store {
       const theirs = inTime ? hold.snapshot.content : await this.loadLate(id);
       return await this.saveUnder(id, theirs, change, keys);
     } finally {
-      this.lock.release(id);
+      await this.lock.release(id);
     }
   }
 
@@ -80,8 +80,8 @@ export class CustomStore implements Store {
     throw refusal;
   }
 
-  release(hold: Hold): void {
-    this.lock.release(hold.id);
+  release(hold: Hold): Promise<void> {
+    return this.lock.release(hold.id);
   }
 
   private async loadLate(hold: number): Promise<string | null> {

@@ -44,7 +44,7 @@ export class NativeStore implements Store {
     return this.cache.setAside(hold.id, reason);
   }
 
-  release(hold: Hold): void {
-    this.cache.release(hold.id);
+  release(hold: Hold): Promise<void> {
+    return this.cache.release(hold.id);
   }
 }

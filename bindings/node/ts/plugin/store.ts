@@ -27,6 +27,6 @@ export interface Store {
   /** Keeps a copy of held content that is of no use, and goes on as if nothing were stored. */
   setAside(hold: Hold, reason: string, refusal: unknown): Promise<void>;
 
-  /** Gives up a hold without writing. */
-  release(hold: Hold): void;
+  /** Gives up a hold without writing. When it resolves, whoever waits for the lock can have it. */
+  release(hold: Hold): Promise<void>;
 }

@@ -160,8 +160,8 @@ export class FileCache implements NativeCache {
     });
   }
 
-  release(hold: number): void {
-    this.channel.release(hold);
+  release(call: number, hold: number): void {
+    this.channel.answer(call, async () => this.channel.release(hold));
   }
 
   lock(): NativeLock {

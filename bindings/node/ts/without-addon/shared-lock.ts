@@ -17,7 +17,7 @@ export class SharedLock implements NativeLock {
     return this.channel.pin(hold) !== undefined;
   }
 
-  release(hold: number): void {
-    this.channel.release(hold);
+  release(call: number, hold: number): void {
+    this.channel.answer(call, async () => this.channel.release(hold));
   }
 }
