@@ -45,7 +45,7 @@ pub(super) const NOT_SHOWN: &[&str] = &[
     "access lists: Wine keeps of them what the permission bits of Unix can say",
     "replacing a file that others have open: Wine refuses where NTFS does it, and the retries wait for the others",
     "flushing a directory, and what is left after a loss of power",
-    "network shares and mapped drives, cloud and deduplicated files, junctions",
+    "shares of another machine (what runs here is one of the own, without a network) and mapped drives, cloud and deduplicated files, junctions",
     "the build for the Microsoft linker, which is what is shipped",
 ];
 
@@ -64,6 +64,7 @@ impl Wine {
         let wine = Self { prefix: toolchain.root.join("wine") };
         let shim = wine.prefix.join("drive_c/windows/system32/bcryptprimitives.dll");
         if shim.is_file() {
+            wine.share_drives()?;
             return Ok(wine);
         }
         job.note("making a Windows for Wine")?;
@@ -79,7 +80,21 @@ impl Wine {
         compile.args(["-shared", "-O2", "-s", "-o"]).arg(&fresh).arg(source).arg("-ladvapi32");
         job.run(&mut compile)?;
         fs::rename(&fresh, &shim).map_err(at(&shim))?;
+        wine.share_drives()?;
         Ok(wine)
+    }
+
+    /// `\\\\localhost\\C$` and `Z$`, as Windows offers its drives to administrators.
+    fn share_drives(&self) -> Outcome<()> {
+        let machine = self.prefix.join("dosdevices/unc/localhost");
+        fs::create_dir_all(&machine).map_err(at(&machine))?;
+        for (name, place) in [("C$", self.prefix.join("drive_c")), ("Z$", PathBuf::from("/"))] {
+            let share = machine.join(name);
+            // Absent, or left from before.
+            drop(fs::remove_file(&share));
+            std::os::unix::fs::symlink(place, &share).map_err(at(&share))?;
+        }
+        Ok(())
     }
 
     /// A command that ends after so many seconds, in this Windows.

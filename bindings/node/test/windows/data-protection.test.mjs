@@ -212,3 +212,25 @@ test("a plaintext file works as elsewhere, and its errors have the names that No
     "PersistenceError",
   );
 });
+
+test("a cache on a share is one cache, by whichever of its names it is opened", async (t) => {
+  const path = await place(t);
+  // The share by which every Windows offers its drives to administrators; the prefix lifts the limit on the length.
+  const share = path.replace(/^([a-z]):/i, "\\\\localhost\\$1$");
+  assert.match(share, /^\\\\localhost\\[a-z]\$\\/i);
+  const verbatim = `\\\\?\\UNC\\${share.slice(2)}`;
+  for (const [name, one] of Object.entries({ ada: share, bob: path, eve: verbatim })) {
+    const plugin = new PersistenceCachePlugin(await open(one));
+    await change(plugin, new Memory(), (memory) => memory.signIn(name));
+  }
+  for (const one of [path, share, verbatim]) {
+    const seen = await list(new PersistenceCachePlugin(await open(one)), new Memory());
+    assert.deepEqual([...seen].sort(), ["ada", "bob", "eve"], one);
+    assert.equal((await open(one)).getFilePath(), one);
+  }
+  const names = await readdir(join(path, ".."));
+  assert.deepEqual(
+    names.filter((name) => !name.endsWith(".tk-lock")),
+    ["cache.bin"],
+  );
+});
