@@ -59,13 +59,10 @@ impl Toolchain {
         job.note("fetching a compiler that can build standard libraries")?;
         let rust = self.root.join("rust");
         let mut wanted: Vec<String> = PACKAGES.iter().map(|name| (*name).to_owned()).collect();
-        // Their names hold versions.
-        for library in depended_on(job, "rustc-web", "libstd-rust-web-")? {
-            wanted.extend(depended_on(job, &library, "libllvm")?);
-            wanted.push(library);
-        }
-        wanted.sort();
-        wanted.dedup();
+        // Their names hold versions, so that they are found by who needs them.
+        let library = depended_on(job, "libstd-rust-web-dev", "libstd-rust-web-")?;
+        wanted.push(depended_on(job, &library, "libllvm")?);
+        wanted.push(library);
         debian::download(job, &self.root.join("debs"), &wanted, &rust)?;
         // Of the sources only the libraries are needed; the compiler's own take half a gigabyte.
         for source in entries(&rust.join("usr/src"))? {
@@ -117,10 +114,36 @@ impl Toolchain {
     }
 }
 
-/// The packages that one depends on whose names begin so.
-fn depended_on(job: &mut Job<'_>, package: &str, beginning: &str) -> Outcome<Vec<String>> {
+/// The package that `package` depends on whose name begins so.
+fn depended_on(job: &mut Job<'_>, package: &str, beginning: &str) -> Outcome<String> {
     let mut show = job.command("apt-cache");
     let text = job.output(show.args(["depends", package]))?;
-    let names = text.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
-    Ok(names.filter(|name| name.starts_with(beginning)).map(str::to_owned).collect())
+    dependency(&text, beginning).map(str::to_owned).ok_or_else(|| {
+        Failure::new(format!(
+            "apt knows no {package} that needs a package {beginning}...: Debian 12 with its security updates has it; \
+             run apt-get update"
+        ))
+    })
+}
+
+/// From what `apt-cache depends` prints. Names in angle brackets are not packages but what several packages provide.
+fn dependency<'t>(text: &'t str, beginning: &str) -> Option<&'t str> {
+    text.lines()
+        .filter_map(|line| line.trim().strip_prefix("Depends: "))
+        .find(|name| name.starts_with(beginning))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::dependency;
+
+    #[test]
+    fn a_package_with_a_version_in_its_name_is_found_among_what_another_needs() {
+        let text = "libstd-rust-web-dev\n  Depends: libstd-rust-web-1.96\n  Conflicts: <libstd-rust-dev>\n    \
+            libstd-rust-web-dev\n";
+        assert_eq!(dependency(text, "libstd-rust-web-"), Some("libstd-rust-web-1.96"));
+        let text = "libstd-rust-web-1.96\n  Depends: libc6\n  Depends: libllvm22\n  Replaces: <libllvm21>\n";
+        assert_eq!(dependency(text, "libllvm"), Some("libllvm22"));
+        assert_eq!(dependency(text, "libstd-rust-web-"), None, "its own name is no dependency");
+    }
 }
