@@ -35,7 +35,9 @@ const LICENCE_FILE = /^(licen[cs]e|copying|notice|unlicense|copyright)([-._].*)?
 
 /** @param {string} target @returns {{ packages: Package[], nodes: Node[] }} */
 function metadata(target) {
-  const words = ["metadata", "--format-version", "1", "--locked", "--filter-platform", target];
+  // Without the core's own features, as the addon is built: other members of the workspace ask for them.
+  const words = ["metadata", "--format-version", "1", "--locked", "--no-default-features"];
+  words.push("--filter-platform", target);
   const text = execFileSync("cargo", words, { cwd: ROOT, encoding: "utf8", maxBuffer: 256 << 20 });
   const { packages, resolve } = JSON.parse(text);
   return { packages, nodes: resolve.nodes };

@@ -3,6 +3,8 @@
 //! Reading takes no lock and costs one look at the store when nothing changed. Writing waits for the lock and *then*
 //! compares and reloads, so that nothing written meanwhile is overwritten.
 
+#[cfg(feature = "watch")]
+mod learned;
 mod write;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -90,6 +92,8 @@ struct Shared {
 struct Held {
     snapshot: Snapshot,
     stamp: Stamp,
+    #[cfg(feature = "watch")]
+    learned: learned::Learned,
 }
 
 /// Content at one moment, and its number.
@@ -170,7 +174,12 @@ impl TokenCache {
             false => CacheLock::with_events(persistence.path(), events.clone()),
         };
         let shared_lock = persistence.shared_lock().map(|path| CacheLock::alone(path, events.clone()));
-        let held = Held { snapshot: Snapshot { generation: 0, content: None }, stamp: Stamp::UNKNOWN };
+        let held = Held {
+            snapshot: Snapshot { generation: 0, content: None },
+            stamp: Stamp::UNKNOWN,
+            #[cfg(feature = "watch")]
+            learned: learned::Learned::default(),
+        };
         let held = Mutex::new(held);
         let shared = Shared { persistence, lock, shared_lock, wait, events, held };
         Self { shared: Arc::new(shared), damage }
@@ -413,6 +422,8 @@ impl Held {
         self.stamp = stamp;
         if self.snapshot.generation == 0 || self.snapshot.content != content {
             self.snapshot = Snapshot { generation: self.snapshot.generation + 1, content };
+            #[cfg(feature = "watch")]
+            self.learned.tell(&self.snapshot);
         }
         self.snapshot.clone()
     }

@@ -31,6 +31,8 @@ pub mod options;
 pub mod preset;
 pub mod schema;
 pub mod storage;
+#[cfg(feature = "watch")]
+pub mod watch;
 
 // The front page: what a program opens and uses, and what it implements for a store of its own. Everything else that is
 // public has its one path in a module.

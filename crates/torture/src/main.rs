@@ -7,6 +7,8 @@
 //! torture count PATH NAME COUNT DURABILITY
 //!                              COUNT transactions that leave a number, checked for loss, overlap and tearing
 //! torture watch PATH           reads until its standard input closes, checking for tearing and time running back
+//! torture people PATH NAME COUNT
+//!                              signs COUNT people in, one by one, and every other one out again
 //! torture residue PATH SEED    has a secret made from SEED, and lets go of it
 //! torture serve-item MARKER BUS LOCKS
 //! torture once-item MARKER BUS LOCKS TEXT
@@ -22,6 +24,7 @@
 #[cfg(target_os = "linux")]
 mod item;
 mod ledger;
+mod people;
 mod residue;
 mod serve;
 #[cfg(target_os = "linux")]
@@ -59,6 +62,7 @@ fn run(arguments: &[OsString]) -> Outcome<()> {
             ledger::count(path, name, count.parse()?, parse(durability)?)
         }
         (Some("watch"), []) => ledger::watch(path),
+        (Some("people"), [name, count]) => people::come_and_go(path, name, count.parse()?),
         (Some("residue"), [seed]) => residue::leave(path, seed.parse()?),
         #[cfg(target_os = "linux")]
         (Some("serve-item"), [bus, locks]) => item::obey(&item::Whereabouts { marker: path, bus, locks }),

@@ -114,12 +114,16 @@ impl WriteAccess {
     /// Those of [`Persistence::delete`](crate::Persistence::delete).
     pub fn delete(self) -> Result<bool> {
         let shared = &self.cache.shared;
+        #[cfg(feature = "watch")]
+        shared.held().learned.announce(None);
         let deleted = shared.persistence.delete(&self.guard);
         let mut held = shared.held();
         match deleted {
             Ok(deleted) => {
                 // The next look decides: a keystore's marker is there even when its item is not.
                 held.publish(None, Stamp::UNKNOWN);
+                #[cfg(feature = "watch")]
+                held.learned.written();
                 Ok(deleted)
             }
             Err(error) => {
@@ -154,8 +158,16 @@ impl WriteAccess {
 
     fn save(self, content: Secret) -> Result<Snapshot> {
         let shared = &self.cache.shared;
+        #[cfg(feature = "watch")]
+        shared.held().learned.announce(Some(&content));
         match shared.persistence.save(&self.guard, content.expose()) {
-            Ok(stamp) => Ok(shared.held().publish(Some(content), stamp)),
+            Ok(stamp) => {
+                let mut held = shared.held();
+                let snapshot = held.publish(Some(content), stamp);
+                #[cfg(feature = "watch")]
+                held.learned.written();
+                Ok(snapshot)
+            }
             Err(error) => {
                 // Whether anything arrived is for the next reader to find out.
                 shared.held().stamp = Stamp::UNKNOWN;

@@ -39,3 +39,4 @@ mod residue;
 mod security;
 mod siblings;
 mod update;
+mod watch;

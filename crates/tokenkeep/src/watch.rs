@@ -1,0 +1,144 @@
+//! Events of what others change: another process signs somebody in or out, and this one is told.
+//!
+//! This file owns what programs see of it; `people` tells who is signed in and what differs, `signs` asks the system
+//! for its file events, and `round` is the thread that looks when there was one. It needs the feature `watch`, which is
+//! on by default.
+//!
+//! ```
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("cache.json");
+//! # let open = || Ok::<_, tokenkeep::Error>(tokenkeep::TokenCache::new(std::sync::Arc::new(
+//! #     tokenkeep::storage::FilePersistence::new(&path)?)));
+//! let cache = open()?;
+//! let (tell, told) = std::sync::mpsc::channel();
+//! let watcher = cache.watch(move |event| drop(tell.send(event)))?;
+//!
+//! # let another_process = open()?;
+//! another_process.update(|_| {
+//!     br#"{"Account":{"key":{"home_account_id":"uid.utid","environment":"login.windows.net","username":"ada@example.com"}}}"#
+//! })?;
+//! let event = told.recv_timeout(std::time::Duration::from_secs(60)).expect("an event")?;
+//! assert_eq!(event.added[0].username.as_deref(), Some("ada@example.com"));
+//! drop(watcher); // no more events
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod people;
+mod round;
+mod signs;
+
+use std::sync::mpsc::{self, Sender};
+use std::time::Duration;
+
+use self::round::Round;
+use crate::{Result, Snapshot, TokenCache};
+
+/// Who came, who went, and of whom something else is known than before. At least one of the lists is not empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CacheChanged {
+    /// Accounts that were not there before: somebody signed in.
+    pub added: Vec<WatchedAccount>,
+    /// Accounts that are no longer there, as they were last seen: somebody signed out.
+    pub removed: Vec<WatchedAccount>,
+    /// Accounts that are still there, of which the description or the refresh token is another: somebody signed in
+    /// again, or a token was renewed.
+    pub changed: Vec<WatchedAccount>,
+}
+
+/// An account in an event: one person in one cloud, with whatever tenants. Never a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WatchedAccount {
+    /// Names the person across tenants: object id, a point, home tenant id. Case does not matter.
+    pub home_account_id: String,
+    /// The host of the cloud, as the cache has it.
+    pub environment: String,
+    /// What the person signs in with, mostly like a mail address.
+    pub username: Option<String>,
+    /// The person's name, for people.
+    pub name: Option<String>,
+    /// The tenants of which the cache has a profile, sorted.
+    pub tenants: Vec<String>,
+}
+
+/// How to watch. Every field has a default.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WatchOptions {
+    /// How long to wait after the first sign of a change before looking, so that many writes in a row are one event.
+    /// Default: 200 ms, which is also the shortest time between two events.
+    pub coalesce: Duration,
+    /// How often to look without any sign, by one look at the file's status: for what the system dropped. Default: a
+    /// minute, but two seconds where it has no file events for the place (a network file system).
+    pub check_every: Option<Duration>,
+    /// How often to read the store although its file or marker looks unchanged. Only needed for a keystore item that
+    /// programs write which leave no trace in the marker file, such as keytar used directly. Default: never.
+    pub reread_every: Option<Duration>,
+}
+
+impl Default for WatchOptions {
+    fn default() -> Self {
+        Self { coalesce: Duration::from_millis(200), check_every: None, reread_every: None }
+    }
+}
+
+/// Watches a cache until it is dropped. A callback under way is then finished, and none is begun.
+#[derive(Debug)]
+#[must_use = "dropping the watcher ends the watching"]
+pub struct CacheWatcher {
+    signals: Sender<Signal>,
+}
+
+impl Drop for CacheWatcher {
+    fn drop(&mut self) {
+        // The thread may have ended by a panic of the callback: nobody is left to be told.
+        let _ = self.signals.send(Signal::Stop);
+    }
+}
+
+/// What the watching thread is woken by.
+#[derive(Debug)]
+pub(crate) enum Signal {
+    /// The system says that something happened to the file; `arm_again` if to a directory on the way to it.
+    Sign { arm_again: bool },
+    /// This process learned what is stored, by reading or by its own write.
+    Seen { own: bool, snapshot: Snapshot },
+    /// The watcher was dropped.
+    Stop,
+}
+
+impl TokenCache {
+    /// Calls `on_change` whenever the accounts in the cache changed otherwise than through this handle and its clones:
+    /// by another process, whatever library it uses, or by another handle in this one.
+    ///
+    /// The difference is that to the last call, so that none is missed and what was undone meanwhile is not told. It
+    /// comes from a thread of its own, mostly within a third of a second. Content that is no token cache has no accounts.
+    ///
+    /// What cannot be read is told as an error, once, and tried again, at first after a second and in the end every
+    /// minute; accounts are not taken for gone meanwhile. A file, or its directory, that is removed has no accounts; when
+    /// it is made again that is noticed as well.
+    ///
+    /// # Errors
+    /// Those of [`TokenCache::snapshot`]; `Io` when no thread can be started.
+    pub fn watch(
+        &self,
+        on_change: impl FnMut(Result<CacheChanged>) + Send + 'static,
+    ) -> Result<CacheWatcher> {
+        self.watch_with(WatchOptions::default(), on_change)
+    }
+
+    /// As [`TokenCache::watch`], with options.
+    ///
+    /// # Errors
+    /// As [`TokenCache::watch`].
+    pub fn watch_with(
+        &self,
+        options: WatchOptions,
+        on_change: impl FnMut(Result<CacheChanged>) + Send + 'static,
+    ) -> Result<CacheWatcher> {
+        let (signals, received) = mpsc::channel();
+        Round::start(self.clone(), options, Box::new(on_change), signals.clone(), received)?;
+        Ok(CacheWatcher { signals })
+    }
+}

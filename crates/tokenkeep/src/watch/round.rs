@@ -1,0 +1,237 @@
+//! The thread of a watcher: waits for signs, looks once for many of them, and tells what is different.
+
+use std::hash::RandomState;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use super::people::People;
+use super::signs::Signs;
+use super::{CacheChanged, Signal, WatchOptions};
+use crate::platform::files;
+use crate::{Error, ErrorKind, Result, Snapshot, TokenCache};
+
+/// How often to look where the system tells of nothing.
+const BLIND: Duration = Duration::from_secs(2);
+
+/// How often to look where it does: it may drop what it has too much of.
+const USUAL: Duration = Duration::from_secs(60);
+
+/// After what could not be read: the first time, and the longest.
+const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// How long a file that was emptied is given to be filled again: a sibling truncates before it writes, and a busy machine
+/// can stop it in between for longer than a reader waits.
+const EMPTIED: Duration = Duration::from_secs(1);
+
+pub(super) type Callback = Box<dyn FnMut(Result<CacheChanged>) + Send>;
+
+pub(super) struct Round {
+    cache: TokenCache,
+    options: WatchOptions,
+    on_change: Callback,
+    received: Receiver<Signal>,
+    signs: Option<Signs>,
+    hasher: RandomState,
+    /// Who the callback knows of.
+    told: People,
+    /// Who was there when this process last learned what is stored, and the number of that.
+    now: People,
+    generation: u64,
+    /// Why the last look failed, and how long to wait for the next.
+    failed: Option<(ErrorKind, Duration)>,
+    /// Since when the file is empty, while the callback still has somebody in it.
+    emptied: Option<Instant>,
+    arm_again: bool,
+    look_at: Option<Instant>,
+    check_at: Instant,
+    reread_at: Option<Instant>,
+}
+
+impl Round {
+    pub(super) fn start(
+        cache: TokenCache,
+        options: WatchOptions,
+        on_change: Callback,
+        signals: Sender<Signal>,
+        received: Receiver<Signal>,
+    ) -> Result<()> {
+        let path = cache.persistence().path().to_owned();
+        // Signs and what this process learns are collected from here on; whatever is older is in what is read next.
+        let signs = if cache.persistence().is_private() { None } else { arm(&cache, &path, signals.clone()) };
+        cache.tell(signals);
+        let snapshot = cache.snapshot()?;
+        let hasher = RandomState::new();
+        // What cannot be understood is told by the first look.
+        let (now, generation) = match People::of(snapshot.content.as_ref(), &hasher) {
+            Ok(people) => (people, snapshot.generation),
+            Err(_) => (People::default(), 0),
+        };
+        let start = Instant::now();
+        let mut round = Self {
+            cache,
+            options,
+            on_change,
+            received,
+            signs,
+            hasher,
+            told: now.clone(),
+            now,
+            generation,
+            failed: None,
+            emptied: None,
+            arm_again: false,
+            look_at: Some(start),
+            check_at: start,
+            reread_at: None,
+        };
+        round.reread_at = round.options.reread_every.map(|every| start + every);
+        round.check_at = start + round.check_every();
+        let thread = std::thread::Builder::new().name("tokenkeep-watch".into());
+        let started = thread.spawn(move || round.run());
+        started.map(drop).map_err(|error| Error::io("Cannot start a thread to watch the cache", &path, error))
+    }
+
+    fn run(mut self) {
+        loop {
+            let due = [self.look_at, self.reread_at].into_iter().flatten().fold(self.check_at, Instant::min);
+            match self.received.recv_timeout(due.saturating_duration_since(Instant::now())) {
+                Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(signal) => self.note(signal),
+                Err(RecvTimeoutError::Timeout) => {
+                    if self.look().is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes in a signal at once, and leaves what is to be done for later.
+    fn note(&mut self, signal: Signal) {
+        match signal {
+            Signal::Sign { arm_again } => self.arm_again |= arm_again,
+            Signal::Seen { own, snapshot } => self.learn(own, &snapshot),
+            Signal::Stop => return,
+        }
+        let soon = Instant::now() + self.options.coalesce;
+        // After a failure, what happens brings the next look forward.
+        self.look_at = Some(self.look_at.map_or(soon, |at| at.min(soon)));
+    }
+
+    /// What this process knows now. A change of its own is no news.
+    fn learn(&mut self, own: bool, snapshot: &Snapshot) {
+        if snapshot.generation <= self.generation {
+            return;
+        }
+        // What cannot be understood is told by the look that follows.
+        let Ok(people) = People::of(snapshot.content.as_ref(), &self.hasher) else { return };
+        self.generation = snapshot.generation;
+        if own {
+            self.told.follow(&self.now, &people);
+        }
+        self.now = people;
+    }
+
+    /// Looks at the store and tells what is different. `Err` when the watcher was dropped.
+    fn look(&mut self) -> std::result::Result<(), Stopped> {
+        let start = Instant::now();
+        let checking = start >= self.check_at;
+        if checking || self.arm_again {
+            self.arm_again = false;
+            if let Some(error) = self.signs.as_mut().and_then(|signs| signs.arm().err()) {
+                self.signs = None;
+                blind(&self.cache, &error);
+            }
+        }
+        self.look_at = None;
+        self.check_at = start + self.check_every();
+        if self.reread_at.is_some_and(|at| at <= start) {
+            self.cache.forget();
+            self.reread_at = self.options.reread_every.map(|every| start + every);
+        }
+        let read = self.cache.snapshot();
+        // What the reading itself made known; signs may be among it, of what came after.
+        while let Ok(signal) = self.received.try_recv() {
+            match signal {
+                Signal::Stop => return Err(Stopped),
+                Signal::Seen { own, snapshot } => self.learn(own, &snapshot),
+                sign @ Signal::Sign { .. } => self.note(sign),
+            }
+        }
+        if read.as_ref().is_ok_and(|snapshot| self.awaits_content(snapshot)) {
+            self.look_at = Some(Instant::now() + EMPTIED / 4);
+            return Ok(());
+        }
+        let understood = read.and_then(|snapshot| match snapshot.generation > self.generation {
+            // It was learned, unless it could not be understood.
+            true => People::of(snapshot.content.as_ref(), &self.hasher).map(drop),
+            false => Ok(()),
+        });
+        match understood {
+            Ok(()) => {
+                self.failed = None;
+                if let Some(event) = self.told.difference(&self.now) {
+                    self.told = self.now.clone();
+                    (self.on_change)(Ok(event));
+                }
+            }
+            Err(error) => self.fail(error.at(self.cache.persistence().path())),
+        }
+        Ok(())
+    }
+
+    /// Whether the file was emptied a moment ago and may be filled again.
+    fn awaits_content(&mut self, snapshot: &Snapshot) -> bool {
+        let empty = snapshot.content.as_ref().is_some_and(|content| content.expose().is_empty());
+        if !empty || self.told == self.now {
+            self.emptied = None;
+            return false;
+        }
+        self.emptied.get_or_insert_with(Instant::now).elapsed() < EMPTIED
+    }
+
+    fn fail(&mut self, error: Error) {
+        let kind = error.kind();
+        let wait = match self.failed {
+            Some((_, before)) => (before * 2).min(AGAIN.1),
+            None => AGAIN.0,
+        };
+        let news = self.failed.is_none_or(|(before, _)| before != kind);
+        self.failed = Some((kind, wait));
+        self.look_at = Some(Instant::now() + wait);
+        if news {
+            (self.on_change)(Err(error));
+        }
+    }
+
+    fn check_every(&self) -> Duration {
+        let path = self.cache.persistence().path();
+        let blind = self.signs.is_none() && !self.cache.persistence().is_private();
+        let usual = if blind || files::is_remote(files::directory_of(path)) { BLIND } else { USUAL };
+        self.options.check_every.unwrap_or(usual)
+    }
+}
+
+/// The watcher was dropped.
+struct Stopped;
+
+/// The system's events for the file, if it has any to give; otherwise a warning.
+fn arm(cache: &TokenCache, path: &Path, signals: Sender<Signal>) -> Option<Signs> {
+    let armed = Signs::new(path, signals).and_then(|mut signs| signs.arm().map(|()| signs));
+    match armed {
+        Ok(signs) => Some(signs),
+        Err(error) => {
+            blind(cache, &error);
+            None
+        }
+    }
+}
+
+/// Says that from here on there are looks alone.
+fn blind(cache: &TokenCache, error: &notify::Error) {
+    cache.warn(|| {
+        let path = cache.persistence().path().display();
+        format!("There are no file events for {path}, so that it is looked at now and then: {error}")
+    });
+}

@@ -1,0 +1,119 @@
+//! The file events of the operating system: for the file itself, however it is replaced, and for the directories on the
+//! way to it, which may go and come back.
+//!
+//! Directories are watched, not the file, because a file that is replaced by renaming is another one. What is
+//! watched is the file's directory and the nearest one above it that exists, so that the directory itself is noticed when it is made.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use notify::event::{AccessKind, AccessMode};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+
+use super::Signal;
+use crate::platform::files;
+
+/// Directories that come and go all the while are looked at again by the next sign of it.
+const TRIES: usize = 5;
+
+/// The system's events, turned into signals.
+#[derive(Debug)]
+pub(super) struct Signs {
+    path: PathBuf,
+    watcher: RecommendedWatcher,
+    /// Under every name that the system may give the file.
+    targets: Arc<Mutex<Vec<PathBuf>>>,
+    armed: Vec<PathBuf>,
+}
+
+impl Signs {
+    /// Nothing is watched until [`Signs::arm`].
+    pub(super) fn new(path: &Path, signals: Sender<Signal>) -> notify::Result<Self> {
+        let targets = Arc::new(Mutex::new(vec![path.to_owned()]));
+        let known = Arc::clone(&targets);
+        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            let targets = known.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(sign) = sign_of(&event, &targets) {
+                // The thread that listens may have ended meanwhile.
+                let _ = signals.send(sign);
+            }
+        })?;
+        Ok(Self { path: path.to_owned(), watcher, targets, armed: Vec::new() })
+    }
+
+    /// Watches the directories that are there now. What happened before it returns may go unnoticed.
+    ///
+    /// # Errors
+    /// The system's, such as its limit on watches.
+    pub(super) fn arm(&mut self) -> notify::Result<()> {
+        for _ in 0..TRIES {
+            // One that went and came back is watched no longer, although it has the same name.
+            for directory in self.armed.drain(..) {
+                // It may be gone.
+                let _ = self.watcher.unwatch(&directory);
+            }
+            let targets = targets_of(&self.path);
+            let wanted = directories_of(&targets);
+            for directory in &wanted {
+                match self.watcher.watch(directory, RecursiveMode::NonRecursive) {
+                    Ok(()) => self.armed.push(directory.clone()),
+                    // It went while we looked.
+                    Err(_) if !directory.is_dir() => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            let settled = directories_of(&targets_of(&self.path)) == wanted;
+            *self.targets.lock().unwrap_or_else(PoisonError::into_inner) = targets;
+            if settled {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The file under its own name, under that of what a final link leads to, and under those without any link on the way.
+fn targets_of(path: &Path) -> Vec<PathBuf> {
+    let mut targets = vec![path.to_owned()];
+    targets.extend(files::resolve(path).ok());
+    for index in 0..targets.len() {
+        let real = files::directory_of(&targets[index]).canonicalize();
+        if let (Ok(directory), Some(name)) = (real, targets[index].file_name()) {
+            let real = directory.join(name);
+            targets.push(real);
+        }
+    }
+    targets.sort_unstable();
+    targets.dedup();
+    targets
+}
+
+fn directories_of(targets: &[PathBuf]) -> Vec<PathBuf> {
+    let mut directories: Vec<PathBuf> = Vec::new();
+    for target in targets {
+        let existing = target.ancestors().skip(1).filter(|directory| directory.is_dir());
+        directories.extend(existing.take(2).map(Path::to_owned));
+    }
+    directories.sort_unstable();
+    directories.dedup();
+    directories
+}
+
+/// What an event means for the file; `None` when it is about something else, or somebody only read.
+fn sign_of(event: &notify::Result<Event>, targets: &[PathBuf]) -> Option<Signal> {
+    let Ok(event) = event else { return Some(Signal::Sign { arm_again: true }) };
+    if event.need_rescan() || event.paths.is_empty() {
+        return Some(Signal::Sign { arm_again: true });
+    }
+    if let EventKind::Access(kind) = event.kind
+        && kind != AccessKind::Close(AccessMode::Write)
+    {
+        return None;
+    }
+    let hit = |path: &&PathBuf| targets.iter().any(|target| target.starts_with(path));
+    let mut hits = event.paths.iter().filter(hit).peekable();
+    hits.peek()?;
+    let arm_again = hits.any(|path| !targets.contains(path));
+    Some(Signal::Sign { arm_again })
+}
