@@ -1,7 +1,9 @@
 // Every exported name, used without msal and without @types/node: the package's own types must stand alone.
 import {
+  type CacheChange,
   type CacheEvent,
   type CachePluginOptions,
+  type CacheWatcher,
   type CrossPlatformLockOptions,
   DataProtectionScope,
   type EncryptedFileOptions,
@@ -28,6 +30,8 @@ import {
   type PersistenceInfo,
   type PromptOptions,
   type PromptPolicy,
+  type WatchedAccount,
+  type WatchOptions,
 } from "tokenkeep";
 
 const loggerOptions: LoggerOptions = {
@@ -158,4 +162,17 @@ export async function use(): Promise<PersistenceInfo[]> {
   }
   const info: PersistenceInfo | undefined = await stores[0]?.info?.();
   return [await created.info(), await file.info(), ...(info ? [info] : [])];
+}
+
+/** Watching, from a plugin of one's own. */
+export async function watching(plugin: PersistenceCachePlugin): Promise<void> {
+  const options: WatchOptions = { coalesce: 100, checkEvery: 60_000, rereadEvery: 5_000 };
+  const listener = ({ added, removed, changed }: CacheChange): void => {
+    const accounts: readonly WatchedAccount[] = [...added, ...removed, ...changed];
+    for (const { homeAccountId, environment, username, name, tenants } of accounts) {
+      void [homeAccountId, environment, username?.length, name?.length, tenants.length];
+    }
+  };
+  const watcher: CacheWatcher = await plugin.watch(listener, options);
+  watcher.close();
 }

@@ -1,8 +1,10 @@
 /** The same classes as the CommonJS entry has, by name: one implementation, one class identity. */
 
 export type {
+  CacheChange,
   CacheEvent,
   CachePluginOptions,
+  CacheWatcher,
   CrossPlatformLockOptions,
   Durability,
   EncryptedFileFallback,
@@ -29,6 +31,8 @@ export type {
   PlaintextFileFallback,
   PromptOptions,
   PromptPolicy,
+  WatchedAccount,
+  WatchOptions,
 } from "./index.js";
 export {
   DataProtectionScope,

@@ -39,3 +39,5 @@ export { PersistenceCreator } from "./persistence-creator";
 export type { PersistenceErrorOptions } from "./persistence-error";
 export { PersistenceError } from "./persistence-error";
 export type { PromptOptions, PromptPolicy } from "./prompting";
+export type { CacheChange, WatchedAccount } from "./watch/people";
+export type { CacheWatcher, WatchOptions } from "./watch/watcher";

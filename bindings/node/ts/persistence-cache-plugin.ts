@@ -18,6 +18,8 @@ import { NativeStore } from "./plugin/native-store";
 import { accountsKept, keptMessage } from "./plugin/sign-outs";
 import type { Store } from "./plugin/store";
 import { isUntouched } from "./untouched";
+import type { CacheChange } from "./watch/people";
+import { AccountWatcher, type CacheWatcher, type WatchOptions } from "./watch/watcher";
 
 /** What can be chosen beside the lock's time limit. */
 export interface CachePluginOptions {
@@ -46,6 +48,7 @@ interface State {
   readonly clients: WeakMap<object, Client>;
   readonly accesses: WeakMap<object, Access>;
   readonly stores: WeakMap<object, { native?: Store; custom?: Store }>;
+  readonly watchers: Set<AccountWatcher>;
   content: string | null;
   /** Set where a program put `null` into `currentCache`, which asks for a reload. */
   reload: boolean;
@@ -84,6 +87,7 @@ export class PersistenceCachePlugin implements CachePlugin {
       clients: new WeakMap(),
       accesses: new WeakMap(),
       stores: new WeakMap(),
+      watchers: new Set(),
       content: null,
       reload: true,
     };
@@ -172,16 +176,54 @@ export class PersistenceCachePlugin implements CachePlugin {
     }
   }
 
+  /**
+   * Calls `listener` whenever the accounts in the cache changed otherwise than through this plugin: by another process,
+   * whatever library it uses, or by another plugin in this one. msal-node's clients of this plugin need no telling: they
+   * see it with their next request.
+   *
+   * The difference is that to the last call, so that none is missed and what was undone meanwhile is not told; it comes
+   * mostly within a third of a second. What cannot be read is logged as a warning and tried again; accounts are
+   * not taken for gone meanwhile. Watching does not keep the process alive.
+   *
+   * @returns when differences are told from now on.
+   * @throws PersistenceError those of reading the cache; `ERR_INVALID_ARG_TYPE` for wrong arguments. SyntaxError or
+   * TypeError where what is stored is no token cache.
+   */
+  async watch(listener: (change: CacheChange) => void, options?: WatchOptions): Promise<CacheWatcher> {
+    if (typeof listener !== "function") {
+      throw wrongArgument("listener", "a function", listener);
+    }
+    const { logger } = this;
+    const { watchers } = this.state;
+    const watcher = new AccountWatcher(
+      {
+        path: this.persistence.getFilePath(),
+        read: async (force) => (await this.store().read(force, false)).content,
+        warn: (message) => report(logger, { kind: "warning", message }),
+        failed: (error) => logger.error(`A listener of changes failed: ${nameOf(error)}`, ""),
+        ended: (one) => void watchers.delete(one),
+      },
+      listener,
+      options,
+    );
+    watchers.add(watcher);
+    await watcher.start();
+    return watcher;
+  }
+
   private async commit(
     client: Client,
     store: Store,
     window: Window | undefined,
     ours: string,
   ): Promise<void> {
+    const ended = [...this.state.watchers].map((watcher) => watcher.writing());
+    let stored = false;
     try {
       const held = window?.hold.snapshot.content ?? null;
       const change = { held, base: window?.base, ours, disturbed: window?.disturbed ?? false };
       const { snapshot, keys } = await store.commit(window?.hold, change, client.wantsKeys);
+      stored = true;
       client.exchange(keys ?? []);
       this.synced(store, snapshot);
       if (change.disturbed) {
@@ -193,6 +235,10 @@ export class PersistenceCachePlugin implements CachePlugin {
       client.forget();
       this.logger.error(`After cache access: ${nameOf(error)}`, "");
       throw error;
+    } finally {
+      for (const end of ended) {
+        end(window?.base, stored ? ours : undefined);
+      }
     }
   }
 

@@ -1,0 +1,268 @@
+// Looks when there was a sign, once for many of them, and tells what is different.
+import { wrongArgument } from "../arguments";
+import { type CacheChange, difference, following, NOBODY, type People, peopleOf } from "./people";
+import { Signs } from "./signs";
+
+/** How to watch. Times are in milliseconds. */
+export interface WatchOptions {
+  /**
+   * How long to wait after the first sign of a change before looking, so that many writes in a row are one event. Default
+   * 200, which is also the shortest time between two events.
+   */
+  coalesce?: number;
+  /**
+   * How often to look without any sign, for what the system dropped. Default 60,000, but 2,000 where there are no file
+   * events. Choose less for a network file system, which has none of other machines.
+   */
+  checkEvery?: number;
+  /**
+   * How often to read the store although its file or marker looks unchanged. Only needed for a keystore item that programs
+   * write which leave no trace in the marker file, such as keytar used directly. Default: never.
+   */
+  rereadEvery?: number;
+}
+
+/** Watches until it is closed. It does not keep the process alive. */
+export interface CacheWatcher {
+  /** Ends the watching: the listener is not called any more. */
+  close(): void;
+}
+
+/** Where the content comes from, and where complaints go. */
+export interface Watched {
+  readonly path: string;
+  /** What is stored now; with `force` even when it looks unchanged. */
+  read(force: boolean): Promise<string | null>;
+  warn(message: string): void;
+  /** What a listener threw. */
+  failed(error: unknown): void;
+  /** The watching has ended. */
+  ended(watcher: AccountWatcher): void;
+}
+
+const USUAL = 60_000;
+const BLIND = 2_000;
+
+/** After what could not be read: the first time, and the longest. */
+const AGAIN = { first: 1_000, longest: 60_000 };
+
+/** How long an empty file is given to be filled: siblings truncate before they write. */
+const EMPTIED = 1_000;
+
+/** The longest that a timer of Node can wait. */
+const LONGEST = 0x7fff_ffff;
+
+export class AccountWatcher implements CacheWatcher {
+  private readonly coalesce: number;
+  private readonly signs: Signs;
+  private blind = false;
+  private armAgain = false;
+  private armAt = 0;
+  private closed = false;
+  private looking = false;
+  private timer: NodeJS.Timeout | undefined;
+  private due = Number.POSITIVE_INFINITY;
+  private rereadAt = Number.POSITIVE_INFINITY;
+  private content: string | null | undefined;
+  private told: People = NOBODY;
+  private now: People = NOBODY;
+  private failure: { what: string; wait: number } | undefined;
+  private emptied: number | undefined;
+  /** Own writes under way, and how often that number changed. */
+  private writes = 0;
+  private epoch = 0;
+  /** Whom an own write changed: how they are stored then, merged with what others know, is no news either. */
+  private readonly touched = new Set<string>();
+
+  constructor(
+    private readonly watched: Watched,
+    private readonly listener: (change: CacheChange) => void,
+    private readonly options: WatchOptions = {},
+  ) {
+    for (const name of ["coalesce", "checkEvery", "rereadEvery"] as const) {
+      const value = options[name];
+      if (value !== undefined && !(typeof value === "number" && value >= 0 && value <= LONGEST)) {
+        throw wrongArgument(name, "a number of milliseconds", value);
+      }
+    }
+    this.coalesce = options.coalesce ?? 200;
+    this.signs = new Signs(watched.path, (armAgain) => {
+      this.armAgain ||= armAgain;
+      this.lookIn(this.coalesce);
+    });
+  }
+
+  /** Learns who is there; from then on differences to that are told. */
+  async start(): Promise<void> {
+    // Before the first look, so that nothing falls in between.
+    this.arm();
+    try {
+      this.learn(await this.watched.read(false));
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    this.told = this.now;
+    this.rereadAt = performance.now() + (this.options.rereadEvery ?? Number.POSITIVE_INFINITY);
+    // What came while the content was read.
+    this.lookIn(this.due === Number.POSITIVE_INFINITY ? this.idle() : this.coalesce);
+  }
+
+  /**
+   * This program begins to write. Until the function that is returned is called nothing is told, because nobody can say
+   * whose what is read is. It takes what the client changed, from `before` to `after`, if that was stored: no news.
+   */
+  writing(): (before?: string | null, after?: string) => void {
+    this.writes += 1;
+    this.epoch += 1;
+    return (before, after) => {
+      this.writes -= 1;
+      this.epoch += 1;
+      if (after !== undefined) {
+        this.own(before ?? null, after);
+      }
+    };
+  }
+
+  private own(before: string | null, after: string): void {
+    try {
+      const [from, to] = [peopleOf(before), peopleOf(after)];
+      this.told = following(this.told, from, to);
+      for (const [person, { print }] of to) {
+        if (from.get(person)?.print !== print) {
+          this.touched.add(person);
+        }
+      }
+    } catch {
+      // No token cache, so nobody is in it.
+    }
+  }
+
+  close(): void {
+    this.closed = true;
+    clearTimeout(this.timer);
+    this.signs.close();
+    this.watched.ended(this);
+  }
+
+  private lookIn(wait: number): void {
+    const due = performance.now() + wait;
+    if (this.closed || this.looking || due >= this.due) {
+      // While looking, what comes is remembered by a due time of its own.
+      if (this.looking) {
+        this.due = Math.min(this.due, due);
+      }
+      return;
+    }
+    this.due = due;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.look(), wait).unref();
+  }
+
+  private async look(): Promise<void> {
+    this.looking = true;
+    this.due = Number.POSITIVE_INFINITY;
+    let next = this.idle();
+    try {
+      if (this.armAgain || performance.now() >= this.armAt) {
+        this.arm();
+      }
+      const force = performance.now() >= this.rereadAt;
+      if (force) {
+        this.rereadAt = performance.now() + (this.options.rereadEvery ?? Number.POSITIVE_INFINITY);
+      }
+      const { epoch } = this;
+      const content = await this.watched.read(force);
+      if (this.writes > 0 || this.epoch !== epoch) {
+        next = this.coalesce;
+      } else {
+        this.learn(content);
+        this.failure = undefined;
+        next = this.tell();
+      }
+    } catch (error) {
+      next = this.fail(error);
+    }
+    this.looking = false;
+    const wait = Math.max(0, Math.min(this.due - performance.now(), next));
+    this.due = Number.POSITIVE_INFINITY;
+    this.lookIn(wait);
+  }
+
+  /** Who is in what was read; parsed only where it is not what was read before. */
+  private learn(content: string | null): void {
+    if (content !== this.content) {
+      this.now = peopleOf(content);
+      this.content = content;
+    }
+  }
+
+  /** Tells what is different, and gives the time to the next look. */
+  private tell(): number {
+    if (this.touched.size > 0) {
+      const told = new Map(this.told);
+      for (const person of this.touched) {
+        const known = this.now.get(person);
+        if (known !== undefined && told.has(person)) {
+          told.set(person, known);
+        }
+      }
+      this.told = told;
+      this.touched.clear();
+    }
+    const change = this.closed ? undefined : difference(this.told, this.now);
+    if (change === undefined || this.content !== "") {
+      this.emptied = undefined;
+    } else {
+      this.emptied ??= performance.now();
+      if (performance.now() - this.emptied < EMPTIED) {
+        return EMPTIED / 4;
+      }
+    }
+    this.told = this.now;
+    if (change !== undefined) {
+      try {
+        this.listener(change);
+      } catch (error) {
+        this.watched.failed(error);
+      }
+    }
+    return this.idle();
+  }
+
+  private fail(error: unknown): number {
+    // By name only: a parser quotes what it read.
+    const { name, code } = (error ?? {}) as { name?: string; code?: string };
+    const what = `${name ?? typeof error}${code === undefined ? "" : `, ${code}`}`;
+    if (this.failure?.what !== what && !this.closed) {
+      this.watched.warn(`The accounts in ${this.watched.path} cannot be watched at present: ${what}`);
+    }
+    const wait = Math.min((this.failure?.wait ?? AGAIN.first / 2) * 2, AGAIN.longest);
+    this.failure = { what, wait };
+    return wait;
+  }
+
+  private idle(): number {
+    const usual = this.options.checkEvery ?? (this.blind ? BLIND : USUAL);
+    return Math.max(0, Math.min(usual, this.rereadAt - performance.now()));
+  }
+
+  private arm(): void {
+    if (this.closed || this.blind) {
+      return;
+    }
+    this.armAgain = false;
+    // A watch may be lost without a word.
+    this.armAt = performance.now() + USUAL;
+    try {
+      this.signs.arm();
+    } catch (error) {
+      this.blind = true;
+      this.signs.close();
+      const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
+      this.watched.warn(
+        `There are no file events for ${this.watched.path} (${code}), so that it is looked at now and then`,
+      );
+    }
+  }
+}
