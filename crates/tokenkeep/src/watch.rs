@@ -34,6 +34,19 @@ use self::round::Round;
 use crate::{Result, Snapshot, TokenCache};
 
 /// Who came, who went, and of whom something else is known than before. At least one of the lists is not empty.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
+/// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+/// use tokenkeep::watch::CacheChanged;
+///
+/// let _watcher = cache.watch(|event| match event {
+///     Ok(CacheChanged { added, removed, .. }) => println!("{} came, {} went", added.len(), removed.len()),
+///     Err(error) => println!("cannot tell at present: {error}"),
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheChanged {
@@ -47,6 +60,15 @@ pub struct CacheChanged {
 }
 
 /// An account in an event: one person in one cloud, with whatever tenants. Never a token.
+///
+/// ```
+/// use tokenkeep::watch::WatchedAccount;
+///
+/// fn label(account: &WatchedAccount) -> &str {
+///     account.name.as_deref().or(account.username.as_deref()).unwrap_or(&account.home_account_id)
+/// }
+/// # let _ = label;
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WatchedAccount {
@@ -63,6 +85,19 @@ pub struct WatchedAccount {
 }
 
 /// How to watch. Every field has a default.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
+/// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+/// use std::time::Duration;
+/// use tokenkeep::watch::WatchOptions;
+///
+/// let mut options = WatchOptions::default();
+/// options.check_every = Some(Duration::from_secs(5)); // another machine writes to this directory
+/// let _watcher = cache.watch_with(options, |event| println!("{event:?}"))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WatchOptions {
@@ -84,6 +119,16 @@ impl Default for WatchOptions {
 }
 
 /// Watches a cache until it is dropped. A callback under way is then finished, and none is begun.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
+/// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+/// let watcher = cache.watch(|_| println!("somebody came or went"))?;
+/// // ... while it is kept ...
+/// drop(watcher);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping the watcher ends the watching"]
 pub struct CacheWatcher {
@@ -119,6 +164,15 @@ impl TokenCache {
     /// minute; accounts are not taken for gone meanwhile. A file, or its directory, that is removed has no accounts; when
     /// it is made again that is noticed as well.
     ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
+    /// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+    /// let watcher = cache.watch(|event| println!("{event:?}"))?;
+    /// # drop(watcher);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`TokenCache::snapshot`]; `Io` when no thread can be started.
     pub fn watch(
@@ -129,6 +183,19 @@ impl TokenCache {
     }
 
     /// As [`TokenCache::watch`], with options.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
+    /// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+    /// use std::time::Duration;
+    /// use tokenkeep::watch::WatchOptions;
+    ///
+    /// let mut options = WatchOptions::default();
+    /// options.reread_every = Some(Duration::from_secs(30)); // somebody writes the keyring item without its marker
+    /// let _watcher = cache.watch_with(options, |event| println!("{event:?}"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`TokenCache::watch`].
