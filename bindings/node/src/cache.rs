@@ -251,7 +251,7 @@ impl Cache {
         let proposal = Proposal { held: held.map(secret), base, ours: secret(ours), disturbed };
         let answer = move |access, proposal: Proposal| {
             let snapshot = proposal.commit(access)?;
-            Ok(Reply::Snapshot(View::after(&snapshot, proposal.ours.expose(), keys)))
+            Ok(Reply::Snapshot(View::after(&snapshot, &proposal.ours, keys)))
         };
         if hold == 0 {
             let cache = self.ruled(strict);
@@ -281,7 +281,7 @@ impl Cache {
         let cache = self.cache.clone();
         if hold == 0 {
             return self.turn(&env, call, limit, move |_, wait| {
-                cache.begin_write_waiting(wait)?.commit(contents)?;
+                cache.replace(contents, wait)?;
                 Ok(Reply::Nothing)
             });
         }
@@ -450,7 +450,7 @@ impl Proposal {
     fn commit(&self, access: WriteAccess) -> Result<Snapshot, Failure> {
         if matches!(self.base, Base::Held) && !self.disturbed && access.content().is_some() {
             // The client saw all of what is stored and nothing came in between: there is nothing to merge with.
-            return Ok(access.commit(&self.ours)?);
+            return Ok(access.commit_secret(self.ours.clone())?);
         }
         let stored = access.snapshot().content.clone();
         let held = self.held.as_ref().or(stored.as_ref()).map(Secret::expose);

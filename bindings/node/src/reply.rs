@@ -40,10 +40,10 @@ impl View {
     }
 
     /// The snapshot for a caller that has just handed in `ours`.
-    pub(crate) fn after(snapshot: &Snapshot, ours: &[u8], keys: bool) -> Self {
+    pub(crate) fn after(snapshot: &Snapshot, ours: &Secret, keys: bool) -> Self {
         let stored = snapshot.content.as_ref();
-        let content = stored.filter(|stored| stored.expose() != ours).map(|stored| Some(Text::of(stored)));
-        let keys = keys.then(|| keys_of(Some(ours)));
+        let content = stored.filter(|stored| *stored != ours).map(|stored| Some(Text::of(stored)));
+        let keys = keys.then(|| keys_of(Some(ours.expose())));
         Self { generation: snapshot.generation, content, keys }
     }
 

@@ -76,7 +76,20 @@ pub(crate) fn replace(target: &Path, content: &[u8], durability: Durability) -> 
     }
     let file = temporary.placed();
     directory.sync("The new content is in place, but a loss of power may undo it")?;
-    Ok(Replaced { stamp: own_stamp(&file, target, content, modified), crash_safe: true })
+    Ok(Replaced { stamp: own_stamp(&file, target, content.len() as u64, modified), crash_safe: true })
+}
+
+/// Makes the file at `target` differ from all that anybody has seen of it, and leaves its content alone. `None`: there is
+/// no such file, or it is empty, or this user may not.
+pub(crate) fn touch(target: &Path) -> Option<Stamp> {
+    let (file, old) = files::open_existing(target, files::careful().read(true).write(true)).ok()??;
+    if old.len() == 0 {
+        return None;
+    }
+    let modified = next_modified(Some(&old));
+    files::tighten(&file, target).ok()?;
+    retry(|| file.set_times(FileTimes::new().set_modified(modified))).ok()?;
+    Some(own_stamp(&file, target, old.len(), modified))
 }
 
 /// Removes the file at `target`; `false` when there was none.
@@ -281,11 +294,11 @@ fn next_modified(old: Option<&Status>) -> SystemTime {
 
 /// The stamp of what was just written, believed only if nothing but the rename has touched the file since. The content
 /// is in its place by now, so that a look that fails costs the next reader a reload and nobody an error.
-fn own_stamp(file: &File, target: &Path, content: &[u8], modified: SystemTime) -> Stamp {
+fn own_stamp(file: &File, target: &Path, size: u64, modified: SystemTime) -> Stamp {
     let Ok(status) = files::status_of(file, target) else { return Stamp::UNKNOWN };
     let print = files::print(&status);
     let nanos = modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-    let ours = print.size == content.len() as u64 && i128::try_from(nanos) == Ok(print.modified);
+    let ours = print.size == size && i128::try_from(nanos) == Ok(print.modified);
     if ours { Stamp::of_own_write(print) } else { Stamp::UNKNOWN }
 }
 

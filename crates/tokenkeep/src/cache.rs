@@ -292,6 +292,28 @@ impl TokenCache {
         self.begin_write()?.update(change)
     }
 
+    /// One whole write of `content`, whatever is stored. A keystore item is not even read for it; a file is, because
+    /// what is damaged in it has to be set aside.
+    ///
+    /// # Errors
+    /// As [`TokenCache::begin_write`] and [`WriteAccess::commit`].
+    pub fn replace(&self, content: Secret, wait: &WaitOptions) -> Result<Snapshot> {
+        if self.shared.shared_lock.is_some() {
+            match self.replace_unread(content.clone(), wait) {
+                // What another store left in the place of the marker is taken in by reading.
+                Err(error) if error.kind() == ErrorKind::MarkerOccupied => {}
+                outcome => return outcome,
+            }
+        }
+        self.begin_write_waiting(wait)?.commit_secret(content)
+    }
+
+    fn replace_unread(&self, content: Secret, wait: &WaitOptions) -> Result<Snapshot> {
+        let (guard, outer) = self.shared.acquire(wait)?;
+        let snapshot = self.shared.held().snapshot.clone();
+        WriteAccess { cache: self.clone(), snapshot, guard, outer }.commit_secret(content)
+    }
+
     /// Removes everything that is stored; `false` when nothing was.
     ///
     /// ```

@@ -44,7 +44,7 @@ pub(super) fn overwrite(
     }
     // The time comes last. A reader without the lock that sees a time in whole milliseconds sees a finished file.
     retry(|| file.set_times(FileTimes::new().set_modified(modified))).map_err(failed)?;
-    Ok(own_stamp(&file, target, content, modified))
+    Ok(own_stamp(&file, target, content.len() as u64, modified))
 }
 
 fn fill(file: &File, content: &[u8]) -> io::Result<()> {

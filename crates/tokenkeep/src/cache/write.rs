@@ -67,6 +67,14 @@ impl WriteAccess {
         self.save(content.as_ref().into())
     }
 
+    /// As [`WriteAccess::commit`], without copying the content.
+    ///
+    /// # Errors
+    /// As [`WriteAccess::commit`].
+    pub fn commit_secret(self, content: Secret) -> Result<Snapshot> {
+        self.save(content)
+    }
+
     /// Stores what `change` makes of what is stored, unless that is the same, and releases the lock.
     pub(crate) fn update<C: AsRef<[u8]>>(self, change: impl FnOnce(Option<&[u8]>) -> C) -> Result<Snapshot> {
         let next = change(self.content());

@@ -16,6 +16,7 @@ mod shapes;
 mod sharing;
 mod unavailable;
 mod verify;
+mod whereabouts;
 
 use std::time::{Duration, Instant};
 

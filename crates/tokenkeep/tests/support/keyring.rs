@@ -274,6 +274,13 @@ impl Hand {
         assert_eq!(unlocked, body.0);
     }
 
+    /// Removes an item that no prompt protects.
+    pub(crate) async fn delete(&self, item: &OwnedObjectPath) {
+        let interface = Some("org.freedesktop.Secret.Item");
+        let answer = self.0.call_method(Some(NAME), item, interface, "Delete", &()).await;
+        answer.expect("the item is removed");
+    }
+
     pub(crate) async fn lock(&self, collection: &OwnedObjectPath) {
         let body = (vec![collection],);
         let answer = self.0.call_method(Some(NAME), PATH, Some(SERVICE), "Lock", &body).await;

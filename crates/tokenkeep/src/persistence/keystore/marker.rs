@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use crate::atomic_file::Durability;
+use crate::atomic_file::{self, Durability};
 use crate::{
     Error, ErrorKind, LockGuard, Persistence, Result, Secret, Stamp, schema, storage::FilePersistence,
 };
@@ -32,7 +32,12 @@ impl Marker {
 
     /// Makes the marker differ from all that anybody has seen of it.
     pub(super) fn bump(&self, guard: &LockGuard) -> Result<Stamp> {
-        self.file.save(guard, CONTENT)
+        // A new time is all that it takes, and what somebody who ignores the lock has just put there is not lost by it.
+        // Where there is no marker, or none to be touched, a new one takes its place.
+        match atomic_file::touch(guard.target()) {
+            Some(stamp) => Ok(stamp),
+            None => self.file.save(guard, CONTENT),
+        }
     }
 
     /// What another store left here, as it stands in the file; `None` when there is only a marker, or nothing.

@@ -1,9 +1,10 @@
 //! The Linux Secret Service (gnome-keyring, KWallet, KeePassXC) as a keystore.
 //!
 //! This file owns [`SecretServiceItem`]: its settings and its connections. From here inwards: [`worker`], the thread
-//! with a connection; [`operation`], what a read, a write or a removal does; [`probe`], the trial of a store;
-//! [`service`], the methods of the Secret Service, and [`body`], what they carry; [`session`], their encryption; [`bus`], D-Bus under a deadline.
-//! [`survey`] looks at the service itself. [`failure`] puts what went wrong into the library's words.
+//! with a connection; [`operation`], what a read, a write or a removal does, and [`whereabouts`], what saves it from
+//! asking where the item is; [`probe`], the trial of a store; [`service`], the methods of the Secret Service, and
+//! [`body`], what they carry; [`session`], their encryption; [`bus`], D-Bus under a deadline. [`survey`] looks at the
+//! service itself. [`failure`] puts what went wrong into the library's words.
 //!
 //! Unless another [`ItemShape`] is asked for, the item has the one that keytar and libsecret's simple functions give it, so
 //! that every program which reads theirs reads ours: attributes `xdg:schema` = `org.freedesktop.Secret.Generic`, `service`
@@ -17,6 +18,7 @@ mod probe;
 mod service;
 mod session;
 mod survey;
+mod whereabouts;
 mod worker;
 
 use std::fmt;

@@ -78,6 +78,11 @@ impl Failure {
         )
     }
 
+    /// Whether an item or collection is closed.
+    pub(super) fn is_locked(&self) -> bool {
+        matches!(self, Self::Bus(error) if error.remote_name() == Some(name::IS_LOCKED))
+    }
+
     /// The error to report: `what` could not be done with the item at `location`.
     pub(super) fn into_error(self, what: &str, location: &str) -> Error {
         // Debug form, because a name with a line break must not forge a line of a log.

@@ -74,11 +74,32 @@ impl Operation<'_> {
     }
 
     async fn try_read(&mut self, attributes: &Attributes<'_>) -> Result<Found, Failure> {
+        if let Some(found) = self.read_where_it_was(attributes).await? {
+            return Ok(found);
+        }
         match self.locate(attributes).await? {
             Place::Nowhere(collection) => Ok(Found { place: collection, content: None }),
             Place::Items { first, others } => {
                 let content = self.agreed_content(&first, &others).await?;
                 Ok(Found { place: first, content: Some(content) })
+            }
+        }
+    }
+
+    /// Looks for the item and reads it where it was found last, both at once. `None` when it is no longer there alone,
+    /// or cannot be read there.
+    async fn read_where_it_was(&mut self, attributes: &Attributes<'_>) -> Result<Option<Found>, Failure> {
+        let Some(item) = self.client.whereabouts.probable(attributes) else { return Ok(None) };
+        let searched = Instant::now();
+        let (found, content) = self.client.search_and_secret(attributes, &item, &self.deadline).await;
+        match content {
+            Ok(content) if found?.unlocked == [item.clone()] => {
+                self.client.whereabouts.note(attributes, &item, searched);
+                Ok(Some(Found { place: item, content: Some(content) }))
+            }
+            _ => {
+                self.client.whereabouts.forget();
+                Ok(None)
             }
         }
     }
@@ -107,18 +128,30 @@ impl Operation<'_> {
         payload: Payload,
         content: &[u8],
     ) -> Result<OwnedObjectPath, Failure> {
+        // What decides the form of new content has to be looked at first.
+        if !payload.follows()
+            && let Some(item) = self.client.whereabouts.fresh(sought)
+        {
+            match self.client.set_secret(&item, content, &self.deadline).await.map_err(Failure::from) {
+                Err(failure) if failure.is_missing_object() || failure.is_locked() => {
+                    self.client.whereabouts.forget();
+                }
+                outcome => return outcome.map(|()| item),
+            }
+        }
         match self.locate(sought).await? {
             Place::Nowhere(collection) => {
-                let content = payload.written(content, None);
-                self.create(&collection, sought, new, content.expose()).await
+                let encoded = payload.encoded(content, None);
+                self.create(&collection, sought, new, encoded.as_ref().map_or(content, Secret::expose)).await
             }
             Place::Items { first, others } => {
                 let mut stored = None;
                 if payload.follows() || !others.is_empty() {
                     stored = Some(self.agreed_content(&first, &others).await?);
                 }
-                let content = payload.written(content, stored.as_ref());
-                self.client.set_secret(&first, content.expose(), &self.deadline).await?;
+                let encoded = payload.encoded(content, stored.as_ref());
+                let content = encoded.as_ref().map_or(content, Secret::expose);
+                self.client.set_secret(&first, content, &self.deadline).await?;
                 for copy in &others {
                     self.remove_item(copy).await?;
                 }
@@ -133,6 +166,7 @@ impl Operation<'_> {
             Place::Nowhere(_) => Ok(false),
             Place::Items { first, others } => {
                 self.agree_in_attributes(&first, &others).await?;
+                self.client.whereabouts.forget();
                 let mut removed = false;
                 for item in std::iter::once(&first).chain(&others) {
                     removed |= self.remove_item(item).await?;
@@ -189,11 +223,19 @@ impl Operation<'_> {
     async fn locate(&mut self, attributes: &Attributes<'_>) -> Result<Place, Failure> {
         let mut asked = false;
         loop {
+            let searched = Instant::now();
             let found = self.client.search(attributes, &self.deadline).await?;
             let mut unlocked = found.unlocked.into_iter();
             if let Some(first) = unlocked.next() {
-                return Ok(Place::Items { first, others: unlocked.collect() });
+                let others: Vec<_> = unlocked.collect();
+                if others.is_empty() {
+                    self.client.whereabouts.note(attributes, &first, searched);
+                } else {
+                    self.client.whereabouts.forget();
+                }
+                return Ok(Place::Items { first, others });
             }
+            self.client.whereabouts.forget();
             if !found.locked.is_empty() {
                 self.unlock(&found.locked, &mut asked).await?;
                 continue;

@@ -4,6 +4,9 @@
 //! the session, so that a service which is restarted can never take our session for one of its own.
 
 use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use serde_bytes::Bytes;
@@ -15,6 +18,7 @@ pub(super) use super::body::Attributes;
 use super::body::{Body, Properties, Sealed};
 use super::bus::{Bus, BusError, Deadline};
 use super::session::{ALGORITHM, BLOCK, Exchange, SessionKey};
+use super::whereabouts::Whereabouts;
 use crate::Secret;
 
 const NAME: &str = "org.freedesktop.secrets";
@@ -37,6 +41,8 @@ pub(super) struct Client {
     key: SessionKey,
     /// The collection that ends with the log-in session, once asked for.
     session_collection: Option<Option<OwnedObjectPath>>,
+    /// Where the item is that was asked for last.
+    pub(super) whereabouts: Whereabouts,
 }
 
 /// What a search found.
@@ -67,7 +73,7 @@ impl Client {
         let key = exchange.finish(&theirs).ok_or_else(|| BusError::malformed("an unfit public key"))?;
         let owner = answer.header().sender().map(ToString::to_string);
         let owner = owner.ok_or_else(|| BusError::malformed("an answer without a sender"))?;
-        Ok(Self { bus, owner, session, key, session_collection: None })
+        Ok(Self { bus, owner, session, key, session_collection: None, whereabouts: Whereabouts::default() })
     }
 
     async fn call(
@@ -108,6 +114,16 @@ impl Client {
         }
         let content = self.key.open(iv, sealed);
         content.ok_or_else(|| BusError::malformed("a secret that the session's key does not open"))
+    }
+
+    /// A search and the content of an item, asked for in this order without waiting in between.
+    pub(super) async fn search_and_secret(
+        &self,
+        attributes: &Attributes<'_>,
+        item: &ObjectPath<'_>,
+        deadline: &Deadline,
+    ) -> (Result<Matches, BusError>, Result<Secret, BusError>) {
+        both(self.search(attributes, deadline), self.secret(item, deadline)).await
     }
 
     /// Replaces the content of an item; its attributes, label and place stay.
@@ -373,6 +389,32 @@ impl Overview {
         let answer = self.0.call(NAME, collection.as_ref(), PROPERTIES, "Get", &body, deadline).await?;
         Ok(answer.body().deserialize()?)
     }
+}
+
+/// Runs two futures at the same time, the first one first, until both are done.
+async fn both<A, B>(first: impl Future<Output = A>, second: impl Future<Output = B>) -> (A, B) {
+    let (mut first, mut second) = (pin!(first), pin!(second));
+    let (mut a, mut b) = (None, None);
+    poll_fn(|context| {
+        if a.is_none()
+            && let Poll::Ready(outcome) = first.as_mut().poll(context)
+        {
+            a = Some(outcome);
+        }
+        if b.is_none()
+            && let Poll::Ready(outcome) = second.as_mut().poll(context)
+        {
+            b = Some(outcome);
+        }
+        match (a.take(), b.take()) {
+            (Some(a), Some(b)) => Poll::Ready((a, b)),
+            (some, other) => {
+                (a, b) = (some, other);
+                Poll::Pending
+            }
+        }
+    })
+    .await
 }
 
 /// A path of ours, known to be valid.
