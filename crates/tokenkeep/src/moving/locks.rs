@@ -26,12 +26,14 @@ impl Locks {
         };
         let (from_shared, from_lock, _) = from.locks();
         let (to_shared, to_lock, _) = to.locks();
-        let mut shared = Vec::new();
+        let mut shared: Vec<(_, &CacheLock)> = Vec::new();
         for lock in from_shared.into_iter().chain(to_shared) {
-            shared.push((lock.key()?, lock));
+            let key = lock.key()?;
+            // In one order for everybody, and each once.
+            if let Err(place) = shared.binary_search_by(|held: &(_, &CacheLock)| Ord::cmp(&held.0, &key)) {
+                shared.insert(place, (key, lock));
+            }
         }
-        shared.sort_by(|one, other| one.0.cmp(&other.0));
-        shared.dedup_by(|one, other| one.0 == other.0);
         let shared = shared.into_iter().map(|(_, lock)| acquire(lock)).collect::<Result<Vec<_>>>()?;
 
         let (from_key, to_key) = (from_lock.key()?, to_lock.key()?);

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use self::bus::Deadline;
 use self::failure::Failure;
-use self::service::Attributes;
+use self::service::{Attributes, attributes};
 pub use self::survey::{SecretServiceCollection, SecretServiceProvider, SecretServiceSurvey};
 use self::worker::{Report, Request, Work, Worker};
 use crate::item_shape::{GENERIC as SCHEMA, ItemShape, Payload};
@@ -93,13 +93,13 @@ impl Identity {
     /// What an item must have to be ours.
     fn sought(&self) -> Attributes<'_> {
         let schema = self.shape.schema().filter(|_| self.shape.is_found_by_schema());
-        schema.map(|schema| (SCHEMA_ATTRIBUTE, schema)).into_iter().chain(self.shape.attributes()).collect()
+        attributes(schema.map(|schema| (SCHEMA_ATTRIBUTE, schema)).into_iter().chain(self.shape.attributes()))
     }
 
     /// What a new item is given.
     fn given(&self) -> Attributes<'_> {
         let schema = self.shape.schema();
-        schema.map(|schema| (SCHEMA_ATTRIBUTE, schema)).into_iter().chain(self.shape.attributes()).collect()
+        attributes(schema.map(|schema| (SCHEMA_ATTRIBUTE, schema)).into_iter().chain(self.shape.attributes()))
     }
 
     /// The item for a copy of this one's content, which nobody finds who looks for this one.

@@ -201,11 +201,10 @@ impl Operation<'_> {
         };
         let mut found = self.client.search(sought, &self.deadline).await?.unlocked;
         // The older one where paths are numbered, as gnome-keyring's are; elsewhere just the same one for everybody.
-        found.sort_by(|a, b| (a.len(), a.as_str()).cmp(&(b.len(), b.as_str())));
-        let mut found = found.into_iter();
-        let kept =
-            found.next().ok_or_else(|| BusError::malformed("an item that was just created is not there"))?;
-        let others: Vec<_> = found.collect();
+        let first = (0..found.len()).min_by_key(|at| (found[*at].len(), found[*at].as_str().to_owned()));
+        let first = first.ok_or_else(|| BusError::malformed("an item that was just created is not there"))?;
+        let kept = found.swap_remove(first);
+        let others = found;
         if ours.as_ref() == Some(&kept) && others.is_empty() {
             return Ok(kept);
         }

@@ -11,7 +11,7 @@ use zbus::wire::ObjectPath;
 use super::bus::{BusError, Deadline};
 use super::failure::Failure;
 use super::operation::{NewItem, Operation};
-use super::service::{Attributes, Client};
+use super::service::{Attributes, Client, attributes};
 use super::{SCHEMA, SCHEMA_ATTRIBUTE};
 use crate::{Error, ErrorKind, Secret};
 
@@ -37,8 +37,7 @@ pub(super) async fn try_out(
 ) -> Result<(), Failure> {
     remove_abandoned(operation).await?;
     let account = random_hex()?;
-    let attributes =
-        Attributes::from([(SCHEMA_ATTRIBUTE, SCHEMA), ("service", SERVICE), ("account", &account)]);
+    let attributes = attributes([(SCHEMA_ATTRIBUTE, SCHEMA), ("service", SERVICE), ("account", &account)]);
     let content = random_hex()?;
 
     let created = {
@@ -90,7 +89,7 @@ fn quiet(client: &mut Client, deadline: Deadline) -> Operation<'_> {
 }
 
 async fn remove_abandoned(operation: &mut Operation<'_>) -> Result<(), Failure> {
-    let attributes = Attributes::from([(SCHEMA_ATTRIBUTE, SCHEMA), ("service", SERVICE)]);
+    let attributes = attributes([(SCHEMA_ATTRIBUTE, SCHEMA), ("service", SERVICE)]);
     let probes = operation.client.search(&attributes, &operation.deadline).await?.unlocked;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     for probe in probes.iter().take(CLEANING_LIMIT) {

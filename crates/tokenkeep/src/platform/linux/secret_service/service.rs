@@ -14,7 +14,7 @@ use zbus::message::Message;
 use zbus::wire::{ObjectPath, OwnedObjectPath, OwnedVariant, Variant};
 use zbus::{MatchRule, message};
 
-pub(super) use super::body::Attributes;
+pub(super) use super::body::{Attributes, attributes};
 use super::body::{Body, Properties, Sealed};
 use super::bus::{Bus, BusError, Deadline};
 use super::session::{ALGORITHM, BLOCK, Exchange, SessionKey};
@@ -149,10 +149,9 @@ impl Client {
     ) -> Result<Answer<OwnedObjectPath>, BusError> {
         // Not "replace": gnome-keyring would replace an item that has more attributes, and drop those.
         const REPLACE: bool = false;
-        let properties = Properties::from([
-            ("org.freedesktop.Secret.Item.Label", Variant::from(label)),
-            ("org.freedesktop.Secret.Item.Attributes", Variant::from(attributes.clone())),
-        ]);
+        let mut properties = Properties::new();
+        properties.insert("org.freedesktop.Secret.Item.Label", Variant::from(label));
+        properties.insert("org.freedesktop.Secret.Item.Attributes", Variant::from(attributes.clone()));
         let (iv, sealed) = self.seal(content)?;
         let body = Body::NewItem(properties, self.on_the_wire(&iv, &sealed), REPLACE);
         let answer = self.call(collection, COLLECTION, "CreateItem", &body, deadline).await?;
@@ -257,8 +256,8 @@ impl Client {
         label: &str,
         deadline: &Deadline,
     ) -> Result<Answer<OwnedObjectPath>, BusError> {
-        let properties =
-            Properties::from([("org.freedesktop.Secret.Collection.Label", Variant::from(label))]);
+        let mut properties = Properties::new();
+        properties.insert("org.freedesktop.Secret.Collection.Label", Variant::from(label));
         let body = Body::NewCollection(properties, "default");
         let answer = self.call(&path(PATH), SERVICE, "CreateCollection", &body, deadline).await?;
         object_or_prompt(&answer)
