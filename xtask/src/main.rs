@@ -11,6 +11,7 @@ mod bench;
 mod cross;
 mod demo;
 mod digest;
+mod features;
 mod hygiene;
 mod job;
 mod keyring;

@@ -2,7 +2,7 @@
 
 use crate::job::{Job, Outcome};
 use crate::suite::{Stage, Work};
-use crate::{addon, api, demo, hygiene, languages, mixed, pack, setup, vectors};
+use crate::{addon, api, demo, features, hygiene, languages, mixed, pack, setup, vectors};
 
 /// Everything, in the order it is begun: what fails fastest first, then what others need.
 pub(crate) const TEST: &[Stage] = &[
@@ -13,6 +13,8 @@ pub(crate) const TEST: &[Stage] = &[
     task("hygiene", "the tracked files hold nothing that does not belong there", hygiene::stage),
     cargo("fmt", "Rust is formatted", "fmt --all --check -- --color never"),
     cargo("clippy", "Rust has no lints", "clippy --locked --workspace --all-targets -- -D warnings")
+        .minutes(10),
+    task("features", "the crates without anything optional, and with one feature at a time", features::stage)
         .minutes(10),
     task("deny", "licences, bans and sources of the crates", setup::deny).needs(&["setup"]),
     cargo("rust", "unit, integration and documentation tests", "test --locked --workspace --no-fail-fast")
