@@ -165,8 +165,10 @@ pub(crate) fn check_installed(
     write(&place.join("package.json"), "{ \"private\": true }\n")?;
     let mut install = npm::command(job, &place);
     install.args(["install", "--ignore-scripts", "--offline"]).args(tarballs);
-    install.args([format!("--os={}", platform.os), format!("--cpu={}", platform.cpu)]);
-    install.args(platform.libc.map(|libc| format!("--libc={libc}")));
+    if platform != Platform::current()? {
+        // npm can be told to choose for another platform (--os, --cpu, --libc), but not to accept what is named.
+        install.arg("--force");
+    }
     job.run(&mut install)?;
     let mut node = job.command(node);
     node.current_dir(&place).args(["-e", SMOKE]).arg(place.join("smoke/cache.json"));
