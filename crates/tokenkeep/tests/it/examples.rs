@@ -60,3 +60,21 @@ fn a_token_of_the_oauth2_crate_is_there_in_the_next_run() {
     assert!(first.contains("enter ABCD-EFGH") && first.ends_with("signed in\n"), "{first}");
     assert_eq!(run("oauth2_device_code", &[&place.cache()]), "signed in already; the token has 7 bytes\n");
 }
+
+#[test]
+fn every_example_is_run_by_a_test() {
+    // `sealed` is started by the tests of the encrypted file, which need another process to read and write one.
+    let elsewhere = ["sealed"];
+    let here = include_str!("examples.rs");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let programs = names.filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    let programs: Vec<_> =
+        programs.map(|path| path.file_stem().unwrap().to_string_lossy().into_owned()).collect();
+    assert!(programs.len() > 5, "{programs:?}");
+    let forgotten: Vec<_> = programs
+        .iter()
+        .filter(|name| !here.contains(&format!("run(\"{name}\"")) && !elsewhere.contains(&name.as_str()))
+        .collect();
+    assert!(forgotten.is_empty(), "no test runs {forgotten:?}");
+}
