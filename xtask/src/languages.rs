@@ -10,13 +10,26 @@ const TESTS: &str = "bindings/node/test";
 /// The program in Rust that signs in and gets tokens.
 const PROGRAM: &str = "msal_token";
 
-/// Builds the one in Rust and the Python environment, then runs the set.
+/// The program in Rust that watches, an example of the core.
+const WATCHER: &str = "watch";
+
+/// Builds those in Rust and the Python environment, then runs the set.
 pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
-    let mut cargo = job.command("cargo");
-    job.run(cargo.args(["build", "--locked", "--package", "tokenkeep-azure", "--example", PROGRAM]))?;
-    let program = job.workspace.cargo_target.join("debug/examples").join(PROGRAM);
-    let program = program.with_extension(std::env::consts::EXE_EXTENSION).to_string_lossy().into_owned();
+    let program = example(job, "tokenkeep-azure", PROGRAM)?;
+    let watcher = example(job, "tokenkeep", WATCHER)?;
     let python = python::environment(job, "python-siblings", &format!("{TESTS}/mixed/requirements.txt"))?;
-    let programs = [("TOKENKEEP_MSAL_TOKEN", program.as_str()), ("TOKENKEEP_PYTHON", python.as_str())];
+    let programs = [
+        ("TOKENKEEP_MSAL_TOKEN", program.as_str()),
+        ("TOKENKEEP_WATCH", watcher.as_str()),
+        ("TOKENKEEP_PYTHON", python.as_str()),
+    ];
     npm::run_script(job, TESTS, "test languages", &programs)
+}
+
+/// Builds an example and says where it is.
+fn example(job: &mut Job<'_>, package: &str, name: &str) -> Outcome<String> {
+    let mut cargo = job.command("cargo");
+    job.run(cargo.args(["build", "--locked", "--package", package, "--example", name]))?;
+    let program = job.workspace.cargo_target.join("debug/examples").join(name);
+    Ok(program.with_extension(std::env::consts::EXE_EXTENSION).to_string_lossy().into_owned())
 }
