@@ -39,4 +39,5 @@ mod residue;
 mod security;
 mod siblings;
 mod update;
+#[cfg(feature = "watch")]
 mod watch;
