@@ -64,7 +64,7 @@ func (t transport) answer(path string) any {
 	return map[string]any{
 		"token_type": "Bearer", "scope": "User.Read openid profile", "expires_in": 3600, "ext_expires_in": 7200,
 		"access_token": "fake-access-token-of-" + t.who, "refresh_token": "fake-refresh-token-of-" + t.who,
-		"id_token":    encode(map[string]string{"alg": "none"}) + "." + encode(claims) + ".fake",
+		"id_token":    encode(map[string]string{"alg": "HS256"}) + "." + encode(claims) + ".fake",
 		"client_info": encode(map[string]string{"uid": oid, "utid": tenant}),
 	}
 }

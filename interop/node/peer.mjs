@@ -69,7 +69,7 @@ function answer(url, who) {
     ext_expires_in: 7200,
     access_token: `fake-access-token-of-${who}`,
     refresh_token: `fake-refresh-token-of-${who}`,
-    id_token: `${encode({ alg: "none" })}.${encode(claims)}.fake`,
+    id_token: `${encode({ alg: "HS256" })}.${encode(claims)}.fake`,
     client_info: encode({ uid: `oid-${who}`, utid: TENANT }),
   };
 }

@@ -84,15 +84,15 @@ class Service:
             "token_type": "Bearer", "scope": "User.Read openid profile", "expires_in": 3600, "ext_expires_in": 7200,
             "access_token": "fake-access-token-of-" + self.who,
             "refresh_token": "fake-refresh-token-of-" + self.who,
-            "id_token": "%s.%s.fake" % (encode({"alg": "none"}), encode(claims)),
+            "id_token": "%s.%s.fake" % (encode({"alg": "HS256"}), encode(claims)),
             "client_info": encode({"uid": "oid-" + self.who, "utid": TENANT}),
         }
 
 
-def app(path, who=""):
+def app(path, who="", host=HOST):
     return msal.PublicClientApplication(
         CLIENT,
-        authority="https://%s/%s" % (HOST, TENANT),
+        authority="https://%s/%s" % (host, TENANT),
         token_cache=msal_extensions.PersistedTokenCache(msal_extensions.FilePersistence(path)),
         http_client=Service(who),
     )
@@ -195,8 +195,11 @@ def main(action, target, word=""):
         if "access_token" not in result:
             raise RuntimeError(result)
     elif action == "accounts":
-        for account in app(target).get_accounts():
-            print(account["username"])
+        # get_accounts looks for the aliases of a cloud only where it finds nobody under the name that the program uses, and
+        # the others write different ones: so a program sees a part of the people who are in its own cache.
+        hosts = (HOST, "login.windows.net")
+        people = {account["username"] for host in hosts for account in app(target, host=host).get_accounts()}
+        print("\n".join(sorted(people)))
     elif action == "lock":
         hold(msal_extensions.CrossPlatLock(target + ".lockfile"))
     elif action == "dotnet-lock":

@@ -23,6 +23,7 @@ mod pack;
 mod platform;
 mod python;
 mod setup;
+mod siblings;
 mod stages;
 mod suite;
 mod tally;
@@ -46,7 +47,8 @@ Usage: cargo xtask <command>
                       --lanes says how many run side by side (2)
   torture [--times N] [--minutes M] [--only NAME]
                       the tests of crashes and crowds, N times longer (20), within M minutes (120); NAME is
-                      part of a Rust test's name, or 'mixed' for the crowds of several languages
+                      part of a Rust test's name, 'mixed' for the crowds of several languages, or 'siblings' for
+                      twenty seconds and a thousand times of each library's lock
   bench [--quick] [--rounds N] [--only GROUP]
                       measures ours beside what people would otherwise run; --quick takes two minutes and keeps nothing
   cross windows|macos|linux|other

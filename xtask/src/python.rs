@@ -2,11 +2,16 @@
 
 use std::fs;
 
-use crate::job::{Job, Outcome, at};
+use crate::job::{Failure, Job, Outcome, at};
 
 /// The interpreter of the environment `name`, which is made anew when the `list` of its packages (a path in the
 /// checkout) changes.
 pub(crate) fn environment(job: &mut Job<'_>, name: &str, list: &str) -> Outcome<String> {
+    environment_of(job, &["python3", "-m", "venv", "--clear"], name, list)
+}
+
+/// The same, made by the command `venv`, to which the folder is added.
+pub(crate) fn environment_of(job: &mut Job<'_>, venv: &[&str], name: &str, list: &str) -> Outcome<String> {
     let folder = job.workspace.products.join(name);
     let list = job.workspace.path(list);
     let wanted = fs::read(&list).map_err(at(&list))?;
@@ -15,8 +20,9 @@ pub(crate) fn environment(job: &mut Job<'_>, name: &str, list: &str) -> Outcome<
     if fs::read(&stamp).is_ok_and(|have| have == wanted) {
         return Ok(python);
     }
-    let mut make = job.command("python3");
-    job.run(make.args(["-m", "venv", "--clear"]).arg(&folder))?;
+    let (program, arguments) = venv.split_first().ok_or_else(|| Failure::new("no command"))?;
+    let mut make = job.command(program);
+    job.run(make.args(arguments).arg(&folder))?;
     let mut install = job.command(&python);
     install
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])

@@ -2,7 +2,7 @@
 
 use crate::job::{Job, Outcome};
 use crate::suite::{Stage, Work};
-use crate::{addon, api, demo, features, hygiene, languages, mixed, pack, setup, vectors};
+use crate::{addon, api, demo, features, hygiene, languages, mixed, pack, setup, siblings, vectors};
 
 /// Everything, in the order it is begun: what fails fastest first, then what others need.
 pub(crate) const TEST: &[Stage] = &[
@@ -17,12 +17,16 @@ pub(crate) const TEST: &[Stage] = &[
     task("features", "the crates without anything optional, and with one feature at a time", features::stage)
         .minutes(10),
     task("deny", "licences, bans and sources of the crates", setup::deny).needs(&["setup"]),
-    cargo("rust", "unit, integration and documentation tests", "test --locked --workspace --no-fail-fast")
-        .counting()
-        .needs(&["setup"])
-        // Its crowds and killed processes are held to a second; both processors are theirs.
-        .alone()
-        .minutes(15),
+    cargo(
+        "rust",
+        "unit, integration and documentation tests",
+        "test --locked --workspace --exclude tokenkeep-interop --no-fail-fast",
+    )
+    .counting()
+    .needs(&["setup"])
+    // Its crowds and killed processes are held to a second; both processors are theirs.
+    .alone()
+    .minutes(15),
     task("vectors", "encrypted files, to and from an independent implementation", vectors::stage)
         .needs(&["rust"]),
     cargo("docs", "the documentation has no warnings", "doc --locked --workspace --no-deps")
@@ -67,6 +71,14 @@ pub(crate) const TEST: &[Stage] = &[
     tests("interop", "shared with keytar, secret-tool, the original", "test interop")
         .counting()
         .needs(&["build"]),
+    task(
+        "siblings",
+        "items, caches and locks of the real Go, Java, Python and JavaScript libraries",
+        siblings::stage,
+    )
+    .counting()
+    .needs(&["npm"])
+    .minutes(10),
     task("mixed", "crowds of ours, the original and Python on one cache file", mixed::stage)
         .counting()
         .needs(&["build"])

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use crate::job::{Failure, Job, Outcome};
 use crate::workspace::Workspace;
-use crate::{addon, mixed, setup};
+use crate::{addon, mixed, setup, siblings};
 
 /// What the tests read: how many times longer to try. Not every test has a long form.
 const TIMES: &str = "TOKENKEEP_TORTURE";
 
 /// `--only` with this name means the crowds of several languages, with another one tests in Rust.
 const MIXED: &str = "mixed";
+
+/// And this one the locks of the real sibling libraries, held for long and taken often.
+const SIBLINGS: &str = "siblings";
 
 /// How long to try, and what.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,7 +30,8 @@ pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Outcome<()
     let mut job = Job::start(workspace, "torture", limit, true)?;
     setup::tools(&mut job)?;
     let times = options.times.to_string();
-    if options.only.as_deref() != Some(MIXED) {
+    let only = |name: &str| options.only.as_deref() == Some(name);
+    if !only(MIXED) && !only(SIBLINGS) {
         for words in [
             &["tokenkeep", "--test", "it", "--test", "moving", "--test", "sealed"][..],
             &["tokenkeep-proofs"],
@@ -39,10 +43,14 @@ pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Outcome<()
             job.run(&mut cargo)?;
         }
     }
-    if options.only.as_deref().is_none_or(|only| only == MIXED) {
+    if options.only.is_none() || only(MIXED) {
         setup::packages(&mut job)?;
         addon::stage(&mut job)?;
         mixed::play(&mut job, &[(TIMES, &times)])?;
+    }
+    if options.only.is_none() || only(SIBLINGS) {
+        setup::packages(&mut job)?;
+        siblings::play(&mut job, &[(TIMES, &times)])?;
     }
     println!("endured in {:.0} s", job.elapsed().as_secs_f64());
     Ok(())

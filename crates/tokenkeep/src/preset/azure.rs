@@ -33,9 +33,9 @@ pub(super) fn identity(preset: Preset, sdk: AzureSdk, cae: bool, names: &Names) 
     let client = ("MsalClientID", SERVICE);
     let shape = match sdk {
         AzureSdk::Python => {
-            // The label, and the account in the Keychain; only the cache that always was there has its own.
+            // Only in the Keychain are names told apart by more than the schema.
             let account = if name == "msal.cache.nocae" { ACCOUNT } else { &name };
-            ItemShape::python_given(&name, &[client]).labelled(account).in_keychain(SERVICE, account)
+            ItemShape::python_given(&name, &[client]).labelled(ACCOUNT).in_keychain(SERVICE, account)
         }
         // One item for all caches of this SDK, whatever their names.
         AzureSdk::Js => ItemShape::js(SERVICE, ACCOUNT),

@@ -16,6 +16,7 @@ import com.microsoft.aad.msal4jextensions.PersistenceTokenCacheAccessAspect;
 import com.microsoft.aad.msal4jextensions.persistence.CacheFileAccessor;
 import com.microsoft.aad.msal4jextensions.persistence.ICacheAccessor;
 import com.microsoft.aad.msal4jextensions.persistence.linux.KeyRingAccessor;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Set;
 
@@ -39,12 +40,13 @@ public final class Peer {
         System.exit(0);
     }
 
-    private static ICacheAccessor item(String[] words) {
+    private static ICacheAccessor item(String[] words) throws Exception {
         String[] of = new String[4];
         System.arraycopy(words, 3, of, 0, words.length - 3);
-        // The first is the file that it touches.
-        String file = Path.of(System.getProperty("java.io.tmpdir"), "interop-item").toString();
-        return new KeyRingAccessor(file, null, words[1], words[2], of[0], of[1], of[2], of[3]);
+        // It touches a file, which has to be there.
+        Path file = Files.createTempFile("interop", ".signal");
+        file.toFile().deleteOnExit();
+        return new KeyRingAccessor(file.toString(), null, words[1], words[2], of[0], of[1], of[2], of[3]);
     }
 
     private static void pass(ICacheAccessor store, boolean write) throws Exception {

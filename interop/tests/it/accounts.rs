@@ -1,0 +1,97 @@
+//! Plaintext caches that the MSAL libraries of four languages write: in turn into one, and each its own, united by ours.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokenkeep::schema::{Change, merge};
+use tokenkeep::storage::FilePersistence;
+use tokenkeep::{TokenCache, moving};
+use tokenkeep_interop::Peer;
+
+use crate::no_session;
+
+fn sign_in(peer: Peer, path: &Path, who: &str) {
+    peer.run(no_session(), &["sign-in", path.to_str().unwrap(), who], b"");
+}
+
+/// Who is signed in, as a library sees it.
+fn accounts(peer: Peer, path: &Path) -> BTreeSet<String> {
+    let printed = peer.run(no_session(), &["accounts", path.to_str().unwrap()], b"");
+    String::from_utf8(printed).unwrap().lines().map(str::to_owned).collect()
+}
+
+fn cache(path: &Path) -> TokenCache {
+    TokenCache::new(Arc::new(FilePersistence::new(path).unwrap()))
+}
+
+fn everybody() -> BTreeSet<String> {
+    Peer::ALL.iter().map(|peer| format!("{}@example.com", name(*peer))).collect()
+}
+
+fn name(peer: Peer) -> &'static str {
+    match peer {
+        Peer::Go => "gopher",
+        Peer::Java => "duke",
+        Peer::Python => "monty",
+        Peer::Node => "ryan",
+    }
+}
+
+#[test]
+fn signed_in_by_each_in_turn_and_rewritten_by_ours_between_them_everybody_is_there_for_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache.json");
+    for peer in Peer::ALL {
+        sign_in(peer, &path, name(peer));
+        // Ours takes its turn: a change of its own, merged into theirs.
+        let ours = br#"{"AppMetadata":{"appmetadata-e-ours":{"client_id":"ours","environment":"e"}}}"#;
+        cache(&path)
+            .update(|theirs| merge(&Change::additions(ours), theirs).unwrap().content.expose().to_vec())
+            .unwrap();
+    }
+    let content = cache(&path).read().unwrap().unwrap();
+    assert!(String::from_utf8_lossy(content.expose()).contains("appmetadata-e-ours"));
+    for peer in Peer::ALL {
+        assert_eq!(accounts(peer, &path), everybody(), "{peer:?}");
+    }
+}
+
+#[test]
+fn a_cache_of_each_united_by_ours_is_loaded_by_all_with_everybody() {
+    let folder = tempfile::tempdir().unwrap();
+    let united = folder.path().join("united.json");
+    for peer in Peer::ALL {
+        let own = folder.path().join(format!("{}.json", name(peer)));
+        sign_in(peer, &own, name(peer));
+        moving::migrate(&cache(&own), &cache(&united)).unwrap();
+    }
+    for peer in Peer::ALL {
+        assert_eq!(accounts(peer, &united), everybody(), "{peer:?}");
+    }
+    // And each can go on: its own sign-in loses nobody.
+    let mut expected = everybody();
+    for peer in Peer::ALL {
+        let late = format!("late-{}", name(peer));
+        sign_in(peer, &united, &late);
+        expected.insert(format!("{late}@example.com"));
+        for reader in Peer::ALL {
+            assert_eq!(accounts(reader, &united), expected, "{peer:?} wrote, {reader:?} reads");
+        }
+    }
+}
+
+#[test]
+fn plaintext_files_pass_byte_for_byte_in_both_directions() {
+    let content = r#"{"Account":{"who":"Zoe"}}"#;
+    for peer in [Peer::Go, Peer::Java, Peer::Python] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cache.json");
+        let text = path.to_str().unwrap();
+        peer.run(no_session(), &["file-write", text], content.as_bytes());
+        assert_eq!(cache(&path).read().unwrap().unwrap().expose(), content.as_bytes(), "{peer:?}");
+        cache(&path).update(|_| br#"{"Account":{"who":"ours"}}"#).unwrap();
+        let read = peer.run(no_session(), &["file-read", text], b"");
+        assert_eq!(read, br#"{"Account":{"who":"ours"}}"#, "{peer:?}");
+    }
+}
