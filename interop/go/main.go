@@ -4,6 +4,7 @@
 //	peer file-read | file-write PATH    a plaintext cache, through file.New
 //	peer sign-in PATH NAME              signs NAME in over a plaintext cache, with the device code flow
 //	peer accounts PATH                  who is signed in there, one user name per line
+//	peer silent PATH NAME               prints an access token for NAME, who is asked nothing
 //	peer lock PATH                      holds the cache's lock from "held" on until stdin ends, then says "released"
 //	peer write PATH N                   N locked writes, one after another, each seen to be alone; see alone
 //
@@ -59,6 +60,8 @@ func run(arguments []string) error {
 		return signIn(target, word)
 	case "accounts":
 		return accounts(target)
+	case "silent":
+		return silent(target, word)
 	case "lock":
 		return locked(target, func() error {
 			fmt.Println("held")
@@ -193,4 +196,26 @@ func accounts(path string) error {
 		fmt.Println(account.PreferredUsername)
 	}
 	return nil
+}
+
+func silent(path, who string) error {
+	ctx := context.Background()
+	app, err := app(path, who)
+	if err != nil {
+		return err
+	}
+	known, err := app.Accounts(ctx)
+	if err != nil {
+		return err
+	}
+	for _, account := range known {
+		if account.PreferredUsername == who+"@example.com" {
+			result, err := app.AcquireTokenSilent(ctx, []string{"User.Read"}, public.WithSilentAccount(account))
+			if err == nil {
+				fmt.Println(result.AccessToken)
+			}
+			return err
+		}
+	}
+	return fmt.Errorf("%s is not signed in", who)
 }

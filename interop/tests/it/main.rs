@@ -11,6 +11,7 @@ mod keyring;
 mod accounts;
 mod items;
 mod locks;
+mod put;
 
 use std::process::Command;
 

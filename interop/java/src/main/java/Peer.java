@@ -4,12 +4,14 @@
 //   Peer file-read | file-write PATH       a plaintext cache
 //   Peer sign-in PATH NAME                 signs NAME in over a plaintext cache, with the device code flow
 //   Peer accounts PATH                     who is signed in there, one user name per line
+//   Peer silent PATH NAME                  prints an access token for NAME, who is asked nothing
 //   Peer lock LOCKFILE                     holds the lock from "held" on until stdin ends, then says "released"
 //
 // Nothing goes over a network.
 import com.microsoft.aad.msal4j.DeviceCodeFlowParameters;
 import com.microsoft.aad.msal4j.IAccount;
 import com.microsoft.aad.msal4j.PublicClientApplication;
+import com.microsoft.aad.msal4j.SilentParameters;
 import com.microsoft.aad.msal4jextensions.LockHolder;
 import com.microsoft.aad.msal4jextensions.PersistenceSettings;
 import com.microsoft.aad.msal4jextensions.PersistenceTokenCacheAccessAspect;
@@ -31,6 +33,15 @@ public final class Peer {
             case "accounts" -> {
                 for (IAccount account : client(words[1], "").getAccounts().get()) {
                     System.out.println(account.username());
+                }
+            }
+            case "silent" -> {
+                PublicClientApplication client = client(words[1], words[2]);
+                for (IAccount account : client.getAccounts().get()) {
+                    if (account.username().equals(words[2] + "@example.com")) {
+                        SilentParameters wanted = SilentParameters.builder(Set.of("User.Read"), account).build();
+                        System.out.println(client.acquireTokenSilently(wanted).get().accessToken());
+                    }
                 }
             }
             case "lock" -> LockHolder.hold(words[1]);
