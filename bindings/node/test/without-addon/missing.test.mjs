@@ -75,6 +75,14 @@ test("the creator falls back to a plaintext file only where that is allowed", as
   assert.deepEqual({ backend, content }, { backend: "plaintext-file", content: "content" });
 });
 
+test("which package is wanted is told without Node's report, which takes milliseconds", async (t) => {
+  const dir = await scratchDirectory(t);
+  await copyPackage(dir, { native: false });
+  const refusing = `process.report.getReport = () => { throw new Error("asked for a report"); };\n`;
+  const { code, message } = JSON.parse(await play(dir, refusing + PROGRAM));
+  assert.equal(code, "addon_missing", message);
+});
+
 test("a binary that cannot be loaded says why", async (t) => {
   const { code, message } = await use(t, (dir) =>
     installPackage(dir, 'throw new Error("GLIBC_9.99 not found")'),

@@ -4,7 +4,7 @@
 // The packages are required by way of `createRequire`, not of a `require` that bundlers follow: a bundler would stop at
 // the binary, and at the packages of all other platforms, which are not installed. Who wants the binary in the bundle
 // imports `tokenkeep/embed`.
-import { existsSync } from "node:fs";
+import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { builtin } from "../builtin";
 import { PersistenceError } from "../persistence-error";
 import { VERSION } from "../version";
@@ -107,11 +107,16 @@ function platformName(): string {
 }
 
 function onMusl(): boolean {
-  // A process that runs on musl has musl's loader, which costs a look. Both can be installed; then Node's report
-  // tells, which takes longer than everything else here. Without the network part, which would resolve host names.
+  // A process that runs on musl has musl's loader, which costs a look. Both can be installed; then the program itself
+  // names the one it was started by. Where it is linked without one, Node's report tells, which takes longer than
+  // everything else here. Without the network part, which would resolve host names.
   const loader = { x64: "x86_64", arm64: "aarch64" }[process.arch as string] ?? process.arch;
   if (!existsSync(`/lib/ld-musl-${loader}.so.1`)) {
     return false;
+  }
+  const starter = loaderOf(process.execPath);
+  if (starter !== undefined) {
+    return starter === "musl";
   }
   const { report } = process;
   if (report === undefined) {
@@ -125,6 +130,24 @@ function onMusl(): boolean {
   } finally {
     (report as { excludeNetwork?: boolean }).excludeNetwork = excludeNetwork;
   }
+}
+
+/** Whose loader starts a program, as the beginning of its file names it. */
+function loaderOf(program: string): "musl" | "linux" | undefined {
+  const beginning = Buffer.alloc(4096);
+  try {
+    const file = openSync(program, "r");
+    try {
+      readSync(file, beginning, 0, beginning.length, 0);
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    // It may not be read, or is gone; there is another way to tell.
+    return undefined;
+  }
+  const [, name] = /\/ld-(musl|linux)-[\w-]+\.so\.\d+\0/.exec(beginning.toString("latin1")) ?? [];
+  return name as "musl" | "linux" | undefined;
 }
 
 function loaded(what: string, load: () => unknown): unknown {
