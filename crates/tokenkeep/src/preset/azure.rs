@@ -25,7 +25,11 @@ const CLI: &str = "Microsoft Azure CLI";
 pub(super) fn identity(preset: Preset, sdk: AzureSdk, cae: bool, names: &Names) -> Result<CachePlace> {
     let base = names.cache_name.as_deref().unwrap_or(DEFAULT_NAME);
     let suffix = suffix(cae);
-    let name = format!("{base}{suffix}");
+    let name = match (sdk, &names.cache_name) {
+        // JavaScript takes a name that a program gave as it is, for both caches.
+        (AzureSdk::Js, Some(given)) => given.clone(),
+        _ => format!("{base}{suffix}"),
+    };
     let path = match &names.path {
         Some(path) => path.clone(),
         None => directory(sdk)?.join(FOLDER).join(&name),
