@@ -103,7 +103,6 @@ fn no_home() -> Error {
 }
 
 /// The names that programs gave to caches of this preset, told by the files beside the default one at `path`.
-///
 pub(super) fn other_names(preset: Preset, path: &Path) -> Vec<String> {
     let suffix = match preset {
         Preset::AzureIdentity { sdk, cae } if names_are_caches(sdk) => Some(suffix(cae)),
@@ -126,5 +125,27 @@ fn names_are_caches(sdk: AzureSdk) -> bool {
         AzureSdk::Python => true,
         AzureSdk::Js => cfg!(windows),
         AzureSdk::DotNet | AzureSdk::Java => cfg!(not(target_os = "linux")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The file's name, for a cache of an SDK that a program gave `name`, or none.
+    fn file_name(sdk: AzureSdk, cae: bool, name: Option<&str>) -> String {
+        let names = name.map_or_else(Names::default, |name| Names::default().cache_name(name));
+        let place = Preset::AzureIdentity { sdk, cae }.place(&names).unwrap();
+        place.path.file_name().unwrap().to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_name_given_by_a_program_is_the_whole_name_in_javascript_only() {
+        assert_eq!(file_name(AzureSdk::Js, true, Some("mine")), "mine");
+        assert_eq!(file_name(AzureSdk::Js, false, Some("mine")), "mine");
+        assert_eq!(file_name(AzureSdk::Js, true, None), "msal.cache.cae");
+        assert_eq!(file_name(AzureSdk::Python, true, Some("mine")), "mine.cae");
+        assert_eq!(file_name(AzureSdk::DotNet, false, Some("mine")), "mine.nocae");
+        assert_eq!(file_name(AzureSdk::Java, false, None), "msal.cache.nocae");
     }
 }
