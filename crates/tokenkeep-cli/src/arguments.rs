@@ -68,6 +68,12 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// List the accounts and tokens of a cache, or of all known ones on this machine; never a secret
     List(List),
+    /// Tell who has the lock of a cache, and break a lock that a dead process left
+    ///
+    /// Says which process has it, which program that is, since when, and whether it lives. Ends with 4 when nobody has
+    /// the lock, with 5 when a living process has it (and it was not broken), with 0 when it was left by a dead one or
+    /// was broken.
+    Lock(Lock),
     /// Print completions for a shell
     Completions { shell: Shell },
     /// Print the man page
@@ -87,6 +93,21 @@ pub(crate) struct Doctor {
 pub(crate) struct List {
     #[command(flatten)]
     pub(crate) store: Store,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Lock {
+    #[command(flatten)]
+    pub(crate) store: Store,
+    /// Break the lock if the process that has it is dead
+    #[arg(long = "break")]
+    pub(crate) break_it: bool,
+    /// Break it even under a living process, which may then lose what it or another one writes
+    #[arg(long, requires = "break_it")]
+    pub(crate) force: bool,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// Which cache.

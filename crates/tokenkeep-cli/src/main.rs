@@ -12,6 +12,7 @@ mod generate;
 mod interrupt;
 mod known;
 mod list;
+mod lock;
 mod output;
 mod platform;
 mod stores;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Doctor(wanted) => doctor::run(&wanted, limit, &output),
         Command::List(wanted) => list::run(&wanted, limit, &interrupt, &output),
+        Command::Lock(wanted) => lock::run(&wanted, limit, &interrupt, &output),
         Command::Completions { shell } => generate::completions(shell, &output),
         Command::Man => generate::man(&output),
     };

@@ -260,6 +260,20 @@ fn source(key: Option<&Key>) -> Arc<dyn KeySource> {
     }
 }
 
+/// The cache file or marker that the flags name, whatever it holds.
+///
+/// # Errors
+/// Of usage, when they name none.
+pub(crate) fn path(flags: &Store) -> Outcome<PathBuf> {
+    match (&flags.cache_path, &flags.application) {
+        (Some(path), _) => Ok(path.clone()),
+        (None, Some(application)) => own_path(application),
+        (None, None) => {
+            Err(Failure::usage("Name the cache whose lock is meant, with --cache-path or --application"))
+        }
+    }
+}
+
 /// The service and account that the flags name, or that an application has by default.
 fn names(flags: &Store) -> Outcome<Option<(String, String)>> {
     let service = flags.service_name.as_deref().or(flags.application.as_deref());

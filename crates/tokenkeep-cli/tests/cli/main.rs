@@ -16,3 +16,4 @@ mod support;
 mod doctor;
 mod edges;
 mod list;
+mod lock;

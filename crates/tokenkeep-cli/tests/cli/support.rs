@@ -162,6 +162,10 @@ impl Holder {
         Self(child)
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Ends it as a crash does.
     pub(crate) fn kill(mut self) {
         self.0.kill().unwrap();

@@ -1,0 +1,198 @@
+//! `tokenkeep lock`: who has the lock of a cache, and how to be rid of one that nobody will give back.
+//!
+//! What a dead process left is not deleted but taken, as any program with tokenkeep takes it, and given back: so nothing
+//! can go wrong between the look and the deed. Only `--force` removes files under a living process.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+use tokenkeep::CacheLock;
+use tokenkeep::inspect::{LockHolder, LockState};
+use tokenkeep::options::WaitOptions;
+
+use crate::arguments::Lock;
+use crate::exit::{Code, Failure, Outcome};
+use crate::interrupt::Interrupt;
+use crate::output::{Output, bad, good, odd, title};
+use crate::stores;
+use crate::words::{duration, printable, rfc3339};
+
+/// The lock file of another library must stand unchanged for up to 20 seconds before its owner is believed to be dead.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The private lock of this library, and the one that all libraries know.
+const FILES: [&str; 2] = [".tk-lock", ".lockfile"];
+
+/// What became of the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Deed {
+    /// Nobody asked for more than a look.
+    Looked,
+    /// It would have been broken.
+    WouldBreak,
+    Broken,
+    /// Its holder lives, and nobody said `--force`.
+    Refused,
+}
+
+/// Tells who has the lock, and breaks it if that is wanted and may be.
+pub(crate) fn run(wanted: &Lock, limit: Option<Duration>, interrupt: &Interrupt, output: &Output) -> Outcome {
+    let path = stores::path(&wanted.store)?;
+    let lock = CacheLock::new(&path)?;
+    let state = lock.state()?;
+    // Ages are seen from here, however long the breaking takes.
+    let now = SystemTime::now();
+    let deed = match (&state, wanted.break_it) {
+        (LockState::Left(_) | LockState::Held(_), false) | (LockState::Free, _) => Deed::Looked,
+        (LockState::Held(_), true) if !wanted.force => Deed::Refused,
+        (_, true) if wanted.dry_run => Deed::WouldBreak,
+        (LockState::Left(_), true) => {
+            let wait = WaitOptions { limit: limit.unwrap_or(PATIENCE), cancel: Some(interrupt.cancel()) };
+            drop(lock.acquire(&wait)?);
+            Deed::Broken
+        }
+        (LockState::Held(holder), true) => force(&lock, &path, holder)?,
+        // The library may come to know more states.
+        (_, true) => return Err(Failure::usage("This state of a lock is not known to this version")),
+        (_, false) => Deed::Looked,
+    };
+    if output.is_json() {
+        output.json(&to_json(&path, &state, deed, now))?;
+    } else {
+        output.text(&to_text(&path, &state, deed, now))?;
+    }
+    Ok(match (&state, deed) {
+        (LockState::Free, _) => Code::Nothing,
+        (LockState::Held(_), Deed::Looked | Deed::Refused) => Code::Busy,
+        _ => Code::Ok,
+    })
+}
+
+/// Removes the lock files of a living process, unless another one has taken the lock since it was looked at.
+fn force(lock: &CacheLock, path: &Path, seen: &LockHolder) -> Outcome<Deed> {
+    match lock.state()? {
+        LockState::Held(now) if now.pid != seen.pid => {
+            return Err(Failure::nothing(
+                "The process that had the lock has given it back, and another has it now; nothing was changed",
+            ));
+        }
+        _ => {}
+    }
+    // The private file stands beside the cache itself, the other beside the path as it was given.
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    for (beside, suffix) in [(target.as_path(), FILES[0]), (path, FILES[1])] {
+        let file = with_suffix(beside, suffix);
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(tokenkeep::Error::io("Cannot remove the lock file", &file, error).into());
+            }
+            _ => {}
+        }
+    }
+    Ok(Deed::Broken)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// What is there to be told of a state: its code, its holder, and whether that lives.
+fn told(state: &LockState) -> (&'static str, Option<&LockHolder>, Option<bool>) {
+    match state {
+        // Without the system's own word a pid may have been given to another process, or be another machine's.
+        LockState::Held(holder) => ("held", Some(holder), holder.certain.then_some(true)),
+        LockState::Left(holder) => ("stale", Some(holder), Some(false)),
+        _ => ("free", None, None),
+    }
+}
+
+fn since(holder: &LockHolder, now: SystemTime) -> Option<SystemTime> {
+    now.checked_sub(holder.age?)
+}
+
+fn to_json(path: &Path, state: &LockState, deed: Deed, now: SystemTime) -> Value {
+    let (code, holder, alive) = told(state);
+    let holder = holder.map(|holder| {
+        json!({
+            "pid": holder.pid,
+            "program": holder.command.as_deref().map(printable),
+            "since": since(holder, now).and_then(rfc3339),
+            "ageSeconds": holder.age.map(|age| age.as_secs()),
+            "alive": alive,
+            "library": if holder.ours { "tokenkeep" } else { "other" },
+        })
+    });
+    json!({
+        "path": path.display().to_string(),
+        "state": code,
+        "holder": holder,
+        "broken": deed == Deed::Broken,
+        "wouldBreak": deed == Deed::WouldBreak,
+    })
+}
+
+fn to_text(path: &Path, state: &LockState, deed: Deed, now: SystemTime) -> String {
+    let place = printable(&path.display().to_string());
+    let (_, holder, alive) = told(state);
+    let Some(holder) = holder else {
+        return format!("{}\n  {}: nobody has the lock\n", title(&place), good("free"));
+    };
+    let mut text = format!("{}\n", title(&place));
+    let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<10} {value}\n"));
+    line(
+        "lock",
+        match alive {
+            Some(false) => format!("{}: left by a process that is gone", odd("stale")),
+            _ => format!("{} by another process", bad("held")),
+        },
+    );
+    line("process", holder.pid.map_or_else(|| "not known".to_owned(), |pid| pid.to_string()));
+    let program = holder.command.as_deref().map_or_else(|| "not known".to_owned(), printable);
+    line("program", program);
+    let since = holder.age.zip(since(holder, now).and_then(rfc3339));
+    line(
+        "since",
+        since.map_or_else(|| "not known".to_owned(), |(age, at)| format!("{at}, {} ago", duration(age))),
+    );
+    let alive = match alive {
+        Some(true) => "yes, the system knows its lock",
+        Some(false) => "no",
+        None => "as far as can be told",
+    };
+    line("alive", alive.to_owned());
+    let through = if holder.ours { "tokenkeep" } else { "another library" };
+    line("through", through.to_owned());
+    text.push_str(&advice(state, deed, holder));
+    text
+}
+
+fn advice(state: &LockState, deed: Deed, holder: &LockHolder) -> String {
+    let stale = matches!(state, LockState::Left(_));
+    let process = holder.pid.map_or_else(|| "that process".to_owned(), |pid| format!("process {pid}"));
+    let advice = match (deed, stale) {
+        (Deed::Looked, true) => {
+            "Programs with tokenkeep take it over by themselves; for others, add --break".to_owned()
+        }
+        (Deed::Looked, false) => format!("A write takes milliseconds: wait for {process}, or end it"),
+        (Deed::WouldBreak, true) => "It would be broken; nothing was changed".to_owned(),
+        (Deed::WouldBreak, false) => {
+            format!("It would be broken under {process}, which may still write; nothing was changed")
+        }
+        (Deed::Broken, true) => "It was broken: the cache can be written again".to_owned(),
+        (Deed::Broken, false) => format!(
+            "{} it was broken under {process}. Should that still write, what others write meanwhile can be lost: end \
+             it, and look at the cache with tokenkeep list",
+            bad("Warning:")
+        ),
+        (Deed::Refused, _) => format!(
+            "Not broken, as its holder lives. End {process}, which frees the lock at once; --break --force breaks it \
+             all the same, at the risk of losing what one of two writers writes"
+        ),
+    };
+    format!("  {advice}\n")
+}
