@@ -68,6 +68,14 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// List the accounts and tokens of a cache, or of all known ones on this machine; never a secret
     List(List),
+    /// Sign an account out of a cache: it and all of its tokens are removed
+    ///
+    /// One write under the lock of the cache; all else in it stays as it is, byte for byte. The tokens are not revoked at
+    /// the sign-in service. An account in several tenants and clouds has one id and goes as a whole; when several
+    /// accounts have the user name, they are listed and nothing is changed.
+    SignOut(SignOut),
+    /// Remove everything that a cache holds
+    Clear(Clear),
     /// Tell who has the lock of a cache, and break a lock that a dead process left
     ///
     /// Says which process has it, which program that is, since when, and whether it lives. Ends with 4 when nobody has
@@ -93,6 +101,39 @@ pub(crate) struct Doctor {
 pub(crate) struct List {
     #[command(flatten)]
     pub(crate) store: Store,
+}
+
+/// Before something is changed.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Change {
+    /// Do not ask; needed where there is no terminal
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SignOut {
+    /// The user name, or the home account id, as list shows them
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) account: Option<String>,
+    /// Every account; an application's own tokens stay
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) store: Store,
+    #[command(flatten)]
+    pub(crate) change: Change,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Clear {
+    #[command(flatten)]
+    pub(crate) store: Store,
+    #[command(flatten)]
+    pub(crate) change: Change,
 }
 
 #[derive(Args, Debug)]

@@ -66,6 +66,11 @@ impl Failure {
         Self { code: Code::Nothing, kind: "nothing_found", text: text.into(), remedy: None }
     }
 
+    /// The person did not want it.
+    pub(crate) fn declined(text: impl Into<String>) -> Self {
+        Self { code: Code::Failed, kind: "declined", text: text.into(), remedy: None }
+    }
+
     pub(crate) fn code(&self) -> Code {
         self.code
     }

@@ -16,7 +16,7 @@ use crate::known::{self, Known};
 use crate::output::{Output, bad, title};
 use crate::stores::{Named, PATIENCE};
 use crate::words::printable;
-use view::Listing;
+pub(crate) use view::Listing;
 
 /// Lists the named cache, or all known ones.
 pub(crate) fn run(wanted: &List, limit: Option<Duration>, interrupt: &Interrupt, output: &Output) -> Outcome {

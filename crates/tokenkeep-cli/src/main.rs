@@ -6,6 +6,8 @@
 #![expect(clippy::print_stderr, reason = "telling a person what failed is what a command does")]
 
 mod arguments;
+mod clear;
+mod consent;
 mod doctor;
 mod exit;
 mod generate;
@@ -15,6 +17,7 @@ mod list;
 mod lock;
 mod output;
 mod platform;
+mod sign_out;
 mod stores;
 mod words;
 
@@ -35,6 +38,8 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Doctor(wanted) => doctor::run(&wanted, limit, &output),
         Command::List(wanted) => list::run(&wanted, limit, &interrupt, &output),
+        Command::SignOut(wanted) => sign_out::run(&wanted, limit, &interrupt, &output),
+        Command::Clear(wanted) => clear::run(&wanted, limit, &interrupt, &output),
         Command::Lock(wanted) => lock::run(&wanted, limit, &interrupt, &output),
         Command::Completions { shell } => generate::completions(shell, &output),
         Command::Man => generate::man(&output),

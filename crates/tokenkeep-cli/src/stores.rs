@@ -83,6 +83,19 @@ impl Named {
         Self { kind: Kind::Keystore, path, names, key: None }
     }
 
+    /// The cache that the flags name, for a command that changes it: none is chosen unasked.
+    ///
+    /// # Errors
+    /// As [`Named::from_flags`].
+    pub(crate) fn chosen(flags: &Store) -> Outcome<Self> {
+        match flags.is_any() {
+            true => Err(Failure::usage(
+                "Name the cache: with --application, --cache-path, or --service-name and --account-name",
+            )),
+            false => Self::from_flags(flags),
+        }
+    }
+
     /// The cache that the flags name.
     ///
     /// # Errors

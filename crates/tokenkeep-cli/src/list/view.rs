@@ -60,9 +60,14 @@ impl Listing {
 
     /// How many accounts and tokens, in words.
     pub(crate) fn summary(&self) -> String {
+        let (accounts, tokens) = self.counts();
+        format!("{}, {}", number(accounts, "account"), number(tokens, "token"))
+    }
+
+    /// How many accounts, and how many tokens.
+    pub(crate) fn counts(&self) -> (usize, usize) {
         let tokens: usize = self.people.iter().map(|person| person.tokens.len()).sum();
-        let accounts = number(self.people.len(), "account");
-        format!("{accounts}, {}", number(tokens + self.others.len(), "token"))
+        (self.people.len(), tokens + self.others.len())
     }
 
     pub(crate) fn to_text(&self, now: SystemTime) -> String {

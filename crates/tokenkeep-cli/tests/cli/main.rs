@@ -17,3 +17,4 @@ mod doctor;
 mod edges;
 mod list;
 mod lock;
+mod removal;

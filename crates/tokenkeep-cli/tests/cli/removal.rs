@@ -1,0 +1,171 @@
+//! `tokenkeep sign-out` and `tokenkeep clear`.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokenkeep::schema::{self, Contents, Ids, Record};
+
+use crate::keyring::{Keyring, SCHEMA};
+use crate::support::{ANNA, BERT, Holder, Place, SECRETS, cache, said};
+
+#[test]
+fn an_account_goes_with_all_its_tokens_and_the_others_stay() {
+    let place = Place::new();
+    let path = place.file("cache.json", &cache(true));
+    place.file("empty.json", b"{}");
+    place.transcript(
+        "sign-out",
+        &[
+            "sign-out anna@example.org --cache-path [HOME]/cache.json --dry-run",
+            "sign-out anna@example.org --cache-path [HOME]/cache.json",
+            "sign-out ANNA@example.org --cache-path [HOME]/cache.json --yes",
+            "sign-out anna@example.org --cache-path [HOME]/cache.json --yes",
+            "sign-out --all --cache-path [HOME]/cache.json --yes",
+            "sign-out --all --cache-path [HOME]/cache.json --yes",
+            "sign-out --all --cache-path [HOME]/missing.json --yes",
+            "sign-out --cache-path [HOME]/cache.json",
+            "sign-out anna@example.org",
+        ],
+        &[],
+    );
+    let left = fs::read(&path).unwrap();
+    let left = Contents::parse(&left).unwrap();
+    assert_eq!(
+        (left.accounts().count(), left.access_tokens().count(), left.refresh_tokens().count()),
+        (0, 0, 0)
+    );
+}
+
+#[test]
+fn what_is_not_the_accounts_stays_byte_for_byte() {
+    let place = Place::new();
+    let path = place.file("cache.json", &cache(true));
+    let expected = schema::remove_account(&fs::read(&path).unwrap(), BERT.home_account_id).unwrap();
+    let said = place.run(&[
+        "sign-out",
+        BERT.home_account_id,
+        "--yes",
+        "--json",
+        "--cache-path",
+        path.to_str().unwrap(),
+    ]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let value: Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!((&value["schemaVersion"], &value["removedEntries"]), (&1.into(), &2.into()));
+    assert_eq!(value["accounts"][0]["username"], "bert@example.org");
+    assert_eq!(fs::read(path).unwrap(), expected.content.expose());
+}
+
+#[test]
+fn a_name_that_two_accounts_have_is_not_guessed_at() {
+    let place = Place::new();
+    let namesake = Ids { home_account_id: "55555555-0000.66666666-0000", ..ANNA };
+    let content =
+        schema::put(Some(&cache(false)), &[Record::account(namesake, "local", "Anna@Example.org")]).unwrap();
+    let path = place.file("cache.json", content.expose());
+    let path = path.to_str().unwrap();
+    let said = place.run(&["sign-out", "anna@example.org", "--yes", "--cache-path", path]);
+    assert_eq!(said.code, Some(2), "{}", said.stderr);
+    assert!(said.stderr.contains(namesake.home_account_id) && said.stderr.contains(ANNA.home_account_id));
+    assert_eq!(fs::read(path).unwrap(), content.expose());
+    let said = place.run(&["sign-out", namesake.home_account_id, "--yes", "--cache-path", path]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let left = fs::read_to_string(path).unwrap();
+    assert!(left.contains(ANNA.home_account_id) && !left.contains(namesake.home_account_id));
+}
+
+#[test]
+fn clearing_removes_the_file() {
+    let place = Place::new();
+    let path = place.file("cache.json", &cache(true));
+    let odd = place.file("odd.json", b"{\"not a token cache");
+    place.transcript(
+        "clear",
+        &[
+            "clear --cache-path [HOME]/cache.json --dry-run",
+            "clear --cache-path [HOME]/cache.json",
+            "clear --cache-path [HOME]/cache.json --yes",
+            "clear --cache-path [HOME]/cache.json --yes",
+            "clear --cache-path [HOME]/odd.json --yes",
+            "clear --yes",
+        ],
+        &[],
+    );
+    assert!(!path.exists() && !odd.exists());
+}
+
+#[test]
+fn an_item_of_the_keyring_is_signed_out_of_and_cleared() {
+    let keyring = Keyring::start();
+    let place = Place::on(&keyring.bus);
+    let attributes = ["xdg:schema", SCHEMA, "service", "contoso", "account", "tokens"];
+    let store = [&["store", "--label=x"][..], &attributes].concat();
+    assert!(keyring.secret_tool(&store, &String::from_utf8(cache(true)).unwrap()).status.success());
+    let marker = place.home().join("contoso/cache.json");
+    let store = ["--service-name", "contoso", "--account-name", "tokens"];
+    let with_marker = [&store[..], &["--cache-path", marker.to_str().unwrap()]].concat();
+    let without = place.run(&[&["sign-out", "anna@example.org", "--yes"][..], &store].concat());
+    assert_eq!(without.code, Some(2), "{}", without.stderr);
+    let done = place.run(&[&["sign-out", "anna@example.org", "--yes"][..], &with_marker].concat());
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let item = keyring.secret_tool(&[&["lookup"][..], &attributes].concat(), "");
+    let item = String::from_utf8(item.stdout).unwrap();
+    assert!(
+        item.contains("bert@example.org") && !item.contains("anna@example.org") && !item.contains(SECRETS[1])
+    );
+    let done = place.run(&[&["clear", "--yes", "--json"][..], &with_marker].concat());
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let value: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(
+        (&value["cleared"], &value["accounts"], &value["tokens"]),
+        (&true.into(), &1.into(), &1.into())
+    );
+    assert!(!keyring.secret_tool(&[&["lookup"][..], &attributes].concat(), "").status.success());
+}
+
+#[test]
+fn a_lock_that_another_process_has_is_waited_for_as_long_as_was_said() {
+    let place = Place::new();
+    let path = place.file("cache.json", &cache(true));
+    let holder = Holder::of(&path);
+    let path = path.to_str().unwrap();
+    for command in [&["clear"][..], &["sign-out", "--all"]] {
+        let began = Instant::now();
+        let said =
+            place.run(&[command, &["--yes", "--timeout", "1", "--json", "--cache-path", path]].concat());
+        assert_eq!(said.code, Some(5), "{}", said.stdout);
+        assert!(began.elapsed() >= Duration::from_secs(1), "it did not wait");
+        let value: Value = serde_json::from_str(&said.stdout).unwrap();
+        assert_eq!(value["error"]["kind"], "busy");
+        assert!(value["error"]["message"].as_str().unwrap().contains(&holder.pid().to_string()));
+    }
+    assert_eq!(place.run(&["list", "--cache-path", path]).code, Some(0));
+}
+
+#[test]
+fn an_interrupt_ends_the_wait_and_leaves_everything_whole() {
+    let place = Place::new();
+    let path = place.file("cache.json", &cache(true));
+    let before = fs::read(&path).unwrap();
+    let holder = Holder::of(&path);
+    for command in [&["clear"][..], &["sign-out", "--all"]] {
+        let arguments =
+            [command, &["--yes", "--timeout", "60", "--cache-path", path.to_str().unwrap()]].concat();
+        let mut command = place.command(&arguments);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Until it stands in the queue: nothing of it shows from outside.
+        std::thread::sleep(Duration::from_millis(500));
+        let pid = rustix::process::Pid::from_raw(child.id().try_into().unwrap()).unwrap();
+        let began = Instant::now();
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        let said = said(child.wait_with_output().unwrap());
+        assert_eq!(said.code, Some(130), "{}", said.stderr);
+        assert!(began.elapsed() < Duration::from_secs(5), "it went on waiting");
+        assert_eq!(fs::read(&path).unwrap(), before);
+    }
+    holder.kill();
+    let said = place.run(&["sign-out", "--all", "--yes", "--cache-path", path.to_str().unwrap()]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+}
