@@ -63,8 +63,9 @@ fn a_token_of_the_oauth2_crate_is_there_in_the_next_run() {
 
 #[test]
 fn every_example_is_run_by_a_test() {
-    // `sealed` is started by the tests of the encrypted file, which need another process to read and write one.
-    let elsewhere = ["sealed"];
+    // `sealed` is started by the tests of the encrypted file, which need another process to read and write one, and
+    // `watch` by those that sign in with other languages.
+    let elsewhere = ["sealed", "watch"];
     let here = include_str!("examples.rs");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
