@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::end;
+
 const CODES: &str = "\
 Exit codes:
   0    done
@@ -76,6 +78,18 @@ pub(crate) enum Command {
     SignOut(SignOut),
     /// Remove everything that a cache holds
     Clear(Clear),
+    /// Move what one cache holds into another, and wipe the old copy
+    ///
+    /// What would be done is shown first. Everything is read back from the new place before the old copy is overwritten;
+    /// what the new place holds already stays, and of two versions of an entry the newer. A migration that was killed is
+    /// finished by repeating it. Each end is the path of a file, or NAME=VALUE,... with the names of the flags of the
+    /// other commands:
+    ///
+    ///   tokenkeep migrate --from ~/.my-app/cache.json --to application=my-app
+    ///
+    ///   tokenkeep migrate --from cache-path=/a,service-name=s,account-name=a --to
+    ///   application=my-app,store=encrypted-file,key=kernel:my-app
+    Migrate(Migrate),
     /// Tell who has the lock of a cache, and break a lock that a dead process left
     ///
     /// Says which process has it, which program that is, since when, and whether it lives. Ends with 4 when nobody has
@@ -132,6 +146,18 @@ pub(crate) struct SignOut {
 pub(crate) struct Clear {
     #[command(flatten)]
     pub(crate) store: Store,
+    #[command(flatten)]
+    pub(crate) change: Change,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Migrate {
+    /// The cache that is left
+    #[arg(long, value_parser = end::parse, value_name = "CACHE")]
+    pub(crate) from: Store,
+    /// The cache that has it all afterwards
+    #[arg(long, value_parser = end::parse, value_name = "CACHE")]
+    pub(crate) to: Store,
     #[command(flatten)]
     pub(crate) change: Change,
 }

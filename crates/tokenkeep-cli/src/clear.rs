@@ -12,6 +12,7 @@ use crate::exit::{Code, Failure, Outcome};
 use crate::interrupt::Interrupt;
 use crate::list::{self, Listing};
 use crate::output::{Output, title};
+use crate::progress::Progress;
 use crate::stores::{Named, PATIENCE};
 use crate::words::printable;
 
@@ -35,7 +36,9 @@ pub(crate) fn run(
     let held = listing.as_ref().map_or_else(|| "content that is no token cache".to_owned(), Listing::summary);
     if !wanted.change.dry_run {
         ask(&format!("Remove everything from {place} ({held})?"), &wanted.change, interrupt)?;
+        let progress = Progress::of("Waiting for the lock");
         let write = cache.begin_write_waiting(&wait)?;
+        drop(progress);
         require_wanted(interrupt)?;
         if !write.delete()? {
             return Err(Failure::nothing(format!("There is no cache at {place} any more")));

@@ -9,14 +9,17 @@ mod arguments;
 mod clear;
 mod consent;
 mod doctor;
+mod end;
 mod exit;
 mod generate;
 mod interrupt;
 mod known;
 mod list;
 mod lock;
+mod migrate;
 mod output;
 mod platform;
+mod progress;
 mod sign_out;
 mod stores;
 mod words;
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Command::List(wanted) => list::run(&wanted, limit, &interrupt, &output),
         Command::SignOut(wanted) => sign_out::run(&wanted, limit, &interrupt, &output),
         Command::Clear(wanted) => clear::run(&wanted, limit, &interrupt, &output),
+        Command::Migrate(wanted) => migrate::run(&wanted, limit, &interrupt, &output),
         Command::Lock(wanted) => lock::run(&wanted, limit, &interrupt, &output),
         Command::Completions { shell } => generate::completions(shell, &output),
         Command::Man => generate::man(&output),

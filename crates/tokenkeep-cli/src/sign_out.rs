@@ -16,6 +16,7 @@ use crate::consent::{ask, require_wanted};
 use crate::exit::{Code, Failure, Outcome};
 use crate::interrupt::Interrupt;
 use crate::output::{Output, title};
+use crate::progress::Progress;
 use crate::stores::{Named, PATIENCE};
 use crate::words::{number, printable};
 
@@ -48,7 +49,9 @@ pub(crate) fn run(
         let names: Vec<String> = people.iter().map(Person::words).collect();
         let entries = number(foreseen.removed, "entry");
         ask(&format!("Sign out {} of {place} ({entries})?", names.join(", ")), &wanted.change, interrupt)?;
+        let progress = Progress::of("Waiting for the lock");
         let write = cache.begin_write_waiting(&wait)?;
+        drop(progress);
         let removal = without(write.content().unwrap_or(b"{}"), &people)?;
         require_wanted(interrupt)?;
         // At none somebody else was faster, and nothing need be written.

@@ -135,6 +135,18 @@ impl Named {
         }
     }
 
+    /// Whether both are one store. A file under another key is another.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let real = |named: &Self| {
+            named.path.as_ref().map(|path| path.canonicalize().unwrap_or_else(|_| path.clone()))
+        };
+        let same_place = match self.kind {
+            Kind::Keystore => self.names == other.names,
+            _ => real(self) == real(other),
+        };
+        self.kind == other.kind && self.key == other.key && same_place
+    }
+
     /// Opens it for reading and writing; nothing is created yet.
     ///
     /// # Errors

@@ -17,4 +17,5 @@ mod doctor;
 mod edges;
 mod list;
 mod lock;
+mod migrate;
 mod removal;

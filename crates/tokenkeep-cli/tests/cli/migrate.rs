@@ -1,0 +1,115 @@
+//! `tokenkeep migrate`.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::keyring::Keyring;
+use crate::support::{Holder, Place, SECRETS, cache, said};
+
+#[test]
+fn a_file_goes_into_the_keyring_and_back() {
+    let keyring = Keyring::start();
+    let place = Place::on(&keyring.bus);
+    let path = place.file("cache.json", &cache(true));
+    let lookup = ["lookup", "service", "my-app", "account", "token_cache"];
+    let before = fs::read(&path).unwrap();
+    let dry =
+        place.run(&["migrate", "--from", path.to_str().unwrap(), "--to", "application=my-app", "--dry-run"]);
+    assert_eq!((dry.code, fs::read(&path).unwrap()), (Some(0), before.clone()), "{}", dry.stderr);
+    assert!(!keyring.secret_tool(&lookup, "").status.success(), "a dry run wrote");
+    place.transcript(
+        "migrate",
+        &[
+            "migrate --from [HOME]/cache.json --to application=my-app",
+            "migrate --from [HOME]/cache.json --to application=my-app --yes",
+            "migrate --from [HOME]/cache.json --to application=my-app --yes",
+            "migrate --from application=my-app --to [HOME]/back.json --yes",
+        ],
+        &[],
+    );
+    assert_eq!(fs::read(&path).unwrap(), b"{}");
+    let back = String::from_utf8(fs::read(place.home().join("back.json")).unwrap()).unwrap();
+    for secret in SECRETS {
+        assert!(back.contains(secret), "{secret} was lost");
+    }
+    let item = keyring.secret_tool(&lookup, "");
+    assert_eq!(item.stdout, b"{}", "the old copy was not emptied");
+}
+
+#[test]
+fn what_the_other_place_holds_stays() {
+    let place = Place::new();
+    let from = place.file("from.json", &cache(true));
+    let to = place.file("to.json", &cache(false));
+    let (from, to) = (from.to_str().unwrap(), to.to_str().unwrap());
+    let run = |dry: &[&str]| {
+        let said =
+            place.run(&[&["migrate", "--from", from, "--to", to, "--yes", "--json"][..], dry].concat());
+        assert_eq!(said.code, Some(0), "{}", said.stdout);
+        serde_json::from_str::<Value>(&said.stdout).unwrap()
+    };
+    let planned = run(&["--dry-run"]);
+    assert_eq!((&planned["schemaVersion"], &planned["dryRun"]), (&1.into(), &true.into()));
+    let done = run(&[]);
+    assert_eq!((&done["dryRun"], &done["entries"]), (&false.into(), &planned["entries"]));
+    assert_eq!((&done["oldCopy"], &done["to"]["backend"]), (&"overwritten".into(), &"plaintext-file".into()));
+    let all = fs::read_to_string(to).unwrap();
+    assert!(all.contains("anna@example.org") && all.contains("bert@example.org"));
+}
+
+#[test]
+fn ends_that_cannot_be_used() {
+    let place = Place::new();
+    place.file("cache.json", &cache(true));
+    place.file("empty.json", b"{}");
+    place.transcript(
+        "migrate-usage",
+        &[
+            "migrate --from [HOME]/cache.json",
+            "migrate --from [HOME]/cache.json --to [HOME]/cache.json --yes",
+            "migrate --from [HOME]/cache.json --to frobnicate=1",
+            "migrate --from [HOME]/cache.json --to service-name=s,account-name=a --yes",
+            "migrate --from [HOME]/missing.json --to [HOME]/new.json --yes",
+            "migrate --from [HOME]/empty.json --to [HOME]/new.json --yes",
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn without_a_keyring_everything_stays_where_it_is() {
+    let place = Place::new();
+    let path = place.file("cache.json", &cache(true));
+    let before = fs::read(&path).unwrap();
+    let said =
+        place.run(&["migrate", "--from", path.to_str().unwrap(), "--to", "application=my-app", "--yes"]);
+    assert_eq!((said.code, fs::read(&path).unwrap()), (Some(6), before), "{}", said.stderr);
+}
+
+#[test]
+fn a_lock_of_either_end_is_respected_and_an_interrupt_leaves_both_whole() {
+    let place = Place::new();
+    let from = place.file("from.json", &cache(true));
+    let to = place.file("to.json", &cache(false));
+    let before = (fs::read(&from).unwrap(), fs::read(&to).unwrap());
+    let ends = ["migrate", "--yes", "--from", from.to_str().unwrap(), "--to", to.to_str().unwrap()];
+    for locked in [&from, &to] {
+        let _holder = Holder::of(locked);
+        let busy = place.run(&[&ends[..], &["--timeout", "1"]].concat());
+        assert_eq!(busy.code, Some(5), "{}", busy.stderr);
+        let mut command = place.command(&[&ends[..], &["--timeout", "60"]].concat());
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Until it stands in the queue: nothing of it shows from outside.
+        std::thread::sleep(Duration::from_millis(500));
+        let pid = rustix::process::Pid::from_raw(child.id().try_into().unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        let ended = said(child.wait_with_output().unwrap());
+        assert_eq!(ended.code, Some(130), "{}", ended.stderr);
+        assert_eq!((fs::read(&from).unwrap(), fs::read(&to).unwrap()), before);
+    }
+    assert_eq!(place.run(&ends).code, Some(0));
+    assert_eq!(fs::read(&from).unwrap(), b"{}");
+}
