@@ -1,18 +1,15 @@
 // @ts-check
 // Says what a published package contains of other people's work: `sbom.cdx.json` (CycloneDX 1.5) and
-// `THIRD-PARTY-NOTICES.txt`, from what cargo knows of the crates that are linked into the addon for one target.
+// `THIRD-PARTY-NOTICES.txt`, from what cargo knows of the crates that are linked into its binaries for one target.
 //
-// Usage: node components.mjs FOLDER [TARGET]. FOLDER is the package, with its package.json; without TARGET the package
-// holds nothing but our own JavaScript, and both files say so. Nothing in them depends on the time or the machine.
+// Usage: node components.mjs FOLDER [TARGET CRATE...]. FOLDER is the package, with its package.json; each CRATE of the
+// workspace is linked into a binary of its own (the addon, the command); without TARGET the package holds nothing but our own JavaScript, and both files say so. Nothing in them depends on the time or the machine.
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-
-/** The package that is linked into the addon. */
-const LINKED = "tokenkeep-node";
 
 /** Files that a licence asks to be passed on. */
 const LICENCE_FILE = /^(licen[cs]e|copying|notice|unlicense|copyright)([-._].*)?$/i;
@@ -43,17 +40,25 @@ function metadata(target) {
   return { packages, nodes: resolve.nodes };
 }
 
-/** The crates whose code ends up in the addon: no tests, no build scripts, no macros. @param {string} target */
-function linked(target) {
+/**
+ * The crates whose code ends up in a binary: no tests, no build scripts, no macros.
+ *
+ * @param {string} target
+ * @param {string[]} binaries
+ */
+function linked(target, binaries) {
   const { packages, nodes } = metadata(target);
   const byId = new Map(packages.map((one) => [one.id, one]));
   const edges = new Map(nodes.map((node) => [node.id, node.deps]));
-  const root = packages.find((one) => one.name === LINKED);
-  if (!root) {
-    throw new Error(`the workspace has no package ${LINKED}`);
-  }
   /** @type {Map<string, string[]>} */
-  const found = new Map([[root.id, []]]);
+  const found = new Map();
+  for (const name of binaries) {
+    const root = packages.find((one) => one.name === name && one.source === null);
+    if (!root) {
+      throw new Error(`the workspace has no package ${name}`);
+    }
+    found.set(root.id, []);
+  }
   for (const [id, below] of found) {
     for (const { pkg, dep_kinds } of edges.get(id) ?? []) {
       const runs = dep_kinds.some(({ kind }) => kind === null);
@@ -158,7 +163,7 @@ function notices({ name }, crates) {
   if (crates.length === 0) {
     return `${name} contains no third-party code. Its native part is in packages of its own, each with its notices.\n`;
   }
-  const head = `${name} is a binary that contains code of these Rust crates, and of the Rust standard library
+  const head = `${name} holds binaries that contain code of these Rust crates, and of the Rust standard library
 (https://github.com/rust-lang/rust, MIT OR Apache-2.0, copyright The Rust Project contributors).`;
   /** Crates of one workspace have the same text. @type {Map<string, string[]>} */
   const byText = new Map();
@@ -170,11 +175,11 @@ function notices({ name }, crates) {
   return `${[head, ...parts].join(`\n\n${"-".repeat(80)}\n\n`)}\n`;
 }
 
-const [folder, target] = process.argv.slice(2);
-if (folder === undefined) {
-  throw new Error("usage: node components.mjs FOLDER [TARGET]");
+const [folder, target, ...binaries] = process.argv.slice(2);
+if (folder === undefined || (target !== undefined && binaries.length === 0)) {
+  throw new Error("usage: node components.mjs FOLDER [TARGET CRATE...]");
 }
 const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-const crates = target === undefined ? [] : linked(target);
+const crates = target === undefined ? [] : linked(target, binaries);
 writeFileSync(join(folder, "sbom.cdx.json"), `${JSON.stringify(sbom(manifest, crates), null, 2)}\n`);
 writeFileSync(join(folder, "THIRD-PARTY-NOTICES.txt"), notices(manifest, crates));

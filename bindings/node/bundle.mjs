@@ -19,6 +19,9 @@ const ENTRIES = ["index", "identity", "embed"];
 /** `ts/NAME.ts` that an entry requires when it is needed. */
 const LATER = ["without-addon"];
 
+/** `ts/NAME.ts` that npm makes a command of. */
+const COMMANDS = ["command"];
+
 /** Other entries use the main one as it is, so that there is one identity of each class. */
 const mainEntry = {
   name: "main entry",
@@ -53,7 +56,8 @@ async function bundle(name) {
     plugins: [mainEntry],
     logLevel: "warning",
   });
-  writeFileSync(outfile, finish(readFileSync(outfile, "utf8")));
+  const first = COMMANDS.includes(name) ? "#!/usr/bin/env node\n" : "";
+  writeFileSync(outfile, first + finish(readFileSync(outfile, "utf8")));
 }
 
 /**
@@ -147,7 +151,7 @@ for (const name of ENTRIES) {
   await bundle(name);
   await face(name);
 }
-for (const name of LATER) {
+for (const name of [...LATER, ...COMMANDS]) {
   await bundle(name);
 }
 nodeFace();

@@ -1,10 +1,11 @@
-//! `cargo xtask build`: the native addon beside the TypeScript that loads it.
+//! `cargo xtask build`: the native addon beside the TypeScript that loads it; with `--release` also the command.
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::executable;
 use crate::job::{Failure, Job, Outcome, at};
 use crate::npm;
 use crate::platform::Platform;
@@ -38,6 +39,9 @@ pub(crate) fn command(workspace: &Workspace, profile: Profile) -> Outcome<()> {
     let mut job = Job::start(workspace, "build", Duration::from_secs(15 * 60), true)?;
     npm::install(&mut job, "bindings/node")?;
     build(&mut job, profile)?;
+    if profile != Profile::Debug {
+        executable::build(&mut job, profile)?;
+    }
     println!("built in {:.1} s", job.elapsed().as_secs_f64());
     Ok(())
 }

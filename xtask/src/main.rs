@@ -11,6 +11,7 @@ mod bench;
 mod cross;
 mod demo;
 mod digest;
+mod executable;
 mod features;
 mod hygiene;
 mod job;
@@ -22,6 +23,7 @@ mod npm;
 mod pack;
 mod platform;
 mod python;
+mod screenshots;
 mod setup;
 mod siblings;
 mod stages;
@@ -54,9 +56,11 @@ Usage: cargo xtask <command>
   cross windows|macos|linux|other
                       what can be built, checked and run here of the other systems, with Wine and qemu
   api                 writes the lists of the public items in docs/api anew
+  screenshots         draws the pictures of the command in docs anew, from its transcripts
   setup               bring this machine to the state the tests need
   build [--release [--auditable]]
-                      build the addon and the TypeScript of the npm package; --auditable lists the crates in the binary
+                      build the addon and the TypeScript of the npm package, with --release the command as well;
+                      --auditable lists the crates in the binaries
   pack                write the npm tarballs for this platform to target/npm
   dist [--complete] [--prebuilt]
                       the same for every platform whose addon lies in bindings/node; --complete demands all of them,
@@ -89,6 +93,7 @@ fn dispatch(arguments: &[String]) -> Outcome<ExitCode> {
         #[cfg(unix)]
         "cross" => cross::command(&workspace, rest)?,
         "api" => api::command(none(command, rest).map(|()| &workspace)?)?,
+        "screenshots" => screenshots::command(&workspace, none(command, rest)?)?,
         "setup" => setup::command(&workspace, none(command, rest)?)?,
         "build" => addon::command(&workspace, addon::Profile::parse(rest)?)?,
         "lock" => npm::lock_command(&workspace, none(command, rest)?)?,

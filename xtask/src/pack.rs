@@ -4,6 +4,8 @@
 //! one that fits (`optionalDependencies` with `os`, `cpu` and `libc`). Neither has an install script. The optional
 //! dependencies are written at pack time: in the repository they would make `npm ci` look for packages not yet published.
 //!
+//! Beside the addon lies the executable of the command `tokenkeep` (`executable.rs`), where it has been built.
+//!
 //! `pack` is for this platform alone. `dist` takes every addon that lies in `bindings/node`, as cross compilers and the
 //! release workflow put them there, and with `--complete` refuses to leave out a platform. What a tarball must be like is
 //! checked in `tarball.rs`.
@@ -13,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::addon::{self, Profile};
+use crate::executable;
 use crate::job::{Failure, Job, Outcome, at};
 use crate::npm;
 use crate::platform::{self, Platform};
@@ -30,8 +33,9 @@ pub(crate) fn command(workspace: &Workspace, (): ()) -> Outcome<()> {
     stage(&mut job)
 }
 
-/// Packs what has been built for this platform, then checks the tarballs as a user would meet them.
+/// Builds the command, packs what has been built for this platform, then checks the tarballs as a user would meet them.
 pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
+    executable::build(job, Profile::Release)?;
     pack(job, &[Platform::current()?])
 }
 
@@ -53,12 +57,21 @@ pub(crate) fn dist_command(workspace: &Workspace, arguments: &[String]) -> Outco
         npm::run_script(&mut job, "bindings/node", "build", &[])?;
     } else {
         addon::build(&mut job, Profile::Release)?;
+        executable::build(&mut job, Profile::Release)?;
     }
     let (built, missing): (Vec<Platform>, Vec<Platform>) =
         platform::ALL.iter().partition(|one| addon_path(workspace, **one).is_file());
     let names: Vec<&str> = missing.iter().map(|one| one.name).collect();
     if complete && !missing.is_empty() {
         return Err(Failure::new(format!("bindings/node has no addon for {}", names.join(", "))));
+    }
+    let speechless: Vec<&str> = platform::ALL
+        .iter()
+        .filter(|one| !executable::path(workspace, **one).is_file())
+        .map(|one| one.name)
+        .collect();
+    if complete && !speechless.is_empty() {
+        return Err(Failure::new(format!("bindings/node has no command for {}", speechless.join(", "))));
     }
     pack(&mut job, &built)?;
     if !names.is_empty() {
@@ -86,14 +99,21 @@ fn pack(job: &mut Job<'_>, platforms: &[Platform]) -> Outcome<()> {
     tarball::check_contents(job, &main, &code)?;
     let mut tarballs = vec![main];
     for platform in platforms {
-        let native = pack_platform(job, &out, *platform)?;
-        tarball::check_contents(job, &native, &[platform.addon_file()])?;
+        let (native, has_command) = pack_platform(job, &out, *platform)?;
+        let mut own = vec![platform.addon_file()];
+        if has_command {
+            own.push(executable::file(*platform).to_owned());
+            executable::check_mode(job, &native, *platform)?;
+            executable::check(job, *platform)?;
+        }
+        tarball::check_contents(job, &native, &own)?;
         tarball::check_addon(job, &addon_path(job.workspace, *platform), *platform)?;
         let runner = platform::runner(job.workspace, *platform);
+        let both = [tarballs[0].as_path(), &native];
         if *platform == Platform::current()? {
-            tarball::check_installed(job, &[&tarballs[0], &native], *platform, "node")?;
+            tarball::check_installed(job, &both, *platform, "node", has_command)?;
         } else if runner.is_file() {
-            tarball::check_installed(job, &[&tarballs[0], &native], *platform, &runner.to_string_lossy())?;
+            tarball::check_installed(job, &both, *platform, &runner.to_string_lossy(), has_command)?;
         } else {
             job.note(&format!("{}: packed, not run: this machine is another platform", platform.name))?;
         }
@@ -132,19 +152,21 @@ fn pack_main(job: &mut Job<'_>, out: &Path, platforms: &[Platform]) -> Outcome<P
     npm_pack(job, &package, out, "tokenkeep")
 }
 
-fn pack_platform(job: &mut Job<'_>, out: &Path, platform: Platform) -> Outcome<PathBuf> {
+/// Also says whether the command is in it.
+fn pack_platform(job: &mut Job<'_>, out: &Path, platform: Platform) -> Outcome<(PathBuf, bool)> {
     let name = platform.package();
     let file = platform.addon_file();
     let package = fresh(&out.join("stage").join(&name))?;
+    let command = executable::file(platform);
     let libc = platform.libc.map(|libc| format!(",\n  \"libc\": [\"{libc}\"]")).unwrap_or_default();
     let manifest = format!(
         r#"{{
   "name": "{name}",
   "version": "{VERSION}",
-  "description": "The native addon of tokenkeep for {}.",
+  "description": "The native addon and the command of tokenkeep for {}.",
   "license": "MIT",
   "main": "{file}",
-  "files": ["{file}", "sbom.cdx.json", "THIRD-PARTY-NOTICES.txt"],
+  "files": ["{file}", "{command}", "sbom.cdx.json", "THIRD-PARTY-NOTICES.txt"],
   "engines": {{ "node": ">=20" }},
   "os": ["{}"],
   "cpu": ["{}"]{libc}
@@ -156,14 +178,21 @@ fn pack_platform(job: &mut Job<'_>, out: &Path, platform: Platform) -> Outcome<P
     tarball::write(&package.join("README.md"), &PLATFORM_README.replace("PACKAGE", &name))?;
     copy(&job.workspace.path("LICENSE"), &package.join("LICENSE"))?;
     copy(&addon_path(job.workspace, platform), &package.join(&file))?;
-    components(job, &package, Some(platform.target))?;
-    npm_pack(job, &package, out, &name)
+    let has_command = executable::add(job, platform, &package)?;
+    components(job, &package, Some((platform.target, has_command)))?;
+    Ok((npm_pack(job, &package, out, &name)?, has_command))
 }
 
 /// Lists, in the package, what it contains of other people's work.
-fn components(job: &mut Job<'_>, package: &Path, target: Option<&str>) -> Outcome<()> {
+fn components(job: &mut Job<'_>, package: &Path, native: Option<(&str, bool)>) -> Outcome<()> {
     let mut node = job.command("node");
-    node.arg(job.workspace.path("xtask/components.mjs")).arg(package).args(target);
+    node.arg(job.workspace.path("xtask/components.mjs")).arg(package);
+    if let Some((target, has_command)) = native {
+        node.args([target, "tokenkeep-node"]);
+        if has_command {
+            node.arg("tokenkeep-cli");
+        }
+    }
     job.run(&mut node)
 }
 

@@ -2,7 +2,9 @@
 
 use crate::job::{Job, Outcome};
 use crate::suite::{Stage, Work};
-use crate::{addon, api, demo, features, hygiene, languages, mixed, pack, setup, siblings, vectors};
+use crate::{
+    addon, api, demo, features, hygiene, languages, mixed, pack, screenshots, setup, siblings, vectors,
+};
 
 /// Everything, in the order it is begun: what fails fastest first, then what others need.
 pub(crate) const TEST: &[Stage] = &[
@@ -11,6 +13,7 @@ pub(crate) const TEST: &[Stage] = &[
         .needs(&["setup"])
         .minutes(10),
     task("hygiene", "the tracked files hold nothing that does not belong there", hygiene::stage),
+    task("screenshots", "the pictures of the command show what it says", screenshots::stage),
     cargo("fmt", "Rust is formatted", "fmt --all --check -- --color never"),
     cargo("clippy", "Rust has no lints", "clippy --locked --workspace --all-targets -- -D warnings")
         .minutes(10),

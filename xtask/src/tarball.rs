@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::executable;
 use crate::job::{Failure, Job, Outcome, at};
 use crate::npm;
 use crate::pack::fresh;
@@ -25,6 +26,7 @@ const CODE: &[&str] = &[
     "embed.js",
     "embed.mjs",
     "without-addon.js",
+    "command.js",
 ];
 
 /// Calls of Node-API that hand memory of ours to JavaScript, which a process with a memory cage (Electron) refuses.
@@ -94,9 +96,6 @@ pub(crate) fn check_addon(job: &mut Job<'_>, path: &Path, platform: Platform) ->
     let size = binary.len() as u64;
     job.note(&format!("{}: {size} bytes, needs glibc {}", platform.addon_file(), newest_glibc(&binary)))?;
     let refuse = |why: String| Err(Failure::new(format!("{}: {why}", platform.addon_file())));
-    if !has_magic(&binary, platform) {
-        return refuse(format!("this is no library for {}", platform.target));
-    }
     if size > LARGEST_ADDON {
         return refuse(format!("{size} bytes, the most is {LARGEST_ADDON}"));
     }
@@ -111,17 +110,25 @@ pub(crate) fn check_addon(job: &mut Job<'_>, path: &Path, platform: Platform) ->
     } else if let Some(call) = CAGED.iter().find(|call| contains(&binary, call.as_bytes())) {
         return refuse(format!("it calls {call}, which fails in Electron"));
     }
+    check_binary(job, &binary, platform, &platform.addon_file())
+}
+
+/// The system it is for, and no path of this machine inside.
+pub(crate) fn check_binary(job: &Job<'_>, binary: &[u8], platform: Platform, name: &str) -> Outcome<()> {
+    if !has_magic(binary, platform) {
+        return Err(Failure::new(format!("{name}: this is no binary for {}", platform.target)));
+    }
     let home = std::env::home_dir().map(|home| home.join(".cargo")).unwrap_or_default();
     for place in [&job.workspace.root, &job.workspace.cargo_target, &home] {
         let place = place.to_string_lossy();
-        if !place.is_empty() && contains(&binary, place.as_bytes()) {
-            return refuse(format!("contains the path {place} of this machine"));
+        if !place.is_empty() && contains(binary, place.as_bytes()) {
+            return Err(Failure::new(format!("{name}: contains the path {place} of this machine")));
         }
     }
     Ok(())
 }
 
-/// Whether the file begins as a library of that system, for that processor, does.
+/// Whether the file begins as a library or an executable of that system, for that processor, does.
 fn has_magic(binary: &[u8], platform: Platform) -> bool {
     let at = |offset: usize, bytes: &[u8]| binary.get(offset..offset + bytes.len()) == Some(bytes);
     match (platform.os, platform.cpu) {
@@ -137,7 +144,7 @@ fn has_magic(binary: &[u8], platform: Platform) -> bool {
 }
 
 /// The highest `GLIBC_2.x` among the symbol versions, or "none".
-fn newest_glibc(binary: &[u8]) -> String {
+pub(crate) fn newest_glibc(binary: &[u8]) -> String {
     const PREFIX: &[u8] = b"GLIBC_2.";
     let minor = |after: &[u8]| -> Option<u32> {
         let digits: Vec<u8> = after.iter().copied().take_while(u8::is_ascii_digit).collect();
@@ -160,6 +167,7 @@ pub(crate) fn check_installed(
     tarballs: &[&Path],
     platform: Platform,
     node: &str,
+    has_command: bool,
 ) -> Outcome<()> {
     let place = fresh(&job.workspace.products.join("npm-installed"))?;
     write(&place.join("package.json"), "{ \"private\": true }\n")?;
@@ -170,9 +178,12 @@ pub(crate) fn check_installed(
         install.arg("--force");
     }
     job.run(&mut install)?;
-    let mut node = job.command(node);
-    node.current_dir(&place).args(["-e", SMOKE]).arg(place.join("smoke/cache.json"));
-    job.run(&mut node)?;
+    let mut smoke = job.command(node);
+    smoke.current_dir(&place).args(["-e", SMOKE]).arg(place.join("smoke/cache.json"));
+    job.run(&mut smoke)?;
+    if has_command {
+        executable::check_installed(job, &place, node)?;
+    }
     fs::remove_dir_all(&place).map_err(at(&place))
 }
 

@@ -59,6 +59,17 @@ export function loadAddon(): Addon {
   );
 }
 
+/** The file of the addon that is installed for a platform, whether or not it loads; not one in a bundle. */
+export function addonPath(platform: Platform): string | undefined {
+  for (const [base, wanted] of candidates(`tokenkeep-${platform}`, platform)) {
+    const require = requireFrom(base);
+    if (isThere(require, wanted)) {
+      return require.resolve(wanted);
+    }
+  }
+  return undefined;
+}
+
 /** Where to look, and for what. */
 function* candidates(name: string, platform: Platform): Generator<[base: string, wanted: string]> {
   const base = here();
@@ -98,7 +109,7 @@ function isThere(require: NodeJS.Require, wanted: string): boolean {
 }
 
 /** Node's name of the platform, on Linux and Windows with the C library. */
-function platformName(): string {
+export function platformName(): string {
   const { platform, arch } = process;
   if (platform === "linux") {
     return `linux-${arch}-${onMusl() ? "musl" : "gnu"}`;

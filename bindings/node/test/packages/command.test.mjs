@@ -1,0 +1,191 @@
+// @ts-check
+/**
+ * The command `tokenkeep` as npx starts it from the packed packages, installed without scripts: the platform package's
+ * executable behind the main package's script, and what that script says where there is no executable.
+ */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmod, cp, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { end, run, track } from "../support/processes.mjs";
+import { scratchDirectory } from "../support/scratch.mjs";
+import { OURS } from "../support/subject.mjs";
+import { install, packedVersion } from "./project.mjs";
+
+/** @type {import("./project.mjs").Project} */
+let project;
+/** The platform's package in it. */
+let native = "";
+/** @type {(() => unknown)[]} */
+const ends = [];
+
+before(async () => {
+  const scope = { after: (/** @type {() => unknown} */ done) => void ends.unshift(done) };
+  project = await install(scope, { dependencies: { [OURS]: packedVersion() } });
+  const modules = join(project.folder, "node_modules");
+  const name = (await readdir(modules)).find((one) => one.startsWith("tokenkeep-"));
+  native = join(modules, `${name}`);
+});
+
+after(async () => {
+  for (const done of ends) {
+    await done();
+  }
+});
+
+/**
+ * An environment with a home of its own, and no session that belongs to whoever runs the tests.
+ *
+ * @param {import("../support/scratch.mjs").Scope} scope
+ * @param {NodeJS.ProcessEnv} [more]
+ */
+async function at(scope, more = {}) {
+  const home = await scratchDirectory(scope);
+  const { PATH, SystemRoot } = process.env;
+  return { PATH, SystemRoot, HOME: home, USERPROFILE: home, npm_config_update_notifier: "false", ...more };
+}
+
+/** @param {string[]} words @param {NodeJS.ProcessEnv} env */
+const npx = (words, env) => run("npx", ["--no-install", "tokenkeep", ...words], { cwd: project.folder, env });
+
+/** A cache in which one person is signed in. */
+const CACHE = {
+  Account: {
+    "uid.utid-login.microsoftonline.com-utid": {
+      home_account_id: "uid.utid",
+      environment: "login.microsoftonline.com",
+      realm: "utid",
+      local_account_id: "uid",
+      username: "anna@example.org",
+      authority_type: "MSSTS",
+    },
+  },
+};
+
+describe("with the platform's package", () => {
+  test("the executable can be started by everybody", async () => {
+    const { mode } = await stat(join(native, process.platform === "win32" ? "tokenkeep.exe" : "tokenkeep"));
+    assert.equal(mode & 0o111, 0o111);
+  });
+
+  test("doctor examines this machine", async (t) => {
+    const { stdout, stderr, code } = await npx(["doctor", "--json"], await at(t));
+    const report = JSON.parse(stdout);
+    assert.equal(report.schemaVersion, 1);
+    assert.equal(report.version, packedVersion());
+    const titles = report.sections.map((/** @type {{ title: string }} */ { title }) => title);
+    assert.deepEqual(titles, ["keyring", "without a keyring", "places", "caches", "choice"], stderr);
+    assert.equal(code, report.findings.length > 0 ? 3 : 0);
+  });
+
+  test("list shows who is signed in", async (t) => {
+    const env = await at(t);
+    const path = join(env.HOME, "cache.json");
+    await writeFile(path, JSON.stringify(CACHE), { mode: 0o600 });
+    const { stdout, code, stderr } = await npx(["list", "--cache-path", path], env);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /anna@example\.org/);
+  });
+
+  test("the exit code is passed on, and what was said", async (t) => {
+    const env = await at(t);
+    const nothing = await npx(["list", "--cache-path", join(env.HOME, "missing.json")], env);
+    assert.deepEqual([nothing.code, nothing.stdout], [4, ""]);
+    assert.match(nothing.stderr, /There is no cache at/);
+    assert.equal((await npx(["frobnicate"], env)).code, 2);
+    assert.equal((await npx(["doctor", "--frobnicate"], env)).code, 2);
+  });
+
+  test("an addon that does not load is a finding of doctor's, beside its own", async (t) => {
+    const env = await at(t, { TOKENKEEP_NATIVE_PATH: join(await scratchDirectory(t), "missing.node") });
+    const json = await npx(["--json", "doctor"], env);
+    const report = JSON.parse(json.stdout);
+    assert.deepEqual([report.findings[0].code, json.code], ["addon-unusable", 3]);
+    assert.match(report.findings[0].remedy, /TOKENKEEP_NATIVE_PATH/);
+    assert.equal(report.sections.length, 6);
+    const text = await npx(["doctor"], env);
+    assert.match(text.stdout, /problem \[addon-unusable\].*\n +-> Unset/);
+    assert.match(text.stdout, /^choice$/m);
+    assert.equal(text.code, 3);
+    // Other commands have no use for it, and usage stays usage.
+    assert.equal((await npx(["list"], env)).code, 4);
+    assert.equal((await npx(["doctor", "--json", "--frobnicate"], env)).code, 2);
+  });
+});
+
+describe("signals", () => {
+  // The real command ends before a signal reaches it; what is tested is the script in front of it.
+  /** @param {import("node:test").TestContext} t @param {string} body */
+  async function standIn(t, body) {
+    const modules = join(await scratchDirectory(t), "node_modules");
+    await cp(join(project.folder, "node_modules"), modules, { recursive: true });
+    const file = join(modules, native.split(/[\\/]/).at(-1) ?? "", "tokenkeep");
+    await writeFile(file, `#!/bin/sh\n${body}\n`);
+    await chmod(file, 0o755);
+    const child = track(
+      spawn(process.execPath, [join(modules, OURS, "dist", "command.js"), "list"], {
+        stdio: ["ignore", "pipe", "inherit"],
+      }),
+    );
+    t.after(() => end(child));
+    await once(/** @type {import("node:stream").Readable} */ (child.stdout), "data");
+    return child;
+  }
+
+  test("one that ends the executable ends the script", async (t) => {
+    const child = await standIn(t, "echo ready; exec sleep 50");
+    child.kill("SIGTERM");
+    assert.deepEqual(await once(child, "exit"), [null, "SIGTERM"]);
+  });
+
+  test("one that the executable answers with a code gives that code", async (t) => {
+    const child = await standIn(t, "trap 'exit 130' INT; echo ready; while :; do sleep 0.1; done");
+    child.kill("SIGINT");
+    assert.deepEqual(await once(child, "exit"), [130, null]);
+  });
+});
+
+describe("without the platform's package", () => {
+  before(async () => {
+    await rm(native, { recursive: true });
+  });
+
+  test("doctor names it, and the remedy", async (t) => {
+    const { stdout, code } = await npx(["doctor", "--json"], await at(t));
+    const { schemaVersion, findings, sections } = JSON.parse(stdout);
+    assert.deepEqual([schemaVersion, findings.length, code], [1, 1, 3]);
+    const [{ code: kind, severity, message, remedy }] = findings;
+    const name = native.split(/[\\/]/).at(-1) ?? "";
+    assert.deepEqual([kind, severity], ["package-missing", "problem"]);
+    assert.ok(message.includes(name) && remedy.includes(`npm install ${name}@${packedVersion()}`), stdout);
+    assert.match(remedy, /npm\/cli\/issues\/4828/);
+    const values = sections[0].facts.map((/** @type {{ value: string }} */ { value }) => value);
+    assert.ok(values.includes(name.replace("tokenkeep-", "")) && values.includes(process.version), stdout);
+    const text = await npx(["doctor"], await at(t));
+    assert.match(text.stdout, /1 finding\n {2}problem \[package-missing\]/);
+    assert.equal(text.code, 3);
+  });
+
+  test("other commands fail with a type", async (t) => {
+    const env = await at(t);
+    const { stdout, stderr, code } = await npx(["list"], env);
+    assert.deepEqual([stdout, code], ["", 1]);
+    assert.match(stderr, /^tokenkeep: .*\(package_missing\)/m);
+    const json = await npx(["list", "--json"], env);
+    assert.equal(JSON.parse(json.stdout).error.kind, "package_missing");
+    assert.equal(json.code, 1);
+  });
+
+  test("a package without the executable is told from one that is not there", async (t) => {
+    await mkdir(native);
+    t.after(() => rm(native, { recursive: true }));
+    const manifest = { name: "x", version: packedVersion(), main: "addon.js" };
+    await writeFile(join(native, "package.json"), JSON.stringify(manifest));
+    await writeFile(join(native, "addon.js"), "");
+    const { stdout, code } = await npx(["doctor", "--json"], await at(t));
+    const codes = JSON.parse(stdout).findings.map((/** @type {{ code: string }} */ one) => one.code);
+    assert.deepEqual([codes, code], [["addon-unusable", "command-missing"], 3]);
+  });
+});

@@ -1,0 +1,106 @@
+//! The executable of the command `tokenkeep`, which the npm package of a platform carries beside the addon: built, put where
+//! `dist` packs it from, and checked before it is published. Why it is no part of the addon: docs/adr/0013.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::addon::{self, Profile};
+use crate::job::{Failure, Job, Outcome, at};
+use crate::platform::Platform;
+use crate::tarball;
+use crate::workspace::{VERSION, Workspace};
+
+/// The profile in `Cargo.toml` that builds it, and the folder it is built in.
+const PROFILE: &str = "command";
+
+/// More than it has, so that a dependency that doubles the package is noticed.
+const LARGEST: u64 = 6_000_000;
+
+/// Where it lies in a checkout, under a name that tells the platforms apart, as the addons have.
+pub(crate) fn path(workspace: &Workspace, platform: Platform) -> PathBuf {
+    workspace.path("bindings/node").join(format!("tokenkeep.{}.command", platform.name))
+}
+
+/// Its name in the package.
+pub(crate) fn file(platform: Platform) -> &'static str {
+    if platform.os == "win32" { "tokenkeep.exe" } else { "tokenkeep" }
+}
+
+/// Compiles it for this platform, and puts it where the package's script and `dist` look for it.
+pub(crate) fn build(job: &mut Job<'_>, profile: Profile) -> Outcome<()> {
+    let platform = Platform::current()?;
+    let mut cargo = job.command("cargo");
+    if profile == Profile::Auditable {
+        cargo.arg("auditable");
+    }
+    cargo.args(["build", "--locked", "--package", "tokenkeep-cli", "--profile", PROFILE]);
+    job.run(cargo.env("CARGO_ENCODED_RUSTFLAGS", addon::release_flags(job.workspace, &[])))?;
+
+    let built = job.workspace.cargo_target.join(PROFILE).join(file(platform));
+    let wanted = path(job.workspace, platform);
+    // Renamed into place: a command that still runs keeps the file it was started from.
+    let fresh = wanted.with_extension("command.new");
+    fs::copy(&built, &fresh).map_err(at(&built))?;
+    fs::rename(&fresh, &wanted).map_err(at(&wanted))
+}
+
+/// Puts it into the package, if there is one for that platform; says whether there is.
+pub(crate) fn add(job: &mut Job<'_>, platform: Platform, package: &Path) -> Outcome<bool> {
+    let built = path(job.workspace, platform);
+    if !built.is_file() {
+        job.note(&format!("{}: packed without the command, which has not been built for it", platform.name))?;
+        return Ok(false);
+    }
+    let inside = package.join(file(platform));
+    fs::copy(&built, &inside).map_err(at(&built))?;
+    make_executable(&inside)?;
+    Ok(true)
+}
+
+/// npm packs the bits as they are, and what downloads artifacts in CI drops them.
+#[cfg(unix)]
+fn make_executable(path: &Path) -> Outcome<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(at(path))
+}
+
+/// Windows has no such bit; npm sets those of the packages it packs there.
+#[cfg(not(unix))]
+fn make_executable(_path: &Path) -> Outcome<()> {
+    Ok(())
+}
+
+/// Size, system, and no path of this machine inside.
+pub(crate) fn check(job: &mut Job<'_>, platform: Platform) -> Outcome<()> {
+    let path = path(job.workspace, platform);
+    let binary = fs::read(&path).map_err(at(&path))?;
+    let size = binary.len() as u64;
+    let name = format!("the command for {}", platform.name);
+    job.note(&format!("{name}: {size} bytes, needs glibc {}", tarball::newest_glibc(&binary)))?;
+    if size > LARGEST {
+        return Err(Failure::new(format!("{name}: {size} bytes, the most is {LARGEST}")));
+    }
+    tarball::check_binary(job, &binary, platform, &name)
+}
+
+/// The bit by which it can be started must be in the tarball itself.
+pub(crate) fn check_mode(job: &mut Job<'_>, tarball: &Path, platform: Platform) -> Outcome<()> {
+    let mut tar = job.command("tar");
+    let entry = format!("package/{}", file(platform));
+    let listing = job.output(tar.arg("-tvzf").arg(tarball).arg(&entry))?;
+    if platform.os == "win32" || listing.starts_with("-rwxr-xr-x") {
+        return Ok(());
+    }
+    Err(Failure::new(format!("{}: {entry} is not executable: {listing}", tarball.display())))
+}
+
+/// What npm made of the package's `bin` starts the executable.
+pub(crate) fn check_installed(job: &mut Job<'_>, place: &Path, node: &str) -> Outcome<()> {
+    let mut command = job.command(node);
+    command.arg(place.join("node_modules/tokenkeep/dist/command.js")).arg("--version");
+    let said = job.output(&mut command)?;
+    if said.trim() == format!("tokenkeep {VERSION}") {
+        return Ok(());
+    }
+    Err(Failure::new(format!("tokenkeep --version said {said:?}, not {VERSION}")))
+}
