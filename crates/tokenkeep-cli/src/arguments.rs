@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use tokenkeep::preset::Preset;
 
 use crate::end;
 
@@ -181,6 +182,18 @@ pub(crate) struct Lock {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Which cache")]
 pub(crate) struct Store {
+    /// A library's or program's own cache by name, such as azure-identity or azure-cli; a wrong name lists all
+    #[arg(long, value_parser = preset, value_name = "NAME", conflicts_with_all = ["application", "key"])]
+    pub(crate) preset: Option<Preset>,
+    /// With --preset: the name that a program gave its cache
+    #[arg(long, value_name = "NAME", requires = "preset")]
+    pub(crate) cache_name: Option<String>,
+    /// With --preset: the schema of the keystore item
+    #[arg(long, value_name = "NAME", requires = "preset")]
+    pub(crate) schema: Option<String>,
+    /// With --preset: an attribute of the keystore item; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = attribute, requires = "preset")]
+    pub(crate) attribute: Vec<(String, String)>,
     /// A program that keeps its cache where tokenkeep does by default
     #[arg(long, value_name = "NAME")]
     pub(crate) application: Option<String>,
@@ -205,7 +218,8 @@ pub(crate) struct Store {
 impl Store {
     /// Whether no cache in particular is meant.
     pub(crate) fn is_any(&self) -> bool {
-        self.application.is_none()
+        self.preset.is_none()
+            && self.application.is_none()
             && self.cache_path.is_none()
             && self.service_name.is_none()
             && self.account_name.is_none()
@@ -233,6 +247,15 @@ pub(crate) enum Key {
     File(PathBuf),
     Variable(String),
     Passphrase(String),
+}
+
+fn preset(text: &str) -> Result<Preset, String> {
+    text.parse().map_err(|error: tokenkeep::Error| error.to_string())
+}
+
+fn attribute(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("want NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn key(text: &str) -> Result<Key, String> {

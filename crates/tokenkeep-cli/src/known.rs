@@ -6,14 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tokenkeep::environment;
+use tokenkeep::preset::{self, PlaceKind};
 
 use crate::arguments::Kind;
 use crate::stores::{Named, Standing, standing};
 
-/// The service under which the Azure SDKs keep their items.
-const AZURE_SERVICE: &str = "Microsoft.Developer.IdentityService";
-/// The one item that all caches of the Azure SDK for JavaScript share.
-const AZURE_ACCOUNT: &str = "MSALCache";
 /// No data directory holds more programs of ours; a directory this full is somebody's mistake.
 const MOST: usize = 2_000;
 
@@ -28,12 +25,31 @@ pub(crate) struct Known {
 /// tells whether it exists.
 pub(crate) fn caches() -> Vec<Known> {
     let mut found = Vec::new();
-    found.extend(azure_cli());
-    found.extend(azure_sdks());
+    found.extend(presets());
+    let is_new = |known: &Known| found.iter().all(|other| other.named.path != known.named.path);
+    let others: Vec<Known> = azure_cli().into_iter().chain(azure_files()).filter(is_new).collect();
+    found.extend(others);
     found.extend(own());
     found
 }
 
+/// Those whose place is known to the library. An item that several caches share is named once.
+fn presets() -> Vec<Known> {
+    let mut found: Vec<Known> = Vec::new();
+    for place in preset::known_caches() {
+        let (item, owner) = (matches!(place.kind, PlaceKind::Item(_)), place.preset.about().to_owned());
+        if !item && !is_cache_file(&place.path) {
+            continue;
+        }
+        let named = Named::preset(place, None);
+        if !found.iter().any(|known| known.named.is_same(&named)) {
+            found.push(Known { owner, named });
+        }
+    }
+    found
+}
+
+/// Files of the Azure CLI by all the names it has had, on any system.
 fn azure_cli() -> Vec<Known> {
     let chosen = std::env::var_os("AZURE_CONFIG_DIR").filter(|text| !text.is_empty()).map(PathBuf::from);
     let home = || Some(profile()?.join(".azure"));
@@ -55,7 +71,8 @@ fn profile() -> Option<PathBuf> {
     }
 }
 
-fn azure_sdks() -> Vec<Known> {
+/// Files of the Azure SDKs in places where they are not by default, and in which older versions had them.
+fn azure_files() -> Vec<Known> {
     let mut folders: Vec<PathBuf> =
         [environment::user_root_directory(), environment::data_directory(), cache_directory()]
             .into_iter()
@@ -64,22 +81,17 @@ fn azure_sdks() -> Vec<Known> {
             .collect();
     folders.dedup();
     let mut found = Vec::new();
-    let mut markers = None;
     for path in folders.iter().flat_map(|folder| entries(folder)) {
         let name = path.file_name().map(OsStr::to_string_lossy).unwrap_or_default().into_owned();
         if !name.starts_with("msal.cache") || is_companion(&name) {
             continue;
         }
         match standing(&path) {
-            // All of them lead to one item.
-            Standing::Vacant if !cfg!(windows) => markers = markers.or(Some(path)),
+            // Markers lead to items that have been looked for.
+            Standing::Vacant if !cfg!(windows) => {}
             Standing::Nothing => {}
             _ => found.push(Known { owner: "Azure SDK".to_owned(), named: Named::file(path) }),
         }
-    }
-    if !cfg!(windows) {
-        let named = Named::item(markers, AZURE_SERVICE, AZURE_ACCOUNT);
-        found.push(Known { owner: "Azure SDK for JavaScript".to_owned(), named });
     }
     found
 }
@@ -132,7 +144,7 @@ pub(crate) fn is_companion(name: &str) -> bool {
 impl Known {
     /// Whether nothing would be missed if it turned out not to exist: nobody named it and no file is there.
     pub(crate) fn is_guess(&self) -> bool {
-        self.named.kind == Kind::Keystore && self.named.path.is_none()
+        self.named.kind == Kind::Keystore && !self.named.path.as_deref().is_some_and(is_cache_file)
     }
 }
 

@@ -27,7 +27,14 @@ pub(crate) fn run(wanted: &List, limit: Option<Duration>, interrupt: &Interrupt,
             look(&named, wait)?.ok_or_else(|| Failure::nothing(format!("There is no cache at {named}")))?;
         return print(&[Found::new(None, named, Ok(listing))], output);
     }
-    let found: Vec<Found> = known::caches().into_iter().filter_map(|known| of_known(known, &wait)).collect();
+    // A keyring that does not answer is asked once, not for every item that might be in it.
+    let mut silent = false;
+    let mut found: Vec<Found> = Vec::new();
+    for known in known::caches() {
+        if !(silent && known.is_guess()) {
+            found.extend(of_known(known, &wait, &mut silent));
+        }
+    }
     if found.is_empty() {
         return Err(Failure::nothing(
             "No cache was found in the places where Azure CLI, the Azure SDKs and programs with tokenkeep's defaults \
@@ -50,9 +57,11 @@ impl Found {
     }
 }
 
-fn of_known(known: Known, wait: &WaitOptions) -> Option<Found> {
+fn of_known(known: Known, wait: &WaitOptions, silent: &mut bool) -> Option<Found> {
     let guess = known.is_guess();
-    match look(&known.named, wait.clone()) {
+    let seen = look(&known.named, wait.clone());
+    *silent |= seen.as_ref().is_err_and(|failure| failure.code() == Code::Store);
+    match seen {
         Ok(None) => None,
         // Without a file nothing says that this machine's keyring matters to anybody.
         Err(_) if guess => None,
@@ -99,6 +108,7 @@ fn print(found: &[Found], output: &Output) -> Outcome {
 fn to_json(found: &Found, now: SystemTime) -> Value {
     let mut cache = json!({
         "owner": found.owner,
+        "preset": found.named.place.as_ref().map(|place| place.preset.name()),
         "backend": found.named.backend(),
         "location": found.named.to_string(),
         "path": found.named.path.as_ref().map(|path| path.display().to_string()),

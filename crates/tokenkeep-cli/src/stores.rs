@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokenkeep::event::Event;
 use tokenkeep::key_source::{KernelKeyring, KeyFile, KeySource, Passphrase};
-use tokenkeep::options::{OnDamage, WaitOptions};
+use tokenkeep::options::{OnDamage, Prompting, WaitOptions};
+use tokenkeep::preset::{CachePlace, Names, PlaceKind, Preset};
 use tokenkeep::storage::{FilePersistence, Keystore, KeystorePersistence, Sealed};
 use tokenkeep::{Backend, ErrorKind, Persistence, Result, Secret, TokenCache, environment, schema};
 
@@ -30,6 +31,8 @@ pub(crate) struct Named {
     /// Service and account.
     pub(crate) names: Option<(String, String)>,
     pub(crate) key: Option<Key>,
+    /// Of another library's or program's, when it is in the store where that keeps it.
+    pub(crate) place: Option<CachePlace>,
 }
 
 /// What stands at a path, as far as its content tells.
@@ -74,13 +77,35 @@ impl Named {
             Standing::Other if cfg!(windows) => Kind::DpapiFile,
             _ => Kind::PlaintextFile,
         };
-        Self { kind, path: Some(path), names: None, key: None }
+        Self { kind, path: Some(path), names: None, key: None, place: None }
     }
 
     /// A keystore item, and where its marker stands.
     pub(crate) fn item(path: Option<PathBuf>, service: &str, account: &str) -> Self {
         let names = Some((service.to_owned(), account.to_owned()));
-        Self { kind: Kind::Keystore, path, names, key: None }
+        Self { kind: Kind::Keystore, path, names, key: None, place: None }
+    }
+
+    /// A cache of another library's or program's. Content in the file itself, where its library keeps it when
+    /// there is no keystore, is read from there, unless `kind` says otherwise.
+    pub(crate) fn preset(place: CachePlace, kind: Option<Kind>) -> Self {
+        let own = match place.kind {
+            PlaceKind::Item(_) => Kind::Keystore,
+            PlaceKind::ProtectedFile => Kind::DpapiFile,
+            _ => Kind::PlaintextFile,
+        };
+        // A file of another kind than its owner's: what its library keeps where there is no keystore, or another's.
+        let foreign = match standing(&place.path) {
+            Standing::Plaintext | Standing::Sealed | Standing::Unreadable => own != Kind::PlaintextFile,
+            Standing::Other => own == Kind::Keystore,
+            Standing::Nothing | Standing::Vacant => false,
+        };
+        if kind.is_none() && foreign {
+            return Self::file(place.path);
+        }
+        let chosen = kind.unwrap_or(own);
+        let (path, own_place) = (Some(place.path.clone()), (chosen == own).then_some(place));
+        Self { kind: chosen, path, names: None, key: None, place: own_place }
     }
 
     /// The cache that the flags name, for a command that changes it: none is chosen unasked.
@@ -90,7 +115,7 @@ impl Named {
     pub(crate) fn chosen(flags: &Store) -> Outcome<Self> {
         match flags.is_any() {
             true => Err(Failure::usage(
-                "Name the cache: with --application, --cache-path, or --service-name and --account-name",
+                "Name the cache: with --application, --preset, --cache-path, or --service-name and --account-name",
             )),
             false => Self::from_flags(flags),
         }
@@ -101,6 +126,9 @@ impl Named {
     /// # Errors
     /// Of usage, when they do not name one.
     pub(crate) fn from_flags(flags: &Store) -> Outcome<Self> {
+        if let Some(preset) = flags.preset {
+            return Ok(Self::preset(place(preset, flags)?, flags.store));
+        }
         let path = match (&flags.cache_path, &flags.application) {
             (Some(path), _) => Some(path.clone()),
             (None, Some(application)) => Some(own_path(application)?),
@@ -122,7 +150,7 @@ impl Named {
             Kind::Keystore if names.is_none() => {
                 Err(Failure::usage("A keystore item has --service-name and --account-name"))
             }
-            Kind::Keystore => Ok(Self { kind, path, names, key: flags.key.clone() }),
+            Kind::Keystore => Ok(Self { kind, path, names, key: flags.key.clone(), place: None }),
             _ if path.is_none() => Err(Failure::usage("A file has --cache-path, or --application")),
             Kind::EncryptedFile if flags.key.is_none() => Err(Failure::usage(
                 "The file is encrypted: name the source of its key with --key, such as kernel:NAME or file:PATH",
@@ -131,7 +159,7 @@ impl Named {
                 "An encrypted file is bound to the names of its cache: give --application, or --service-name and \
                  --account-name",
             )),
-            _ => Ok(Self { kind, path, names, key: flags.key.clone() }),
+            _ => Ok(Self { kind, path, names, key: flags.key.clone(), place: None }),
         }
     }
 
@@ -141,7 +169,7 @@ impl Named {
             named.path.as_ref().map(|path| path.canonicalize().unwrap_or_else(|_| path.clone()))
         };
         let same_place = match self.kind {
-            Kind::Keystore => self.names == other.names,
+            Kind::Keystore => self.to_string() == other.to_string(),
             _ => real(self) == real(other),
         };
         self.kind == other.kind && self.key == other.key && same_place
@@ -166,6 +194,9 @@ impl Named {
     }
 
     fn persistence(&self, path: &Path, deadline: Duration) -> Result<Arc<dyn Persistence>> {
+        if let Some(place) = &self.place {
+            return place.persistence(Prompting::Never);
+        }
         Ok(match self.kind {
             Kind::PlaintextFile => Arc::new(FilePersistence::new(path)?),
             Kind::EncryptedFile => Arc::new(FilePersistence::with_protector(path, self.sealed())?),
@@ -192,6 +223,9 @@ impl Named {
     /// # Errors
     /// Those of the library.
     pub(crate) fn read(&self, wait: WaitOptions) -> Outcome<Option<Secret>> {
+        if let (Some(place), Kind::Keystore) = (&self.place, self.kind) {
+            return Ok(place.persistence(Prompting::Never)?.load(None)?.content);
+        }
         match (&self.path, self.kind) {
             // The marker may be missing and the item there.
             (_, Kind::Keystore) => {
@@ -254,6 +288,9 @@ impl Named {
 
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(PlaceKind::Item(shape)) = self.place.as_ref().map(|place| &place.kind) {
+            return write!(f, "{shape}");
+        }
         match (&self.kind, &self.names, &self.path) {
             (Kind::Keystore, Some((service, account)), _) => write!(f, "{service}/{account}"),
             (_, _, Some(path)) => write!(f, "{}", path.display()),
@@ -285,17 +322,44 @@ fn source(key: Option<&Key>) -> Arc<dyn KeySource> {
     }
 }
 
+/// Where the cache of a preset is, with what its program chose.
+fn place(preset: Preset, flags: &Store) -> Outcome<CachePlace> {
+    let mut names = Names::default();
+    if let Some(path) = &flags.cache_path {
+        names = names.path(path);
+    }
+    if let Some(service) = &flags.service_name {
+        names = names.service(service);
+    }
+    if let Some(account) = &flags.account_name {
+        names = names.account(account);
+    }
+    if let Some(schema) = &flags.schema {
+        names = names.schema(schema);
+    }
+    if let Some(name) = &flags.cache_name {
+        names = names.cache_name(name);
+    }
+    for (name, value) in &flags.attribute {
+        names = names.attribute(name, value);
+    }
+    Ok(preset.place(&names)?)
+}
+
 /// The cache file or marker that the flags name, whatever it holds.
 ///
 /// # Errors
 /// Of usage, when they name none.
 pub(crate) fn path(flags: &Store) -> Outcome<PathBuf> {
+    if let Some(preset) = flags.preset {
+        return Ok(place(preset, flags)?.path);
+    }
     match (&flags.cache_path, &flags.application) {
         (Some(path), _) => Ok(path.clone()),
         (None, Some(application)) => own_path(application),
-        (None, None) => {
-            Err(Failure::usage("Name the cache whose lock is meant, with --cache-path or --application"))
-        }
+        (None, None) => Err(Failure::usage(
+            "Name the cache whose lock is meant, with --cache-path, --application or --preset",
+        )),
     }
 }
 

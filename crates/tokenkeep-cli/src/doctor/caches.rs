@@ -20,8 +20,17 @@ pub(super) const TITLE: &str = "caches";
 pub(super) fn examine(caches: &[Known], patience: Duration) -> Section {
     let mut section = Section::new(TITLE);
     let mut count = 0_u32;
-    for known in caches {
-        count += u32::from(examine_one(&mut section, known, patience));
+    // A keyring that does not answer is asked once, not for every item that might be in it.
+    let mut silent = false;
+    for known in caches
+        .iter()
+        .filter(|known| known.named.kind != Kind::Keystore)
+        .chain(caches.iter().filter(|known| known.named.kind == Kind::Keystore))
+    {
+        if silent && known.is_guess() {
+            continue;
+        }
+        count += u32::from(examine_one(&mut section, known, patience, &mut silent));
     }
     if count == 0 {
         section.fact("found", "none in the known places");
@@ -30,7 +39,7 @@ pub(super) fn examine(caches: &[Known], patience: Duration) -> Section {
 }
 
 /// Whether there is one.
-fn examine_one(section: &mut Section, known: &Known, patience: Duration) -> bool {
+fn examine_one(section: &mut Section, known: &Known, patience: Duration, silent: &mut bool) -> bool {
     let named = &known.named;
     let place = printable(&named.to_string());
     let outcome = match (named.kind, &named.key) {
@@ -43,6 +52,7 @@ fn examine_one(section: &mut Section, known: &Known, patience: Duration) -> bool
             Err(failure) => Err(failure),
         },
     };
+    *silent |= outcome.as_ref().is_err_and(|failure| failure.code() == Code::Store);
     match outcome {
         Ok(summary) => {
             section.fact(place.clone(), format!("{}: {} ({summary})", known.owner, named.backend()));

@@ -59,7 +59,7 @@ fn the_known_places_are_looked_through() {
     assert_eq!(value["schemaVersion"], 1);
     let caches = value["caches"].as_array().unwrap();
     let owners: Vec<_> = caches.iter().map(|cache| cache["owner"].as_str().unwrap()).collect();
-    assert_eq!(owners, ["Azure CLI", "Azure SDK", "my-app"]);
+    assert_eq!(owners, ["azure-identity for Python", "the Azure CLI", "my-app"]);
     let anna = &caches[0]["content"]["accounts"][0];
     assert_eq!(anna["username"], "anna@example.org");
     assert_eq!(anna["tokens"][0]["expired"], false);

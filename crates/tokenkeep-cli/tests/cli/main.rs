@@ -18,4 +18,5 @@ mod edges;
 mod list;
 mod lock;
 mod migrate;
+mod preset;
 mod removal;

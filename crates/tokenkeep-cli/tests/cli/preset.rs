@@ -1,0 +1,72 @@
+//! `--preset`: the caches of other libraries and programs by name.
+
+use serde_json::Value;
+
+use crate::keyring::Keyring;
+use crate::support::{Holder, Place, cache};
+
+#[test]
+fn the_file_of_the_azure_cli_is_listed_signed_out_of_and_cleared() {
+    let place = Place::new();
+    let path = place.file(".azure/msal_token_cache.json", &cache(true));
+    place.transcript(
+        "preset",
+        &[
+            "list --preset azure-cli",
+            "lock --preset azure-cli",
+            "sign-out bert@example.org --preset azure-cli --yes",
+            "migrate --from preset=azure-cli --to [HOME]/new.json --yes",
+            "clear --preset azure-cli --yes",
+            "clear --preset azure-cli --yes",
+            "list --preset frobnicate",
+            "list --preset js --cache-path [HOME]/a",
+            "list --cache-name x",
+        ],
+        &[],
+    );
+    assert!(!path.exists());
+    let holder = Holder::of(&path);
+    let said = place.run(&["lock", "--preset", "azure-cli", "--json"]);
+    let value: Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!((said.code, &value["holder"]["pid"]), (Some(5), &holder.pid().into()));
+}
+
+#[test]
+fn an_item_of_another_library_is_found_by_its_own_attributes() {
+    let keyring = Keyring::start();
+    let place = Place::on(&keyring.bus);
+    // As azure-identity for Python keeps it.
+    let attributes =
+        ["xdg:schema", "msal.cache.nocae", "MsalClientID", "Microsoft.Developer.IdentityService"];
+    let store = [&["store", "--label=MSALCache"][..], &attributes].concat();
+    assert!(keyring.secret_tool(&store, &String::from_utf8(cache(true)).unwrap()).status.success());
+    let known = place.run(&["list", "--json"]);
+    let value: Value = serde_json::from_str(&known.stdout).unwrap();
+    let caches = value["caches"].as_array().unwrap();
+    assert_eq!(caches.len(), 1, "{}", known.stdout);
+    assert_eq!(caches[0]["preset"], "azure-identity");
+    let done = place.run(&["sign-out", "anna@example.org", "--preset", "azure-identity", "--yes"]);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let item = keyring.secret_tool(&[&["lookup"][..], &attributes].concat(), "");
+    let item = String::from_utf8(item.stdout).unwrap();
+    assert!(item.contains("bert@example.org") && !item.contains("anna@example.org"), "{item}");
+    let to = place.home().join("own.json");
+    let ends = ["--from", "preset=azure-identity", "--to", to.to_str().unwrap()];
+    let moved = place.run(&[&["migrate", "--yes"][..], &ends].concat());
+    assert_eq!(moved.code, Some(0), "{}", moved.stderr);
+    assert!(std::fs::read_to_string(to).unwrap().contains("bert@example.org"));
+    let done = place.run(&["clear", "--preset", "azure-identity", "--yes"]);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert!(!keyring.secret_tool(&[&["lookup"][..], &attributes].concat(), "").status.success());
+}
+
+#[test]
+fn what_was_kept_in_plaintext_without_a_keyring_is_found_in_the_file() {
+    let place = Place::new();
+    place.file(".IdentityService/msal.cache.nocae", &cache(false));
+    let said = place.run(&["list", "--preset", "azure-identity", "--json"]);
+    let value: Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!((said.code, &value["caches"][0]["backend"]), (Some(0), &"plaintext-file".into()));
+    let item = place.run(&["list", "--preset", "azure-identity", "--store", "keystore"]);
+    assert_eq!(item.code, Some(6), "{}", item.stderr);
+}
