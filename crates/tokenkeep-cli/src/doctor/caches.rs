@@ -118,7 +118,7 @@ fn examine_file(section: &mut Section, path: &Path, kind: Kind) {
         section.finding(Finding::warning(
             "plaintext",
             format!("{shown} holds sign-ins that are not encrypted"),
-            "If its program can use a keyring, let it; tokenkeep migrate moves what is there",
+            format!("If its program can use a keyring, let it; tokenkeep migrate --from {shown} --to CACHE moves what is there"),
         ));
     }
 }

@@ -1,7 +1,8 @@
 //! `tokenkeep sign-out` and `tokenkeep clear`.
 
 use std::fs;
-use std::process::Stdio;
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -168,4 +169,32 @@ fn an_interrupt_ends_the_wait_and_leaves_everything_whole() {
     holder.kill();
     let said = place.run(&["sign-out", "--all", "--yes", "--cache-path", path.to_str().unwrap()]);
     assert_eq!(said.code, Some(0), "{}", said.stderr);
+}
+
+/// On a terminal of its own, which script(1) of the package bsdutils makes, with `answer` typed in.
+fn on_a_terminal(place: &Place, arguments: &str, answer: &str) -> (Option<i32>, String) {
+    let line = format!("{} {arguments}", env!("CARGO_BIN_EXE_tokenkeep"));
+    let mut command = Command::new("script");
+    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env_clear();
+    command.env("HOME", place.home()).env("PATH", "/usr/bin:/bin").env("SHELL", "/bin/sh");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("script: apt-get install bsdutils");
+    child.stdin.take().unwrap().write_all(answer.as_bytes()).unwrap();
+    let said = said(child.wait_with_output().unwrap());
+    (said.code, said.stdout)
+}
+
+#[test]
+fn on_a_terminal_a_person_is_asked_and_no_means_no() {
+    let place = Place::new();
+    let path = place.file("cache.json", &cache(true));
+    let before = fs::read(&path).unwrap();
+    let command = format!("clear --cache-path {}", path.display());
+    for no in ["n\n", "\n", "yesterday\n"] {
+        let (code, text) = on_a_terminal(&place, &command, no);
+        assert_eq!((code, fs::read(&path).unwrap()), (Some(1), before.clone()), "{text}");
+        assert!(text.contains("Remove everything") && text.contains("Nothing was changed"), "{text}");
+    }
+    let (code, text) = on_a_terminal(&place, &command, "y\n");
+    assert_eq!((code, path.exists()), (Some(0), false), "{text}");
 }
