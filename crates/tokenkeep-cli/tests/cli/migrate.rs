@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -105,9 +105,12 @@ fn a_lock_of_either_end_is_respected_and_an_interrupt_leaves_both_whole() {
         // Until it stands in the queue: nothing of it shows from outside.
         std::thread::sleep(Duration::from_millis(500));
         let pid = rustix::process::Pid::from_raw(child.id().try_into().unwrap()).unwrap();
+        let began = Instant::now();
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
         let ended = said(child.wait_with_output().unwrap());
         assert_eq!(ended.code, Some(130), "{}", ended.stderr);
+        // Whatever goes on regardless is ended after six seconds, with the same code.
+        assert!(began.elapsed() < Duration::from_secs(5), "it went on waiting");
         assert_eq!((fs::read(&from).unwrap(), fs::read(&to).unwrap()), before);
     }
     assert_eq!(place.run(&ends).code, Some(0));
