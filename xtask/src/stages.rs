@@ -89,7 +89,9 @@ pub(crate) const TEST: &[Stage] = &[
     task("languages", "signed in by one of Rust, msal-node, Python: by all", languages::stage)
         .counting()
         .needs(&["build"]),
-    task("pack", "the tarballs hold what they should, install and run", pack::stage).needs(&["build"]),
+    task("pack", "the tarballs hold what they should, install and run", pack::stage)
+        .needs(&["build"])
+        .minutes(10),
     tests("packages", "in the place of the original", "test packages")
         .counting()
         .needs(&["pack"])

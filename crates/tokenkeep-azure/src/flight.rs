@@ -19,6 +19,8 @@ const LANES: u64 = 16;
 #[derive(Debug)]
 pub(crate) struct Flight {
     path: PathBuf,
+    /// Whether only this process has the cache: `path` is then a name, and no place for a file.
+    private: bool,
     /// The tasks of this credential wait here, so that only one of them needs a thread to wait on.
     line: Arc<Mutex<()>>,
 }
@@ -32,7 +34,8 @@ pub(crate) struct Cleared {
 
 impl Flight {
     pub(crate) fn new(cache: &TokenCache) -> Self {
-        Self { path: cache.persistence().path().to_owned(), line: Arc::default() }
+        let persistence = cache.persistence();
+        Self { path: persistence.path().to_owned(), private: persistence.is_private(), line: Arc::default() }
     }
 
     /// Waits until nobody else makes the request called `name`, at most `limit`.
@@ -43,7 +46,8 @@ impl Flight {
     ) -> (Cleared, Result<(), tokenkeep::Error>) {
         let between_tasks = self.line.lock_arc().await;
         let entered = async {
-            let lock = CacheLock::new(self.lane(name))?;
+            let lane = self.lane(name);
+            let lock = if self.private { CacheLock::private(lane) } else { CacheLock::new(lane)? };
             lock.acquire_nonblocking(&WaitOptions::within(limit)).await
         };
         let (guard, outcome) = match entered.await {

@@ -142,9 +142,19 @@ impl CacheLock {
         Self { unswept: Arc::new(AtomicBool::new(true)), ..Self::with_events(path, events) }
     }
 
-    /// The lock between the threads of this process on something that only they can see. `path` is a name, not a file.
-    pub(crate) fn private(path: &Path) -> Self {
-        Self { private: true, ..Self::with_events(path, Events::default()) }
+    /// The lock between the threads of this process on something that only they can see, such as a cache in memory. `name`
+    /// tells it from others; nothing is created in the file system.
+    ///
+    /// ```
+    /// use tokenkeep::CacheLock;
+    /// use tokenkeep::options::WaitOptions;
+    ///
+    /// let guard = CacheLock::private("memory:1").acquire(&WaitOptions::default())?;
+    /// # drop(guard);
+    /// # Ok::<(), tokenkeep::Error>(())
+    /// ```
+    pub fn private(name: impl AsRef<Path>) -> Self {
+        Self { private: true, ..Self::with_events(name.as_ref(), Events::default()) }
     }
 
     /// What tells this lock from others, whatever the spelling of the path; the directory is created if it is missing.

@@ -91,6 +91,27 @@ async fn many_tasks_over_several_handles_ask_once() {
     assert_eq!(inner.asked(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cache_in_memory_is_asked_for_once_and_leaves_no_file() {
+    let memory = Arc::new(tokenkeep::storage::MemoryPersistence::new());
+    let cache = tokenkeep::TokenCache::new(memory);
+    let inner = Inner::good_for(HOUR);
+    let asking: Vec<_> = (0..8)
+        .map(|_| {
+            let credential = PersistentTokenCredential::new(Arc::clone(&inner), &cache, partition(), None);
+            tokio::spawn(async move { token(&*credential, &["a"]).await })
+        })
+        .collect();
+    for asked in asking {
+        assert_eq!(asked.await.unwrap(), "0 for a");
+    }
+    assert_eq!(inner.asked(), 1);
+    // Its path is a name; taken for one of a file it would be one in the working directory.
+    let here = std::fs::read_dir(".").unwrap().map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = here.filter(|name| name.to_string_lossy().starts_with("memory:")).collect();
+    assert_eq!(left, [""; 0]);
+}
+
 #[tokio::test]
 async fn tokens_of_other_scopes_tenants_clients_accounts_and_clouds_are_not_mixed_up() {
     let place = Place::new();
