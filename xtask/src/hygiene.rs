@@ -11,6 +11,12 @@ const LARGEST: u64 = 1024 * 1024;
 /// What compilers and packers write.
 const PRODUCTS: &[&str] = &["node", "so", "dylib", "dll", "exe", "a", "o", "rlib", "tgz", "wasm"];
 
+/// What a lock leaves while a program runs.
+const LOCKS: &[&str] = &["lockfile", "tk-lock", "tk-old"];
+
+/// What no name on Windows can hold, so that a checkout there would fail.
+const NOT_ON_WINDOWS: &[char] = &['<', '>', ':', '"', '\\', '|', '?', '*'];
+
 /// Where the npm package says its version to itself.
 const VERSION_CONSTANT: &str = "bindings/node/ts/version.ts";
 
@@ -35,6 +41,12 @@ pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
         }
         if is_product(name) {
             problems.push(format!("{name}: a build product"));
+        }
+        if is_lock(name) {
+            problems.push(format!("{name}: the lock of a program that ran here"));
+        }
+        if name.contains(NOT_ON_WINDOWS) {
+            problems.push(format!("{name}: Windows has no such name"));
         }
         if metadata.is_file() {
             let text = fs::read(&path).map_err(at(&path))?;
@@ -71,9 +83,17 @@ fn machine_paths(job: &Job<'_>) -> Outcome<Vec<String>> {
     Ok(paths)
 }
 
+fn extension(name: &str) -> &str {
+    name.rsplit_once('.').map(|(_, extension)| extension).unwrap_or_default()
+}
+
+fn is_lock(name: &str) -> bool {
+    LOCKS.contains(&extension(name))
+}
+
 fn is_product(name: &str) -> bool {
-    let extension = name.rsplit_once('.').map(|(_, extension)| extension).unwrap_or_default();
-    PRODUCTS.contains(&extension) || name.split('/').any(|part| part == "node_modules" || part == "target")
+    PRODUCTS.contains(&extension(name))
+        || name.split('/').any(|part| part == "node_modules" || part == "target")
 }
 
 fn content_problems(name: &str, text: &str, machine: &[String]) -> Vec<String> {
