@@ -1,9 +1,10 @@
 // @ts-check
 /**
  * The JavaScript side of the tests in interop/: the real msal-node with the original extensions, and keytar, from the
- * command line. The packages are those of the Node tests.
+ * command line, and @napi-rs/keyring, which is the crate keyring. The packages are those of the Node tests.
  *
  *   peer.mjs item-read | item-write SERVICE ACCOUNT   an item of the keyring, through keytar; content by stdin, stdout
+ *   peer.mjs napi-read | napi-write SERVICE ACCOUNT   the same through @napi-rs/keyring
  *   peer.mjs sign-in PATH NAME                        signs NAME in over a plaintext cache, with the device code flow
  *   peer.mjs accounts PATH                            who is signed in there, one user name per line
  */
@@ -93,6 +94,12 @@ switch (action) {
     break;
   case "item-write":
     await require("keytar").setPassword(target, word, await text(process.stdin));
+    break;
+  case "napi-read":
+    process.stdout.write(new (require("@napi-rs/keyring").Entry)(target, word).getPassword());
+    break;
+  case "napi-write":
+    new (require("@napi-rs/keyring").Entry)(target, word).setPassword(await text(process.stdin));
     break;
   case "sign-in": {
     const client = await open(target, word);
