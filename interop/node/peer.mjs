@@ -6,8 +6,11 @@
  *   peer.mjs item-read | item-write SERVICE ACCOUNT   an item of the keyring, through keytar; content by stdin, stdout
  *   peer.mjs napi-read | napi-write SERVICE ACCOUNT   the same through @napi-rs/keyring
  *   peer.mjs sign-in PATH NAME                        signs NAME in over a plaintext cache, with the device code flow
+ *   peer.mjs lock PATH                                holds the cache's lock from "held" on until stdin ends, then says "released"
+ *   peer.mjs write-alone PATH N                       N holds of that lock, one after another, each seen to be alone
  *   peer.mjs accounts PATH                            who is signed in there, one user name per line
  */
+import { rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { text } from "node:stream/consumers";
 
@@ -87,6 +90,20 @@ async function open(path, who = "") {
   });
 }
 
+/**
+ * One hold of the original's lock, which only its plugin gives: from before to after an access that changes the cache.
+ *
+ * @param {string} path @param {() => Promise<void> | void} inside
+ */
+async function holding(path, inside) {
+  const { FilePersistence, PersistenceCachePlugin } = require("@azure/msal-node-extensions");
+  const plugin = new PersistenceCachePlugin(await FilePersistence.create(path));
+  const tokenCache = { serialize: () => "{}", deserialize: () => {} };
+  await plugin.beforeCacheAccess({ cacheHasChanged: true, tokenCache });
+  await inside();
+  await plugin.afterCacheAccess({ cacheHasChanged: true, tokenCache });
+}
+
 const [action, target = "", word = ""] = process.argv.slice(2);
 switch (action) {
   case "item-read":
@@ -106,6 +123,21 @@ switch (action) {
     await client.acquireTokenByDeviceCode({ scopes: ["User.Read"], deviceCodeCallback: () => {} });
     break;
   }
+  case "lock":
+    await holding(target, async () => {
+      process.stdout.write("held\n");
+      await text(process.stdin);
+    });
+    process.stdout.write("released\n");
+    break;
+  case "write-alone":
+    for (let count = Number(word); count > 0; count -= 1) {
+      await holding(target, () => {
+        writeFileSync(`${target}.alone`, "", { flag: "wx" });
+        rmSync(`${target}.alone`);
+      });
+    }
+    break;
   case "accounts":
     for (const account of await (await open(target)).getTokenCache().getAllAccounts()) {
       process.stdout.write(`${account.username}\n`);

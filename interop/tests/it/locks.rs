@@ -1,5 +1,6 @@
 //! The lock: while one holds it, the other waits, whichever side is ours. JavaScript and Python in crowds are the set `mixed`
-//! of the Node tests; here are Go, .NET as documented, Python, and Java made to use the name that the others use.
+//! of the Node tests; here are the original in JavaScript, Go, .NET as documented, Python, and Java made to use the name that
+//! the others use.
 
 use std::fs::{self, OpenOptions};
 use std::path::Path;
@@ -37,6 +38,7 @@ fn of_lockfile(path: &Path) -> String {
 
 const GO: Locker = Locker(Peer::Go, "lock", of_cache);
 const DOTNET: Locker = Locker(Peer::Python, "dotnet-lock", of_cache);
+const ORIGINAL: Locker = Locker(Peer::Node, "lock", of_cache);
 const PYTHON: Locker = Locker(Peer::Python, "lock", of_cache);
 const JAVA: Locker = Locker(Peer::Java, "lock", of_lockfile);
 
@@ -81,6 +83,12 @@ fn ours_then_theirs(locker: &Locker) {
 fn go_waits_for_ours_and_ours_for_go() {
     theirs_then_ours(&GO);
     ours_then_theirs(&GO);
+}
+
+#[test]
+fn the_original_waits_for_ours_and_ours_for_the_original() {
+    theirs_then_ours(&ORIGINAL);
+    ours_then_theirs(&ORIGINAL);
 }
 
 #[test]
@@ -129,6 +137,11 @@ fn quickly(peer: Peer, verb: &str) {
 #[test]
 fn many_quick_holds_of_go_and_ours_never_overlap() {
     quickly(Peer::Go, "write");
+}
+
+#[test]
+fn many_quick_holds_of_the_original_and_ours_never_overlap() {
+    quickly(Peer::Node, "write-alone");
 }
 
 #[test]
