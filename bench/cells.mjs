@@ -5,9 +5,10 @@
  */
 import { join } from "node:path";
 import { startSession } from "../bindings/node/test/support/session.mjs";
+import { cacheOfPeople } from "./lib/content.mjs";
 import { median, quantile, size } from "./lib/figures.mjs";
 import { install } from "./lib/install.mjs";
-import { bare, go, inDirectory, node, python, tarballs } from "./lib/sides.mjs";
+import { bare, go, heap, inDirectory, node, python, tarballs } from "./lib/sides.mjs";
 
 /** @typedef {Record<string, number>} Figures */
 /**
@@ -51,6 +52,7 @@ export function cells(options) {
     ...(options.quick ? [50] : [1, 10, 50, 200]).map((cycles) => crowd(cycles)),
     ...start(),
     memory(),
+    merging(),
     ...(options.quick ? [] : [installation(), ...growth()]),
   ];
 }
@@ -306,6 +308,23 @@ function memory() {
   };
 }
 
+/** What the core's merge needs besides the three texts that it is given. @returns {Cell} */
+function merging() {
+  return {
+    group: "heap",
+    name: "merge of three texts of 5 MB",
+    unit: "of the texts",
+    // The same each time.
+    rounds: 1,
+    sides: {
+      [OURS]: async () => {
+        const { texts, peak } = await heap(["5242880"]).next();
+        return { "of the texts": peak / texts };
+      },
+    },
+  };
+}
+
 /** What a user installs, without msal-node itself. @returns {Cell} */
 function installation() {
   return {
@@ -323,31 +342,51 @@ function installation() {
 
 /** @returns {Cell[]} */
 function growth() {
-  const sizes = [2, 8, 32, 128, 512, 2048, 8192, 32768, 65536].map((kilobytes) => kilobytes * KB);
-  return ["reload", "write"].flatMap((operation) =>
-    sizes.map((bytes) => {
-      const samples = bytes > 8 << 20 ? 3 : 7;
-      /** @param {object} more */
-      const cycles = (more) => () =>
-        inDirectory((directory) => {
-          const path = join(directory, "cache");
-          return middle(node("cycles.mjs", { store: "file", path, operation, bytes, samples, ...more }));
-        });
-      return {
-        group: `growth ${operation}`,
-        name: size(bytes),
-        x: bytes,
-        unit: "ms",
-        sides: {
-          [OURS]: cycles({ package: "tokenkeep" }),
-          [CACHED]: cycles({ package: "tokenkeep", durability: "cached" }),
-          [ORIGINAL]: cycles({ package: "original" }),
-          [BARE]: () =>
-            inDirectory((directory) =>
-              middle(bare(["file", join(directory, "cache"), String(bytes), "synced", String(samples)])),
-            ),
-        },
-      };
-    }),
-  );
+  const sizes = [2, 8, 32, 128, 512, 2048, 8192, 32768, 65536].map((kilobytes) => ({
+    name: size(kilobytes * KB),
+    x: kilobytes * KB,
+    bytes: kilobytes * KB,
+    content: { bytes: kilobytes * KB },
+  }));
+  const people = [1, 10, 100, 1_000, 10_000].map((accounts) => ({
+    name: accounts === 1 ? "1 account" : `${accounts} accounts`,
+    x: accounts,
+    bytes: cacheOfPeople(accounts).length,
+    content: { accounts },
+  }));
+  return ["reload", "write"].flatMap((operation) => [
+    ...sizes.map((point) => grown(`growth ${operation}`, operation, point)),
+    ...people.map((point) => grown(`growth ${operation}, accounts`, operation, point)),
+  ]);
+}
+
+/**
+ * @param {string} group
+ * @param {string} operation
+ * @param {{ name: string, x: number, bytes: number, content: { bytes: number } | { accounts: number } }} point
+ * @returns {Cell}
+ */
+function grown(group, operation, { name, x, bytes, content }) {
+  const samples = bytes > 8 << 20 ? 3 : 7;
+  /** @param {object} more */
+  const cycles = (more) => () =>
+    inDirectory((directory) => {
+      const path = join(directory, "cache");
+      return middle(node("cycles.mjs", { store: "file", path, operation, samples, ...content, ...more }));
+    });
+  return {
+    group,
+    name,
+    x,
+    unit: "ms",
+    sides: {
+      [OURS]: cycles({ package: "tokenkeep" }),
+      [CACHED]: cycles({ package: "tokenkeep", durability: "cached" }),
+      [ORIGINAL]: cycles({ package: "original" }),
+      [BARE]: () =>
+        inDirectory((directory) =>
+          middle(bare(["file", join(directory, "cache"), String(bytes), "synced", String(samples)])),
+        ),
+    },
+  };
 }

@@ -9,6 +9,8 @@ import { short } from "./lib/figures.mjs";
  * @typedef {object} Result
  * @property {string} group
  * @property {string} name
+ * @property {number} [x]
+ * @property {string} [unit]
  * @property {Record<string, Record<string, { median: number, rounds: number[] }>>} sides
  */
 /** @typedef {{ goal: string, where: string, measured: string, met: boolean }} Verdict */
@@ -79,6 +81,17 @@ function* judge(result) {
       if (name.startsWith("50 ") || name.startsWith("200 ")) {
         yield* times("cycles at once ≥ 20 × the original's rate", of(ORIGINAL), of(OURS), 20);
       }
+      break;
+    case "core schema":
+      yield* times(
+        "parse and merge ≥ 0.5 × serde_json's rate",
+        of("merge", "MB/s"),
+        of("serde_json::Value", "MB/s"),
+        0.5,
+      );
+      break;
+    case "heap":
+      yield* share("memory of a merge ≤ 3 × its texts", of(OURS, "of the texts"), 1, 3);
       break;
     case "install": {
       const [packages, compiled] = [of(OURS, "packages"), of(OURS, "binaries compiled")];

@@ -3,14 +3,19 @@
  * Measures every cell, all sides of a round one after another before the next round begins, and writes what it found.
  *
  * node run.mjs --out DIRECTORY [--quick] [--rounds N] [--only GROUP]
+ *
+ * What criterion has measured before is added where TOKENKEEP_BENCH_CRITERION names its folder.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { cells } from "./cells.mjs";
 import { verdicts } from "./goals.mjs";
+import { criterion } from "./lib/criterion.mjs";
 import { median } from "./lib/figures.mjs";
 import { machine } from "./lib/machine.mjs";
+import { plots } from "./lib/plots.mjs";
+import { slopes } from "./lib/slopes.mjs";
 import { tables } from "./lib/tables.mjs";
 
 const { values } = parseArgs({
@@ -58,9 +63,14 @@ for (const [place, cell] of chosen.entries()) {
   });
   process.stderr.write(` ${figures.join(" · ")}\n`);
 }
+results.push(...slopes(results));
+const cores = process.env.TOKENKEEP_BENCH_CRITERION;
+if (cores) {
+  results.push(...criterion(cores));
+}
 const goals = verdicts(results);
 const seconds = Math.round((performance.now() - began) / 1000);
-const report = { machine: machine(), rounds, quick: values.quick, seconds, results, goals };
+const report = { machine: machine(), rounds, quick: values.quick, seconds, results, goals, plots };
 writeFileSync(join(values.out, "results.json"), `${JSON.stringify(report, rounded, 1)}\n`);
 writeFileSync(join(values.out, "tables.md"), tables(report));
 const missed = goals.filter(({ met }) => !met);

@@ -16,32 +16,9 @@ use tokenkeep::{
     options::{Durability, WaitOptions},
     storage::{FilePersistence, Plain, Sealed},
 };
+use tokenkeep_bench::cache;
 
 const SIZES: [usize; 4] = [4 << 10, 100 << 10, 1 << 20, 5 << 20];
-
-/// A token cache of about `bytes`, whose first token is `variant`.
-fn cache(bytes: usize, variant: &str) -> Vec<u8> {
-    let mut tokens = serde_json::Map::new();
-    for n in 0..(bytes / 1_500).max(1) {
-        let secret = if n == 0 { variant.repeat(1_000) } else { "e".repeat(1_000) };
-        let target = format!("https://api-{n}.contoso.example/.default");
-        let key = format!("home.contoso-login.microsoftonline.com-accesstoken-client-contoso-{target}");
-        let token = serde_json::json!({
-            "home_account_id": "home.contoso", "environment": "login.microsoftonline.com", "client_id": "client",
-            "credential_type": "AccessToken", "secret": secret, "realm": "contoso", "target": target,
-            "cached_at": "1700000000", "expires_on": "1700003600", "extended_expires_on": "1700007200",
-        });
-        tokens.insert(key, token);
-    }
-    serde_json::json!({
-        "Account": { "home.contoso-login.microsoftonline.com-contoso": {
-            "home_account_id": "home.contoso", "environment": "login.microsoftonline.com", "realm": "contoso",
-            "local_account_id": "home", "username": "someone@contoso.example", "authority_type": "MSSTS" } },
-        "IdToken": {}, "AccessToken": tokens, "RefreshToken": {}, "AppMetadata": {},
-    })
-    .to_string()
-    .into_bytes()
-}
 
 fn lock(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().unwrap();

@@ -39,6 +39,45 @@ export function cacheOf(bytes, variant = 0) {
   return JSON.stringify(cache);
 }
 
+/**
+ * A cache of `accounts` people, each with an account, an identity token, an access token and a refresh token, about
+ * 4 KB together. Variants differ as those of `cacheOf` do.
+ *
+ * @param {number} accounts
+ * @param {number} [variant]
+ */
+export function cacheOfPeople(accounts, variant = 0) {
+  /** @type {Record<string, Record<string, Record<string, string>>>} */
+  const cache = { Account: {}, IdToken: {}, AccessToken: {}, RefreshToken: {}, AppMetadata: {} };
+  const stamp = String(variant).padStart(12, "0");
+  for (let n = 0; n < accounts; n += 1) {
+    const local = `00000000-0000-0000-0000-${String(n).padStart(12, "0")}`;
+    const home = `${local}.contoso`;
+    const environment = "login.microsoftonline.com";
+    const shared = { home_account_id: home, environment };
+    cache.Account[`${home}-${environment}-contoso`] = {
+      ...shared,
+      realm: "contoso",
+      local_account_id: local,
+      username: `person-${n}@contoso.example`,
+      authority_type: "MSSTS",
+    };
+    const [key, token] = accessToken(home, n, n === 0 ? stamp : "0".repeat(12));
+    cache.AccessToken[key] = token;
+    const credential = { ...shared, client_id: "client", secret: token.secret };
+    cache.IdToken[`${home}-${environment}-idtoken-client-contoso-`] = {
+      ...credential,
+      credential_type: "IdToken",
+      realm: "contoso",
+    };
+    cache.RefreshToken[`${home}-${environment}-refreshtoken-client--`] = {
+      ...credential,
+      credential_type: "RefreshToken",
+    };
+  }
+  return JSON.stringify(cache);
+}
+
 /** @param {string} home @param {number} n @param {string} stamp @returns {[string, Record<string, string>]} */
 function accessToken(home, n, stamp) {
   const target = `https://api-${n}.contoso.example/.default`;

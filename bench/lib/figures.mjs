@@ -31,3 +31,18 @@ export function short(value) {
 export function size(bytes) {
   return bytes >= 1 << 20 ? `${bytes / (1 << 20)} MB` : `${bytes / 1024} KB`;
 }
+
+/**
+ * How much `y` grows with `x`: the slope of the straight line with the least squares, each point weighted by 1 / x so
+ * that the largest do not decide alone.
+ *
+ * @param {{ x: number, y: number }[]} points
+ */
+export function slope(points) {
+  const weights = points.map(({ x }) => 1 / x);
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  /** @param {(point: { x: number, y: number }) => number} value */
+  const mean = (value) => points.reduce((sum, point, n) => sum + weights[n] * value(point), 0) / total;
+  const [x, y] = [mean((point) => point.x), mean((point) => point.y)];
+  return mean((point) => (point.x - x) * (point.y - y)) / mean((point) => (point.x - x) ** 2);
+}

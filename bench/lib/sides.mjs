@@ -113,6 +113,11 @@ export function bare(words, env = process.env) {
   return new Running(required("TOKENKEEP_BENCH_BARE"), words, env);
 }
 
+/** @param {string[]} words */
+export function heap(words) {
+  return new Running(required("TOKENKEEP_BENCH_HEAP"), words, process.env);
+}
+
 /** A private session knows nothing of what was built. @param {NodeJS.ProcessEnv} env */
 function forPrograms(env) {
   return { ...env, TOKENKEEP_BENCH_PACKAGE: required("TOKENKEEP_BENCH_PACKAGE") };

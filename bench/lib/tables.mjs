@@ -1,20 +1,19 @@
 // @ts-check
-/** The figures as Markdown: a table for each group, and one for the goals. */
+/** The figures as Markdown: a table for each group, with its plot, and one for the goals. */
 import { short } from "./figures.mjs";
 
 /** @param {any} report */
-export function tables({ machine, rounds, results, goals }) {
+export function tables({ machine, rounds, results, goals, plots }) {
   const about =
     `${machine.processors} × ${machine.processor} (${machine.architecture}), ${machine.memoryGB} GB, ` +
     `Linux ${machine.kernel}, ${machine.fileSystem}, Node.js ${machine.node}; median of ${rounds} rounds, ` +
     "smallest and largest in brackets.";
   const groups = [...new Set(results.map((/** @type {any} */ result) => result.group))];
-  const parts = groups.map((group) =>
-    table(
-      group,
-      results.filter((/** @type {any} */ one) => one.group === group),
-    ),
-  );
+  const parts = groups.map((group) => {
+    const cells = results.filter((/** @type {any} */ one) => one.group === group);
+    const plot = plots.find((/** @type {any} */ one) => one.group === group);
+    return table(group, cells) + (plot ? `\n\n![${plot.title}](benchmarks/${plot.file})` : "");
+  });
   return `${about}\n\n${verdict(goals)}\n\n${parts.join("\n\n")}\n`;
 }
 

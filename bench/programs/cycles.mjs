@@ -2,11 +2,11 @@
 /**
  * Cycles of the cache plugin, one after another: `unchanged` reads, reads with `reload`, `write`s.
  *
- * Specification: { package, store, durability?, path, operation, bytes, samples }. Result: milliseconds, one a sample.
+ * Specification: { package, store, durability?, path, operation, bytes or accounts, samples }. Result: milliseconds, one a sample.
  */
 import { strict as assert } from "node:assert";
 import { utimesSync, writeFileSync } from "node:fs";
-import { Client, cacheOf } from "../lib/content.mjs";
+import { Client, cacheOf, cacheOfPeople } from "../lib/content.mjs";
 import { load, persistenceOf } from "../lib/packages.mjs";
 import { sleep, specification, tell, timed } from "../lib/program.mjs";
 
@@ -21,7 +21,9 @@ const persistence = await persistenceOf(extensions, spec);
 const plugin = new extensions.PersistenceCachePlugin(persistence);
 /** Writes what is to be noticed, as another process would. */
 const other = spec.operation === "reload" ? await persistenceOf(extensions, spec) : persistence;
-const contents = [cacheOf(spec.bytes, 1), cacheOf(spec.bytes, 2)];
+const contents = [1, 2].map((variant) =>
+  spec.accounts ? cacheOfPeople(spec.accounts, variant) : cacheOf(spec.bytes, variant),
+);
 const client = new Client("{}");
 
 async function read() {
@@ -80,7 +82,7 @@ for (let n = 0; n < spec.samples; n += 1) {
 }
 // What was measured must have happened.
 const stored = await persistence.load();
-assert.equal(stored.length, spec.bytes);
+assert.equal(stored.length, contents[0].length);
 if (spec.operation === "write") {
   assert.ok(stored === contents[(spec.samples - 1) % 2]);
 }

@@ -46,11 +46,12 @@ pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Outcome<()
     if options.quick {
         node.arg("--quick");
     }
+    if options.is_whole() {
+        node.env("TOKENKEEP_BENCH_CRITERION", core(&mut job)?);
+    }
     job.run(node.envs(sides.environment()))?;
     if options.is_whole() {
         publish(&mut job, &out, &sides.python)?;
-        let mut cargo = job.command("cargo");
-        job.run(cargo.args(["bench", "--locked", "--package", "tokenkeep-bench", "--bench", "core"]))?;
     }
     println!("measured in {:.0} s; the figures are in {}", job.elapsed().as_secs_f64(), out.display());
     Ok(())
@@ -77,10 +78,20 @@ fn parse(arguments: &[String]) -> Outcome<Options> {
     Ok(options)
 }
 
+/// Measures the parts of the core by themselves. Returns the folder with criterion's estimates, all of this run.
+fn core(job: &mut Job<'_>) -> Outcome<PathBuf> {
+    let estimates = job.workspace.cargo_target.join("criterion");
+    workspace::remove(&estimates)?;
+    let mut cargo = job.command("cargo");
+    job.run(cargo.args(["bench", "--locked", "--package", "tokenkeep-bench", "--bench", "core"]))?;
+    Ok(estimates)
+}
+
 /// Every side, installed and built.
 struct Sides {
     package: PathBuf,
-    bare: PathBuf,
+    /// The folder of the Rust programs.
+    programs: PathBuf,
     go: PathBuf,
     python: String,
     tarballs: PathBuf,
@@ -99,7 +110,7 @@ impl Sides {
         let installed = install_packed(job, &out.join("installed"))?;
         let mut cargo = job.command("cargo");
         job.run(cargo.args(["build", "--locked", "--release", "--package", "tokenkeep-bench"]))?;
-        let bare = job.workspace.cargo_target.join("release").join("tokenkeep-bench-bare");
+        let programs = job.workspace.cargo_target.join("release");
         let go = out.join("go-peer").with_extension(std::env::consts::EXE_EXTENSION);
         let mut build = job.command("go");
         build.current_dir(job.workspace.path("bench/go"));
@@ -107,7 +118,7 @@ impl Sides {
         let python = python::environment(job, "python-bench", "bench/requirements.txt")?;
         Ok(Self {
             package: installed,
-            bare: bare.with_extension(std::env::consts::EXE_EXTENSION),
+            programs,
             go,
             python,
             tarballs: job.workspace.products.join("npm"),
@@ -115,10 +126,16 @@ impl Sides {
         })
     }
 
+    fn program(&self, name: &str) -> OsString {
+        let name = format!("tokenkeep-bench-{name}{}", std::env::consts::EXE_SUFFIX);
+        self.programs.join(name).into()
+    }
+
     fn environment(&self) -> Vec<(&str, OsString)> {
         vec![
             ("TOKENKEEP_BENCH_PACKAGE", self.package.clone().into()),
-            ("TOKENKEEP_BENCH_BARE", self.bare.clone().into()),
+            ("TOKENKEEP_BENCH_BARE", self.program("bare")),
+            ("TOKENKEEP_BENCH_HEAP", self.program("heap")),
             ("TOKENKEEP_BENCH_GO", self.go.clone().into()),
             ("TOKENKEEP_BENCH_TARBALLS", self.tarballs.clone().into()),
             ("TOKENKEEP_PYTHON", self.python.clone().into()),
