@@ -130,13 +130,18 @@ proptest! {
         let (ours, theirs) = (after(&base, &ours), after(&base, &theirs));
         let (merged, result) = merged(&base, &ours, &theirs);
         let gone = |model: &Model, who: u8| accounts(&base).contains(&who) && !accounts(model).contains(&who);
+        let signed_in = |who: u8| {
+            let mut accounts = ours.iter().filter(|(key, _)| key.0 == ACCOUNT && key.1 == who);
+            accounts.any(|(key, version)| base.get(key) != Some(version))
+        };
         let mut dropped = 0;
         for (key, version) in ours.iter().filter(|(key, version)| base.get(key) != Some(version)) {
             if key.0 != APP_METADATA && gone(&ours, key.1) {
                 prop_assert!(!result.contains_key(key), "{:?} outlives its account", key);
             } else if result.get(key) != Some(version) {
                 let later = key.0 == Section::AccessToken as usize && result.get(key) > Some(version);
-                let signed_out = gone(&theirs, key.1);
+                // By others, and we did not sign it in anew.
+                let signed_out = gone(&theirs, key.1) && !signed_in(key.1);
                 prop_assert!(later || signed_out, "{:?} is lost", key);
                 dropped += usize::from(signed_out);
             }
