@@ -32,6 +32,10 @@ const KEYRING: Duration = Duration::from_secs(3);
 struct Terms {
     keyring: Duration,
     /// Whether a trial item may be written.
+    #[cfg_attr(
+        target_os = "macos",
+        expect(dead_code, reason = "a trial could prompt there, and is not made")
+    )]
     trial: bool,
 }
 

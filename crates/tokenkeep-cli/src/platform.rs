@@ -13,7 +13,12 @@ pub(crate) use macos::{file_system, item};
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
-pub(crate) use windows::{file_system, item};
+pub(crate) use windows::{file_system, item, on_interrupt};
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+pub(crate) use unix::on_interrupt;
 
 use std::fs::Metadata;
 

@@ -32,9 +32,11 @@ async function ended(start: () => ChildProcess): Promise<Ended> {
   let child: ChildProcess | undefined;
   // Before the start: a signal that comes in between would end this process alone.
   const handlers = PASSED_ON.map((signal) => {
+    // A terminal has told the executable already when it is Ctrl-C; a program that sent it here alone has not. Who was told
+    // cannot be seen from here, and the executable takes both for one. On Windows every program at the console is told, and
+    // passing it on would be ending the executable in the middle of what it does.
     const handler = () => {
-      // Ctrl-C reaches every process at the terminal, and a second one ends the command at once: it gets what it was sent.
-      if (signal !== "SIGINT" || process.stdin.isTTY !== true) {
+      if (process.platform !== "win32") {
         child?.kill(signal);
       }
     };

@@ -9,16 +9,47 @@ pub(super) const TITLE: &str = "keyring";
 #[cfg(target_os = "linux")]
 pub(super) use linux::examine;
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(target_os = "macos")]
 pub(super) fn examine(_terms: Terms) -> Section {
     let mut section = Section::new(TITLE);
-    let text = match cfg!(windows) {
-        true => "not needed: Windows encrypts files for its users",
-        // Each look at an item can prompt, so that only a program that needs one should.
-        false => "the Keychain; not looked at, because that could prompt",
-    };
-    section.fact("store", text);
+    // Each look at an item can prompt, so that only a program that needs one should.
+    section.fact("store", "the Keychain; not looked at, because that could prompt");
     section
+}
+
+#[cfg(windows)]
+pub(super) fn examine(terms: Terms) -> Section {
+    use super::report::Finding;
+
+    let mut section = Section::new(TITLE);
+    section.fact("store", "not needed: Windows encrypts files for its users");
+    if !terms.trial {
+        section.fact("trial", "not done (--dry-run)");
+        return section;
+    }
+    // Nothing of it reaches a disk, but the first time in a profile Windows makes a key there.
+    match encrypts_and_decrypts() {
+        Ok(()) => section.fact("trial", "something was encrypted for this user, and decrypted"),
+        Err(error) => {
+            section.fact("trial", "failed");
+            section.finding(Finding::of("encryption-fails", &error));
+        }
+    }
+    section
+}
+
+#[cfg(windows)]
+fn encrypts_and_decrypts() -> tokenkeep::Result<()> {
+    use tokenkeep::storage::DataProtection;
+    use tokenkeep::{Error, ErrorKind, Protector, Secret};
+
+    const TRIAL: &[u8] = b"a trial of tokenkeep doctor";
+    let protector = DataProtection::default();
+    let sealed = protector.protect(TRIAL, None)?.into_owned();
+    match protector.unprotect(Secret::from(sealed))?.expose() == TRIAL {
+        true => Ok(()),
+        false => Err(Error::new(ErrorKind::Damaged, "Windows decrypts other content than it encrypted")),
+    }
 }
 
 #[cfg(target_os = "linux")]

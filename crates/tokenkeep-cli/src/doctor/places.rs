@@ -98,11 +98,9 @@ fn examine_rights(section: &mut Section, directory: &Path, is_the_one: bool) {
     if let Some(mode) = mode {
         section.fact("permissions", format!("{mode:04o}"));
     }
-    // The bits decide for the owner; root may write anyway.
+    // The bits decide for the owner; root may write anyway. What Windows calls read-only keeps nobody out of a directory.
     let own = platform::is_own(&status);
-    if own == Some(true) && mode.is_some_and(|mode| mode & 0o300 != 0o300)
-        || own.is_none() && status.permissions().readonly()
-    {
+    if own == Some(true) && mode.is_some_and(|mode| mode & 0o300 != 0o300) {
         section.finding(Finding::problem(
             "directory-read-only",
             format!("{shown} cannot be written: no sign-in can be kept there"),

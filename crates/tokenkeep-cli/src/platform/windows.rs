@@ -1,4 +1,5 @@
-//! What only Windows knows, which is that caches are files that it encrypts: there is no keystore to have items in.
+//! What only Windows knows: caches are files that it encrypts, so that there is no keystore to have items in, and Ctrl-C
+//! calls a function of the process.
 
 use std::path::Path;
 use std::time::Duration;
@@ -43,4 +44,10 @@ pub(crate) fn item(_service: &str, _account: &str, _deadline: Duration) -> Resul
 /// Not looked at.
 pub(crate) fn file_system(_directory: &Path) -> FileSystem {
     FileSystem::default()
+}
+
+/// Calls `pressed` for every Ctrl-C and Ctrl-Break, and when the console is closed. Failing leaves the system's own reaction,
+/// which ends the process.
+pub(crate) fn on_interrupt(pressed: impl FnMut() + Send + 'static) {
+    drop(ctrlc::set_handler(pressed));
 }

@@ -9,6 +9,10 @@
     reason = "a test that cannot go on fails, and a process tells its parent that it is ready"
 )]
 
+#[path = "../common/caches.rs"]
+mod caches;
+#[path = "../common/holder.rs"]
+mod holder;
 #[path = "../../../tokenkeep/tests/support/keyring.rs"]
 mod keyring;
 mod support;

@@ -1,16 +1,12 @@
-//! A home of its own for each test, caches to put there, and the runner of transcripts.
+//! A home of its own for each test, and the runner of transcripts.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::process::{Command, Output, Stdio};
 
-use tokenkeep::CacheLock;
-use tokenkeep::options::WaitOptions;
-use tokenkeep::schema::{self, Ids, Record};
-
+pub(crate) use crate::caches::{ANNA, BERT, SECRETS, cache};
+pub(crate) use crate::holder::Holder;
 use crate::keyring::Bus;
 
 /// What a command said.
@@ -112,82 +108,4 @@ pub(crate) fn said(output: Output) -> Said {
         stderr: String::from_utf8(output.stderr).unwrap(),
         code: output.status.code(),
     }
-}
-
-/// Secrets that no output may hold.
-pub(crate) const SECRETS: [&str; 3] = ["PLANTED-ACCESS", "PLANTED-REFRESH", "PLANTED-ID"];
-
-pub(crate) const ANNA: Ids<'static> = Ids {
-    home_account_id: "11111111-0000-0000-0000-000000000001.22222222-0000-0000-0000-000000000002",
-    environment: "login.microsoftonline.com",
-    client_id: "33333333-0000-0000-0000-000000000003",
-    realm: "22222222-0000-0000-0000-000000000002",
-};
-
-pub(crate) const BERT: Ids<'static> = Ids {
-    home_account_id: "44444444-0000-0000-0000-000000000004.22222222-0000-0000-0000-000000000002",
-    ..ANNA
-};
-
-/// A cache with Anna's tokens and, if wanted, Bert's. Hers end 42 minutes from now, his two days ago.
-pub(crate) fn cache(with_bert: bool) -> Vec<u8> {
-    let now = SystemTime::now();
-    // In the middle of a minute, so that a slow run says the same.
-    let soon = now + Duration::from_secs(42 * 60 + 10);
-    let past = now - Duration::from_secs(2 * 86_400);
-    let mut records = vec![
-        Record::account(ANNA, "local-anna", "anna@example.org").field("name", "Anna Muster"),
-        Record::access_token(ANNA, &["openid", "User.Read"], SECRETS[0], now, soon),
-        Record::refresh_token(ANNA, Some("1"), SECRETS[1]),
-        Record::id_token(ANNA, SECRETS[2]),
-    ];
-    if with_bert {
-        records.push(Record::account(BERT, "local-bert", "bert@example.org"));
-        records.push(Record::access_token(BERT, &["openid"], SECRETS[0], UNIX_EPOCH, past));
-    }
-    schema::put(None, &records).unwrap().expose().to_vec()
-}
-
-/// A process that has the lock of a cache until it is killed.
-#[derive(Debug)]
-pub(crate) struct Holder(Child);
-
-impl Holder {
-    pub(crate) fn of(cache: &Path) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "support::holds_a_lock_for_another_test", "--nocapture"]);
-        let mut child = command.env("HOLD_LOCK_OF", cache).stdout(Stdio::piped()).spawn().unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        assert!(output.lines().any(|line| line.unwrap().contains("has the lock")), "it never got the lock");
-        Self(child)
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.0.id()
-    }
-
-    /// Ends it as a crash does.
-    pub(crate) fn kill(mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Holder {
-    fn drop(&mut self) {
-        // Fails if it was killed before.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Not a test by itself: the body of [`Holder`], which starts this binary once more.
-#[test]
-fn holds_a_lock_for_another_test() {
-    let Some(path) = std::env::var_os("HOLD_LOCK_OF") else { return };
-    let guard = CacheLock::new(path).unwrap().acquire(&WaitOptions::default()).unwrap();
-    println!("has the lock");
-    // Longer than any test; its owner kills it.
-    std::thread::sleep(Duration::from_secs(120));
-    drop(guard);
 }
