@@ -10,6 +10,7 @@
 
 mod debian;
 mod linux;
+mod linux_command;
 mod linux_node;
 mod macos;
 mod musl;

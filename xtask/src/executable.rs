@@ -3,15 +3,19 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::addon::{self, Profile};
 use crate::job::{Failure, Job, Outcome, at};
-use crate::platform::Platform;
+use crate::platform::{self, Platform};
 use crate::tarball;
 use crate::workspace::{VERSION, Workspace};
 
 /// The profile in `Cargo.toml` that builds it, and the folder it is built in.
-const PROFILE: &str = "command";
+pub(crate) const PROFILE: &str = "command";
+
+/// What cargo is told to build it, for any platform.
+pub(crate) const WORDS: &[&str] = &["--package", "tokenkeep-cli", "--profile", PROFILE];
 
 /// More than it has, so that a dependency that doubles the package is noticed.
 const LARGEST: u64 = 6_000_000;
@@ -33,10 +37,15 @@ pub(crate) fn build(job: &mut Job<'_>, profile: Profile) -> Outcome<()> {
     if profile == Profile::Auditable {
         cargo.arg("auditable");
     }
-    cargo.args(["build", "--locked", "--package", "tokenkeep-cli", "--profile", PROFILE]);
+    cargo.args(["build", "--locked"]).args(WORDS);
     job.run(cargo.env("CARGO_ENCODED_RUSTFLAGS", addon::release_flags(job.workspace, &[])))?;
 
-    let built = job.workspace.cargo_target.join(PROFILE).join(file(platform));
+    install(job, platform, &job.workspace.cargo_target.join(PROFILE))
+}
+
+/// Puts the executable from the folder it was built in where the package's script and `dist` look for it.
+pub(crate) fn install(job: &Job<'_>, platform: Platform, folder: &Path) -> Outcome<()> {
+    let built = folder.join(file(platform));
     let wanted = path(job.workspace, platform);
     // Renamed into place: a command that still runs keeps the file it was started from.
     let fresh = wanted.with_extension("command.new");
@@ -94,11 +103,30 @@ pub(crate) fn check_mode(job: &mut Job<'_>, tarball: &Path, platform: Platform) 
     Err(Failure::new(format!("{}: {entry} is not executable: {listing}", tarball.display())))
 }
 
-/// What npm made of the package's `bin` starts the executable.
-pub(crate) fn check_installed(job: &mut Job<'_>, place: &Path, node: &str) -> Outcome<()> {
-    let mut command = job.command(node);
-    command.arg(place.join("node_modules/tokenkeep/dist/command.js")).arg("--version");
-    let said = job.output(&mut command)?;
+/// The executable that was installed starts, and so it does from what npm made of the package's `bin`.
+pub(crate) fn check_installed(
+    job: &mut Job<'_>,
+    place: &Path,
+    platform: Platform,
+    node: &str,
+) -> Outcome<()> {
+    let modules = place.join("node_modules");
+    let current = Platform::current()?;
+    if platform != current {
+        let mut itself = job.command(&platform::starter(job.workspace, platform).to_string_lossy());
+        itself.arg(modules.join(platform.package()).join(file(platform))).arg("--version");
+        says_its_version(job, &mut itself)?;
+    }
+    if platform.cpu != current.cpu {
+        return job.note("the script is not tried: under an emulator it could not start the executable");
+    }
+    let mut script = job.command(node);
+    script.arg(modules.join("tokenkeep/dist/command.js")).arg("--version");
+    says_its_version(job, &mut script)
+}
+
+fn says_its_version(job: &mut Job<'_>, command: &mut Command) -> Outcome<()> {
+    let said = job.output(command)?;
     if said.trim() == format!("tokenkeep {VERSION}") {
         return Ok(());
     }

@@ -86,6 +86,11 @@ pub(crate) fn runner(workspace: &Workspace, platform: Platform) -> PathBuf {
     workspace.cargo_target.join("cross/run").join(platform.name)
 }
 
+/// What starts other programs of that platform here, likewise.
+pub(crate) fn starter(workspace: &Workspace, platform: Platform) -> PathBuf {
+    workspace.cargo_target.join("cross/run").join(format!("{}-program", platform.name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

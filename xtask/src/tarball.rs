@@ -182,7 +182,7 @@ pub(crate) fn check_installed(
     smoke.current_dir(&place).args(["-e", SMOKE]).arg(place.join("smoke/cache.json"));
     job.run(&mut smoke)?;
     if has_command {
-        executable::check_installed(job, &place, node)?;
+        executable::check_installed(job, &place, platform, node)?;
     }
     fs::remove_dir_all(&place).map_err(at(&place))
 }

