@@ -5,14 +5,15 @@
 
 #[cfg(feature = "watch")]
 mod learned;
+pub(crate) mod motion;
 mod write;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use self::motion::at_rest;
 pub use self::write::WriteAccess;
 use crate::event::{Event, Events};
-use crate::schema;
 use crate::{
     CacheLock, Error, ErrorKind, Info, LockGuard, Persistence, Result, Secret, Stamp, options::WaitOptions,
 };
@@ -22,13 +23,6 @@ const SETTLE: Duration = Duration::from_secs(1);
 
 /// Between the two looks at damaged content: longer than a sibling library takes to write a file in place.
 const SECOND_LOOK: Duration = Duration::from_millis(50);
-
-/// What cannot be a whole cache may still be being written by a sibling for this long: a write in place takes
-/// microseconds, but a busy machine can stop it in the middle.
-const IN_MOTION: Duration = Duration::from_millis(200);
-
-/// How often it is looked at meanwhile.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// One token cache, shared by all clones of this handle, by other processes and by the sibling libraries.
 ///
@@ -378,33 +372,6 @@ impl Shared {
         self.reload(guard)
     }
 
-    /// Under the lock: what is stored, read in any case. What cannot be a whole cache and was written a moment ago is read
-    /// again until it has stood still: a sibling writes in place, and its lock may have been removed by another one.
-    fn reload(&self, guard: &LockGuard) -> Result<Snapshot> {
-        let began = Instant::now();
-        loop {
-            let loaded = self.persistence.load(Some(guard))?;
-            if loaded.content.as_ref().is_none_or(|content| at_rest(content.expose())) || !self.is_young() {
-                return Ok(self.held().publish(loaded.content, loaded.stamp));
-            }
-            if began.elapsed() > SETTLE {
-                let what = "The cache is rewritten again and again by a program that ignores the lock";
-                return Err(Error::new(ErrorKind::Busy, what)
-                    .at(self.persistence.path())
-                    .remedy("Find out which program writes the file, and end it"));
-            }
-            std::thread::sleep(LOOK_AGAIN);
-        }
-    }
-
-    /// Whether what is stored was written less than a sibling's write ago. A time in the future tells nothing.
-    fn is_young(&self) -> bool {
-        let Ok(stamp) = self.persistence.stamp() else { return false };
-        let modified = u64::try_from(stamp.modified_millis()).unwrap_or(0);
-        let age = SystemTime::now().duration_since(UNIX_EPOCH + Duration::from_millis(modified));
-        age.is_ok_and(|age| age < IN_MOTION)
-    }
-
     /// Under the lock, for a writer: what was read. What a protector found damaged is read once more, since a program
     /// that ignores the lock may have been writing it, and then set aside.
     fn usable(&self, guard: &LockGuard, read: Result<Snapshot>, rule: OnDamage) -> Result<Snapshot> {
@@ -456,9 +423,4 @@ impl Held {
 fn settles_under_lock(kind: ErrorKind) -> bool {
     use ErrorKind::{Busy, MarkerOccupied, Unprotected};
     kind.is_damage() || matches!(kind, Busy | MarkerOccupied | Unprotected)
-}
-
-/// Whether content that was read without the lock can be believed: not empty, and not a piece of a JSON object.
-fn at_rest(content: &[u8]) -> bool {
-    !content.is_empty() && schema::is_whole(content)
 }

@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use zeroize::Zeroizing;
 
 use crate::atomic_file::{self, Durability};
+use crate::cache::motion::STOPPED;
 use crate::event::{Event, Events};
 use crate::persistence::Retired;
 use crate::platform::files::{self, Tick};
@@ -140,7 +141,7 @@ impl FilePersistence {
                 files::tighten(&file, &target)?;
                 // Dated back, so that nobody takes it for one that a sibling has emptied and is about to fill, and waits.
                 // Where that fails, somebody waits for a moment.
-                let created = SystemTime::now().checked_sub(Duration::from_secs(1));
+                let created = SystemTime::now().checked_sub(2 * STOPPED);
                 let _ = created.map(|time| file.set_times(FileTimes::new().set_modified(time)));
                 Ok(())
             }

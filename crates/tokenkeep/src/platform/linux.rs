@@ -2,13 +2,14 @@
 
 pub(crate) mod keyring;
 pub(crate) mod secret_service;
+mod writers;
 
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use rustix::fs::{CWD, FallocateFlags, RenameFlags, renameat_with};
+use rustix::fs::{CWD, FallocateFlags, RenameFlags, SeekFrom, renameat_with};
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -16,6 +17,8 @@ use super::files::retry;
 use super::process::{Life, UNKNOWN_BOOT};
 use super::{ItemNames, OwnStore};
 use crate::{Result, options::Prompting, storage::SecretServiceItem};
+
+pub(crate) use self::writers::writes;
 
 /// The platform's own store, for messages.
 pub(crate) const OWN_STORE: &str = "the system's keystore";
@@ -159,6 +162,15 @@ pub(crate) fn reserve(file: &File, length: u64) -> io::Result<()> {
         Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => Ok(()),
         outcome => outcome,
     }
+}
+
+/// Lets a writer that is emptying the file come to the end of that. ext4 and tmpfs show the size of nothing first and the
+/// new time only when the blocks are free, which on a busy disk takes long enough to be seen: an empty file with an old
+/// time looks as if it had always been empty. To answer where data begins, the kernel waits for whoever truncates.
+///
+/// That there is no data is the usual answer, and a file system that cannot say is no worse off without.
+pub(crate) fn wait_for_truncation(file: &File) {
+    let _ = rustix::fs::seek(file, SeekFrom::Data(0));
 }
 
 #[cfg(test)]

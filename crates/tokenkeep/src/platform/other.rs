@@ -15,7 +15,9 @@ use super::{ItemNames, OwnStore};
 use crate::options::Prompting;
 use crate::{Error, ErrorKind, Result};
 
-pub(crate) use super::posix::{boot_id, coarse_clock, command, life, start, user_namespace};
+pub(crate) use super::posix::{
+    boot_id, coarse_clock, command, life, start, user_namespace, wait_for_truncation, writes,
+};
 
 /// The platform's own store, for messages.
 pub(crate) const OWN_STORE: &str = "the system's keystore";

@@ -1,4 +1,7 @@
-//! Processes and clocks as far as every Unix has them, for those that nothing more is known of.
+//! Processes, clocks and writers as far as every Unix has them, for those that nothing more is known of.
+
+use std::fs::File;
+use std::path::Path;
 
 use rustix::process::{Pid, test_kill_process};
 use rustix::time::{ClockId, clock_gettime};
@@ -28,6 +31,14 @@ pub(crate) fn life(pid: u32) -> Life {
 /// There are none.
 pub(crate) fn user_namespace() -> Option<u64> {
     None
+}
+
+/// Where a truncation shows its size before its time there is nothing known to wait for: the new time is what tells.
+pub(crate) fn wait_for_truncation(_file: &File) {}
+
+/// Whether a process is known to have the file open for writing: nobody tells that without unsafe code.
+pub(crate) fn writes(_path: &Path) -> bool {
+    false
 }
 
 /// Not to be had without unsafe code.

@@ -1,6 +1,7 @@
 //! Lock files of the sibling libraries: the dead are succeeded, the living respected.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use tokenkeep::{
 };
 
 use crate::support::sibling::{FORMATS, Sleeper, dead_pid, make_old};
-use crate::support::{Place, beside, read, timed};
+use crate::support::{Place, beside, read, scale, timed};
 
 const PATIENT: Duration = Duration::from_secs(30);
 
@@ -211,6 +212,64 @@ fn content_that_a_sibling_without_its_lock_is_writing_is_waited_for() {
             String::from_utf8(access.content().unwrap().to_vec()).unwrap()
         });
         assert_eq!(built_on, WHOLE, "{first:?}, to be written");
+    }
+}
+
+#[test]
+fn a_sibling_that_is_stopped_between_emptying_and_filling_is_waited_for_as_long_as_it_is_seen() {
+    for (first, rest) in [WHOLE.split_at(0), WHOLE.split_at(8)] {
+        let place = Place::new();
+        fs::write(place.cache(), WHOLE).unwrap();
+        let mut sibling = File::create(place.cache()).unwrap();
+        sibling.write_all(first.as_bytes()).unwrap();
+        // Longer than what nobody is seen to write is taken for motion.
+        thread::sleep(Duration::from_millis(300));
+        let cache = place.open();
+        let found = thread::scope(|scope| {
+            let reader = scope.spawn(|| read(&cache));
+            thread::sleep(Duration::from_millis(100));
+            sibling.write_all(rest.as_bytes()).unwrap();
+            drop(sibling);
+            reader.join().unwrap()
+        });
+        assert_eq!(found.as_deref(), Some(WHOLE), "{first:?}");
+    }
+}
+
+#[test]
+fn an_empty_file_that_a_sibling_keeps_open_is_busy_at_first_and_then_empty() {
+    let place = Place::new();
+    let sibling = File::create(place.cache()).unwrap();
+    let cache = place.open();
+    for outcome in [cache.read().map(drop), cache.begin_write().map(drop)] {
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+    }
+    make_old(&place.cache(), Duration::from_secs(11));
+    assert_eq!(read(&cache).as_deref(), Some(""));
+    drop(sibling);
+}
+
+#[test]
+fn a_file_that_is_just_being_emptied_is_never_empty_though_its_time_is_old() {
+    for place in [Place::new(), Place::in_memory()] {
+        // More than a page, so that there is something to be freed.
+        let whole = format!(r#"{{"Account":{{}},"filler":"{}"}}"#, "x".repeat(8 << 10));
+        let write = || {
+            fs::write(place.cache(), &whole).unwrap();
+            make_old(&place.cache(), Duration::from_secs(60));
+        };
+        write();
+        let began = Instant::now();
+        beside(write, || {
+            while began.elapsed() < Duration::from_secs(scale()) {
+                // A reader that knows nothing yet. Beside a writer that never rests it may be told to come again.
+                match place.open().read() {
+                    Ok(content) => assert!(content.is_some_and(|found| found.expose() == whole.as_bytes())),
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::Busy),
+                }
+            }
+        });
     }
 }
 

@@ -330,6 +330,9 @@ pub(crate) fn read_whole(
     file.take(before.size() + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| Error::io("Cannot read the file", path, error))?;
+    if bytes.is_empty() {
+        os::wait_for_truncation(file);
+    }
     let after = status_of(file, path)?;
     if bytes.len() != size || !is_same_content(before, &after) {
         return Ok(None);

@@ -1,6 +1,6 @@
 //! Other processes, as far as the lock has to judge them.
 
-pub(crate) use crate::platform::os::{boot_id, command, life, start, user_namespace};
+pub(crate) use crate::platform::os::{boot_id, command, life, start, user_namespace, writes};
 
 /// Whether the user who started this process is root.
 pub(crate) fn is_root() -> bool {

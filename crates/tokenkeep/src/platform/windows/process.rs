@@ -1,5 +1,7 @@
 //! Other processes, as far as the lock has to judge them.
 
+use std::path::Path;
+
 use windows_sys::Win32::Foundation::ERROR_INVALID_PARAMETER;
 
 use super::sys;
@@ -32,6 +34,12 @@ pub(crate) fn is_root() -> bool {
 /// There are none.
 pub(crate) fn user_namespace() -> Option<u64> {
     None
+}
+
+/// Whether a process is known to have the file open for writing. Here a program that writes in place keeps readers out, or
+/// its new time shows that it does.
+pub(crate) fn writes(_path: &Path) -> bool {
+    false
 }
 
 /// Whether `pid` still runs, and if so since when.
