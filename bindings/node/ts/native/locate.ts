@@ -5,6 +5,7 @@
 // the binary, and at the packages of all other platforms, which are not installed. Who wants the binary in the bundle
 // imports `tokenkeep/embed`.
 import { closeSync, existsSync, openSync, readSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { builtin } from "../builtin";
 import { PersistenceError } from "../persistence-error";
 import { VERSION } from "../version";
@@ -40,6 +41,14 @@ export function loadAddon(): Addon {
     return sameVersion("the addon in this bundle", embedded);
   }
   const name = `tokenkeep-${platform}`;
+  const neighbour = besideThisPackage(name, platform);
+  if (neighbour !== undefined) {
+    const what = `${name}, which is installed,`;
+    return sameVersion(
+      what,
+      loaded(what, () => opened(neighbour)),
+    );
+  }
   for (const [base, wanted] of candidates(name, platform)) {
     const require = requireFrom(base);
     if (isThere(require, wanted)) {
@@ -68,6 +77,29 @@ export function addonPath(platform: Platform): string | undefined {
     }
   }
   return undefined;
+}
+
+/**
+ * The addon where package managers put it: in the folder of packages that this one is in. Node's own search finds it
+ * there too, and takes a millisecond, as long as everything else before the first use of a store.
+ */
+function besideThisPackage(name: string, platform: Platform): string | undefined {
+  const own = dirname(dirname(here()));
+  const parent = dirname(own);
+  const packages = basename(parent).startsWith("@") ? dirname(parent) : parent;
+  // Packages of this one's own would come first.
+  if (basename(packages) !== "node_modules" || existsSync(join(own, "node_modules"))) {
+    return undefined;
+  }
+  const file = join(packages, name, `tokenkeep.${platform}.node`);
+  return existsSync(file) ? file : undefined;
+}
+
+/** What `require` does with an addon. */
+function opened(file: string): unknown {
+  const module = { exports: {} };
+  process.dlopen(module, file);
+  return module.exports;
 }
 
 /** Where to look, and for what. */
@@ -157,8 +189,11 @@ function loaderOf(program: string): "musl" | "linux" | undefined {
     // It may not be read, or is gone; there is another way to tell.
     return undefined;
   }
-  const [, name] = /\/ld-(musl|linux)-[\w-]+\.so\.\d+\0/.exec(beginning.toString("latin1")) ?? [];
-  return name as "musl" | "linux" | undefined;
+  // A regular expression would take half a millisecond, most of it to be compiled.
+  if (beginning.includes("/ld-musl-")) {
+    return "musl";
+  }
+  return beginning.includes("/ld-linux") ? "linux" : undefined;
 }
 
 function loaded(what: string, load: () => unknown): unknown {

@@ -201,7 +201,7 @@ impl SecretServiceItem {
         let location = item.to_string();
         let deadline = Deadline::after(self.deadline);
         let request = Request { item, bus: self.bus.clone(), work, deadline, prompting };
-        let worker = self.idle_worker().map_or_else(|| Worker::start().map_err(Failure::Bus), Ok);
+        let worker = self.idle_worker().map_or_else(|| self.new_worker(), Ok);
         let outcome = worker.and_then(|worker| match worker.ask(request) {
             Some(outcome) => {
                 self.put_back(worker);
@@ -221,6 +221,12 @@ impl SecretServiceItem {
         let mut idle = self.idle_workers();
         idle.retain(Worker::is_ours);
         idle.pop()
+    }
+
+    /// Not where there is no bus, as on most machines without a desktop: a thread and its runtime take longer to start
+    /// than such a program waits for everything else.
+    fn new_worker(&self) -> std::result::Result<Worker, Failure> {
+        bus::addresses(self.bus.as_deref()).and_then(|_| Worker::start()).map_err(Failure::Bus)
     }
 
     fn put_back(&self, worker: Worker) {

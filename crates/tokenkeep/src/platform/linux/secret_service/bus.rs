@@ -181,12 +181,8 @@ impl Bus {
     /// Connects and signs in to the bus at `address`, or without one to the session bus.
     pub(super) async fn connect(address: Option<&str>, deadline: &Deadline) -> Result<Self, BusError> {
         let runtime = SharedRuntime::current().map_err(BusError::System)?;
-        let addresses = match address {
-            Some(address) => sockets(address)?,
-            None => session_addresses(|name| std::env::var_os(name))?,
-        };
         let mut failure = None;
-        for address in addresses {
+        for address in addresses(address)? {
             let building = connection::Builder::address(address).build();
             match within(&runtime, deadline, building).await {
                 Ok(connection) => return Ok(Self { connection, runtime }),
@@ -248,6 +244,17 @@ async fn within<T>(
     match runtime.timeout_at(deadline.end, future).await {
         Ok(outcome) => Ok(outcome?),
         Err(_) => Err(BusError::TimedOut(deadline.limit)),
+    }
+}
+
+/// Where the bus at `address` may be, or without one the session bus.
+///
+/// # Errors
+/// `NoAddress` and `BadAddress`: nobody can connect, which is known without trying.
+pub(super) fn addresses(address: Option<&str>) -> Result<Vec<Address>, BusError> {
+    match address {
+        Some(address) => sockets(address),
+        None => session_addresses(|name| std::env::var_os(name)),
     }
 }
 
