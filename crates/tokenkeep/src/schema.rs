@@ -17,6 +17,7 @@ mod keys;
 mod meaning;
 mod merge;
 mod output;
+mod plain;
 mod put;
 mod record;
 mod removal;
