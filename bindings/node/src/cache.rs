@@ -13,7 +13,7 @@ use tokenkeep::{
     storage::{FilePersistence, KeystorePersistence},
 };
 
-use crate::channel::{Channel, Link, Ticket};
+use crate::channel::{Afterwards, Channel, Link, Ticket};
 use crate::encrypted::{self, KeyPlace, Supply, explain};
 use crate::events::listener;
 use crate::failure::{Failure, Thrown};
@@ -214,7 +214,7 @@ impl Cache {
         strict: bool,
     ) -> Result<(), Thrown> {
         let cache = self.ruled(strict);
-        self.turn(&env, call, limit, move |link, wait| {
+        self.turn(&env, call, limit, move |link, wait, _| {
             if force {
                 cache.forget();
             }
@@ -249,19 +249,26 @@ impl Cache {
             Either3::C(()) => Base::Unknown,
         };
         let proposal = Proposal { held: held.map(secret), base, ours: secret(ours), disturbed };
-        let answer = move |access, proposal: Proposal| {
+        let answer = move |access: WriteAccess, proposal: Proposal, afterwards: &mut Afterwards| {
+            *afterwards = Some(access.guard().displaced());
             let snapshot = proposal.commit(access)?;
             Ok(Reply::Snapshot(View::after(&snapshot, &proposal.ours, keys)))
         };
         if hold == 0 {
             let cache = self.ruled(strict);
-            return self
-                .turn(&env, call, limit, move |_, wait| answer(cache.begin_write_waiting(wait)?, proposal));
+            return self.turn(&env, call, limit, move |_, wait, afterwards| {
+                answer(cache.begin_write_waiting(wait)?, proposal, afterwards)
+            });
         }
-        self.work(&env, call, move |link| match link.holds().take(hold) {
-            Some(Held::Write(access)) => answer(access, proposal),
-            Some(Held::Lock { .. }) | None => Err(Failure::expired()),
-        })
+        let supplies = self.supplies.clone();
+        self.ticket(&env, call)?.work_on(move |link, afterwards| {
+            let done = match link.holds().take(hold) {
+                Some(Held::Write(access)) => answer(access, proposal, afterwards),
+                Some(Held::Lock { .. }) | None => Err(Failure::expired()),
+            };
+            done.map_err(|failure| explain(failure, &supplies))
+        });
+        Ok(())
     }
 
     /// Stores `contents` as they are, under `hold`, or 0 for a lock of its own.
@@ -280,7 +287,7 @@ impl Cache {
         };
         let cache = self.cache.clone();
         if hold == 0 {
-            return self.turn(&env, call, limit, move |_, wait| {
+            return self.turn(&env, call, limit, move |_, wait, _| {
                 cache.replace(contents, wait)?;
                 Ok(Reply::Nothing)
             });
@@ -299,7 +306,7 @@ impl Cache {
     pub fn remove(&self, env: Env, call: u32, hold: u32, limit: u32) -> Result<(), Thrown> {
         let cache = self.cache.clone();
         if hold == 0 {
-            return self.turn(&env, call, limit, move |_, wait| {
+            return self.turn(&env, call, limit, move |_, wait, _| {
                 Ok(Reply::Flag(cache.begin_write_waiting(wait)?.delete()?))
             });
         }
@@ -419,12 +426,12 @@ impl Cache {
         env: &Env,
         call: u32,
         limit: u32,
-        work: impl FnOnce(&Arc<Link>, &WaitOptions) -> Result<Reply, Failure> + Send + 'static,
+        work: impl FnOnce(&Arc<Link>, &WaitOptions, &mut Afterwards) -> Result<Reply, Failure> + Send + 'static,
     ) -> Result<(), Thrown> {
         let ticket = self.ticket(env, call)?;
         let supplies = self.supplies.clone();
-        let work = move |link: &Arc<Link>, wait: &WaitOptions| {
-            work(link, wait).map_err(|failure| explain(failure, &supplies))
+        let work = move |link: &Arc<Link>, wait: &WaitOptions, afterwards: &mut Afterwards| {
+            work(link, wait, afterwards).map_err(|failure| explain(failure, &supplies))
         };
         line_up(&self.path, Duration::from_millis(limit.into()), ticket, work);
         Ok(())

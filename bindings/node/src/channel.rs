@@ -10,7 +10,7 @@ use std::time::Duration;
 use napi::bindgen_prelude::{Env, FnArgs, Function, JsValue, Null, ToNapiValue, Unknown};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
-use tokenkeep::options::Cancel;
+use tokenkeep::{options::Cancel, storage::Displaced};
 
 use crate::failure::{Failure, Thrown};
 use crate::guard::{Place, guard, quietly};
@@ -155,7 +155,10 @@ pub(crate) struct Ticket {
     answered: bool,
 }
 
-type Work = Box<dyn FnOnce(&Arc<Link>) -> Result<Reply, Failure> + Send>;
+type Work = Box<dyn FnOnce(&Arc<Link>, &mut Afterwards) -> Result<Reply, Failure> + Send>;
+
+/// What is let go of when the answer is on its way, because that takes time for which nobody has to wait.
+pub(crate) type Afterwards = Option<Displaced>;
 
 impl Ticket {
     pub(crate) fn link(&self) -> &Arc<Link> {
@@ -168,6 +171,14 @@ impl Ticket {
 
     /// Answers with what `work` gives, on a thread of the pool.
     pub(crate) fn work(self, work: impl FnOnce(&Arc<Link>) -> Result<Reply, Failure> + Send + 'static) {
+        self.start(Box::new(move |link, _| work(link)));
+    }
+
+    /// As [`Ticket::work`], where something remains to be done after the answer.
+    pub(crate) fn work_on(
+        self,
+        work: impl FnOnce(&Arc<Link>, &mut Afterwards) -> Result<Reply, Failure> + Send + 'static,
+    ) {
         self.start(Box::new(work));
     }
 
@@ -175,8 +186,10 @@ impl Ticket {
     fn start(self, work: Work) {
         // Without a thread the ticket is dropped, and answers that.
         let _ = pool::run(move || {
-            let result = guard(Place::Work, || work(&self.link));
+            let mut afterwards = None;
+            let result = guard(Place::Work, || work(&self.link, &mut afterwards));
             self.answer(result);
+            drop(afterwards);
         });
     }
 

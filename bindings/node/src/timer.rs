@@ -27,9 +27,12 @@ struct State {
     due: BTreeMap<Due, Task>,
     count: u64,
     running: bool,
+    /// When the thread will look next by itself; `None` while it waits to be told.
+    wakes: Option<Instant>,
 }
 
-static STATE: Mutex<State> = Mutex::new(State { due: BTreeMap::new(), count: 0, running: false });
+static STATE: Mutex<State> =
+    Mutex::new(State { due: BTreeMap::new(), count: 0, running: false, wakes: None });
 static CHANGED: Condvar = Condvar::new();
 
 /// Runs `task` after `delay`, unless it is cancelled before.
@@ -45,8 +48,9 @@ pub(crate) fn after(delay: Duration, task: impl FnOnce() + Send + 'static) -> io
     state.count += 1;
     let due = Due(Instant::now() + delay, state.count);
     state.due.insert(due, Box::new(task));
-    // Only a new first one changes what the thread waits for.
-    if state.due.first_key_value().is_some_and(|(first, _)| *first == due) {
+    // The thread sleeps on when what it waits for is cancelled, as almost everything is: then it is awake early enough for
+    // all that is due later, and need not be woken once a write.
+    if state.wakes.is_none_or(|wakes| due.0 < wakes) {
         CHANGED.notify_one();
     }
     Ok(due)
@@ -73,10 +77,14 @@ fn run() {
                 state = self::state();
             }
             Some(due) => {
+                state.wakes = Some(due.0);
                 let waited = CHANGED.wait_timeout(state, due.0 - now);
                 state = waited.unwrap_or_else(PoisonError::into_inner).0;
             }
-            None => state = CHANGED.wait(state).unwrap_or_else(PoisonError::into_inner),
+            None => {
+                state.wakes = None;
+                state = CHANGED.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
         }
     }
 }

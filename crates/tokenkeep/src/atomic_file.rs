@@ -6,6 +6,7 @@
 //!
 //! Everything here runs under the lock of the cache, which the callers prove with a guard.
 
+mod displaced;
 mod in_place;
 pub(crate) mod remains;
 
@@ -14,6 +15,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub use self::displaced::Displaced;
+use self::displaced::Kept;
 use crate::platform::files::{self, Status, retry};
 use crate::platform::writing;
 use crate::{Error, ErrorKind, Result, Stamp};
@@ -43,11 +46,13 @@ pub enum Durability {
 }
 
 /// What a replacement left behind.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Replaced {
     pub(crate) stamp: Stamp,
     /// `false` when the file had to be written in place.
     pub(crate) crash_safe: bool,
+    /// What had the name before.
+    pub(crate) displaced: Option<Kept>,
 }
 
 /// Puts `content` in the place of what `target` holds. A failure leaves the old content whole and no file behind.
@@ -62,21 +67,30 @@ pub(crate) fn replace(target: &Path, content: &[u8], durability: Durability) -> 
         files::require_plain_file(target, old)?;
     }
     let directory = OpenDirectory::of(target, durability)?;
-    let temporary = Temporary::create(target)?;
     let modified = next_modified(old.as_ref());
-    temporary.fill(content, old.as_ref(), modified, durability)?;
+    let filled = || {
+        let temporary = Temporary::create(target)?;
+        temporary.fill(content, old.as_ref(), modified, durability)?;
+        Ok(temporary)
+    };
+    let temporary = match filled() {
+        Err(error) if displaced::made_room(&error) => filled()?,
+        filled => filled?,
+    };
+    let displaced = old.as_ref().and_then(|_| Kept::open(target));
     match writing::rename(temporary.path(), target) {
         Ok(()) => {}
         Err(error) if writing::is_mount_point(&error) => {
             drop(temporary);
             let stamp = in_place::overwrite(target, content, modified, durability)?;
-            return Ok(Replaced { stamp, crash_safe: false });
+            return Ok(Replaced { stamp, crash_safe: false, displaced: None });
         }
         Err(error) => return Err(Error::io("Cannot put the new content in place", target, error)),
     }
     let file = temporary.placed();
     directory.sync("The new content is in place, but a loss of power may undo it")?;
-    Ok(Replaced { stamp: own_stamp(&file, target, content.len() as u64, modified), crash_safe: true })
+    let stamp = own_stamp(&file, target, content.len() as u64, modified);
+    Ok(Replaced { stamp, crash_safe: true, displaced })
 }
 
 /// Makes the file at `target` differ from all that anybody has seen of it, and leaves its content alone. `None`: there is

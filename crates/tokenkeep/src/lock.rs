@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::atomic_file;
+use crate::atomic_file::{self, Displaced};
 use crate::event::Events;
 use crate::platform::lock_file::{self, Held, Paths, Private, Watch};
 use crate::platform::{files, lock_record, process};
@@ -184,8 +184,7 @@ impl CacheLock {
         if self.private {
             let head = LINES.of(self.key()?).wait(&deadline).map_err(|error| error.at(&self.path))?;
             let (path, target) = (self.path.clone(), self.path.clone());
-            let process = std::process::id();
-            return Ok(LockGuard { held: None, _head: head, path, target, process });
+            return Ok(LockGuard::new(None, head, path, target));
         }
         let mut restarts = 0;
         loop {
@@ -227,8 +226,7 @@ impl CacheLock {
         let met = lock_file::meet_siblings(private, &paths, &self.watch, &sleep, &self.events);
         let Some(held) = met.map_err(explain)? else { return Ok(None) };
         let recovered = held.recovered();
-        let (path, process) = (self.path.clone(), std::process::id());
-        let guard = LockGuard { held: Some(held), _head: head, path, target, process };
+        let guard = LockGuard::new(Some(held), head, self.path.clone(), target);
         // A link may have been given another target since it was resolved.
         if files::resolve(&self.path)? != guard.target {
             return Ok(None);
@@ -288,7 +286,9 @@ impl CacheLock {
 ///
 /// let guard = CacheLock::new(&path)?.acquire(&WaitOptions::default())?;
 /// assert_eq!(guard.path(), path);
+/// let displaced = guard.displaced();
 /// drop(guard); // and whoever waits goes on
+/// drop(displaced); // where something was written, what stood there before
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -303,9 +303,16 @@ pub struct LockGuard {
     target: PathBuf,
     /// Who took it, which is not who has it in a process that was forked meanwhile.
     process: u32,
+    /// Last, so that nobody waits for the lock while it is let go of.
+    displaced: Displaced,
 }
 
 impl LockGuard {
+    fn new(held: Option<Held>, head: Head<Private>, path: PathBuf, target: PathBuf) -> Self {
+        let process = std::process::id();
+        Self { held, _head: head, path, target, process, displaced: Displaced::nothing() }
+    }
+
     /// The path of the cache that is locked.
     pub fn path(&self) -> &Path {
         &self.path
@@ -314,6 +321,12 @@ impl LockGuard {
     /// The file behind the path: the same, or the target of a symbolic link.
     pub(crate) fn target(&self) -> &Path {
         &self.target
+    }
+
+    /// What is written under this guard puts something else out of its place, which is let go of after the lock is
+    /// released, and not before the last clone of this is dropped.
+    pub fn displaced(&self) -> Displaced {
+        self.displaced.clone()
     }
 
     /// Refuses a guard of another cache or another process.

@@ -295,11 +295,14 @@ impl Persistence for FilePersistence {
     fn save(&self, guard: &LockGuard, content: &[u8]) -> Result<Stamp> {
         guard.require(&self.path)?;
         self.sweep_once(guard);
+        // One at a time, where a guard saves more than once: this write may need the room.
+        guard.displaced().keep(None);
         let (bytes, lapsed) = self.protect(content, guard.target())?;
         if lapsed && let Some(old) = self.read(guard.target(), true)?.content {
             atomic_file::keep_lapsed(guard.target(), old.expose())?;
         }
         let replaced = atomic_file::replace(guard.target(), &bytes, self.durability)?;
+        guard.displaced().keep(replaced.displaced);
         self.state.lapsed.store(false, Ordering::Relaxed);
         if !replaced.crash_safe && self.state.crash_safe.swap(false, Ordering::Relaxed) {
             self.events.warn(|| {

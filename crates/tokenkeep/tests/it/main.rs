@@ -23,6 +23,7 @@ mod crash;
 #[cfg(target_os = "linux")]
 mod crash_keyring;
 mod damage;
+mod displaced;
 mod examples;
 mod faults;
 mod hostile_content;

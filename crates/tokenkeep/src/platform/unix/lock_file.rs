@@ -31,7 +31,7 @@ use super::files::{self, retry};
 use crate::event::Events;
 use crate::lock::{LockHolder, LockState};
 use crate::platform::lock_record::{self as record, Author, Record};
-use crate::platform::writing;
+use crate::platform::{os, writing};
 use crate::{Error, ErrorKind, Result};
 pub(crate) use private::Private;
 pub(crate) use sibling::Watch;
@@ -73,7 +73,7 @@ impl Paths {
             sibling: with_suffix(given, files::SIBLING_LOCK_SUFFIX),
             key: (status.dev(), status.ino(), name),
             directory_owner: status.uid(),
-            remote: files::is_remote(directory),
+            remote: os::file_system(directory).remote,
         })
     }
 
