@@ -1,12 +1,12 @@
 //! `cargo xtask cross windows | macos | linux | other`: as much of the other systems as can be had on Debian.
 //!
 //! Windows programs run under Wine, those of other processors under qemu, macOS is type-checked and linted, and so is one
-//! system that nothing was written for. What each of
-//! that shows, and what it does not, is said where it is run and in README's table of platforms; CI runs the tests on
-//! the real systems.
+//! system that nothing was written for. What each of that shows, and what it does not, is said where it is run and in
+//! docs/platforms.md; CI runs the tests on the real systems.
 //!
-//! Everything that is needed is fetched once into `cross` in cargo's target folder, about three gigabytes with what is
-//! built there. Remove that folder to begin anew.
+//! Everything that is needed is fetched once into `cross` in cargo's target folder: two gigabytes (the compiler, Wine's
+//! Windows, a Node for each platform), and up to ten more of what is built there, one to two for each target. Remove that
+//! folder to begin anew.
 
 mod debian;
 mod linux;

@@ -144,6 +144,9 @@ fn pack_main(job: &mut Job<'_>, out: &Path, platforms: &[Platform]) -> Outcome<P
     for platform in platforms {
         set.arg(format!("optionalDependencies.{}={VERSION}", platform.package()));
     }
+    if let Some(place) = repository(|name| std::env::var(name).ok()) {
+        set.args(["repository.type=git", &format!("repository.url={place}")]);
+    }
     job.run(&mut set)?;
     // They serve the checkout, not the user.
     let mut delete = npm::command(job, &package);
@@ -152,12 +155,22 @@ fn pack_main(job: &mut Job<'_>, out: &Path, platforms: &[Platform]) -> Outcome<P
     npm_pack(job, &package, out, "tokenkeep")
 }
 
+/// Where the sources are, as GitHub's runners know it. npm records the origin of a package only for one that says the same;
+/// what is packed elsewhere does not leave the machine, and names no place.
+fn repository(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let (server, name) = (variable("GITHUB_SERVER_URL")?, variable("GITHUB_REPOSITORY")?);
+    Some(format!("git+{server}/{name}.git"))
+}
+
 /// Also says whether the command is in it.
 fn pack_platform(job: &mut Job<'_>, out: &Path, platform: Platform) -> Outcome<(PathBuf, bool)> {
     let name = platform.package();
     let file = platform.addon_file();
     let package = fresh(&out.join("stage").join(&name))?;
     let command = executable::file(platform);
+    let home = repository(|name| std::env::var(name).ok())
+        .map(|place| format!(",\n  \"repository\": {{ \"type\": \"git\", \"url\": \"{place}\" }}"))
+        .unwrap_or_default();
     let libc = platform.libc.map(|libc| format!(",\n  \"libc\": [\"{libc}\"]")).unwrap_or_default();
     let manifest = format!(
         r#"{{
@@ -169,7 +182,7 @@ fn pack_platform(job: &mut Job<'_>, out: &Path, platform: Platform) -> Outcome<(
   "files": ["{file}", "{command}", "sbom.cdx.json", "THIRD-PARTY-NOTICES.txt"],
   "engines": {{ "node": ">=20" }},
   "os": ["{}"],
-  "cpu": ["{}"]{libc}
+  "cpu": ["{}"]{libc}{home}
 }}
 "#,
         platform.name, platform.os, platform.cpu
@@ -217,4 +230,20 @@ pub(crate) fn fresh(path: &Path) -> Outcome<PathBuf> {
 
 fn copy(from: &Path, to: &Path) -> Outcome<()> {
     fs::copy(from, to).map(|_bytes| ()).map_err(at(from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::repository;
+
+    #[test]
+    fn a_package_names_the_repository_that_its_runner_works_for_and_no_other() {
+        let runner = |name: &str| match name {
+            "GITHUB_SERVER_URL" => Some("https://github.com".to_owned()),
+            "GITHUB_REPOSITORY" => Some("contoso/tokenkeep".to_owned()),
+            _ => None,
+        };
+        assert_eq!(repository(runner).as_deref(), Some("git+https://github.com/contoso/tokenkeep.git"));
+        assert_eq!(repository(|_| None), None);
+    }
 }

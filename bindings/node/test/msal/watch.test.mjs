@@ -10,71 +10,8 @@ import { startActor } from "../support/actor.mjs";
 import { output, until } from "../support/processes.mjs";
 import { store as keep } from "../support/secrets.mjs";
 import { ORIGINAL } from "../support/subject.mjs";
+import { hears, hearsNoMore, mail, openInScene, signIn, signOut, told, watch } from "../support/watching.mjs";
 import { enter, STORES } from "./situations.mjs";
-
-/** After this long nothing comes any more: several times what a watcher waits for others. */
-const QUIET_MS = 1_000;
-
-const openInScene = async (/** @type {any} */ { tools, scene, store }) => {
-  Object.assign(scene, await tools.open(store));
-};
-
-const signIn = (/** @type {any} */ { tools, scene, user }) =>
-  tools.signInWithRefreshToken(scene.client, user);
-
-const signOut = async (/** @type {any} */ { tools, scene, user }) => {
-  const account = await tools.accountNamed(scene.client, user);
-  await scene.client.getTokenCache().removeAccount(account);
-};
-
-/** Watches, and keeps what it is told in the scene: each change, and everybody as the changes have it. */
-const watch = async (/** @type {any} */ { scene, options }) => {
-  scene.changes = [];
-  scene.people = new Set();
-  scene.wrong = [];
-  scene.watcher = await scene.plugin.watch((/** @type {any} */ change) => {
-    scene.changes.push(change);
-    for (const { username } of change.added) {
-      if (scene.people.has(username)) scene.wrong.push(`${username} came twice`);
-      scene.people.add(username);
-    }
-    for (const { username } of change.removed) {
-      if (!scene.people.delete(username)) scene.wrong.push(`${username} went, but was not there`);
-    }
-  }, options);
-};
-
-/** @param {import("../support/actor.mjs").Actor} actor */
-const told = (actor) =>
-  actor.run(({ scene }) => ({
-    people: [...scene.people].sort(),
-    changes: scene.changes.length,
-    wrong: scene.wrong,
-    text: JSON.stringify(scene.changes),
-  }));
-
-/** @param {import("../support/actor.mjs").Actor} actor @param {string[]} people */
-async function hears(actor, people) {
-  await until(
-    `${people} told`,
-    async () => {
-      const heard = await told(actor);
-      assert.deepEqual(heard.wrong, []);
-      return heard.people.join() === [...people].sort().join();
-    },
-    { deadline: 20_000 },
-  );
-}
-
-/** @param {import("../support/actor.mjs").Actor} actor */
-async function hearsNoMore(actor) {
-  const { changes } = await told(actor);
-  await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
-  const later = await told(actor);
-  assert.equal(later.changes, changes, later.text);
-}
-
-const mail = (/** @type {string} */ name) => `${name}@contoso.example`;
 
 for (const situation of STORES) {
   test(`${situation.name}: who signs in and out elsewhere is told, what one does oneself is not`, async (t) => {

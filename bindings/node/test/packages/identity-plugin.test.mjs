@@ -10,6 +10,7 @@ import { cp, readdir, readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
+import { FAILS, SIGNS_IN, SILENTLY } from "../support/azure-programs.mjs";
 import { output } from "../support/processes.mjs";
 import { lookup } from "../support/secrets.mjs";
 import { startSession } from "../support/session.mjs";
@@ -17,71 +18,6 @@ import { OURS } from "../support/subject.mjs";
 import { install, packedVersion } from "./project.mjs";
 
 const SERVICE = "Microsoft.Developer.IdentityService";
-
-const SIGN_IN = new URL("../../../../demo/signin/", import.meta.url).href;
-
-/**
- * A program of somebody's: credentials whose HTTP goes to the offline service, or nowhere. `plan` says what it does; the
- * values of `SETTING` are those of one run.
- *
- * @param {string} plan
- */
-const program = (plan) => `
-  import * as azure from "@azure/identity";
-  import { createHttpHeaders } from "@azure/core-rest-pipeline";
-  import { SignInService } from "${SIGN_IN}service.mjs";
-  const setting = JSON.parse(process.env.SETTING);
-  const { DeviceCodeCredential, useIdentityPlugin } = azure;
-  const { cachePersistencePlugin, createCachePersistencePlugin } = await import(setting.plugin ?? "tokenkeep/identity");
-  useIdentityPlugin(setting.options ? createCachePersistencePlugin(setting.options) : cachePersistencePlugin);
-  const service = new SignInService();
-  const answers = (request) => {
-    // Who approves the sign-in is the person whose name stands in the request.
-    const body = String(request.body ?? "") + (setting.person ? "&login_hint=" + setting.person : "");
-    const { status, headers, body: answer } = service.handle({ method: request.method, url: request.url, body });
-    return { request, status, headers: createHttpHeaders(headers), bodyAsText: JSON.stringify(answer) };
-  };
-  const refuses = (request) => { throw new Error("the network is off, but asked for " + request.url); };
-  const credential = (more = {}) => new DeviceCodeCredential({
-    tenantId: "organizations",
-    clientId: "00000000-0000-4000-8000-00000000c11e",
-    tokenCachePersistenceOptions: {
-      enabled: true,
-      ...(setting.name && { name: setting.name }),
-      unsafeAllowUnencryptedStorage: setting.unencrypted === true,
-    },
-    userPromptCallback: () => {},
-    retryOptions: { maxRetries: 0 },
-    httpClient: { sendRequest: async (request) => (setting.offline ? refuses : answers)(request) },
-    ...(setting.record && { authenticationRecord: azure.deserializeAuthenticationRecord(setting.record) }),
-    ...more,
-  });
-  const scope = "https://api.example/.default";
-  const say = (value) => console.log(JSON.stringify(value));
-  ${plan}`;
-
-/** Somebody signs in; with `cae` in the setting, in both of the caches. */
-const SIGNS_IN = program(`
-  const one = credential();
-  const record = azure.serializeAuthenticationRecord(await one.authenticate(scope));
-  const { token } = await one.getToken(scope);
-  const cae = setting.cae && (await one.getToken(scope, { enableCae: true })).token;
-  say({ record, token, cae });`);
-
-/** The next process, which may not ask anybody. */
-const SILENTLY = program(`
-  const one = credential({ disableAutomaticAuthentication: true });
-  const enableCae = setting.cae === true;
-  say(await one.getToken(scope, { enableCae }).then(({ token }) => ({ token }), ({ name }) => ({ error: name })));`);
-
-/** What becomes of a credential whose cache cannot be opened; the cache nobody asks for must not end the process. */
-const FAILS = program(`
-  const errors = [];
-  for (const again of [1, 2]) {
-    await credential().getToken(scope).then(() => errors.push("a token"), (error) => errors.push(error));
-  }
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  say(errors.map(({ name, errorCode, code, message }) => ({ name, errorCode, code, message })));`);
 
 /** @type {import("./project.mjs").Project} */
 let project;
