@@ -10,7 +10,8 @@ import { change, improve, keep } from "../row.mjs";
 
 const TEST_FOLDER = fileURLToPath(new URL("../..", import.meta.url));
 const MODULES = join(TEST_FOLDER, "node_modules");
-const TSC = join(MODULES, "typescript", "bin", "tsc");
+// The newest compiler: it takes a tenth of the time of those before it, with which the stage `consumers` compiles ours.
+const TSC = fileURLToPath(new URL("../../../node_modules/typescript/bin/tsc", import.meta.url));
 
 /** Every name of the original's face, used as a program uses it. `PACKAGE` is replaced. */
 const PROGRAM = `
