@@ -3,7 +3,7 @@
 //! This file owns [`SecretServiceItem`]: its settings and its connections. From here inwards: [`worker`], the thread
 //! with a connection; [`operation`], what a read, a write or a removal does, and [`whereabouts`], what saves it from
 //! asking where the item is; [`probe`], the trial of a store; [`service`], the methods of the Secret Service, and
-//! [`body`], what they carry; [`session`], their encryption; [`bus`], D-Bus under a deadline. [`survey`] looks at the
+//! [`body`], what they carry; [`session`], their encryption, and [`cbc`], its mode; [`bus`], D-Bus under a deadline. [`survey`] looks at the
 //! service itself. [`failure`] puts what went wrong into the library's words.
 //!
 //! Unless another [`ItemShape`] is asked for, the item has the one that keytar and libsecret's simple functions give it, so
@@ -12,6 +12,7 @@
 
 mod body;
 mod bus;
+mod cbc;
 mod failure;
 mod operation;
 mod probe;
@@ -43,7 +44,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const IDLE_LIMIT: usize = 2;
 
 /// D-Bus carries arrays of 64 MiB; the cipher adds at most a block.
-const CONTENT_LIMIT: usize = (64 << 20) - session::BLOCK;
+const CONTENT_LIMIT: usize = (64 << 20) - cbc::BLOCK;
 
 /// The attribute in which libsecret keeps the schema.
 const SCHEMA_ATTRIBUTE: &str = "xdg:schema";

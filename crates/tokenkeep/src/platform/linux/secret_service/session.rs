@@ -6,22 +6,17 @@
 //!
 //! [Secret Service specification]: https://specifications.freedesktop.org/secret-service-spec/latest/
 
-use aes::Aes128;
-use aes::cipher::block_padding::Pkcs7;
-use aes::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
 use crypto_bigint::modular::{ConstMontyForm, ConstMontyParams};
 use crypto_bigint::{U256, U1024, const_monty_params};
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::cbc::{self, BLOCK};
 use crate::Secret;
 
 /// The name under which the algorithm is asked for.
 pub(super) const ALGORITHM: &str = "dh-ietf1024-sha256-aes128-cbc-pkcs7";
-
-/// Bytes in a block of AES, and in the initialisation vector that goes with each secret.
-pub(super) const BLOCK: usize = 16;
 
 /// Bytes in a number of the group.
 const NUMBER: usize = 128;
@@ -96,18 +91,12 @@ pub(super) struct SessionKey(Zeroizing<[u8; BLOCK]>);
 impl SessionKey {
     /// The ciphertext of `content`, for which `iv` is used once.
     pub(super) fn seal(&self, iv: &[u8; BLOCK], content: &[u8]) -> Vec<u8> {
-        let cipher = cbc::Encryptor::<Aes128>::new((&*self.0).into(), iv.into());
-        // From buffer to buffer: no copy of the content is left behind.
-        cipher.encrypt_padded_vec::<Pkcs7>(content)
+        cbc::encrypt(&self.0, iv, content)
     }
 
     /// The content of a ciphertext; `None` when it was not made with this key.
     pub(super) fn open(&self, iv: &[u8], sealed: &[u8]) -> Option<Secret> {
-        let cipher = cbc::Decryptor::<Aes128>::new_from_slices(&*self.0, iv).ok()?;
-        let mut content = Zeroizing::new(vec![0; sealed.len()]);
-        let length = cipher.decrypt_padded_b2b::<Pkcs7>(sealed, &mut content).ok()?.len();
-        content.truncate(length);
-        Some(Secret::from_zeroizing(content))
+        cbc::decrypt(&self.0, iv, sealed).map(Secret::from_zeroizing)
     }
 }
 
@@ -134,13 +123,10 @@ mod tests {
     }
 
     #[test]
-    fn content_of_every_length_comes_back() {
+    fn what_one_side_seals_the_other_opens() {
         let (ours, theirs) = agreed();
-        for length in (0..40).chain([4096, 100_001]) {
-            let content: Vec<u8> = (0..=255).cycle().take(length).collect();
-            let sealed = ours.seal(&[7; BLOCK], &content);
-            assert_eq!(theirs.open(&[7; BLOCK], &sealed).unwrap().expose(), content);
-        }
+        let sealed = ours.seal(&[7; BLOCK], b"content");
+        assert_eq!(theirs.open(&[7; BLOCK], &sealed).unwrap().expose(), b"content");
     }
 
     #[test]
