@@ -16,8 +16,11 @@ const DIST = join(PACKAGE, "dist");
 /** Each is `ts/NAME.ts` for CommonJS, which holds the code, and `ts/NAME.mts`, which gives the same to ES modules. */
 const ENTRIES = ["index", "identity", "embed"];
 
-/** `ts/NAME.ts` that an entry requires when it is needed. */
-const LATER = ["without-addon"];
+/**
+ * `ts/NAME.ts` that an entry requires when it is needed. What most programs do not need costs them the time to parse it
+ * with every start. They share nothing with the main entry but types: a class in two files would be two classes.
+ */
+const LATER = ["without-addon", "watching", "brokering"];
 
 /** `ts/NAME.ts` that npm makes a command of. */
 const COMMANDS = ["command"];

@@ -26,6 +26,8 @@ const CODE: &[&str] = &[
     "embed.js",
     "embed.mjs",
     "without-addon.js",
+    "watching.js",
+    "brokering.js",
     "command.js",
 ];
 

@@ -33,6 +33,22 @@ export function requireDurability(value: unknown): Durability {
   throw wrongArgument("durability", '"synced" or "cached"', value);
 }
 
+/** The longest that a timer of Node can wait. */
+const LONGEST = 0x7fff_ffff;
+
+/** Requires what is given of some times to be times, in milliseconds. */
+export function requireTimes<Name extends string>(
+  names: readonly Name[],
+  options: { readonly [name in Name]?: unknown } | undefined,
+): void {
+  for (const name of names) {
+    const value = options?.[name];
+    if (value !== undefined && !(typeof value === "number" && value >= 0 && value <= LONGEST)) {
+      throw wrongArgument(name, "a number of milliseconds", value);
+    }
+  }
+}
+
 /** Requires a rule for damage; `set_aside` where none is given. */
 export function requireDamageRule(value: unknown): "set_aside" | "fail" {
   if (value === undefined || value === "set_aside" || value === "fail") {

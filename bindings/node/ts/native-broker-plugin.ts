@@ -1,15 +1,5 @@
 // The door to the system's sign-in broker: msal-node's requests to the runtime, its answers and failures back.
-import { brokerError, isUserSwitched, noAccount } from "./broker/errors";
-import {
-  accountOf,
-  type BrokerAccount,
-  type BrokerRequest,
-  type BrokerResult,
-  type BrokerSignOutRequest,
-  isFromCache,
-  parametersOf,
-  resultOf,
-} from "./broker/messages";
+import type { BrokerAccount, BrokerRequest, BrokerResult, BrokerSignOutRequest } from "./broker/messages";
 import {
   type AccountAnswer,
   type AccountsAnswer,
@@ -23,6 +13,11 @@ import {
 import { CallbackLogger, type Logger, type LoggerOptions } from "./logger";
 
 export type { BrokerAccount, BrokerRequest, BrokerResult, BrokerSignOutRequest } from "./broker/messages";
+
+/** A file of its own, which programs without the broker never read. */
+function broker(): typeof import("./brokering") {
+  return require("./brokering.js") as typeof import("./brokering");
+}
 
 /** What the runtime is handed where a program names no window: none. */
 const NO_WINDOW = Uint8Array.of(0);
@@ -59,8 +54,8 @@ export class NativeBrokerPlugin {
         loggerOptions.piiLoggingEnabled || false,
       );
     } catch (error) {
-      if (!isUserSwitched(error)) {
-        throw brokerError(error, "");
+      if (!broker().isUserSwitched(error)) {
+        throw broker().brokerError(error, "");
       }
     }
   }
@@ -68,7 +63,7 @@ export class NativeBrokerPlugin {
   /** The account with this `nativeAccountId`. */
   async getAccountById(accountId: string, correlationId: string): Promise<BrokerAccount> {
     this.logger.trace("NativeBrokerPlugin - getAccountById called", correlationId);
-    return accountOf(await this.read(accountId, correlationId));
+    return broker().accountOf(await this.read(accountId, correlationId));
   }
 
   /** Every account that the broker lets this application see. */
@@ -77,7 +72,7 @@ export class NativeBrokerPlugin {
     const { accounts } = await ask<AccountsAnswer>(correlationId, (callback) =>
       this.runtime.DiscoverAccountsAsync(clientId, correlationId, callback),
     );
-    return accounts.map((account) => accountOf(account));
+    return accounts.map((account) => broker().accountOf(account));
   }
 
   /** Tokens for the account of the request, or else for the one signed in to the system, without showing anything. */
@@ -116,7 +111,7 @@ export class NativeBrokerPlugin {
     this.logger.trace("NativeBrokerPlugin - signOut called", correlationId);
     const account = await this.account(request);
     if (!account) {
-      throw noAccount(correlationId);
+      throw broker().noAccount(correlationId);
     }
     await ask<Answer>(correlationId, (callback) =>
       this.runtime.SignOutSilentlyAsync(clientId, correlationId, account, callback),
@@ -129,13 +124,13 @@ export class NativeBrokerPlugin {
   ): Promise<BrokerResult> {
     const parameters = this.parameters(request);
     const answer = await acquire(parameters, await this.account(request));
-    if (isFromCache(answer) === undefined) {
+    if (broker().isFromCache(answer) === undefined) {
       this.logger.error(
         "The broker's telemetry cannot be read: whether the token came from its cache is not known",
         request.correlationId,
       );
     }
-    return resultOf(request, answer);
+    return broker().resultOf(request, answer);
   }
 
   private silently(
@@ -152,9 +147,9 @@ export class NativeBrokerPlugin {
 
   private parameters(request: BrokerRequest): AuthParameters {
     try {
-      return parametersOf(this.runtime, request);
+      return broker().parametersOf(this.runtime, request);
     } catch (error) {
-      throw brokerError(error, request.correlationId);
+      throw broker().brokerError(error, request.correlationId);
     }
   }
 
@@ -183,8 +178,8 @@ function ask<T extends Answer>(
       try {
         answer.CheckError();
       } catch (error) {
-        if (!isUserSwitched(error)) {
-          reject(brokerError(error, correlationId));
+        if (!broker().isUserSwitched(error)) {
+          reject(broker().brokerError(error, correlationId));
           return;
         }
       }
@@ -193,7 +188,7 @@ function ask<T extends Answer>(
     try {
       start(callback);
     } catch (error) {
-      reject(brokerError(error, correlationId));
+      reject(broker().brokerError(error, correlationId));
     }
   });
 }

@@ -3,7 +3,7 @@
 // What msal-node does, and every rule here answers: it calls `after` even when `before` failed; it clears its memory around
 // some reads and puts back what it was last given; it lets several clients share a plugin; and what it is given is added
 // to its memory, so that what others removed has to be taken out one by one.
-import { requireDamageRule, wrongArgument } from "./arguments";
+import { requireDamageRule, requireTimes, wrongArgument } from "./arguments";
 import { nativeCache } from "./base-persistence";
 import { type CacheEvent, report, subscribe } from "./events";
 import { type CrossPlatformLockOptions, lockLimit } from "./lock-options";
@@ -19,7 +19,7 @@ import { accountsKept, keptMessage } from "./plugin/sign-outs";
 import type { Store } from "./plugin/store";
 import { isUntouched } from "./untouched";
 import type { CacheChange } from "./watch/people";
-import { AccountWatcher, type CacheWatcher, type WatchOptions } from "./watch/watcher";
+import type { AccountWatcher, CacheWatcher, WatchOptions } from "./watch/watcher";
 
 /** What can be chosen beside the lock's time limit. */
 export interface CachePluginOptions {
@@ -193,8 +193,11 @@ export class PersistenceCachePlugin implements CachePlugin {
     if (typeof listener !== "function") {
       throw wrongArgument("listener", "a function", listener);
     }
+    requireTimes(["coalesce", "checkEvery", "rereadEvery"], options);
     const { logger } = this;
     const { watchers } = this.state;
+    // A file of its own, which programs that do not watch never read.
+    const { AccountWatcher } = require("./watching.js") as typeof import("./watching");
     const watcher = new AccountWatcher(
       {
         path: this.persistence.getFilePath(),

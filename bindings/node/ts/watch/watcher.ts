@@ -1,5 +1,4 @@
 // Looks when there was a sign, once for many of them, and tells what is different.
-import { wrongArgument } from "../arguments";
 import { type CacheChange, difference, following, NOBODY, type People, peopleOf } from "./people";
 import { Signs } from "./signs";
 
@@ -49,9 +48,6 @@ const AGAIN = { first: 1_000, longest: 60_000 };
 /** How long an empty file is given to be filled: siblings truncate before they write. */
 const EMPTIED = 1_000;
 
-/** The longest that a timer of Node can wait. */
-const LONGEST = 0x7fff_ffff;
-
 export class AccountWatcher implements CacheWatcher {
   private readonly coalesce: number;
   private readonly signs: Signs;
@@ -79,12 +75,6 @@ export class AccountWatcher implements CacheWatcher {
     private readonly listener: (change: CacheChange) => void,
     private readonly options: WatchOptions = {},
   ) {
-    for (const name of ["coalesce", "checkEvery", "rereadEvery"] as const) {
-      const value = options[name];
-      if (value !== undefined && !(typeof value === "number" && value >= 0 && value <= LONGEST)) {
-        throw wrongArgument(name, "a number of milliseconds", value);
-      }
-    }
     this.coalesce = options.coalesce ?? 200;
     this.signs = new Signs(watched.path, (armAgain) => {
       this.armAgain ||= armAgain;
