@@ -91,7 +91,7 @@ impl Operation<'_> {
     async fn read_where_it_was(&mut self, attributes: &Attributes<'_>) -> Result<Option<Found>, Failure> {
         let Some(item) = self.client.whereabouts.probable(attributes) else { return Ok(None) };
         let searched = Instant::now();
-        let (found, content) = self.client.search_and_secret(attributes, &item, &self.deadline).await;
+        let (content, found) = self.client.secret_and_search(attributes, &item, &self.deadline).await;
         match content {
             Ok(content) if found?.unlocked == [item.clone()] => {
                 self.client.whereabouts.note(attributes, &item, searched);

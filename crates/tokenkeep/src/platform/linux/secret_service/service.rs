@@ -117,14 +117,15 @@ impl Client {
         content.ok_or_else(|| BusError::malformed("a secret that the session's key does not open"))
     }
 
-    /// A search and the content of an item, asked for in this order without waiting in between.
-    pub(super) async fn search_and_secret(
+    /// The content of an item and a search, asked for in this order without waiting in between: the service searches while
+    /// the bus is still busy with the content.
+    pub(super) async fn secret_and_search(
         &self,
         attributes: &Attributes<'_>,
         item: &ObjectPath<'_>,
         deadline: &Deadline,
-    ) -> (Result<Matches, BusError>, Result<Secret, BusError>) {
-        both(self.search(attributes, deadline), self.secret(item, deadline)).await
+    ) -> (Result<Secret, BusError>, Result<Matches, BusError>) {
+        both(self.secret(item, deadline), self.search(attributes, deadline)).await
     }
 
     /// Replaces the content of an item; its attributes, label and place stay.

@@ -1,7 +1,9 @@
 //! Where an item was found, so that the next operation on it asks the service once instead of twice.
 //!
-//! A read asks for the content of the item as it was known *together with* the search, and believes the answer only if
-//! the search names that item and no other: it is a search and a read as ever, without waiting in between. A write
+//! A read asks for the content of the item as it was known *together with* a search, and believes the answer only if
+//! the search names that item and no other. The service answers in order: that the item was ours before and still is
+//! afterwards says more of its content than a search that came first, and the service searches while large content is
+//! still on its way. A write
 //! cannot be taken back, so it relies on a search that is over, and only on one that was made a moment ago.
 
 use std::time::{Duration, Instant};
