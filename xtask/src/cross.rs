@@ -1,4 +1,4 @@
-//! `cargo xtask cross windows | macos | linux | other`: as much of the other systems as can be had on Debian.
+//! `cargo xtask cross windows | macos | linux [PLATFORM]... | other`: as much of the other systems as can be had on Debian.
 //!
 //! Windows programs run under Wine, those of other processors under qemu, macOS is type-checked and linted, and so is one
 //! system that nothing was written for. What each of that shows, and what it does not, is said where it is run and in
@@ -26,16 +26,16 @@ use crate::job::{Failure, Job, Outcome};
 use crate::workspace::Workspace;
 
 pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Outcome<()> {
-    let (name, run): (_, fn(&mut Job<'_>) -> Outcome<String>) = match arguments {
-        [system] if system == "windows" => ("cross-windows", windows::run),
-        [system] if system == "macos" => ("cross-macos", macos::run),
-        [system] if system == "linux" => ("cross-linux", linux::run),
-        [system] if system == "other" => ("cross-other", other::run),
-        _ => return Err(Failure::new("cross wants one of windows, macos, linux, other")),
+    let (name, run): (_, fn(&mut Job<'_>, &[String]) -> Outcome<String>) = match arguments {
+        [system] if system == "windows" => ("cross-windows", |job, _| windows::run(job)),
+        [system] if system == "macos" => ("cross-macos", |job, _| macos::run(job)),
+        [system, ..] if system == "linux" => ("cross-linux", linux::run),
+        [system] if system == "other" => ("cross-other", |job, _| other::run(job)),
+        _ => return Err(Failure::new("cross wants one of windows, macos, linux [PLATFORM]..., other")),
     };
     // Building a standard library takes minutes where the machine does other things too.
     let mut job = Job::start(workspace, name, Duration::from_secs(60 * 60), true)?;
-    let outcome = run(&mut job);
+    let outcome = run(&mut job, &arguments[1..]);
     let left = job.left_behind();
     let report = outcome?;
     if !left.is_empty() {

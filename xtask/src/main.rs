@@ -53,8 +53,9 @@ Usage: cargo xtask <command>
                       twenty seconds and a thousand times of each library's lock
   bench [--quick] [--rounds N] [--only GROUP]
                       measures ours beside what people would otherwise run; --quick takes two minutes and keeps nothing
-  cross windows|macos|linux|other
-                      what can be built, checked and run here of the other systems, with Wine and qemu
+  cross windows|macos|other|linux [PLATFORM]...
+                      what can be built, checked and run here of the other systems, with Wine and qemu; of Linux all
+                      that is not this machine's, or PLATFORM, as in linux-arm64-musl
   api                 writes the lists of the public items in docs/api anew
   screenshots         draws the pictures of the command in docs anew, from its transcripts
   setup               bring this machine to the state the tests need

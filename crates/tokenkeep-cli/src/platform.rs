@@ -51,8 +51,7 @@ pub(crate) fn is_own(status: &Metadata) -> Option<bool> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
-        let me = std::fs::metadata("/proc/self").ok()?.uid();
-        Some(status.uid() == me)
+        Some(status.uid() == rustix::process::geteuid().as_raw())
     }
     #[cfg(not(unix))]
     {

@@ -75,7 +75,8 @@ const OWN: &[&str] = &["--skip", "suite::secret_service"];
 /// random caches, which know no processor, take a quarter of an hour there.
 const FOREIGN: &[&str] = &["--skip", "processes::", "--skip", "properties::"];
 
-pub(super) fn run(job: &mut Job<'_>) -> Outcome<String> {
+/// All of them, or those that are named.
+pub(super) fn run(job: &mut Job<'_>, wanted: &[String]) -> Outcome<String> {
     let toolchain = Toolchain::ready(job, TOOLS)?;
     setup::machine(job, linux_node::TOOLS)?;
     let x64 = Musl::ready(job, &toolchain, X64)?;
@@ -89,12 +90,17 @@ pub(super) fn run(job: &mut Job<'_>) -> Outcome<String> {
         kind("linux-arm64-gnu", ARM, None)?,
         kind("linux-arm64-musl", ARM, Some(arm))?,
     ];
+    let is_known = |name: &&String| kinds.iter().any(|kind| kind.platform.name == name.as_str());
+    if let Some(unknown) = wanted.iter().find(|name| !is_known(name)) {
+        return Err(Failure::new(format!("cross linux does not build {unknown}")));
+    }
     for folder in ["bindings/node", "bindings/node/test"] {
         npm::install(job, folder)?;
     }
     npm::run_script(job, "bindings/node", "build", &[])?;
     let mut report = "Linux\n".to_owned();
-    for kind in &kinds {
+    let is_wanted = |kind: &&Kind| wanted.is_empty() || wanted.iter().any(|name| name == kind.platform.name);
+    for kind in kinds.iter().filter(is_wanted) {
         let addon = kind.addon(job, &toolchain).and_then(|()| linux_node::run(job, &toolchain, kind))?;
         kind.executable(job, &toolchain).and_then(|()| linux_command::run(job, kind))?;
         let core = kind.tests(job, &toolchain, QUICK)?;

@@ -46,6 +46,7 @@ pub(super) const NOT_SHOWN: &[&str] = &[
     "replacing a file that others have open: Wine refuses where NTFS does it, and the retries wait for the others",
     "flushing a directory, and what is left after a loss of power",
     "shares of another machine (what runs here is one of the own, without a network) and mapped drives, cloud and deduplicated files, junctions",
+    "Ctrl-C, Ctrl-Break and a closed console: here no program has a console on which they could be pressed",
     "the build for the Microsoft linker, which is what is shipped",
 ];
 

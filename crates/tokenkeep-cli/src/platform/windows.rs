@@ -46,8 +46,8 @@ pub(crate) fn file_system(_directory: &Path) -> FileSystem {
     FileSystem::default()
 }
 
-/// Calls `pressed` for every Ctrl-C and Ctrl-Break, and when the console is closed. Failing leaves the system's own reaction,
-/// which ends the process.
+/// Calls `pressed` for every Ctrl-C and Ctrl-Break; closing the console ends the process as ever. Failing leaves the system's
+/// own reaction, which ends the process too.
 pub(crate) fn on_interrupt(pressed: impl FnMut() + Send + 'static) {
     drop(ctrlc::set_handler(pressed));
 }
