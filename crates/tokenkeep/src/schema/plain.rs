@@ -18,60 +18,67 @@ const SHORT: usize = 4;
 
 #[inline(always)]
 pub(super) fn run(text: &[u8]) -> Run {
-    let mut so_far = Run { length: 0, ascii: true };
-    for _ in 0..SHORT {
-        if so_far.extend_by_block(text) {
-            return so_far;
+    let mut high = 0;
+    for (n, block) in text.as_chunks().0.iter().take(SHORT).enumerate() {
+        let marks = Marks::of(u8x16::new(*block));
+        if marks.stops != 0 {
+            return marks.end(16 * n, high);
         }
+        high |= marks.high;
     }
-    so_far.to_end(text)
+    to_end(text, high)
 }
 
-impl Run {
-    /// `true` when this block holds the end.
+#[inline(never)]
+fn to_end(text: &[u8], mut high: u32) -> Run {
+    let mut at = text.len().min(16 * SHORT) & !15;
+    let mut all = u8x16::ZERO;
+    for four in text[at..].as_chunks::<64>().0 {
+        let &[a, b, c, d] = four.as_chunks().0 else { break };
+        let (a, b, c, d) = (u8x16::new(a), u8x16::new(b), u8x16::new(c), u8x16::new(d));
+        if (stops(a) | stops(b) | stops(c) | stops(d)).to_bitmask() != 0 {
+            break;
+        }
+        all |= a | b | c | d;
+        at += four.len();
+    }
+    high |= all.to_bitmask();
+    for block in text[at..].as_chunks().0 {
+        let marks = Marks::of(u8x16::new(*block));
+        if marks.stops != 0 {
+            return marks.end(at, high);
+        }
+        high |= marks.high;
+        at += 16;
+    }
+    let mut run = Run { length: at, ascii: high == 0 };
+    for &byte in &text[at..] {
+        if byte < b' ' || byte == b'"' || byte == b'\\' {
+            break;
+        }
+        run.ascii &= byte.is_ascii();
+        run.length += 1;
+    }
+    run
+}
+
+/// One bit for each byte of a block.
+struct Marks {
+    stops: u32,
+    high: u32,
+}
+
+impl Marks {
     #[inline(always)]
-    fn extend_by_block(&mut self, text: &[u8]) -> bool {
-        let Some(block) = text[self.length..].first_chunk() else {
-            self.extend_by_bytes(text);
-            return true;
-        };
-        let block = u8x16::new(*block);
-        let stops = stops(block).to_bitmask();
-        let before = stops.trailing_zeros().min(16);
-        let seen = (1_u32 << before) - 1;
-        self.ascii &= block.to_bitmask() & seen == 0;
-        self.length += before as usize;
-        stops != 0
+    fn of(block: u8x16) -> Self {
+        Self { stops: stops(block).to_bitmask(), high: block.to_bitmask() }
     }
 
-    #[inline(never)]
-    fn to_end(mut self, text: &[u8]) -> Self {
-        let mut all = u8x16::ZERO;
-        for four in text[self.length..].as_chunks::<64>().0 {
-            let &[a, b, c, d] = four.as_chunks().0 else { break };
-            let (a, b, c, d) = (u8x16::new(a), u8x16::new(b), u8x16::new(c), u8x16::new(d));
-            if (stops(a) | stops(b) | stops(c) | stops(d)).to_bitmask() != 0 {
-                break;
-            }
-            all |= a | b | c | d;
-            self.length += four.len();
-        }
-        self.ascii &= all.to_bitmask() == 0;
-        while !self.extend_by_block(text) {}
-        self
-    }
-
-    /// The last few bytes of a text, which fill no block.
-    #[cold]
-    #[inline(never)]
-    fn extend_by_bytes(&mut self, text: &[u8]) {
-        for &byte in &text[self.length..] {
-            if byte < b' ' || byte == b'"' || byte == b'\\' {
-                break;
-            }
-            self.ascii &= byte.is_ascii();
-            self.length += 1;
-        }
+    /// The run that ends in this block, which begins at `start`; `high` is of the blocks before.
+    #[inline(always)]
+    fn end(self, start: usize, high: u32) -> Run {
+        let before = self.high & (self.stops & self.stops.wrapping_neg()).wrapping_sub(1);
+        Run { length: start + self.stops.trailing_zeros() as usize, ascii: high | before == 0 }
     }
 }
 
