@@ -25,8 +25,11 @@ use std::time::Duration;
 use crate::job::{Failure, Job, Outcome};
 use crate::workspace::Workspace;
 
+/// What tries one system, given the words behind its name.
+type Try = fn(&mut Job<'_>, &[String]) -> Outcome<String>;
+
 pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Outcome<()> {
-    let (name, run): (_, fn(&mut Job<'_>, &[String]) -> Outcome<String>) = match arguments {
+    let (name, run): (_, Try) = match arguments {
         [system] if system == "windows" => ("cross-windows", |job, _| windows::run(job)),
         [system] if system == "macos" => ("cross-macos", |job, _| macos::run(job)),
         [system, ..] if system == "linux" => ("cross-linux", linux::run),

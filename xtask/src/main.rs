@@ -23,6 +23,7 @@ mod npm;
 mod pack;
 mod platform;
 mod python;
+mod rust;
 mod screenshots;
 mod setup;
 mod siblings;

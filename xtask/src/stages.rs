@@ -3,7 +3,7 @@
 use crate::job::{Job, Outcome};
 use crate::suite::{Stage, Work};
 use crate::{
-    addon, api, demo, features, hygiene, languages, mixed, pack, screenshots, setup, siblings, vectors,
+    addon, api, demo, features, hygiene, languages, mixed, pack, rust, screenshots, setup, siblings, vectors,
 };
 
 /// Everything, in the order it is begun: what fails fastest first, then what others need.
@@ -20,16 +20,12 @@ pub(crate) const TEST: &[Stage] = &[
     task("features", "the crates without anything optional, and with one feature at a time", features::stage)
         .minutes(10),
     task("deny", "licences, bans and sources of the crates", setup::deny).needs(&["setup"]),
-    cargo(
-        "rust",
-        "unit, integration and documentation tests",
-        "test --locked --workspace --exclude tokenkeep-interop --no-fail-fast",
-    )
-    .counting()
-    .needs(&["setup"])
-    // Its crowds and killed processes are held to a second; both processors are theirs.
-    .alone()
-    .minutes(15),
+    task("rust", "unit, integration and documentation tests", rust::stage)
+        .counting()
+        .needs(&["setup"])
+        // Its crowds and killed processes are held to a second; both processors are theirs.
+        .alone()
+        .minutes(15),
     task("vectors", "encrypted files, to and from an independent implementation", vectors::stage)
         .needs(&["rust"]),
     cargo("docs", "the documentation has no warnings", "doc --locked --workspace --no-deps")
