@@ -28,6 +28,7 @@ for (const situation of STORES) {
     await here.run(signIn, { user: mail("own") });
     await here.run(signOut, { user: mail("own") });
     await hearsNoMore(here);
+    assert.doesNotMatch((await told(here)).text, /own@/);
 
     await there.run(signIn, { user: mail("bob") });
     await there.run(signOut, { user: mail("ada") });

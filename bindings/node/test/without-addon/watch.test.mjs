@@ -5,7 +5,7 @@ import { rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { enter, STORES } from "../msal/situations.mjs";
 import { startActor } from "../support/actor.mjs";
-import { hears, hearsNoMore, mail, openInScene, signIn, signOut, watch } from "../support/watching.mjs";
+import { hears, hearsNoMore, mail, openInScene, signIn, signOut, told, watch } from "../support/watching.mjs";
 
 const [FILE] = /** @type {[import("../msal/situations.mjs").Situation]} */ (STORES);
 const WITHOUT = { TOKENKEEP_NATIVE_PATH: "none" };
@@ -22,8 +22,10 @@ for (const theirs of [{}, WITHOUT]) {
     await hears(here, [mail("ada")]);
 
     await here.run(signIn, { user: mail("own") });
+    await hearsNoMore(here);
     await here.run(signOut, { user: mail("own") });
     await hearsNoMore(here);
+    assert.doesNotMatch((await told(here)).text, /own@/);
 
     await there.run(signIn, { user: mail("bob") });
     await there.run(signOut, { user: mail("ada") });
