@@ -69,10 +69,27 @@ pub(crate) fn build(job: &mut Job<'_>, profile: Profile) -> Outcome<()> {
     job.run(&mut cargo)?;
 
     install(job, platform, &job.workspace.cargo_target.join(folder))?;
+    if profile == Profile::Auditable {
+        check_auditable(&job.workspace.path("bindings/node").join(platform.addon_file()))?;
+    }
     // The compiler leaves the output of a source that has gone.
     workspace::remove(&job.workspace.path("bindings/node/dist"))?;
     npm::run_script(job, "bindings/node", "build", &[])
 }
+
+/// The list of crates is in the binary: the name of its section is the same on every system, and stripping leaves it.
+pub(crate) fn check_auditable(binary: &Path) -> Outcome<()> {
+    let content = fs::read(binary).map_err(at(binary))?;
+    match content.windows(SECTION.len()).any(|bytes| bytes == SECTION) {
+        true => Ok(()),
+        false => {
+            Err(Failure::new(format!("{}: cargo auditable left no list of its crates", binary.display())))
+        }
+    }
+}
+
+/// Where cargo-auditable puts it.
+const SECTION: &[u8] = b".dep-v0";
 
 /// Puts the addon from the folder it was built in where the TypeScript and `dist` look for it.
 pub(crate) fn install(job: &Job<'_>, platform: Platform, folder: &Path) -> Outcome<()> {

@@ -40,7 +40,11 @@ pub(crate) fn build(job: &mut Job<'_>, profile: Profile) -> Outcome<()> {
     cargo.args(["build", "--locked"]).args(WORDS);
     job.run(cargo.env("CARGO_ENCODED_RUSTFLAGS", addon::release_flags(job.workspace, &[])))?;
 
-    install(job, platform, &job.workspace.cargo_target.join(PROFILE))
+    install(job, platform, &job.workspace.cargo_target.join(PROFILE))?;
+    match profile {
+        Profile::Auditable => addon::check_auditable(&path(job.workspace, platform)),
+        Profile::Debug | Profile::Release => Ok(()),
+    }
 }
 
 /// Puts the executable from the folder it was built in where the package's script and `dist` look for it.
