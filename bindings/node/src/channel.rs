@@ -63,11 +63,18 @@ pub(crate) struct Link {
     dispatch: Mutex<Dispatch>,
     /// Answers that JavaScript still waits for. Changed on its thread alone.
     due: AtomicUsize,
-    /// Tickets that are not answered yet.
-    open: Mutex<usize>,
+    open: Mutex<Open>,
     answered: Condvar,
     holds: Holds,
     cancel: Cancel,
+}
+
+/// Tickets that are not answered yet.
+#[derive(Default)]
+struct Open {
+    count: usize,
+    /// Whether somebody waits until there are none: else nobody is woken by an answer, which costs a system call.
+    closing: bool,
 }
 
 impl Link {
@@ -90,7 +97,7 @@ impl Link {
         let link = Arc::new(Self {
             dispatch: Mutex::new(dispatch),
             due: AtomicUsize::new(0),
-            open: Mutex::new(0),
+            open: Mutex::default(),
             answered: Condvar::new(),
             holds: Holds::default(),
             cancel: Cancel::new(),
@@ -109,7 +116,7 @@ impl Link {
         if self.due.fetch_add(1, Ordering::Relaxed) == 0 {
             lock(&self.dispatch).refer(env)?;
         }
-        *lock(&self.open) += 1;
+        lock(&self.open).count += 1;
         Ok(Ticket { link: Arc::clone(self), call, answered: false })
     }
 
@@ -143,8 +150,9 @@ impl Link {
     fn close(&self, patience: Duration) {
         self.cancel.cancel();
         self.holds.close();
-        let open = lock(&self.open);
-        drop(self.answered.wait_timeout_while(open, patience, |open| *open > 0));
+        let mut open = lock(&self.open);
+        open.closing = true;
+        drop(self.answered.wait_timeout_while(open, patience, |open| open.count > 0));
     }
 }
 
@@ -196,8 +204,11 @@ impl Ticket {
     fn send(&mut self, result: Result<Reply, Failure>) {
         self.answered = true;
         self.link.send(Message { call: self.call, result });
-        *lock(&self.link.open) -= 1;
-        self.link.answered.notify_all();
+        let mut open = lock(&self.link.open);
+        open.count -= 1;
+        if open.closing {
+            self.link.answered.notify_all();
+        }
     }
 }
 

@@ -39,6 +39,8 @@ fn start(task: Task) -> io::Result<()> {
     let mut state = state();
     if state.tasks.len() < state.idle {
         state.tasks.push_back(task);
+        // Not under the mutex: who is woken would wait for it at once.
+        drop(state);
         WORK.notify_one();
         return Ok(());
     }

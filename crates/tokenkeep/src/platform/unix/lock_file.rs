@@ -144,7 +144,10 @@ impl Drop for Held {
             // The process that forked this one has the lock still.
             return;
         }
-        remove_if_still(&self.path, self.sibling.file(&self.private));
+        match &self.sibling {
+            Sibling::Linked => remove_if_names(&self.path, self.private.identity()),
+            Sibling::Own(file) => remove_if_still(&self.path, file),
+        }
         if let Sibling::Own(file) = &self.sibling {
             let _ = retry(|| file.unlock());
         }
@@ -154,10 +157,19 @@ impl Drop for Held {
 /// Removes the lock file if it is still `file`: a sibling's stray unlink may have removed ours, and another sibling
 /// may have put its own in the place.
 fn remove_if_still(path: &Path, file: &File) {
+    remove_if(path, || names(path, file));
+}
+
+/// As [`remove_if_still`], of an open file that is known by its `identity`.
+fn remove_if_names(path: &Path, identity: (u64, u64)) {
+    remove_if(path, || is_at(path, identity));
+}
+
+fn remove_if(path: &Path, is_ours: impl Fn() -> Result<bool>) {
     // A disturbance that passes must not leave a file that siblings wait for. One that stays leaves a file that is
     // recognised as ours and adopted; whoever releases a lock has nobody to report to.
     for _ in 0..3 {
-        match names(path, file) {
+        match is_ours() {
             Ok(true) if retry(|| fs::remove_file(path)).is_err() => {}
             Ok(_) => return,
             Err(_) => {}
@@ -239,12 +251,12 @@ fn sign_if_there_is_room(file: &File, path: &Path) -> Result<()> {
 
 /// Whether `path` is a name of the open `file`.
 fn names(path: &Path, file: &File) -> Result<bool> {
-    let Some(there) = files::status_at(path)? else { return Ok(false) };
-    Ok(same_file(&there, &files::status_of(file, path)?))
+    is_at(path, files::identity(&files::status_of(file, path)?))
 }
 
-fn same_file(a: &fs::Metadata, b: &fs::Metadata) -> bool {
-    (a.dev(), a.ino()) == (b.dev(), b.ino())
+/// Whether `path` is a name of an open file with this device and inode, which are its own for as long as it is open.
+fn is_at(path: &Path, identity: (u64, u64)) -> Result<bool> {
+    Ok(files::status_at(path)?.is_some_and(|there| files::identity(&there) == identity))
 }
 
 fn try_lock(file: &File) -> io::Result<bool> {

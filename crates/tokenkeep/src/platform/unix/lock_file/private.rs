@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::super::files::{self, retry};
 use super::turns::{self, Turn};
-use super::{Paths, cannot_link, is_unsupported, names, try_lock};
+use super::{Paths, cannot_link, is_at, is_unsupported, try_lock};
 use crate::atomic_file;
 use crate::platform::writing;
 use crate::{Error, ErrorKind, Result};
@@ -15,6 +15,8 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Debug)]
 pub(crate) struct Private {
     file: File,
+    /// Its device and inode.
+    identity: (u64, u64),
     /// `false` on a file system without flock: then only the sibling file excludes.
     flocked: bool,
     /// Who took it: a child forked meanwhile has the file open too, but the lock is not its own to release.
@@ -22,52 +24,57 @@ pub(crate) struct Private {
 }
 
 impl Private {
-    fn new(file: File, flocked: bool) -> Self {
-        Self { file, flocked, owner: std::process::id() }
+    fn new((file, identity): Opened, flocked: bool) -> Self {
+        Self { file, identity, flocked, owner: std::process::id() }
     }
 
     /// Takes the private lock if it is free.
     pub(crate) fn attempt(paths: &Paths) -> Result<Option<Self>> {
-        let file = open(paths)?;
-        match try_lock(&file) {
+        let opened = open(paths)?;
+        match try_lock(&opened.0) {
             Ok(true) => {
-                let private = Self::new(file, true);
+                let private = Self::new(opened, true);
                 // Other machines' clocks tell another time.
                 let ours = paths.remote || !turns::somebody_waits(&private.file);
                 Ok(ours.then_some(private))
             }
             Ok(false) => Ok(None),
-            Err(error) if is_unsupported(&error) => Ok(Some(Self::new(file, false))),
+            Err(error) if is_unsupported(&error) => Ok(Some(Self::new(opened, false))),
             Err(error) => Err(cannot_lock(paths, error)),
         }
     }
 
     /// Waits until the private lock is free and it is our turn, and takes it.
     pub(crate) fn block(paths: &Paths) -> Result<Self> {
-        let file = open(paths)?;
+        let opened = open(paths)?;
+        let file = &opened.0;
         let lock = || retry(|| file.lock()).map_err(|error| cannot_lock(paths, error));
         if paths.remote {
             lock()?;
-            return Ok(Self::new(file, true));
+            return Ok(Self::new(opened, true));
         }
-        let mut turn = Turn::note(&file);
+        let mut turn = Turn::note(file);
         lock()?;
-        while turn.is_anothers(&file) {
+        while turn.is_anothers(file) {
             retry(|| file.unlock()).map_err(|error| cannot_lock(paths, error))?;
             Turn::pause();
             lock()?;
         }
-        turn.withdraw(&file);
-        Ok(Self::new(file, true))
+        turn.withdraw(file);
+        Ok(Self::new(opened, true))
     }
 
     /// Whether the path still names the file that is held.
     pub(crate) fn is_current(&self, paths: &Paths) -> Result<bool> {
-        names(&paths.private, &self.file)
+        is_at(&paths.private, self.identity)
     }
 
     pub(super) fn file(&self) -> &File {
         &self.file
+    }
+
+    pub(super) fn identity(&self) -> (u64, u64) {
+        self.identity
     }
 
     /// Whether this process took it, and not one that forked this one.
@@ -100,14 +107,17 @@ fn cannot_lock(paths: &Paths, error: io::Error) -> Error {
     Error::io("Cannot lock the private lock file", &paths.private, error)
 }
 
-fn open(paths: &Paths) -> Result<File> {
+/// The file with its device and inode.
+type Opened = (File, (u64, u64));
+
+fn open(paths: &Paths) -> Result<Opened> {
     let path = &paths.private;
     // Two rounds suffice unless the file is removed over and over.
     for _ in 0..100 {
         match retry(|| files::careful().read(true).write(true).open(path)) {
             Ok(file) => {
-                paths.require_ours(path, &file)?;
-                return Ok(file);
+                let status = paths.require_ours(path, &file)?;
+                return Ok((file, files::identity(&status)));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => create(paths)?,
             Err(error) => return Err(files::open_failed(path, error)),

@@ -10,8 +10,8 @@ use rustix::io::Errno;
 
 use super::super::files::{self, retry};
 use super::{
-    Paths, Private, cannot_link, is_one_of, is_unsupported, names, remove_if_still, same_file, sign,
-    sign_if_there_is_room, try_lock, with_suffix,
+    Paths, Private, cannot_link, is_at, is_one_of, is_unsupported, names, remove_if_names, remove_if_still,
+    sign, sign_if_there_is_room, try_lock, with_suffix,
 };
 use crate::atomic_file;
 use crate::event::Events;
@@ -157,12 +157,13 @@ impl<'a> Meeting<'a> {
     /// We made a link; but to the file that we hold, and is it still there?
     fn linked(&self) -> Result<Look> {
         let (path, held) = (&self.paths.sibling, self.private.file());
-        let ours = names(path, held).inspect_err(|_| remove_if_still(path, held))?;
+        let identity = self.private.identity();
+        let ours = is_at(path, identity).inspect_err(|_| remove_if_names(path, identity))?;
         if ours {
             if self.waited {
                 // The record says since when: since now.
                 sign_if_there_is_room(held, &self.paths.private)
-                    .inspect_err(|_| remove_if_still(path, held))?;
+                    .inspect_err(|_| remove_if_names(path, identity))?;
             }
             return Ok(Look::Taken { sibling: Sibling::Linked, recovered: false });
         }
@@ -253,7 +254,7 @@ impl<'a> Meeting<'a> {
         };
         let status = self.paths.require_ours(path, &file)?;
         let unchanged = self.watch.lock().unwrap_or_else(PoisonError::into_inner).unchanged(&status);
-        if self.private.is_flocked() && same_file(&status, &files::status_of(self.private.file(), path)?) {
+        if self.private.is_flocked() && files::identity(&status) == self.private.identity() {
             return self.examine_own_link(unchanged);
         }
         let lockable = match try_lock(&file) {
