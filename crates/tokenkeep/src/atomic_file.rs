@@ -53,6 +53,8 @@ pub(crate) struct Replaced {
     pub(crate) crash_safe: bool,
     /// What had the name before.
     pub(crate) displaced: Option<Kept>,
+    /// What the new file has its name in.
+    pub(crate) directory: Unsynced,
 }
 
 /// Puts `content` in the place of what `target` holds. A failure leaves the old content whole and no file behind.
@@ -60,7 +62,17 @@ pub(crate) struct Replaced {
 /// # Errors
 /// `StorageFull`, `PermissionDenied`, `UnsafeFile`, `Io`. After one that says that the new content is in place, it is:
 /// only its surviving a loss of power could not be made sure.
-pub(crate) fn replace(target: &Path, content: &[u8], durability: Durability) -> Result<Replaced> {
+pub(crate) fn replace(target: &Path, content: &[u8], durability: Durability) -> Result<Stamp> {
+    let replaced = place(target, content, durability)?;
+    replaced.directory.sync()?;
+    Ok(replaced.stamp)
+}
+
+/// As [`replace`]; but the name of the new content is durable only when the directory is synced.
+///
+/// # Errors
+/// As [`replace`].
+pub(crate) fn place(target: &Path, content: &[u8], durability: Durability) -> Result<Replaced> {
     files::require_size_allowed(content.len(), target)?;
     let old = files::status_at(target)?;
     if let Some(old) = &old {
@@ -83,14 +95,18 @@ pub(crate) fn replace(target: &Path, content: &[u8], durability: Durability) -> 
         Err(error) if writing::is_mount_point(&error) => {
             drop(temporary);
             let stamp = in_place::overwrite(target, content, modified, durability)?;
-            return Ok(Replaced { stamp, crash_safe: false, displaced: None });
+            return Ok(Replaced {
+                stamp,
+                crash_safe: false,
+                displaced: None,
+                directory: Unsynced::nothing(),
+            });
         }
         Err(error) => return Err(Error::io("Cannot put the new content in place", target, error)),
     }
     let file = temporary.placed();
-    directory.sync("The new content is in place, but a loss of power may undo it")?;
     let stamp = own_stamp(&file, target, content.len() as u64, modified);
-    Ok(Replaced { stamp, crash_safe: true, displaced })
+    Ok(Replaced { stamp, crash_safe: true, displaced, directory: Unsynced(directory) })
 }
 
 /// Makes the file at `target` differ from all that anybody has seen of it, and leaves its content alone. `None`: there is
@@ -207,10 +223,11 @@ pub(crate) fn fnv(bytes: &[u8]) -> u64 {
 }
 
 /// The directory of a file, opened before anything is changed in it: whether it can be synced is known in time.
-struct OpenDirectory<'a>(Option<(File, &'a Path)>);
+#[derive(Debug)]
+struct OpenDirectory(Option<(File, PathBuf)>);
 
-impl<'a> OpenDirectory<'a> {
-    fn of(target: &'a Path, durability: Durability) -> Result<Self> {
+impl OpenDirectory {
+    fn of(target: &Path, durability: Durability) -> Result<Self> {
         if durability == Durability::Cached {
             return Ok(Self(None));
         }
@@ -218,16 +235,36 @@ impl<'a> OpenDirectory<'a> {
         let open = writing::open_directory(path).map_err(|error| {
             Error::io("Cannot open the directory to make a change in it durable", path, error)
         })?;
-        Ok(Self(open.map(|open| (open, path))))
+        Ok(Self(open.map(|open| (open, path.to_owned()))))
     }
 
     /// Waits until what happened in it is on the disk; `if_not` says what its failing means.
     fn sync(self, if_not: &str) -> Result<()> {
         let Some((directory, path)) = self.0 else { return Ok(()) };
         writing::sync_directory(&directory).map_err(|error| {
-            Error::io(if_not, path, error)
+            Error::io(if_not, &path, error)
                 .remedy("Save it again; if that fails too, look into the system's log")
         })
+    }
+}
+
+/// A directory in which content has got its name, which a loss of power may undo until it is synced.
+#[derive(Debug)]
+#[must_use = "nothing may be acknowledged before it is synced"]
+pub(crate) struct Unsynced(OpenDirectory);
+
+impl Unsynced {
+    /// Nothing is left to be synced.
+    pub(crate) fn nothing() -> Self {
+        Self(OpenDirectory(None))
+    }
+
+    /// Waits until the name is on the disk.
+    ///
+    /// # Errors
+    /// `Io`, `StorageFull`: the content is in its place all the same.
+    pub(crate) fn sync(self) -> Result<()> {
+        self.0.sync("The new content is in place, but a loss of power may undo it")
     }
 }
 

@@ -14,11 +14,11 @@ mod state;
 use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::atomic_file::{self, Displaced};
+use crate::atomic_file::{self, Displaced, Unsynced};
 use crate::event::Events;
 use crate::platform::lock_file::{self, Held, Paths, Private, Watch};
 use crate::platform::{files, lock_record, process};
@@ -303,14 +303,37 @@ pub struct LockGuard {
     target: PathBuf,
     /// Who took it, which is not who has it in a process that was forked meanwhile.
     process: u32,
+    /// What has to be synced before what was written under this guard may be acknowledged.
+    unsynced: Mutex<Unsynced>,
     /// Last, so that nobody waits for the lock while it is let go of.
     displaced: Displaced,
 }
 
 impl LockGuard {
     fn new(held: Option<Held>, head: Head<Private>, path: PathBuf, target: PathBuf) -> Self {
-        let process = std::process::id();
-        Self { held, _head: head, path, target, process, displaced: Displaced::nothing() }
+        let (process, unsynced) = (std::process::id(), Mutex::new(Unsynced::nothing()));
+        Self { held, _head: head, path, target, process, unsynced, displaced: Displaced::nothing() }
+    }
+
+    /// Leaves to [`LockGuard::release`] what makes the content under this guard survive a loss of power.
+    pub(crate) fn sync_later(&self, directory: Unsynced) {
+        *self.unsynced.lock().unwrap_or_else(PoisonError::into_inner) = directory;
+    }
+
+    /// Releases the lock, and then waits until what was written is safe. Others may build on it meanwhile: whatever makes
+    /// theirs safe makes this safe too, and the file system can do it for both at once.
+    ///
+    /// # Errors
+    /// Those of syncing a directory. The content is in its place all the same.
+    pub(crate) fn release(self) -> Result<()> {
+        let nothing = Unsynced::nothing();
+        let unsynced =
+            std::mem::replace(&mut *self.unsynced.lock().unwrap_or_else(PoisonError::into_inner), nothing);
+        let displaced = self.displaced();
+        drop(self);
+        let synced = unsynced.sync();
+        drop(displaced);
+        synced
     }
 
     /// The path of the cache that is locked.

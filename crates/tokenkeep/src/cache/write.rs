@@ -168,12 +168,16 @@ impl WriteAccess {
         let shared = &self.cache.shared;
         #[cfg(feature = "watch")]
         shared.held().learned.announce(Some(&content));
-        match shared.persistence.save(&self.guard, content.expose()) {
+        match shared.persistence.place(&self.guard, content.expose()) {
             Ok(stamp) => {
-                let mut held = shared.held();
-                let snapshot = held.publish(Some(content), stamp);
-                #[cfg(feature = "watch")]
-                held.learned.written();
+                let snapshot = {
+                    let mut held = shared.held();
+                    let snapshot = held.publish(Some(content), stamp);
+                    #[cfg(feature = "watch")]
+                    held.learned.written();
+                    snapshot
+                };
+                self.guard.release().inspect_err(|_| shared.held().stamp = Stamp::UNKNOWN)?;
                 Ok(snapshot)
             }
             Err(error) => {

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use zeroize::Zeroizing;
 
-use crate::atomic_file::{self, Durability};
+use crate::atomic_file::{self, Durability, Unsynced};
 use crate::cache::motion::STOPPED;
 use crate::event::{Event, Events};
 use crate::persistence::Retired;
@@ -247,6 +247,27 @@ impl FilePersistence {
         Ok(Some(Secret::from_zeroizing(head)))
     }
 
+    /// Saves `content`, all but the sync of the directory.
+    fn put(&self, guard: &LockGuard, content: &[u8]) -> Result<(Stamp, Unsynced)> {
+        guard.require(&self.path)?;
+        self.sweep_once(guard);
+        // One at a time, where a guard saves more than once: this write may need the room.
+        guard.displaced().keep(None);
+        let (bytes, lapsed) = self.protect(content, guard.target())?;
+        if lapsed && let Some(old) = self.read(guard.target(), true)?.content {
+            atomic_file::keep_lapsed(guard.target(), old.expose())?;
+        }
+        let replaced = atomic_file::place(guard.target(), &bytes, self.durability)?;
+        guard.displaced().keep(replaced.displaced);
+        self.state.lapsed.store(false, Ordering::Relaxed);
+        if !replaced.crash_safe && self.state.crash_safe.swap(false, Ordering::Relaxed) {
+            self.events.warn(|| {
+                format!("{:?} cannot be replaced by renaming (is it mounted?); it is written in place, which a crash can tear", self.path)
+            });
+        }
+        Ok((replaced.stamp, replaced.directory))
+    }
+
     fn sweep_once(&self, guard: &LockGuard) {
         if !self.state.swept.swap(true, Ordering::Relaxed) {
             atomic_file::remove_left_over(guard.target());
@@ -293,23 +314,15 @@ impl Persistence for FilePersistence {
     }
 
     fn save(&self, guard: &LockGuard, content: &[u8]) -> Result<Stamp> {
-        guard.require(&self.path)?;
-        self.sweep_once(guard);
-        // One at a time, where a guard saves more than once: this write may need the room.
-        guard.displaced().keep(None);
-        let (bytes, lapsed) = self.protect(content, guard.target())?;
-        if lapsed && let Some(old) = self.read(guard.target(), true)?.content {
-            atomic_file::keep_lapsed(guard.target(), old.expose())?;
-        }
-        let replaced = atomic_file::replace(guard.target(), &bytes, self.durability)?;
-        guard.displaced().keep(replaced.displaced);
-        self.state.lapsed.store(false, Ordering::Relaxed);
-        if !replaced.crash_safe && self.state.crash_safe.swap(false, Ordering::Relaxed) {
-            self.events.warn(|| {
-                format!("{:?} cannot be replaced by renaming (is it mounted?); it is written in place, which a crash can tear", self.path)
-            });
-        }
-        Ok(replaced.stamp)
+        let (stamp, directory) = self.put(guard, content)?;
+        directory.sync()?;
+        Ok(stamp)
+    }
+
+    fn place(&self, guard: &LockGuard, content: &[u8]) -> Result<Stamp> {
+        let (stamp, directory) = self.put(guard, content)?;
+        guard.sync_later(directory);
+        Ok(stamp)
     }
 
     fn delete(&self, guard: &LockGuard) -> Result<bool> {

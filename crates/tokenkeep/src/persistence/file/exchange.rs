@@ -32,17 +32,17 @@ impl FilePersistence {
             atomic_file::keep_lapsed(target, old.expose())?;
         }
         // Whatever this file's durability is: the content may be about to vanish from the only other place it has.
-        let replaced = atomic_file::replace(target, &bytes, Durability::Synced)?;
+        let stamp = atomic_file::replace(target, &bytes, Durability::Synced)?;
         drop(bytes);
         if let Err(error) = self.compare(guard, content) {
             match &old {
                 // It is what can be read; it goes back to its place.
-                Some(old) => drop(atomic_file::replace(target, old.expose(), Durability::Synced)?),
-                None => drop(atomic_file::remove(target, Durability::Synced)?),
+                Some(old) => _ = atomic_file::replace(target, old.expose(), Durability::Synced)?,
+                None => _ = atomic_file::remove(target, Durability::Synced)?,
             }
             return Err(error);
         }
-        Ok((replaced.stamp, self.wipe(remains, guard)))
+        Ok((stamp, self.wipe(remains, guard)))
     }
 
     /// Leaves `{}` where content was that is safe in another store, and overwrites the old bytes.
