@@ -109,6 +109,8 @@ export class Client {
     this.tokenCache = {
       serialize: () => this.content,
       deserialize: (/** @type {string} */ text) => {
+        // Every client parses it. A text that was put together of pieces becomes one when it is first looked into.
+        text.charCodeAt(0);
         this.content = text;
         this.loads += 1;
       },
