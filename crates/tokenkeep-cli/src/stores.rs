@@ -141,6 +141,8 @@ impl Named {
             (None, Some(path)) => match standing(path) {
                 Standing::Sealed => Kind::EncryptedFile,
                 Standing::Plaintext => Kind::PlaintextFile,
+                // Who names a key wants what it opens, and not plaintext.
+                Standing::Nothing | Standing::Vacant if flags.key.is_some() => Kind::EncryptedFile,
                 Standing::Other if cfg!(windows) => Kind::DpapiFile,
                 _ if cfg!(windows) || names.is_none() => Self::file(path.clone()).kind,
                 _ => Kind::Keystore,

@@ -80,6 +80,42 @@ fn ends_that_cannot_be_used() {
 }
 
 #[test]
+fn a_file_goes_into_an_encrypted_one_and_back() {
+    let place = Place::new();
+    let from = place.file("cache.json", &cache(true));
+    let (sealed, back) = (place.home().join("sealed"), place.home().join("back.json"));
+    let (from, sealed, back) = (from.to_str().unwrap(), sealed.to_str().unwrap(), back.to_str().unwrap());
+    let run = |passphrase: &str, arguments: &[&str]| {
+        said(place.command(arguments).env("SOME_PASSPHRASE", passphrase).output().unwrap())
+    };
+    let end = format!("cache-path={sealed},key=passphrase:SOME_PASSPHRASE");
+    let nameless = run("correct horse", &["migrate", "--yes", "--from", from, "--to", &end]);
+    assert_eq!(nameless.code, Some(2), "{}", nameless.stdout);
+    assert!(!std::path::Path::new(sealed).exists(), "a key was named, and plaintext written");
+    let end = format!("{end},service-name=contoso,account-name=tokens");
+    let there = run("correct horse", &["migrate", "--yes", "--json", "--from", from, "--to", &end]);
+    assert_eq!(there.code, Some(0), "{}", there.stderr);
+    let told: Value = serde_json::from_str(&there.stdout).unwrap();
+    assert_eq!(told["to"]["backend"], "encrypted-file");
+    assert_eq!(fs::read(from).unwrap(), b"{}");
+    let bytes = fs::read(sealed).unwrap();
+    for secret in SECRETS {
+        assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "{secret} in the clear");
+    }
+
+    let home = ["migrate", "--yes", "--from", &end, "--to", back];
+    let wrong = run("wrong horse", &home);
+    assert!(wrong.code != Some(0) && !std::path::Path::new(back).exists(), "{}", wrong.stdout);
+    assert_eq!(fs::read(sealed).unwrap(), bytes, "a wrong passphrase changed something");
+    let right = run("correct horse", &home);
+    assert_eq!(right.code, Some(0), "{}", right.stderr);
+    let all = fs::read_to_string(back).unwrap();
+    for secret in SECRETS {
+        assert!(all.contains(secret), "{secret} was lost");
+    }
+}
+
+#[test]
 fn without_a_keyring_everything_stays_where_it_is() {
     let place = Place::new();
     let path = place.file("cache.json", &cache(true));

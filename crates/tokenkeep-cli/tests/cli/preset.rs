@@ -1,5 +1,8 @@
 //! `--preset`: the caches of other libraries and programs by name.
 
+use std::io::Write;
+use std::process::{Command, Stdio};
+
 use serde_json::Value;
 
 use crate::keyring::Keyring;
@@ -69,4 +72,81 @@ fn what_was_kept_in_plaintext_without_a_keyring_is_found_in_the_file() {
     assert_eq!((said.code, &value["caches"][0]["backend"]), (Some(0), &"plaintext-file".into()));
     let item = place.run(&["list", "--preset", "azure-identity", "--store", "keystore"]);
     assert_eq!(item.code, Some(6), "{}", item.stderr);
+}
+
+#[test]
+fn items_of_each_library_are_listed_and_written_as_it_keeps_them() {
+    let keyring = Keyring::start();
+    let place = Place::on(&keyring.bus);
+    let names: [(&str, &[&str], &[&str], bool); 6] = [
+        (
+            "js",
+            &["--service-name", "contoso", "--account-name", "js"],
+            &["service", "contoso", "account", "js"],
+            false,
+        ),
+        (
+            "keyring-rs",
+            &["--service-name", "contoso", "--account-name", "rs"],
+            &["service", "contoso", "username", "rs"],
+            false,
+        ),
+        (
+            "python",
+            &["--schema", "contoso.py", "--attribute", "app=py"],
+            &["xdg:schema", "contoso.py", "app", "py"],
+            false,
+        ),
+        (
+            "dotnet",
+            &["--schema", "contoso.net", "--attribute", "app=net", "--attribute", "kind=cache"],
+            &["xdg:schema", "contoso.net", "app", "net", "kind", "cache"],
+            true,
+        ),
+        (
+            "java",
+            &["--schema", "contoso.java", "--attribute", "app=java"],
+            &["xdg:schema", "contoso.java", "app", "java"],
+            true,
+        ),
+        (
+            "go",
+            &["--schema", "contoso-go", "--attribute", "app=go"],
+            &["xdg:schema", "contoso-go", "app", "go"],
+            true,
+        ),
+    ];
+    for (preset, flags, attributes, in_base64) in names {
+        let kept = String::from_utf8(cache(true)).unwrap();
+        let kept = if in_base64 { base64(&["-w0"], &kept) } else { kept };
+        let store = [&["store", "--label=theirs"][..], attributes].concat();
+        assert!(keyring.secret_tool(&store, &kept).status.success(), "{preset}");
+
+        let path = place.home().join(preset);
+        let flags = [&["--preset", preset, "--cache-path", path.to_str().unwrap()][..], flags].concat();
+        let listed = place.run(&[&["list", "--json"][..], &flags].concat());
+        assert_eq!(listed.code, Some(0), "{preset}: {}", listed.stderr);
+        for person in ["anna@example.org", "bert@example.org"] {
+            assert!(listed.stdout.contains(person), "{preset}: {}", listed.stdout);
+        }
+        let done = place.run(&[&["sign-out", "anna@example.org", "--yes"][..], &flags].concat());
+        assert_eq!(done.code, Some(0), "{preset}: {}", done.stderr);
+
+        let item = keyring.secret_tool(&[&["lookup"][..], attributes].concat(), "").stdout;
+        let item = String::from_utf8(item).unwrap();
+        assert_eq!(item.starts_with('{'), !in_base64, "{preset}: {item}");
+        let item = if in_base64 { base64(&["-d"], &item) } else { item };
+        assert!(item.contains("bert@example.org") && !item.contains("anna@example.org"), "{preset}: {item}");
+        let cleared = place.run(&[&["clear", "--yes"][..], &flags].concat());
+        assert_eq!(cleared.code, Some(0), "{preset}: {}", cleared.stderr);
+        assert!(!keyring.secret_tool(&[&["lookup"][..], attributes].concat(), "").status.success());
+    }
+}
+
+/// What the system's own base64 makes of a text.
+fn base64(options: &[&str], text: &str) -> String {
+    let mut child =
+        Command::new("base64").args(options).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
 }

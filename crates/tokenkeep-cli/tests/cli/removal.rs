@@ -198,3 +198,23 @@ fn on_a_terminal_a_person_is_asked_and_no_means_no() {
     let (code, text) = on_a_terminal(&place, &command, "y\n");
     assert_eq!((code, path.exists()), (Some(0), false), "{text}");
 }
+
+#[test]
+fn a_wait_is_told_on_a_terminal_and_the_line_goes_away() {
+    let place = Place::new();
+    let path = place.file("cache.json", &cache(true));
+    let _holder = Holder::of(&path);
+    let command = format!("clear --cache-path {} --yes --timeout 3", path.display());
+    let (code, text) = on_a_terminal(&place, &command, "");
+    assert_eq!(code, Some(5), "{text}");
+    for line in ["\rWaiting for the lock, for 0 s (Ctrl-C gives up", "\rWaiting for the lock, for 1 s"] {
+        assert!(text.contains(line), "{line:?} is not in {text:?}");
+    }
+    let (told, after) = text.rsplit_once("\r\x1b[K").expect("the line is taken away");
+    assert!(told.contains("Waiting") && !after.contains("Waiting") && after.contains("lock"), "{text:?}");
+
+    // Elsewhere it would stand in a log.
+    let arguments: Vec<_> = command.split(' ').collect();
+    let said = place.run(&arguments);
+    assert!(said.code == Some(5) && !said.stderr.contains("Waiting"), "{}", said.stderr);
+}
