@@ -22,12 +22,12 @@ export class Project {
     this.folder = folder;
   }
 
-  /** Names of all installed packages, nested ones as npm's lock file writes them. */
+  /** Names of all installed packages, nested ones as npm's lock files write them. */
   async installed() {
-    const lock = JSON.parse(await readFile(join(this.folder, "package-lock.json"), "utf8"));
-    return Object.keys(lock.packages)
-      .filter((place) => place !== "")
-      .map((place) => place.replace(/^node_modules\//, ""));
+    // What is there: the project's own lock file also lists what is for other platforms.
+    const path = join(this.folder, "node_modules", ".package-lock.json");
+    const lock = JSON.parse(await readFile(path, "utf8"));
+    return Object.keys(lock.packages).map((place) => place.replace(/^node_modules\//, ""));
   }
 
   /**
