@@ -36,7 +36,9 @@ use ways::{Ways, unreadable};
 ///
 /// Dropping [`get_token`](TokenCredential::get_token) cancels a wait for other processes and a sign-in, but not the redeeming of
 /// a refresh token: the service has replaced it by then, so that goes on as a task of `azure_core`'s runtime until the new
-/// one is in the cache.
+/// one is in the cache. A runtime of one thread that nobody drives any more (`block_on` has returned) leaves it standing, and
+/// others waiting to their limit, until it is driven again; dropping that runtime loses the new token. Wait for what you
+/// asked for before you do either.
 ///
 /// HTTP goes through `azure_core`'s pipeline, with its retries: a service that is busy is asked again after the time it
 /// wants. When it stays out of reach, a token that is still good is used to its end.

@@ -119,3 +119,32 @@ async fn dropped_while_it_waits_for_another_it_asks_nothing_and_lets_go() {
     let kept = silent(&place, &service).get_token(&[SCOPE], None).await.unwrap();
     assert_eq!(kept.token.secret(), token.token.secret());
 }
+
+#[test]
+fn dropped_in_a_runtime_that_nobody_drives_it_stands_still_with_its_lock_and_is_finished_when_driven_again() {
+    let (place, service) = (Place::new(), Service::start());
+    place.sign_in(&service, "ada", Duration::ZERO);
+    let old = place.refresh_token().unwrap();
+    let slow = || std::thread::sleep(Duration::from_millis(300));
+    service.set(|behaviour| behaviour.on_refresh = Some(Arc::new(slow)));
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (undriven, other) = (runtime(), runtime());
+    let credential = silent(&place, &service);
+    undriven.block_on(async {
+        tokio::select! {
+            _ = credential.get_token(&[SCOPE], None) => panic!("the service has not answered yet"),
+            () = eventually("it is redeemed", || service.count("refresh_token") == 1) => {}
+        }
+    });
+
+    // The answer is there, and nobody to take it. Who asks meanwhile waits for its own limit and spends nothing twice.
+    let (mut options, _, _) = options(&service);
+    (options.prompt, options.wait_limit) = (None, Duration::from_millis(600));
+    let second = MsalCacheCredential::new(&place.open(), CLIENT, Some(options)).unwrap();
+    assert!(other.block_on(second.get_token(&[SCOPE], None)).is_err(), "it did not wait for the first");
+    assert_eq!((place.refresh_token().unwrap(), service.count("refresh_token")), (old.clone(), 1));
+
+    let kept = || place.refresh_token().is_some_and(|token| token != old);
+    undriven.block_on(eventually("the new refresh token is kept", kept));
+    other.block_on(unharmed(&place, &service, "driven again"));
+}
