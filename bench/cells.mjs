@@ -189,6 +189,9 @@ function contention(processes) {
       for (const one of running) {
         results.push(await one.next());
       }
+      if (results.every(({ failures }) => failures >= writes)) {
+        throw new Error("every write of a side failed: how long that takes is no figure");
+      }
       const counted = await countIn(path);
       const took = results.map(({ began, ended }) => ended - began);
       const waits = results.flatMap((result) => result.waits);

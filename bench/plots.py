@@ -36,7 +36,7 @@ def draw(plot, cells, directory):
     axes.grid(True, which="major", linewidth=0.3)
     axes.legend(frameon=False, fontsize=8)
     figure.tight_layout()
-    figure.savefig(directory / plot["file"], metadata={"Date": None})
+    figure.savefig(directory / plot["file"], metadata={"Date": None, "Title": plot["title"]})
     plt.close(figure)
 
 

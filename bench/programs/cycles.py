@@ -7,6 +7,7 @@ import sys
 import time
 
 from msal_extensions import CrossPlatLock, FilePersistence
+from msal_extensions.persistence import PersistenceNotFound
 
 spec = json.loads(sys.argv[1])
 path = spec["path"]
@@ -35,6 +36,13 @@ def spec_content(variant):
     return str(variant) * spec["bytes"]
 
 
+def stored():
+    try:
+        return persistence.load()
+    except PersistenceNotFound:  # Nobody has written yet.
+        return None
+
+
 def contend():
     print(json.dumps("ready"), flush=True)
     sys.stdin.readline()
@@ -45,7 +53,7 @@ def contend():
         try:
             with CrossPlatLock(lock_path):
                 waits.append(time.monotonic_ns() / 1e6 - asked)
-                cache = json.loads(persistence.load() or "{}")
+                cache = json.loads(stored() or "{}")
                 entry = cache.setdefault("Account", {}).setdefault(spec["name"], {"local_account_id": "0"})
                 entry["local_account_id"] = str(int(entry["local_account_id"]) + 1)
                 persistence.save(json.dumps(cache))
