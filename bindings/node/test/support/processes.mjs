@@ -28,6 +28,24 @@ export function track(child) {
   return child;
 }
 
+/**
+ * Says so when a service ends that nobody here ended, with its last words: its crash looks like a fault of ours otherwise.
+ *
+ * @param {import("node:child_process").ChildProcess} child whose error output is a pipe
+ * @param {string} name
+ */
+export function tellOfACrash(child, name) {
+  let said = "";
+  child.stderr?.setEncoding("utf8").on("data", (text) => {
+    said = (said + text).slice(-65_536);
+  });
+  child.once("close", (code, signal) => {
+    if (!child.killed) {
+      console.error(`${name} ended by itself (${signal ?? code}); it said:\n${said.trimEnd()}`);
+    }
+  });
+}
+
 /** @param {import("node:child_process").ChildProcess} child */
 export function hasEnded(child) {
   return child.exitCode !== null || child.signalCode !== null;

@@ -19,7 +19,7 @@ import { spawn } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { end, output, run, track, until } from "./processes.mjs";
+import { end, output, run, tellOfACrash, track, until } from "./processes.mjs";
 import { scratchDirectory } from "./scratch.mjs";
 import { serveSilence } from "./silent-service.mjs";
 import { requireTools } from "./tools.mjs";
@@ -135,8 +135,9 @@ async function startBus(home, env, scope) {
 async function startKeyring(session, scope) {
   const args = ["--foreground", "--unlock", "--components=secrets"];
   const daemon = track(
-    spawn("gnome-keyring-daemon", args, { env: session.env, stdio: ["pipe", "ignore", "ignore"] }),
+    spawn("gnome-keyring-daemon", args, { env: session.env, stdio: ["pipe", "ignore", "pipe"] }),
   );
+  tellOfACrash(daemon, "gnome-keyring-daemon");
   // SIGKILL, because a frozen one hears nothing else.
   scope.after(() => end(daemon, "SIGKILL"));
   daemon.stdin.end(PASSWORD);

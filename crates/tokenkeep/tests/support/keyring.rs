@@ -1,21 +1,26 @@
 //! Private message buses and keyrings for tests.
 //!
 //! Each [`Bus`] is a dbus-daemon with a configuration that starts nothing by itself, each [`Keyring`] a
-//! gnome-keyring-daemon on a bus of its own, with folders of its own. All are ended by their process when dropped.
+//! gnome-keyring-daemon on a bus of its own, with folders of its own. All are ended by their process when dropped,
+//! and tell how they fared when the test fails ([`daemon`]).
 #![allow(dead_code, reason = "each test binary uses a part of it")]
+
+mod daemon;
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use zbus::Connection;
 use zbus::wire::{OwnedObjectPath, OwnedVariant, Variant};
+
+use self::daemon::{Daemon, spawn};
 
 /// How long a daemon may take to be ready before a test fails. Generous: several test suites may share two cores.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -100,7 +105,7 @@ fn start_bus(folder: &Path) -> (Daemon, String) {
     command.args(["--nofork", "--nopidfile", "--print-address=1"]).stdout(Stdio::piped());
     let mut daemon = Daemon::start(&mut command, "dbus");
     let mut address = String::new();
-    let output = daemon.0.stdout.take().expect("the daemon's output");
+    let output = daemon.child.stdout.take().expect("the daemon's output");
     BufReader::new(output).read_line(&mut address).expect("the bus's address");
     // Without its identity, which is another after a restart.
     let address = address.trim().split(',').next().expect("an address").to_owned();
@@ -302,10 +307,10 @@ fn start_keyring(bus: &Bus, collections: Collections) -> Daemon {
     if collections == Collections::Login {
         command.arg("--unlock");
     }
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.stdin(Stdio::piped()).stdout(Stdio::null());
     let mut daemon = Daemon::start(&mut command, "gnome-keyring");
     // Unlocking with a first password creates the keyring.
-    daemon.0.stdin.take().expect("the daemon's input").write_all(b"password").expect("the daemon reads");
+    daemon.child.stdin.take().expect("the daemon's input").write_all(b"password").expect("the daemon reads");
     zbus::block_on(async {
         let connection = bus.connect().await;
         let start = Instant::now();
@@ -325,37 +330,6 @@ async fn is_ready(connection: &Connection, collections: Collections) -> bool {
     owned
         && (collections == Collections::None
             || Hand(connection.clone()).default_collection().await.as_str() != "/")
-}
-
-/// A child process that ends with its value.
-#[derive(Debug)]
-struct Daemon(Child);
-
-impl Daemon {
-    fn start(command: &mut Command, package: &str) -> Self {
-        Self(spawn(command, package))
-    }
-
-    fn kill(&mut self) {
-        // Fails only if it ended by itself.
-        let _ = self.0.kill();
-        self.0.wait().expect("the process's end");
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-fn spawn(command: &mut Command, package: &str) -> Child {
-    command.spawn().unwrap_or_else(|error| match error.kind() {
-        ErrorKind::NotFound => {
-            panic!("{} is missing: run apt-get install {package}", command.get_program().display())
-        }
-        _ => panic!("{}: {error}", command.get_program().display()),
-    })
 }
 
 fn configuration_text(folder: &Path) -> String {
