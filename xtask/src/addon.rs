@@ -62,7 +62,9 @@ pub(crate) fn build(job: &mut Job<'_>, profile: Profile) -> Outcome<()> {
     let folder = match profile {
         Profile::Debug => "debug",
         Profile::Release | Profile::Auditable => {
-            cargo.arg("--release").env("CARGO_ENCODED_RUSTFLAGS", release_flags(job.workspace, &[]));
+            // A library, which the Node that loads it brings musl for.
+            let flags: Vec<String> = platform.musl_flag(false).into_iter().collect();
+            cargo.arg("--release").env("CARGO_ENCODED_RUSTFLAGS", release_flags(job.workspace, &flags));
             "release"
         }
     };

@@ -38,7 +38,9 @@ pub(crate) fn build(job: &mut Job<'_>, profile: Profile) -> Outcome<()> {
         cargo.arg("auditable");
     }
     cargo.args(["build", "--locked"]).args(WORDS);
-    job.run(cargo.env("CARGO_ENCODED_RUSTFLAGS", addon::release_flags(job.workspace, &[])))?;
+    // One program that stands alone, so that it runs with every musl and without.
+    let flags: Vec<String> = platform.musl_flag(true).into_iter().collect();
+    job.run(cargo.env("CARGO_ENCODED_RUSTFLAGS", addon::release_flags(job.workspace, &flags)))?;
 
     install(job, platform, &job.workspace.cargo_target.join(PROFILE))?;
     match profile {
@@ -92,6 +94,10 @@ pub(crate) fn check(job: &mut Job<'_>, platform: Platform) -> Outcome<()> {
     job.note(&format!("{name}: {size} bytes, needs glibc {}", tarball::newest_glibc(&binary)))?;
     if size > LARGEST {
         return Err(Failure::new(format!("{name}: {size} bytes, the most is {LARGEST}")));
+    }
+    // A program that wants a loader names it, and Alpine's stands in for no other's.
+    if platform.libc == Some("musl") && tarball::contains(&binary, b"/ld-musl-") {
+        return Err(Failure::new(format!("{name}: it wants musl's loader, instead of standing alone")));
     }
     tarball::check_binary(job, &binary, platform, &name)
 }

@@ -62,6 +62,13 @@ impl Platform {
         found.copied().ok_or_else(|| Failure::new(format!("there is no package for {name}")))
     }
 
+    /// The compiler's flag by which musl is linked in, or left to what loads it. A build says which, so that it does not
+    /// depend on the compiler: with one for musl linking it in is the rule, with another, or with Alpine's own, it is not.
+    pub(crate) fn musl_flag(self, linked_in: bool) -> Option<String> {
+        let sign = if linked_in { '+' } else { '-' };
+        (self.libc == Some("musl")).then(|| format!("-Ctarget-feature={sign}crt-static"))
+    }
+
     /// What cargo calls the library file.
     pub(crate) fn library(self) -> &'static str {
         match self.os {

@@ -158,7 +158,8 @@ pub(crate) fn newest_glibc(binary: &[u8]) -> String {
     versions.max().map_or_else(|| "none".to_owned(), |minor| format!("2.{minor}"))
 }
 
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+/// Whether those bytes stand in there.
+pub(crate) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }
 

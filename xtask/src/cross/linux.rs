@@ -195,8 +195,8 @@ impl Kind {
         let mut flags = vec![toolchain.remap()];
         if let Some(musl) = &self.musl {
             // A library, which the Node that loads it brings musl for.
-            flags.extend(["-Clink-self-contained=no", "-Ctarget-feature=-crt-static"].map(str::to_owned));
-            flags.push(format!("-L{}", musl.shared.display()));
+            flags.extend(self.platform.musl_flag(false));
+            flags.extend(["-Clink-self-contained=no".to_owned(), format!("-L{}", musl.shared.display())]);
         }
         let mut cargo = self.cargo(job, toolchain, "build");
         cargo.env("CARGO_ENCODED_RUSTFLAGS", addon::release_flags(job.workspace, &flags));
