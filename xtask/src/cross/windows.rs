@@ -42,7 +42,7 @@ fn run_under(job: &mut Job<'_>, toolchain: &Toolchain, wine: &Wine) -> Outcome<S
     let mut check = toolchain.cargo(job, "check", MSVC);
     job.run(check.args(CRATES))?;
     let mut report = format!(
-        "Windows under Wine\n  core: {} tests passed\n  command: {} tests passed\n{node}  checked for {MSVC} as well\n\nLeft out, because Wine is not Windows there:\n",
+        "Windows under Wine\n  core: {} tests passed\n  command: {} tests passed, Ctrl-C ends it\n{node}  checked for {MSVC} as well\n\nLeft out, because Wine is not Windows there:\n",
         core.passed, command.passed
     );
     for deviation in DEVIATIONS {
@@ -61,7 +61,17 @@ fn command(job: &mut Job<'_>, toolchain: &Toolchain, wine: &Wine) -> Outcome<Tal
     let mut cargo = toolchain.cargo(job, "test", GNU);
     wine.run_tests_of(&mut cargo);
     job.run(cargo.args(["--package", "tokenkeep-cli", "--bins", "--test", "everywhere"]))?;
-    passed(job, before)
+    let tally = passed(job, before)?;
+    press(job, toolchain, wine)?;
+    Ok(tally)
+}
+
+/// Ctrl-C, for which the program needs a terminal, and a process that has the lock.
+fn press(job: &mut Job<'_>, toolchain: &Toolchain, wine: &Wine) -> Outcome<()> {
+    let mut cargo = toolchain.cargo(job, "test", GNU);
+    let script = job.workspace.path("xtask/src/cross/press.sh");
+    wine.run_with(&mut cargo, &format!("sh {}", script.display()));
+    job.run(cargo.args(["--package", "tokenkeep-cli", "--test", "everywhere"]))
 }
 
 /// What the tests have said since the log was that long.

@@ -17,6 +17,7 @@ pub(super) const TOOLS: &[Tool] = &[
     debian("Wine for 64 bits", &["sh", "-c", "test -x /usr/lib/wine/wine64"], "wine64"),
     debian("a linker for Windows", &["x86_64-w64-mingw32-gcc", "--version"], "gcc-mingw-w64-x86-64-win32"),
     debian("a time limit", &["timeout", "--version"], "coreutils"),
+    debian("a terminal for a program", &["script", "--version"], "bsdutils"),
 ];
 
 /// A test that Windows passes, as far as its documentation says, and Wine does not.
@@ -46,7 +47,7 @@ pub(super) const NOT_SHOWN: &[&str] = &[
     "replacing a file that others have open: Wine refuses where NTFS does it, and the retries wait for the others",
     "flushing a directory, and what is left after a loss of power",
     "shares of another machine (what runs here is one of the own, without a network) and mapped drives, cloud and deduplicated files, junctions",
-    "Ctrl-C, Ctrl-Break and a closed console: here no program has a console on which they could be pressed",
+    "Ctrl-Break and a closed console; Ctrl-C at a console of Windows itself (here it is pressed at one that Wine makes of a terminal)",
     "the build for the Microsoft linker, which is what is shipped",
 ];
 
@@ -115,7 +116,11 @@ impl Wine {
 
     /// What cargo puts before a test program.
     pub(super) fn run_tests_of(&self, cargo: &mut Command) {
-        let runner = format!("timeout --kill-after=10 {LIMIT} wine");
+        self.run_with(cargo, &format!("timeout --kill-after=10 {LIMIT} wine"));
+    }
+
+    /// What cargo gives its test programs to, for which Wine is ready.
+    pub(super) fn run_with(&self, cargo: &mut Command, runner: &str) {
         cargo.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", runner);
         self.environment(cargo);
     }
