@@ -61,12 +61,15 @@ function* judge(result) {
       break;
     case "contention":
       yield* share("no more time than the original, which loses updates", of(OURS), of(ORIGINAL), 1);
-      yield* share(
-        "longest wait ≤ 1/5 of the original's",
-        of(OURS, "wait max"),
-        of(ORIGINAL, "wait max"),
-        0.2,
-      );
+      // One process alone waits for nobody: its longest "wait" is the slowest lock it took, of the disk's making.
+      if (!name.startsWith("1 ")) {
+        yield* share(
+          "longest wait ≤ 1/5 of the original's",
+          of(OURS, "wait max"),
+          of(ORIGINAL, "wait max"),
+          0.2,
+        );
+      }
       yield* share("slowest/fastest process ≤ 1.3", of(OURS, "slowest/fastest"), 1, 1.3);
       yield {
         goal: "none lost, none failed, in any round",
