@@ -17,7 +17,9 @@ import {
   prepare,
   remove,
   replace,
+  SETTLED_MS,
   type Stamp,
+  settled,
   stampNow,
   sweep,
   verify,
@@ -35,6 +37,11 @@ interface Snapshot {
   readonly generation: number;
   readonly bytes: Buffer | null;
   readonly stamp: Stamp;
+}
+
+/** Nothing, or what begins like a cache and does not end like one. */
+function mayBeHalf(content: Buffer): boolean {
+  return content.length === 0 || !isWhole(content.toString());
 }
 
 /** What belongs to a hold. */
@@ -197,13 +204,18 @@ export class FileCache implements NativeCache {
       return latest;
     }
     let loaded = await load(this.path);
-    if (lock === undefined && loaded.content !== null && !isWhole(loaded.content.toString())) {
-      // Somebody may be writing it in place: nobody does while we have the lock.
-      const own = await lockFor(this.path, READER_LIMIT);
+    // An empty file that has been so for a while is one, and costs no lock.
+    const isEmpty = loaded.content?.length === 0 && loaded.ageMs >= SETTLED_MS;
+    if (loaded.content !== null && !isEmpty && mayBeHalf(loaded.content)) {
+      // Somebody may be writing it in place. Those that know the lock don't while we have it; one whose lock was taken
+      // from it, as a dead one's, may.
+      const own = lock ?? (await lockFor(this.path, READER_LIMIT));
       try {
-        loaded = await load(this.path);
+        loaded = await settled(this.path, mayBeHalf);
       } finally {
-        own.release();
+        if (own !== lock) {
+          own.release();
+        }
       }
     }
     const { content, stamp } = loaded;

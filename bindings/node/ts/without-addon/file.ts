@@ -25,10 +25,18 @@ export interface Stamp {
 export interface Loaded {
   readonly content: Buffer | null;
   readonly stamp: Stamp;
+  /** How long it had been as it is when it was read; infinite for a file that nobody has written since it was made. */
+  readonly ageMs: number;
 }
 
 /** Kernels stamp files once per tick of up to 10 ms; a few more for the clock. */
 const GRAIN_MS = 20;
+
+/** What is older than this is not half of a write: siblings empty the file and fill it again, in place (ADR 14). */
+export const SETTLED_MS = 200;
+
+/** Between two looks at what may be half of a write. */
+const PAUSE_MS = 20;
 
 /** Rounds of reading before a file counts as one that somebody keeps writing. */
 const ROUNDS = 20;
@@ -50,6 +58,7 @@ interface Status {
   ctimeNs: bigint;
   mtimeMs: bigint;
   ctimeMs: bigint;
+  birthtimeNs: bigint;
 }
 
 function printOf({ dev, ino, size, mtimeNs, ctimeNs }: Status): string {
@@ -59,6 +68,26 @@ function printOf({ dev, ino, size, mtimeNs, ctimeNs }: Status): string {
 function stampOf(status: Status, before: number): Stamp {
   const latest = Math.max(Number(status.mtimeMs), Number(status.ctimeMs));
   return { print: printOf(status), modifiedMs: Number(status.mtimeMs), trusted: latest < before - GRAIN_MS };
+}
+
+function ageOf({ mtimeNs, birthtimeNs, mtimeMs, ctimeMs }: Status, before: number): number {
+  const latest = Math.max(Number(mtimeMs), Number(ctimeMs));
+  return mtimeNs === birthtimeNs ? Number.POSITIVE_INFINITY : before - latest;
+}
+
+/**
+ * Reads what may be half of a write until it is something else, or old enough to be all there is. Takes a fifth of a second
+ * at most, also where clocks disagree.
+ */
+export async function settled(path: string, mayBeHalf: (content: Buffer) => boolean): Promise<Loaded> {
+  for (let waited = 0; ; waited += PAUSE_MS) {
+    const loaded = await load(path);
+    const { content, ageMs } = loaded;
+    if (content === null || ageMs >= SETTLED_MS || waited >= SETTLED_MS || !mayBeHalf(content)) {
+      return loaded;
+    }
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
 }
 
 /**
@@ -74,7 +103,7 @@ export async function load(path: string): Promise<Loaded> {
       file = await files.open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     } catch (error) {
       if (codeOf(error) === "ENOENT") {
-        return { content: null, stamp: ABSENT };
+        return { content: null, stamp: ABSENT, ageMs: Number.POSITIVE_INFINITY };
       }
       throw io("Cannot open the cache", path, error);
     }
@@ -85,7 +114,7 @@ export async function load(path: string): Promise<Loaded> {
       }
       const content = await file.readFile();
       if (printOf(await file.stat({ bigint: true })) === printOf(status)) {
-        return { content, stamp: stampOf(status, before) };
+        return { content, stamp: stampOf(status, before), ageMs: ageOf(status, before) };
       }
     } catch (error) {
       throw io("Cannot read the cache", path, error);
