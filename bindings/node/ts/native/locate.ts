@@ -4,8 +4,11 @@
 // The packages are required by way of `createRequire`, not of a `require` that bundlers follow: a bundler would stop at
 // the binary, and at the packages of all other platforms, which are not installed. Who wants the binary in the bundle
 // imports `tokenkeep/embed`.
-import { closeSync, existsSync, openSync, readSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+//
+// The way that nearly every program goes, to the package beside this one, is written in few functions and calls few of
+// Node's: each that runs for the first time has to be compiled, and there was a millisecond of that here.
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, sep } from "node:path";
 import { builtin } from "../builtin";
 import { PersistenceError } from "../persistence-error";
 import { VERSION } from "../version";
@@ -20,35 +23,35 @@ import { EMBEDDED, type Embedded, isPlatform, type Platform } from "./platforms"
  */
 export function loadAddon(): Addon {
   const override = process.env.TOKENKEEP_NATIVE_PATH;
-  if (override === "none") {
-    throw failure("addon_missing", "TOKENKEEP_NATIVE_PATH is set to none");
-  }
   if (override) {
-    const what = `the file that TOKENKEEP_NATIVE_PATH names, ${override},`;
-    return sameVersion(
-      what,
-      loaded(what, () => requireFrom(here())(override)),
-    );
+    return overridden(override);
   }
   const platform = platformName();
   if (!isPlatform(platform)) {
     throw failure("addon_missing", `there is none for ${platform}`);
   }
-  const embedded = loaded("the addon in this bundle", () =>
-    (globalThis as { [EMBEDDED]?: Embedded })[EMBEDDED]?.(platform),
-  );
-  if (embedded !== undefined) {
-    return sameVersion("the addon in this bundle", embedded);
+  const embedded = (globalThis as { [EMBEDDED]?: Embedded })[EMBEDDED];
+  const held = embedded && loaded("the addon in this bundle", () => embedded(platform));
+  if (held !== undefined) {
+    return sameVersion("the addon in this bundle", held);
   }
   const name = `tokenkeep-${platform}`;
   const neighbour = besideThisPackage(name, platform);
   if (neighbour !== undefined) {
-    const what = `${name}, which is installed,`;
-    return sameVersion(
-      what,
-      loaded(what, () => opened(neighbour)),
-    );
+    // What `require` does with an addon.
+    const module = { exports: {} };
+    try {
+      process.dlopen(module, neighbour);
+    } catch (cause) {
+      throw unusable(`${name}, which is installed,`, cause);
+    }
+    return sameVersion(`${name}, which is installed,`, module.exports);
   }
+  return searched(name, platform);
+}
+
+/** The addon where Node's own search finds it. */
+function searched(name: string, platform: Platform): Addon {
   for (const [base, wanted] of candidates(name, platform)) {
     const require = requireFrom(base);
     if (isThere(require, wanted)) {
@@ -65,6 +68,18 @@ export function loadAddon(): Addon {
       "leaves out with --omit=optional, and where a lock file was written on another platform " +
       "(https://github.com/npm/cli/issues/4828): delete node_modules and package-lock.json and install again, or run " +
       `"npm install ${name}@${VERSION}". In a bundle, import "tokenkeep/embed", or keep the package beside the bundle`,
+  );
+}
+
+/** The addon that the environment names. */
+function overridden(file: string): Addon {
+  if (file === "none") {
+    throw failure("addon_missing", "TOKENKEEP_NATIVE_PATH is set to none");
+  }
+  const what = `the file that TOKENKEEP_NATIVE_PATH names, ${file},`;
+  return sameVersion(
+    what,
+    loaded(what, () => requireFrom(here())(file)),
   );
 }
 
@@ -85,21 +100,17 @@ export function addonPath(platform: Platform): string | undefined {
  */
 function besideThisPackage(name: string, platform: Platform): string | undefined {
   const own = dirname(dirname(here()));
-  const parent = dirname(own);
-  const packages = basename(parent).startsWith("@") ? dirname(parent) : parent;
+  let packages = dirname(own);
+  // In a folder of packages lie others, and those of an organisation one folder further down.
+  if (packages.slice(packages.lastIndexOf(sep) + 1).startsWith("@")) {
+    packages = dirname(packages);
+  }
   // Packages of this one's own would come first.
-  if (basename(packages) !== "node_modules" || existsSync(join(own, "node_modules"))) {
+  if (!packages.endsWith(`${sep}node_modules`) || existsSync(`${own}${sep}node_modules`)) {
     return undefined;
   }
-  const file = join(packages, name, `tokenkeep.${platform}.node`);
+  const file = `${packages}${sep}${name}${sep}tokenkeep.${platform}.node`;
   return existsSync(file) ? file : undefined;
-}
-
-/** What `require` does with an addon. */
-function opened(file: string): unknown {
-  const module = { exports: {} };
-  process.dlopen(module, file);
-  return module.exports;
 }
 
 /** Where to look, and for what. */
@@ -144,27 +155,36 @@ function isThere(require: NodeJS.Require, wanted: string): boolean {
 export function platformName(): string {
   const { platform, arch } = process;
   if (platform === "linux") {
-    return `linux-${arch}-${onMusl() ? "musl" : "gnu"}`;
+    // A process that runs on musl has musl's loader, which costs a look.
+    const loader = { x64: "x86_64", arm64: "aarch64" }[arch as string] ?? arch;
+    const musl = existsSync(`/lib/ld-musl-${loader}.so.1`) && usesMusl();
+    return `linux-${arch}-${musl ? "musl" : "gnu"}`;
   }
   return platform === "win32" ? `win32-${arch}-msvc` : `${platform}-${arch}`;
 }
 
-function onMusl(): boolean {
-  // A process that runs on musl has musl's loader, which costs a look. Both can be installed; then the program itself
-  // names the one it was started by. Where it is linked without one, Node's report tells, which takes longer than
-  // everything else here. Without the network part, which would resolve host names.
-  const loader = { x64: "x86_64", arm64: "aarch64" }[process.arch as string] ?? process.arch;
-  if (!existsSync(`/lib/ld-musl-${loader}.so.1`)) {
-    return false;
+/** Where both are installed: which C library this process has in its memory. */
+function usesMusl(): boolean {
+  let maps = "";
+  try {
+    maps = readFileSync("/proc/self/maps", "utf8");
+  } catch {
+    // No such file system here; there is another way to tell.
   }
-  const starter = loaderOf(process.execPath);
-  if (starter !== undefined) {
-    return starter === "musl";
+  // As the files are really called: musl's loader is its library, glibc's was `libc-2.33.so` and older once.
+  if (maps.includes("/ld-musl-") || maps.includes("-musl/libc.so")) {
+    return true;
   }
+  return !(maps.includes("/libc.so.6") || maps.includes("/libc-2.")) && reportsMusl();
+}
+
+/** By Node's report, which takes longer than everything else here, for a program that is linked without a loader. */
+function reportsMusl(): boolean {
   const { report } = process;
   if (report === undefined) {
     return true;
   }
+  // Without the network part, which would resolve host names.
   const { excludeNetwork } = report as { excludeNetwork?: boolean };
   (report as { excludeNetwork?: boolean }).excludeNetwork = true;
   try {
@@ -175,33 +195,16 @@ function onMusl(): boolean {
   }
 }
 
-/** Whose loader starts a program, as the beginning of its file names it. */
-function loaderOf(program: string): "musl" | "linux" | undefined {
-  const beginning = Buffer.alloc(4096);
-  try {
-    const file = openSync(program, "r");
-    try {
-      readSync(file, beginning, 0, beginning.length, 0);
-    } finally {
-      closeSync(file);
-    }
-  } catch {
-    // It may not be read, or is gone; there is another way to tell.
-    return undefined;
-  }
-  // A regular expression would take half a millisecond, most of it to be compiled.
-  if (beginning.includes("/ld-musl-")) {
-    return "musl";
-  }
-  return beginning.includes("/ld-linux") ? "linux" : undefined;
-}
-
 function loaded(what: string, load: () => unknown): unknown {
   try {
     return load();
   } catch (cause) {
-    throw failure("addon_unusable", `${what} cannot be loaded: ${(cause as Error).message}`, cause);
+    throw unusable(what, cause);
   }
+}
+
+function unusable(what: string, cause: unknown): PersistenceError {
+  return failure("addon_unusable", `${what} cannot be loaded: ${(cause as Error).message}`, cause);
 }
 
 function sameVersion(what: string, found: unknown): Addon {
