@@ -401,6 +401,11 @@ impl Cache {
         &self.cache
     }
 
+    /// Where it is a keystore's item.
+    pub(crate) fn item(&self) -> Option<&KeystorePersistence> {
+        self.item.as_ref()
+    }
+
     pub(crate) fn supplies(&self) -> &[Supply] {
         &self.supplies
     }
@@ -409,7 +414,7 @@ impl Cache {
         guard(Place::Export, || Ok(self.link.ticket(env, call)?)).map_err(Failure::into_exception)
     }
 
-    fn work(
+    pub(crate) fn work(
         &self,
         env: &Env,
         call: u32,

@@ -25,6 +25,7 @@ mod merge;
 mod migrate;
 mod pool;
 mod reply;
+mod start;
 mod timer;
 mod turns;
 

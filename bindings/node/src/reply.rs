@@ -21,6 +21,11 @@ pub(crate) enum Reply {
     Merged(Text, Option<Vec<String>>, Option<Failure>),
     Event(Told),
     Migration(Box<Migration>),
+    /// What is wrong with a keystore's item, and whether a file in its place works.
+    Start {
+        refused: Option<Failure>,
+        file: bool,
+    },
 }
 
 /// A snapshot as far as the caller does not know it.
@@ -124,6 +129,14 @@ impl Reply {
             }
             Self::Event(told) => Ok(told.to_object(env)?.to_unknown()),
             Self::Migration(migration) => Ok(migration_object(env, migration)?.to_unknown()),
+            Self::Start { refused, file } => {
+                let mut object = Object::new(env)?;
+                if let Some(refused) = refused {
+                    object.set("refused", refused.to_object(env)?)?;
+                }
+                object.set("file", *file)?;
+                Ok(object.to_unknown())
+            }
         }
     }
 }

@@ -27,11 +27,7 @@ export abstract class BasePersistence {
       await (isUntouched(this) ? nativeCache(this).verify(lockLimit()) : this.verifyByCalls());
       return true;
     } catch (cause) {
-      const code = (cause as { code?: string } | null)?.code;
-      throw PersistenceError.createCachePersistenceError(
-        `Verifing persistence failed with the error: ${cause}`,
-        code === undefined ? { cause } : { cause, code },
-      );
+      throw notVerified(cause);
     }
   }
 
@@ -53,6 +49,15 @@ export abstract class BasePersistence {
   }
 }
 
+/** @internal What verification fails with. */
+export function notVerified(cause: unknown): PersistenceError {
+  const code = (cause as { code?: string } | null)?.code;
+  return PersistenceError.createCachePersistenceError(
+    `Verifing persistence failed with the error: ${cause}`,
+    code === undefined ? { cause } : { cause, code },
+  );
+}
+
 const opened = new WeakMap<object, Cache>();
 
 /** @internal The native cache of a persistence, opened on first use so that import and construction need no binary. */
@@ -63,6 +68,11 @@ export function nativeCache(persistence: object): Cache {
     opened.set(persistence, cache);
   }
   return cache;
+}
+
+/** @internal Makes an open cache the one of a persistence. */
+export function adopt(persistence: object, cache: Cache): void {
+  opened.set(persistence, cache);
 }
 
 /** @internal How a class of this package opens its native cache. */

@@ -119,8 +119,14 @@ export class EncryptedFilePersistence extends BasePersistence implements IPersis
   /** @internal */
   [OPEN](): Cache {
     const { partition, key, durability } = this;
-    const place = { kind: "encrypted-file", partition, key, synced: durability === "synced" } as const;
-    return new Cache(this.getFilePath(), place, reportTo(this.getLogger()), keyErrors);
+    return new Cache(
+      this.getFilePath(),
+      ({ Cache }, channel, source, path) =>
+        Cache.encryptedFile(channel, source, path, partition, key.place(partition), durability === "synced"),
+      reportTo(this.getLogger()),
+      keyErrors,
+      [key],
+    );
   }
 }
 

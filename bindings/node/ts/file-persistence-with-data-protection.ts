@@ -108,7 +108,8 @@ export class FilePersistenceWithDataProtection extends BasePersistence implement
     const machine = this.scope === DataProtectionScope.LocalMachine;
     return new Cache(
       this.getFilePath(),
-      { kind: "data-protection", machine, entropy: this.optionalEntropy },
+      ({ Cache }, channel, source, path) =>
+        Cache.dataProtection(channel, source, path, machine, this.optionalEntropy),
       reportTo(this.getLogger()),
       dataProtectionErrors,
     );

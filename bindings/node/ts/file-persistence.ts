@@ -109,7 +109,11 @@ export class FilePersistence extends BasePersistence implements IPersistence {
   /** @internal */
   [OPEN](): Cache {
     const synced = this.durability === "synced";
-    return new Cache(this.filePath, { kind: "file", synced }, reportTo(this.logger));
+    return new Cache(
+      this.filePath,
+      ({ Cache }, channel, source, path) => Cache.file(channel, source, path, synced),
+      reportTo(this.logger),
+    );
   }
 
   private async store(contents: unknown): Promise<void> {
@@ -135,7 +139,7 @@ export class FilePersistence extends BasePersistence implements IPersistence {
 
   private async createCacheFile(): Promise<void> {
     await nativeCache(this).prepare();
-    this.logger.info(`Cache file at ${this.filePath} is ready`, "");
+    tellOfReady(this);
   }
 }
 
@@ -148,6 +152,11 @@ recordMethods(FilePersistence.prototype, [
   "verifyPersistence",
   "createForPersistenceValidation",
 ]);
+
+/** Logs that the file is there and nobody else's. */
+export function tellOfReady(persistence: FilePersistence): void {
+  persistence.getLogger().info(`Cache file at ${persistence.getFilePath()} is ready`, "");
+}
 
 /** A path in the same directory under a name that no other process can have chosen. */
 export function probeBeside(path: string): string {

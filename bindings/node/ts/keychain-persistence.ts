@@ -97,14 +97,11 @@ export class KeychainPersistence extends BasePersistence implements IPersistence
         { code: "not_supported" },
       );
     }
+    const { serviceName, accountName, promptLimit } = this;
     return new Cache(
       this.getFilePath(),
-      {
-        kind: "keychain",
-        service: this.serviceName,
-        account: this.accountName,
-        promptLimit: this.promptLimit,
-      },
+      ({ Cache }, channel, source, path) =>
+        Cache.keychain(channel, source, path, serviceName, accountName, promptLimit),
       reportTo(this.getLogger()),
       PersistenceError.createKeychainPersistenceError,
     );

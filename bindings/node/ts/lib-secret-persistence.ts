@@ -1,6 +1,6 @@
 // An item in the Linux Secret Service, with a marker file that tells other processes of changes.
 import { requireText, wrongArgument } from "./arguments";
-import { BasePersistence, nativeCache, OPEN } from "./base-persistence";
+import { adopt, BasePersistence, nativeCache, OPEN } from "./base-persistence";
 import { CheckedKey, type EncryptionKey } from "./encryption-key";
 import { reportTo } from "./events";
 import { FilePersistence, probeBeside } from "./file-persistence";
@@ -21,6 +21,9 @@ export interface LibSecretOptions extends PromptOptions {
    */
   standInKeys?: readonly EncryptionKey[];
 }
+
+/** @internal */
+export const OVER: unique symbol = Symbol("tokenkeep.over");
 
 /**
  * Keeps the cache in the Secret Service (GNOME Keyring, KWallet, KeePassXC), in an item of the shape that keytar uses.
@@ -106,19 +109,21 @@ export class LibSecretPersistence extends BasePersistence implements IPersistenc
         { code: "not_supported" },
       );
     }
-    return new Cache(
-      this.getFilePath(),
-      {
-        kind: "secret-service",
-        service: this.serviceName,
-        account: this.accountName,
-        promptLimit: this.promptLimit,
-        partition: partitionOf(this.serviceName, this.accountName),
-        standIns: this.standIns,
-      },
-      reportTo(this.getLogger()),
-      PersistenceError.createLibSecretError,
-    );
+    const { serviceName, accountName, promptLimit, standIns } = this;
+    return openItem(this.getFilePath(), this.getLogger(), serviceName, accountName, promptLimit, standIns);
+  }
+
+  /** @internal Over what has been prepared and verified. */
+  static [OVER](
+    marker: FilePersistence,
+    item: Cache,
+    serviceName: string,
+    accountName: string,
+    promptLimit: number,
+  ): LibSecretPersistence {
+    const persistence = new LibSecretPersistence(marker, serviceName, accountName, promptLimit, []);
+    adopt(persistence, item);
+    return persistence;
   }
 }
 
@@ -131,6 +136,37 @@ recordMethods(LibSecretPersistence.prototype, [
   "verifyPersistence",
   "createForPersistenceValidation",
 ]);
+
+/** The item with its marker at `path`. */
+export function openItem(
+  path: string,
+  logger: Logger,
+  serviceName: string,
+  accountName: string,
+  promptLimit: number,
+  standIns: readonly CheckedKey[],
+): Cache {
+  return new Cache(
+    path,
+    ({ Cache }, channel, source, absolute) => {
+      const partition = partitionOf(serviceName, accountName);
+      const keys = standIns.map((key) => key.place(partition));
+      return Cache.secretService(
+        channel,
+        source,
+        absolute,
+        serviceName,
+        accountName,
+        promptLimit,
+        partition,
+        keys,
+      );
+    },
+    reportTo(logger),
+    PersistenceError.createLibSecretError,
+    standIns,
+  );
+}
 
 /** The name of an encrypted file that stands in for an item; the core's, so that both languages can share it. */
 export function partitionOf(serviceName: string, accountName: string): string {

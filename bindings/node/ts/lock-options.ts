@@ -19,7 +19,10 @@ const LONGEST = 2 ** 30;
 
 /** The longest wait in milliseconds; 50 seconds unless the options say otherwise. */
 export function lockLimit(options?: Partial<CrossPlatformLockOptions>): number {
-  const limit = positive(options?.retryNumber, RETRY_NUMBER) * positive(options?.retryDelay, RETRY_DELAY);
+  if (options === undefined) {
+    return RETRY_NUMBER * RETRY_DELAY;
+  }
+  const limit = positive(options.retryNumber, RETRY_NUMBER) * positive(options.retryDelay, RETRY_DELAY);
   return Math.min(Math.ceil(limit), LONGEST);
 }
 

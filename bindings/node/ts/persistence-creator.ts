@@ -1,13 +1,14 @@
 // Chooses what the platform has, and proves that it works before a program relies on it.
 import { wrongArgument } from "./arguments";
+import { createAtOnce } from "./at-once";
 import { Environment } from "./environment";
 import { climb, type InformedPersistence, ladderOf, verified } from "./fallback";
-import { FilePersistence } from "./file-persistence";
 import { FilePersistenceWithDataProtection } from "./file-persistence-with-data-protection";
 import { KeychainPersistence } from "./keychain-persistence";
 import { LibSecretPersistence } from "./lib-secret-persistence";
 import type { IPersistenceConfiguration } from "./persistence";
 import { PersistenceError } from "./persistence-error";
+import { createPlaintext } from "./plaintext";
 
 /** Makes the persistence that fits the platform. */
 // biome-ignore lint/complexity/noStaticOnlyClass: the public name and shape programs already use
@@ -28,6 +29,10 @@ export class PersistenceCreator {
     if (config === null || typeof config !== "object") {
       const { message } = wrongArgument("config", "an object", config);
       throw PersistenceError.createPersistenceNotValidatedError(message);
+    }
+    const atOnce = createAtOnce(config);
+    if (atOnce !== undefined) {
+      return atOnce;
     }
     const ladder = ladderOf(config);
     const plaintext = Boolean(Environment.isLinuxPlatform() && config.usePlaintextFileOnLinux);
@@ -113,24 +118,6 @@ async function createFor(config: IPersistenceConfiguration): Promise<InformedPer
   throw PersistenceError.createNotSupportedError(
     "The current environment is not supported by msal-node-extensions yet.",
   );
-}
-
-async function createPlaintext(
-  config: IPersistenceConfiguration,
-  reason: unknown,
-): Promise<InformedPersistence> {
-  if (!config.cachePath) {
-    throw PersistenceError.createPersistenceNotValidatedError(
-      "Cache path not provided for the FilePersistence cache plugin",
-    );
-  }
-  const persistence = await FilePersistence.create(config.cachePath, config.loggerOptions, config);
-  await verified(persistence);
-  const path = persistence.getFilePath();
-  persistence
-    .getLogger()
-    .warning(`Tokens are kept unencrypted in ${path}, because the keyring does not work: ${reason}`, "");
-  return persistence;
 }
 
 function missing(persistence: string): PersistenceError {

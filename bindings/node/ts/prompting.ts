@@ -38,14 +38,12 @@ export function promptLimit(options: PromptOptions | undefined): number {
       return limit;
     case false:
       return 0;
-    case "auto":
-      return hasDisplay() ? limit : 0;
+    case "auto": {
+      const { DISPLAY, WAYLAND_DISPLAY, SSH_CONNECTION } = process.env;
+      const somebody = process.platform === "darwin" ? !SSH_CONNECTION : DISPLAY || WAYLAND_DISPLAY;
+      return somebody ? limit : 0;
+    }
     default:
       throw wrongArgument("allowPrompt", '"auto", true or false', options?.allowPrompt);
   }
-}
-
-function hasDisplay(): boolean {
-  const { DISPLAY, WAYLAND_DISPLAY, SSH_CONNECTION } = process.env;
-  return process.platform === "darwin" ? !SSH_CONNECTION : Boolean(DISPLAY || WAYLAND_DISPLAY);
 }

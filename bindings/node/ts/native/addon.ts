@@ -65,6 +65,14 @@ export interface EventReply {
   to?: InfoReply;
 }
 
+/** What starting with a keystore's item came to. */
+export interface StartReply {
+  /** What is wrong with the item; absent when it works. */
+  refused?: Failure;
+  /** Whether a plaintext file in its place works; only where that was asked. */
+  file: boolean;
+}
+
 /** What a migration did, or would do. */
 export interface MigrationReply {
   from: PersistenceInfo;
@@ -140,6 +148,15 @@ export interface NativeCache {
   info(call: number): void;
 }
 
+/** A cache in an item of the Secret Service. */
+export interface NativeItem extends NativeCache {
+  /**
+   * `prepare` of the marker and `verify`. Answers also when the item does not work; then, with `orFile`, it looks whether a
+   * plaintext file would.
+   */
+  start(call: number, limit: number, orFile: boolean): void;
+}
+
 /** The lock beside a path, for persistences that Rust knows nothing of. */
 export interface NativeLock {
   acquire(call: number, limit: number): void;
@@ -163,7 +180,7 @@ export interface Addon {
       promptLimit: number,
       partition: string,
       standIns: KeyPlace[],
-    ): NativeCache;
+    ): NativeItem;
     keychain(
       channel: NativeChannel,
       source: number,
@@ -210,15 +227,8 @@ export interface Addon {
   ): void;
 }
 
-let loaded: Addon | undefined;
-
 /** The addon, or where there is none for this platform or it cannot be loaded, what works without: plaintext files. */
 export function addon(): Addon {
-  loaded ??= load();
-  return loaded;
-}
-
-function load(): Addon {
   try {
     return loadAddon();
   } catch (error) {

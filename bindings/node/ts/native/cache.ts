@@ -13,7 +13,7 @@ import type {
   NativeLock,
   SnapshotReply,
 } from "./addon";
-import { call, type Listener, link, listen, opened } from "./channel";
+import { call, type Listener, link, listen, opened, thrown } from "./channel";
 import { type KeystoreErrors, translate } from "./errors";
 import { Asker, withPassphrases } from "./passphrases";
 
@@ -48,38 +48,10 @@ export interface Committed {
 
 const NOTHING: Snapshot = { generation: 0, content: null, keys: [] };
 
-/** Where a cache is kept. */
-export type Place =
-  | { readonly kind: "file"; readonly synced: boolean }
-  | {
-      readonly kind: "data-protection";
-      /** For everybody on this machine, not for this user alone. */
-      readonly machine: boolean;
-      readonly entropy: string | undefined;
-    }
-  | {
-      readonly kind: "keychain";
-      readonly service: string;
-      readonly account: string;
-      /** How long a prompt may stand, in milliseconds; 0 for none. */
-      readonly promptLimit: number;
-    }
-  | {
-      readonly kind: "secret-service";
-      readonly service: string;
-      readonly account: string;
-      /** How long a prompt may stand, in milliseconds; 0 for none. */
-      readonly promptLimit: number;
-      /** Under which name encrypted files with one of the keys may have stood in for the item. */
-      readonly partition: string;
-      readonly standIns: readonly CheckedKey[];
-    }
-  | {
-      readonly kind: "encrypted-file";
-      readonly partition: string;
-      readonly key: CheckedKey;
-      readonly synced: boolean;
-    };
+/** Opens a cache at an absolute path, whose events carry the number `source`. */
+export type Opener = (addon: Addon, channel: NativeChannel, source: number, path: string) => NativeCache;
+
+const NOBODY: readonly Asker[] = [];
 
 export class Cache {
   readonly native: NativeCache;
@@ -93,11 +65,16 @@ export class Cache {
   // Held here because the channel only refers to it weakly.
   private readonly listener: Listener;
 
+  /**
+   * @param keystore The errors of the store it is in, where that is none of files.
+   * @param keys Those that were handed to Rust, in the same order: programs may have to be asked for some.
+   */
   constructor(
     path: string,
-    place: Place,
+    open: Opener,
     onEvent: (event: EventReply) => void,
     readonly keystore?: KeystoreErrors,
+    keys?: readonly CheckedKey[],
   ) {
     const { addon, channel } = link();
     this.listener = onEvent;
@@ -105,11 +82,11 @@ export class Cache {
     // Absolute from now on: a later chdir must not move the cache.
     const where = resolve(path);
     try {
-      this.native = opened(() => openAt(addon, channel, source, where, place));
+      this.native = open(addon, channel, source, where);
     } catch (error) {
-      throw translate(error, keystore);
+      throw translate(thrown(error), keystore);
     }
-    this.askers = askersOf(place, this.native);
+    this.askers = keys === undefined || keys.length === 0 ? NOBODY : askersOf(keys, this.native);
   }
 
   /** Whether nothing newer than `generation` is stored. One stat, no lock, at once. */
@@ -232,7 +209,8 @@ export class Cache {
 
   private async ask<T>(start: (id: number) => void): Promise<T> {
     try {
-      return await withPassphrases(this.askers, () => call<T>(start));
+      const { askers } = this;
+      return await (askers === NOBODY ? call<T>(start) : withPassphrases(askers, () => call<T>(start)));
     } catch (error) {
       throw translate(error, this.keystore);
     }
@@ -255,61 +233,13 @@ export class Cache {
   }
 }
 
-function openAt(
-  addon: Addon,
-  channel: NativeChannel,
-  source: number,
-  path: string,
-  place: Place,
-): NativeCache {
-  switch (place.kind) {
-    case "file":
-      return addon.Cache.file(channel, source, path, place.synced);
-    case "data-protection":
-      return addon.Cache.dataProtection(channel, source, path, place.machine, place.entropy);
-    case "keychain": {
-      const { service, account, promptLimit } = place;
-      return addon.Cache.keychain(channel, source, path, service, account, promptLimit);
-    }
-    case "secret-service": {
-      const { service, account, promptLimit, partition } = place;
-      const standIns = place.standIns.map((key) => key.place(partition));
-      return addon.Cache.secretService(
-        channel,
-        source,
-        path,
-        service,
-        account,
-        promptLimit,
-        partition,
-        standIns,
-      );
-    }
-    case "encrypted-file": {
-      const { partition, key, synced } = place;
-      return addon.Cache.encryptedFile(channel, source, path, partition, key.place(partition), synced);
-    }
-  }
-}
-
 /** One for each key whose passphrase the program has to be asked for. Keys are numbered as Rust was given them. */
-function askersOf(place: Place, native: NativeCache): Asker[] {
-  return keysOf(place).flatMap((key, number) => {
+function askersOf(keys: readonly CheckedKey[], native: NativeCache): Asker[] {
+  return keys.flatMap((key, number) => {
     const ask = key.asking();
     const wanted = () => native.wanted(number);
     return ask ? [new Asker(ask, wanted, (passphrase) => native.supply(number, passphrase))] : [];
   });
-}
-
-function keysOf(place: Place): readonly CheckedKey[] {
-  switch (place.kind) {
-    case "encrypted-file":
-      return [place.key];
-    case "secret-service":
-      return place.standIns;
-    default:
-      return [];
-  }
 }
 
 /** The generation that need not be sent again; 0 for none. */

@@ -30,13 +30,14 @@ let lastCall = 0;
 let lastSource = 0;
 let open: Link | undefined;
 
-/** The addon and this thread's channel to it, opened on first use. */
+/** The addon, found once, and this thread's channel to it, opened on first use. */
 export function link(): Link {
   if (open === undefined) {
     const native = addon();
     open = { addon: native, channel: new native.Channel(dispatch) };
     const { channel } = open;
-    process.once("exit", () => channel.close(EXIT_PATIENCE));
+    // Not `once`, which is compiled for this call alone; to close twice does nothing.
+    process.on("exit", () => channel.close(EXIT_PATIENCE));
   }
   return open;
 }
@@ -65,7 +66,7 @@ export function opened<T>(open: () => T): T {
 }
 
 /** An exception of Rust's as the failure it is; it carries its kind as `code`. */
-function thrown(error: unknown): unknown {
+export function thrown(error: unknown): unknown {
   if (error instanceof PersistenceError) {
     return error;
   }
