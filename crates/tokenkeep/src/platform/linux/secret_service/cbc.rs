@@ -4,8 +4,13 @@
 //! optimised for size, which took longer than the cipher; this takes 16 bytes as one number, and goes over the bytes once.
 //! Whether the padding is right tells nobody anything who could not read the content: both ends are one user's.
 
-use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
+use aes::cipher::consts::U16;
+use aes::cipher::{
+    BlockCipherDecrypt, BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt, BlockSizeUser,
+    KeyInit,
+};
 use aes::{Aes128Dec, Aes128Enc, Block};
+use wide::u8x16;
 use zeroize::{Zeroize, Zeroizing};
 
 /// Bytes in a block of AES, in a key of AES-128, and in the initialisation vector that goes with each secret.
@@ -16,26 +21,47 @@ const RUN: usize = 64;
 
 /// The ciphertext of `content`.
 pub(super) fn encrypt(key: &[u8; BLOCK], iv: &[u8; BLOCK], content: &[u8]) -> Vec<u8> {
-    let cipher = Aes128Enc::new(key.into());
-    let mut chain = u128::from_ne_bytes(*iv);
-    let mut link = |block: &[u8; BLOCK]| {
-        let mut block = Block::from((u128::from_ne_bytes(*block) ^ chain).to_ne_bytes());
-        cipher.encrypt_block(&mut block);
-        chain = u128::from_ne_bytes(block.into());
-        block
-    };
-    let mut sealed = Vec::with_capacity(content.len() + BLOCK);
     let (blocks, rest) = content.as_chunks::<BLOCK>();
-    for block in blocks {
-        sealed.extend_from_slice(&link(block));
-    }
     // Always some, so that it can be told from content.
     let padding = BLOCK - rest.len();
     let mut last = [padding.to_le_bytes()[0]; BLOCK];
     last[..rest.len()].copy_from_slice(rest);
-    sealed.extend_from_slice(&link(&last));
+    let mut sealed = Vec::with_capacity(content.len() + BLOCK);
+    let chain = Chain { iv: u8x16::new(*iv), blocks, last: &last, sealed: &mut sealed };
+    Aes128Enc::new(key.into()).encrypt_with_backend(chain);
     last.zeroize();
     sealed
+}
+
+/// The encryption of one block after another, as what the crate aes runs with the processor's instructions at hand. Each
+/// block waits for the one before, so that a way through memory between two of them would take as long as the cipher:
+/// asking for one block at a time took 8.4 ms for 5 MB, this takes 4.4.
+struct Chain<'c> {
+    iv: u8x16,
+    blocks: &'c [[u8; BLOCK]],
+    last: &'c [u8; BLOCK],
+    sealed: &'c mut Vec<u8>,
+}
+
+impl BlockSizeUser for Chain<'_> {
+    type BlockSize = U16;
+}
+
+impl BlockCipherEncClosure for Chain<'_> {
+    #[inline(always)]
+    fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
+        let mut chain = self.iv;
+        let mut run = [[0; BLOCK]; RUN];
+        for blocks in self.blocks.chunks(RUN).chain([std::slice::from_ref(self.last)]) {
+            for (block, sealed) in blocks.iter().zip(&mut run) {
+                let mut linked = Block::from((u8x16::new(*block) ^ chain).to_array());
+                backend.encrypt_block((&mut linked).into());
+                *sealed = linked.into();
+                chain = u8x16::new(*sealed);
+            }
+            self.sealed.extend_from_slice(run[..blocks.len()].as_flattened());
+        }
+    }
 }
 
 /// The content of a ciphertext; `None` when it is none, or was made with another key.
