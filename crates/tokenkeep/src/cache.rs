@@ -11,7 +11,6 @@ mod write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use self::motion::at_rest;
 pub use self::write::WriteAccess;
 use crate::event::{Event, Events};
 use crate::{
@@ -209,7 +208,7 @@ impl TokenCache {
                 held.snapshot.generation
             };
             match self.shared.persistence.load(None) {
-                Ok(loaded) if loaded.content.as_ref().is_none_or(|content| at_rest(content.expose())) => {
+                Ok(loaded) if self.shared.is_at_rest(loaded.content.as_ref()) => {
                     let mut held = self.shared.held();
                     if held.snapshot.generation == began {
                         return Ok(held.publish(loaded.content, loaded.stamp));

@@ -87,19 +87,26 @@ pub trait Persistence: Send + Sync + fmt::Debug {
     /// What kind of place this is, for people and programs.
     fn info(&self) -> Info;
 
-    /// As `save`, where what makes the content survive a loss of power may be left to the guard, which does it when it has
-    /// released the lock. A persistence that builds on another one and calls its `save` need not know of this.
+    /// As `save`, of content that can be kept without copying it, and where what makes it survive a loss of power may be
+    /// left to the guard, which does it when it has released the lock. A persistence that builds on another one and calls its `save` need not know of this.
     ///
     /// # Errors
     /// As `save`.
     #[doc(hidden)]
-    fn place(&self, guard: &LockGuard, content: &[u8]) -> Result<Stamp> {
-        self.save(guard, content)
+    fn place(&self, guard: &LockGuard, content: &Secret) -> Result<Stamp> {
+        self.save(guard, content.expose())
     }
 
     /// Whether the content is in the file at [`Persistence::path`] itself. Otherwise that file is a marker at most, in
     /// which content of another store may stand.
     fn keeps_file(&self) -> bool {
+        false
+    }
+
+    /// Whether no reader can meet half of somebody's write, whatever program writes: then what is read need not be looked
+    /// through for being whole.
+    #[doc(hidden)]
+    fn replaces_whole(&self) -> bool {
         false
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{SETTLE, Shared};
 use crate::platform::process;
-use crate::{Error, ErrorKind, LockGuard, Result, Snapshot, Stamp, schema};
+use crate::{Error, ErrorKind, LockGuard, Result, Secret, Snapshot, Stamp, schema};
 
 /// What cannot be a whole cache may still be being written for this long, whoever can be seen writing: a write in place
 /// takes microseconds, but a process may be stopped in the middle, and not every process can be looked into.
@@ -18,12 +18,17 @@ pub(crate) const STOPPED: Duration = Duration::from_secs(10);
 /// How often it is looked at meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// Whether content that was read without the lock can be believed: not empty, and not a piece of a JSON object.
-pub(super) fn at_rest(content: &[u8]) -> bool {
+/// Whether content of a file that was read without the lock can be believed: not empty, and not a piece of a JSON object.
+fn at_rest(content: &[u8]) -> bool {
     !content.is_empty() && schema::is_whole(content)
 }
 
 impl Shared {
+    /// Whether what the persistence gave can be believed.
+    pub(super) fn is_at_rest(&self, content: Option<&Secret>) -> bool {
+        content.is_none_or(|content| self.persistence.replaces_whole() || at_rest(content.expose()))
+    }
+
     /// Under the lock: what is stored, read in any case. What cannot be a whole cache is read again until it is one, or has
     /// stood still and nobody is seen to be writing it.
     pub(super) fn reload(&self, guard: &LockGuard) -> Result<Snapshot> {
@@ -33,7 +38,7 @@ impl Shared {
         loop {
             let looked = SystemTime::now();
             let loaded = self.persistence.load(Some(guard))?;
-            let whole = loaded.content.as_ref().is_none_or(|content| at_rest(content.expose()));
+            let whole = self.is_at_rest(loaded.content.as_ref());
             let age = age(&loaded.stamp, looked);
             let is_young = age.is_some_and(|age| age < IN_MOTION);
             if whole || (!is_young && (unattended || age.is_none_or(|age| age >= STOPPED))) {

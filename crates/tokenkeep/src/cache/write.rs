@@ -168,7 +168,7 @@ impl WriteAccess {
         let shared = &self.cache.shared;
         #[cfg(feature = "watch")]
         shared.held().learned.announce(Some(&content));
-        match shared.persistence.place(&self.guard, content.expose()) {
+        match shared.persistence.place(&self.guard, &content) {
             Ok(stamp) => {
                 let snapshot = {
                     let mut held = shared.held();

@@ -319,8 +319,8 @@ impl Persistence for FilePersistence {
         Ok(stamp)
     }
 
-    fn place(&self, guard: &LockGuard, content: &[u8]) -> Result<Stamp> {
-        let (stamp, directory) = self.put(guard, content)?;
+    fn place(&self, guard: &LockGuard, content: &Secret) -> Result<Stamp> {
+        let (stamp, directory) = self.put(guard, content.expose())?;
         guard.sync_later(directory);
         Ok(stamp)
     }

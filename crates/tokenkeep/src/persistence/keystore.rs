@@ -83,6 +83,15 @@ pub trait Keystore: Send + Sync + fmt::Debug {
     /// As `load`; after `StoreTimeout` the outcome is unknown.
     fn save(&self, content: &[u8]) -> Result<()>;
 
+    /// As `save`, of content that can be kept for as long as it takes without copying it.
+    ///
+    /// # Errors
+    /// As `save`.
+    #[doc(hidden)]
+    fn save_secret(&self, content: &Secret) -> Result<()> {
+        self.save(content.expose())
+    }
+
     /// Removes the item; `false` when there was none.
     ///
     /// # Errors
@@ -266,6 +275,19 @@ impl KeystorePersistence {
         self.save(guard, content).map(|_| ())
     }
 
+    /// Has the item written, the marker moved before and after.
+    fn between_marks(&self, guard: &LockGuard, write: &dyn Fn() -> Result<()>) -> Result<Stamp> {
+        guard.require(self.path())?;
+        self.marker.require_vacant(Some(guard))?;
+        self.marker.bump(guard)?;
+        let saved = write();
+        // Also after a failure, which may mean only that the answer was lost.
+        let stamp = self.marker.bump(guard);
+        saved?;
+        self.warn_if_it_does_not_last();
+        stamp
+    }
+
     /// Tells once that the item does not last.
     fn warn_if_it_does_not_last(&self) {
         if !self.keystore.survives_reboot() && !self.warned.swap(true, Ordering::Relaxed) {
@@ -314,15 +336,16 @@ impl Persistence for KeystorePersistence {
     }
 
     fn save(&self, guard: &LockGuard, content: &[u8]) -> Result<Stamp> {
-        guard.require(self.path())?;
-        self.marker.require_vacant(Some(guard))?;
-        self.marker.bump(guard)?;
-        let saved = self.keystore.save(content);
-        // Also after a failure, which may mean only that the answer was lost.
-        let stamp = self.marker.bump(guard);
-        saved?;
-        self.warn_if_it_does_not_last();
-        stamp
+        self.between_marks(guard, &|| self.keystore.save(content))
+    }
+
+    fn place(&self, guard: &LockGuard, content: &Secret) -> Result<Stamp> {
+        self.between_marks(guard, &|| self.keystore.save_secret(content))
+    }
+
+    /// A keystore has the old content of an item or the new.
+    fn replaces_whole(&self) -> bool {
+        true
     }
 
     fn delete(&self, guard: &LockGuard) -> Result<bool> {

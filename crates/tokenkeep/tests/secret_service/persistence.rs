@@ -278,3 +278,33 @@ fn a_change_whose_outcome_is_unknown_makes_everybody_look_again() {
     assert!(keystore.stamp().unwrap().modified_millis() > millis);
     assert_eq!(keystore.info().backend, Backend::Custom);
 }
+
+/// A file that ends in the middle of an object may be a write in motion, for which readers wait. A keyring keeps what it
+/// was given whole, so that this is what somebody stored.
+#[test]
+fn a_piece_of_a_cache_in_the_keyring_is_read_as_it_is_and_at_once() {
+    let keyring = Keyring::start();
+    let cache = cache(&keyring.bus);
+    write(&cache, b"{}");
+    let piece = b"{\"Account\": {\"key\"";
+    item(&keyring.bus).save(piece).unwrap();
+    let lock = CacheLock::new(marker(&keyring.bus)).unwrap();
+    let held = lock.acquire(&WaitOptions::default()).unwrap();
+    cache.forget();
+    assert_eq!(read(&cache).as_deref(), Some(&piece[..]), "without the lock, which somebody has");
+    drop(held);
+    assert_eq!(cache.begin_write().unwrap().content(), Some(&piece[..]));
+}
+
+/// gnome-keyring tells nobody of a `SetSecret`, and counts an item's changes in whole seconds: only reading tells.
+#[test]
+fn a_writer_sees_what_was_set_a_moment_ago_without_lock_or_marker() {
+    let keyring = Keyring::start();
+    let (cache, theirs) = (cache(&keyring.bus), item(&keyring.bus));
+    for round in 0..5 {
+        write(&cache, format!("{{\"ours\":{round}}}").as_bytes());
+        let content = format!("{{\"theirs\":{round}}}");
+        theirs.save(content.as_bytes()).unwrap();
+        assert_eq!(cache.begin_write().unwrap().content(), Some(content.as_bytes()));
+    }
+}

@@ -249,11 +249,15 @@ impl Keystore for SecretServiceItem {
     }
 
     fn save(&self, content: &[u8]) -> Result<()> {
+        self.save_secret(&content.into())
+    }
+
+    fn save_secret(&self, content: &Secret) -> Result<()> {
         if content.len() > CONTENT_LIMIT {
             let what = format!("{} bytes are more than D-Bus carries to the Secret Service", content.len());
             return Err(Error::new(ErrorKind::InvalidInput, what).remedy("Keep content this large in a file"));
         }
-        self.perform("Cannot write", Work::Save(content.into()), self.prompting).map(|_| ())
+        self.perform("Cannot write", Work::Save(content.clone()), self.prompting).map(|_| ())
     }
 
     fn delete(&self) -> Result<bool> {
