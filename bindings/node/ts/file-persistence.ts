@@ -153,7 +153,7 @@ recordMethods(FilePersistence.prototype, [
   "createForPersistenceValidation",
 ]);
 
-/** Logs that the file is there and nobody else's. */
+/** @internal Logs that the file is there and nobody else's. */
 export function tellOfReady(persistence: FilePersistence): void {
   persistence.getLogger().info(`Cache file at ${persistence.getFilePath()} is ready`, "");
 }

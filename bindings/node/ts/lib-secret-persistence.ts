@@ -137,7 +137,7 @@ recordMethods(LibSecretPersistence.prototype, [
   "createForPersistenceValidation",
 ]);
 
-/** The item with its marker at `path`. */
+/** @internal The item with its marker at `path`. */
 export function openItem(
   path: string,
   logger: Logger,
