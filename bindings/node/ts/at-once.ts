@@ -5,11 +5,12 @@
 // Whatever does not fit, or fails before anything was done, is left to the steps, whose errors are the ones to show.
 import { nativeCache, notVerified } from "./base-persistence";
 import { Environment } from "./environment";
+import { reportTo } from "./events";
 import type { InformedPersistence } from "./fallback";
 import { FilePersistence, tellOfReady } from "./file-persistence";
 import { LibSecretPersistence, OVER, openItem } from "./lib-secret-persistence";
 import { lockLimit } from "./lock-options";
-import type { NativeItem, StartReply } from "./native/addon";
+import type { Failure, NativeItem, StartReply } from "./native/addon";
 import type { Cache } from "./native/cache";
 import { call } from "./native/channel";
 import { NativeFailure, translate } from "./native/errors";
@@ -51,10 +52,7 @@ const SHIPPED = steps();
 
 /** Begins the creation; `undefined` where it has to go step by step. */
 export function createAtOnce(config: IPersistenceConfiguration): Promise<InformedPersistence> | undefined {
-  const { serviceName, accountName, fallback, allowPrompt, promptTimeout } = config;
-  const prompts = allowPrompt !== undefined || promptTimeout !== undefined;
-  const falls = fallback !== undefined && !(Array.isArray(fallback) && fallback.length === 0);
-  if (prompts || falls || !serviceName || !accountName || process.platform !== "linux") {
+  if (process.platform !== "linux" || !isUsual(config)) {
     return undefined;
   }
   const now = steps();
@@ -63,19 +61,50 @@ export function createAtOnce(config: IPersistenceConfiguration): Promise<Informe
       return undefined;
     }
   }
+  const { cachePath, serviceName, accountName } = config;
   const prompt = promptLimit(config);
-  let file: FilePersistence;
   let item: Cache;
   try {
-    // The item's marker or, where the keyring does not work, the cache.
-    file = new FilePersistence(config.cachePath as string, config.loggerOptions, config);
-    item = openItem(file.getFilePath(), file.getLogger(), serviceName, accountName, prompt, []);
+    // Nothing is told before the loop of events is back.
+    item = openItem(
+      cachePath,
+      (event) => reportTo(file.getLogger())(event),
+      serviceName,
+      accountName,
+      prompt,
+      [],
+    );
   } catch {
     // It fails again, and better.
     return undefined;
   }
-  return finish(config, file, item, () =>
+  const plaintext = Boolean(config.usePlaintextFileOnLinux);
+  const answer = call<StartReply>((id) => (item.native as NativeItem).start(id, lockLimit(), plaintext));
+  // All that follows is done while a thread looks at the keyring. The file is the item's marker or, where the keyring does
+  // not work, the cache.
+  const file = new FilePersistence(cachePath, config.loggerOptions, config);
+  if (plaintext) {
+    nativeCache(file);
+  }
+  return finish(config, file, item, answer, () =>
     LibSecretPersistence[OVER](file, item, serviceName, accountName, prompt),
+  );
+}
+
+/** Whether nothing is asked for but the usual, in a form that cannot be refused. */
+function isUsual(
+  config: IPersistenceConfiguration,
+): config is IPersistenceConfiguration & Record<"cachePath" | "serviceName" | "accountName", string> {
+  const { cachePath, serviceName, accountName, durability, fallback } = config;
+  return (
+    typeof cachePath === "string" &&
+    cachePath !== "" &&
+    !cachePath.includes("\0") &&
+    Boolean(serviceName && accountName) &&
+    (durability === undefined || durability === "synced" || durability === "cached") &&
+    (fallback === undefined || (Array.isArray(fallback) && fallback.length === 0)) &&
+    config.allowPrompt === undefined &&
+    config.promptTimeout === undefined
   );
 }
 
@@ -83,14 +112,9 @@ async function finish(
   config: IPersistenceConfiguration,
   file: FilePersistence,
   item: Cache,
+  answer: Promise<StartReply>,
   keyring: () => LibSecretPersistence,
 ): Promise<InformedPersistence> {
-  const plaintext = Boolean(config.usePlaintextFileOnLinux);
-  const answer = call<StartReply>((id) => (item.native as NativeItem).start(id, lockLimit(), plaintext));
-  if (plaintext) {
-    // While a thread looks at the keyring.
-    nativeCache(file);
-  }
   let reply: StartReply;
   try {
     reply = await answer;
@@ -98,22 +122,29 @@ async function finish(
     // About the marker file; what is about the item is in the reply.
     throw translate(error);
   }
-  const { refused, file: works } = reply;
-  const listening = config.loggerOptions?.loggerCallback !== undefined;
-  if (listening) {
+  if (config.loggerOptions?.loggerCallback !== undefined) {
     tellOfReady(file);
-  }
-  if (refused === undefined) {
-    return keyring();
-  }
-  if (works && !listening) {
+  } else if (reply.file) {
+    // Nobody wants to know why.
     return file;
   }
-  const reason = notVerified(translate(new NativeFailure(refused), item.keystore));
-  if (!plaintext) {
+  return reply.refused === undefined ? keyring() : refused(config, file, item, reply, reply.refused);
+}
+
+/** What becomes of a keyring that does not work. */
+function refused(
+  config: IPersistenceConfiguration,
+  file: FilePersistence,
+  item: Cache,
+  reply: StartReply,
+  failure: Failure,
+): FilePersistence | Promise<InformedPersistence> {
+  const reason = notVerified(translate(new NativeFailure(failure), item.keystore));
+  if (!config.usePlaintextFileOnLinux) {
     throw reason;
   }
-  if (!works) {
+  if (!reply.file) {
+    // Whatever is wrong with the file as well, it is found again.
     return createPlaintext(config, reason);
   }
   tellOfPlaintext(file, reason);

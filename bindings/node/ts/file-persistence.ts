@@ -36,7 +36,8 @@ export class FilePersistence extends BasePersistence implements IPersistence {
     super();
     this.filePath = requireText("fileLocation", fileLocation);
     this.logger = new CallbackLogger(loggerOptions);
-    const durability = requireDurability(options?.durability);
+    const given = options?.durability;
+    const durability = given === undefined ? "synced" : requireDurability(given);
     // Not listed: programs compare persistences, and print them.
     Object.defineProperty(this, "durability", { value: durability });
   }

@@ -6,6 +6,7 @@ import { reportTo } from "./events";
 import { FilePersistence, probeBeside } from "./file-persistence";
 import { lockLimit } from "./lock-options";
 import type { Logger, LoggerOptions } from "./logger";
+import type { EventReply } from "./native/addon";
 import { Cache } from "./native/cache";
 import { holdFor } from "./native/held";
 import type { IPersistence, PersistenceInfo } from "./persistence";
@@ -110,7 +111,14 @@ export class LibSecretPersistence extends BasePersistence implements IPersistenc
       );
     }
     const { serviceName, accountName, promptLimit, standIns } = this;
-    return openItem(this.getFilePath(), this.getLogger(), serviceName, accountName, promptLimit, standIns);
+    return openItem(
+      this.getFilePath(),
+      reportTo(this.getLogger()),
+      serviceName,
+      accountName,
+      promptLimit,
+      standIns,
+    );
   }
 
   /** @internal Over what has been prepared and verified. */
@@ -140,7 +148,7 @@ recordMethods(LibSecretPersistence.prototype, [
 /** @internal The item with its marker at `path`. */
 export function openItem(
   path: string,
-  logger: Logger,
+  onEvent: (event: EventReply) => void,
   serviceName: string,
   accountName: string,
   promptLimit: number,
@@ -162,7 +170,7 @@ export function openItem(
         keys,
       );
     },
-    reportTo(logger),
+    onEvent,
     PersistenceError.createLibSecretError,
     standIns,
   );

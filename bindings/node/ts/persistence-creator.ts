@@ -30,25 +30,25 @@ export class PersistenceCreator {
       const { message } = wrongArgument("config", "an object", config);
       throw PersistenceError.createPersistenceNotValidatedError(message);
     }
-    const atOnce = createAtOnce(config);
-    if (atOnce !== undefined) {
-      return atOnce;
+    return createAtOnce(config) ?? createStepByStep(config);
+  }
+}
+
+async function createStepByStep(config: IPersistenceConfiguration): Promise<InformedPersistence> {
+  const ladder = ladderOf(config);
+  const plaintext = Boolean(Environment.isLinuxPlatform() && config.usePlaintextFileOnLinux);
+  if (ladder.length > 0) {
+    return createByLadder(config, plaintext ? [...ladder, ...plaintextLadder(config)] : ladder);
+  }
+  const persistence = await createFor(config);
+  try {
+    await persistence.verifyPersistence();
+    return persistence;
+  } catch (error) {
+    if (plaintext) {
+      return createPlaintext(config, error);
     }
-    const ladder = ladderOf(config);
-    const plaintext = Boolean(Environment.isLinuxPlatform() && config.usePlaintextFileOnLinux);
-    if (ladder.length > 0) {
-      return createByLadder(config, plaintext ? [...ladder, ...plaintextLadder(config)] : ladder);
-    }
-    const persistence = await createFor(config);
-    try {
-      await persistence.verifyPersistence();
-      return persistence;
-    } catch (error) {
-      if (plaintext) {
-        return createPlaintext(config, error);
-      }
-      throw error;
-    }
+    throw error;
   }
 }
 

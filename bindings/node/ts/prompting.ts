@@ -32,7 +32,7 @@ export function promptTimeout(options: PromptOptions | undefined): number {
 
 /** How long a keystore's prompt may stand, in milliseconds; 0 where there may be none. */
 export function promptLimit(options: PromptOptions | undefined): number {
-  const limit = promptTimeout(options);
+  const limit = options?.promptTimeout === undefined ? FOR_A_PERSON : promptTimeout(options);
   switch (options?.allowPrompt ?? "auto") {
     case true:
       return limit;

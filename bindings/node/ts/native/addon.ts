@@ -1,8 +1,6 @@
-// Loads the native addon, at first use and not at import: without a binary the package still imports, tells where user
-// directories are and reports errors. This file also states the addon's face, as Rust exports it.
+// The addon's face, as Rust exports it, and what stands in for it where it is not there.
 import type { PersistenceInfo } from "../persistence";
 import type { PersistenceError } from "../persistence-error";
-import { loadAddon } from "./locate";
 
 /** A failure as Rust reports it; `errors.ts` turns it into a `PersistenceError`. */
 export interface Failure {
@@ -227,13 +225,9 @@ export interface Addon {
   ): void;
 }
 
-/** The addon, or where there is none for this platform or it cannot be loaded, what works without: plaintext files. */
-export function addon(): Addon {
-  try {
-    return loadAddon();
-  } catch (error) {
-    // A file of its own, which most programs never load.
-    const { withoutAddon } = require("./without-addon.js") as typeof import("../without-addon");
-    return withoutAddon(error as PersistenceError);
-  }
+/** What works without the addon, where there is none for this platform or it cannot be loaded: plaintext files. */
+export function withoutAddon(missing: PersistenceError): Addon {
+  // A file of its own, which most programs never load.
+  const other = require("./without-addon.js") as typeof import("../without-addon");
+  return other.withoutAddon(missing);
 }

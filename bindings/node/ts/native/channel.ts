@@ -1,8 +1,9 @@
 // One channel per JavaScript thread carries every answer of the addon: a call number goes out, a result comes back under
 // it. Nothing here waits on Node's worker pool, and an answer that is still to come keeps the process alive.
 import { PersistenceError } from "../persistence-error";
-import { type Addon, addon, type EventReply, type Failure, type NativeChannel } from "./addon";
+import { type Addon, type EventReply, type Failure, type NativeChannel, withoutAddon } from "./addon";
 import { NativeFailure } from "./errors";
+import { loadAddon } from "./locate";
 
 /** How long a process that exits waits for writes under way, in milliseconds: longer than a write, shorter than a thought. */
 const EXIT_PATIENCE = 250;
@@ -33,7 +34,13 @@ let open: Link | undefined;
 /** The addon, found once, and this thread's channel to it, opened on first use. */
 export function link(): Link {
   if (open === undefined) {
-    const native = addon();
+    // Not at import: without a binary the package still imports, tells where user directories are and reports errors.
+    let native: Addon;
+    try {
+      native = loadAddon();
+    } catch (missing) {
+      native = withoutAddon(missing as PersistenceError);
+    }
     open = { addon: native, channel: new native.Channel(dispatch) };
     const { channel } = open;
     // Not `once`, which is compiled for this call alone; to close twice does nothing.
@@ -78,14 +85,18 @@ export function thrown(error: unknown): unknown {
 export function listen(listener: Listener): number {
   lastSource += 1;
   if (lastSource % SWEEP === 0) {
-    for (const [source, reference] of listeners) {
-      if (reference.deref() === undefined) {
-        listeners.delete(source);
-      }
-    }
+    sweep();
   }
   listeners.set(lastSource, new WeakRef(listener));
   return lastSource;
+}
+
+function sweep(): void {
+  for (const [source, reference] of listeners) {
+    if (reference.deref() === undefined) {
+      listeners.delete(source);
+    }
+  }
 }
 
 function dispatch(id: number, failure: Failure | null, value: unknown): void {

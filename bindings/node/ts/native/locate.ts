@@ -156,7 +156,7 @@ export function platformName(): string {
   const { platform, arch } = process;
   if (platform === "linux") {
     // A process that runs on musl has musl's loader, which costs a look.
-    const loader = { x64: "x86_64", arm64: "aarch64" }[arch as string] ?? arch;
+    const loader = arch === "x64" ? "x86_64" : arch === "arm64" ? "aarch64" : arch;
     const musl = existsSync(`/lib/ld-musl-${loader}.so.1`) && usesMusl();
     return `linux-${arch}-${musl ? "musl" : "gnu"}`;
   }
@@ -210,12 +210,16 @@ function unusable(what: string, cause: unknown): PersistenceError {
 function sameVersion(what: string, found: unknown): Addon {
   const version = (found as Addon | undefined)?.version?.();
   if (version !== VERSION) {
-    throw failure(
-      "addon_unusable",
-      `${what} has version ${version}, but tokenkeep has ${VERSION}. Install the same version of both`,
-    );
+    throw anotherVersion(what, version);
   }
   return found as Addon;
+}
+
+function anotherVersion(what: string, version: string | undefined): PersistenceError {
+  return failure(
+    "addon_unusable",
+    `${what} has version ${version}, but tokenkeep has ${VERSION}. Install the same version of both`,
+  );
 }
 
 function failure(code: string, why: string, cause?: unknown): PersistenceError {
