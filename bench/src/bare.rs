@@ -2,7 +2,8 @@
 //!
 //! `tokenkeep-bench-bare file PATH BYTES synced|cached SAMPLES` replaces a file whole: create, write, (sync,) rename,
 //! (sync the directory). `tokenkeep-bench-bare secret-service set|get BYTES SAMPLES` sends an item's content over the
-//! session bus, or fetches it, unencrypted. Both print milliseconds, one a sample, as JSON.
+//! session bus, or fetches it, unencrypted; before it is fetched there is a pause, as there is before a reload of the other
+//! sides: whoever is woken from sleep takes twice as long as in a loop. Both print milliseconds, one a sample, as JSON.
 #![expect(clippy::print_stdout, reason = "printing the result is what it is for")]
 
 use std::collections::HashMap;
@@ -11,7 +12,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_bytes::Bytes;
 use zbus::Connection;
@@ -20,6 +21,9 @@ use zbus::wire::{ObjectPath, OwnedObjectPath, OwnedVariant, Variant};
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 const SERVICE: &str = "org.freedesktop.secrets";
+
+/// As long as `programs/cycles.mjs` waits around a change before it measures a reload.
+const PAUSE: Duration = Duration::from_millis(30);
 
 fn main() -> Outcome<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -82,6 +86,9 @@ async fn secret_service(set: bool, bytes: usize, samples: usize) -> Outcome<Vec<
     let (item, _): (OwnedObjectPath, OwnedObjectPath) = answer.body().deserialize()?;
     let mut taken = Vec::with_capacity(samples);
     for _ in 0..samples {
+        if !set {
+            std::thread::sleep(PAUSE);
+        }
         let began = Instant::now();
         if set {
             let secret = (&session, Bytes::new(b""), Bytes::new(&content), "text/plain");
