@@ -6,6 +6,7 @@
 //!
 //! Everything here runs under the lock of the cache, which the callers prove with a guard.
 
+mod ahead;
 mod displaced;
 mod in_place;
 pub(crate) mod remains;
@@ -15,6 +16,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub(crate) use self::ahead::Ahead;
+pub use self::ahead::Preparation;
 pub use self::displaced::Displaced;
 use self::displaced::Kept;
 use crate::platform::files::{self, Status, retry};
@@ -63,16 +66,22 @@ pub(crate) struct Replaced {
 /// `StorageFull`, `PermissionDenied`, `UnsafeFile`, `Io`. After one that says that the new content is in place, it is:
 /// only its surviving a loss of power could not be made sure.
 pub(crate) fn replace(target: &Path, content: &[u8], durability: Durability) -> Result<Stamp> {
-    let replaced = place(target, content, durability)?;
+    let replaced = place(target, content, durability, None)?;
     replaced.directory.sync()?;
     Ok(replaced.stamp)
 }
 
-/// As [`replace`]; but the name of the new content is durable only when the directory is synced.
+/// As [`replace`]; but the name of the new content is durable only when the directory is synced. `ready` is a temporary file
+/// of that target that was created ahead.
 ///
 /// # Errors
 /// As [`replace`].
-pub(crate) fn place(target: &Path, content: &[u8], durability: Durability) -> Result<Replaced> {
+pub(crate) fn place(
+    target: &Path,
+    content: &[u8],
+    durability: Durability,
+    mut ready: Option<Temporary>,
+) -> Result<Replaced> {
     files::require_size_allowed(content.len(), target)?;
     let old = files::status_at(target)?;
     if let Some(old) = &old {
@@ -80,8 +89,8 @@ pub(crate) fn place(target: &Path, content: &[u8], durability: Durability) -> Re
     }
     let directory = OpenDirectory::of(target, durability)?;
     let modified = next_modified(old.as_ref());
-    let filled = || {
-        let temporary = Temporary::create(target)?;
+    let mut filled = || {
+        let temporary = ready.take().map_or_else(|| Temporary::create(target), Ok)?;
         temporary.fill(content, old.as_ref(), modified, durability)?;
         Ok(temporary)
     };
@@ -269,19 +278,20 @@ impl Unsynced {
 }
 
 /// A new file beside the target, removed again unless it was put in place.
-struct Temporary {
+#[derive(Debug)]
+pub(crate) struct Temporary {
     file: File,
     unplaced: Unplaced,
 }
 
 impl Temporary {
-    fn create(target: &Path) -> Result<Self> {
+    pub(crate) fn create(target: &Path) -> Result<Self> {
         let path = temporary_path(target)?;
         let file = writing::create_new(&path, target).map_err(|error| {
             let directory = files::directory_of(target);
             Error::io("Cannot create a temporary file beside the cache", directory, error)
         })?;
-        Ok(Self { file, unplaced: Unplaced { path, placed: false } })
+        Ok(Self { file, unplaced: Unplaced { path, placed: false, process: std::process::id() } })
     }
 
     fn path(&self) -> &Path {
@@ -316,14 +326,17 @@ impl Temporary {
 }
 
 /// The name of a temporary file.
+#[derive(Debug)]
 struct Unplaced {
     path: PathBuf,
     placed: bool,
+    /// Who created it, and not a process that was forked meanwhile.
+    process: u32,
 }
 
 impl Drop for Unplaced {
     fn drop(&mut self) {
-        if !self.placed {
+        if !self.placed && self.process == std::process::id() {
             writing::remove_persistently(&self.path);
         }
     }

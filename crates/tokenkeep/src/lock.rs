@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::atomic_file::{self, Displaced, Unsynced};
+use crate::atomic_file::{self, Ahead, Displaced, Unsynced};
 use crate::event::Events;
 use crate::platform::lock_file::{self, Held, Paths, Private, Watch};
 use crate::platform::{files, lock_record, process};
@@ -294,6 +294,8 @@ impl CacheLock {
 #[derive(Debug)]
 #[must_use = "the lock is released as soon as the guard is dropped"]
 pub struct LockGuard {
+    /// What was done ahead for a write. First, so that nothing is left of it when the lock is released.
+    ahead: Ahead,
     /// Before `head`, so that the files are released before the next in line is let forward. `None` for a lock within
     /// this process.
     #[expect(dead_code, reason = "held until the guard is dropped")]
@@ -312,7 +314,8 @@ pub struct LockGuard {
 impl LockGuard {
     fn new(held: Option<Held>, head: Head<Private>, path: PathBuf, target: PathBuf) -> Self {
         let (process, unsynced) = (std::process::id(), Mutex::new(Unsynced::nothing()));
-        Self { held, _head: head, path, target, process, unsynced, displaced: Displaced::nothing() }
+        let (ahead, displaced) = (Ahead::new(), Displaced::nothing());
+        Self { ahead, held, _head: head, path, target, process, unsynced, displaced }
     }
 
     /// Leaves to [`LockGuard::release`] what makes the content under this guard survive a loss of power.
@@ -344,6 +347,11 @@ impl LockGuard {
     /// The file behind the path: the same, or the target of a symbolic link.
     pub(crate) fn target(&self) -> &Path {
         &self.target
+    }
+
+    /// What has been done ahead for what is written under this guard.
+    pub(crate) fn ahead(&self) -> &Ahead {
+        &self.ahead
     }
 
     /// What is written under this guard puts something else out of its place, which is let go of after the lock is

@@ -11,6 +11,7 @@ pub(crate) mod memory;
 use std::fmt;
 use std::path::Path;
 
+use crate::atomic_file::Preparation;
 use crate::{Error, ErrorKind, LockGuard, Result, Secret, Stamp};
 
 /// A place that keeps one cache.
@@ -96,6 +97,10 @@ pub trait Persistence: Send + Sync + fmt::Debug {
     fn place(&self, guard: &LockGuard, content: &Secret) -> Result<Stamp> {
         self.save(guard, content.expose())
     }
+
+    /// Does ahead what a write that is about to come can do before its content is known.
+    #[doc(hidden)]
+    fn prepare_write(&self, _preparation: &Preparation) {}
 
     /// Whether the content is in the file at [`Persistence::path`] itself. Otherwise that file is a marker at most, in
     /// which content of another store may stand.

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use zeroize::Zeroizing;
 
-use crate::atomic_file::{self, Durability, Unsynced};
+use crate::atomic_file::{self, Durability, Preparation, Temporary, Unsynced};
 use crate::cache::motion::STOPPED;
 use crate::event::{Event, Events};
 use crate::persistence::Retired;
@@ -250,14 +250,17 @@ impl FilePersistence {
     /// Saves `content`, all but the sync of the directory.
     fn put(&self, guard: &LockGuard, content: &[u8]) -> Result<(Stamp, Unsynced)> {
         guard.require(&self.path)?;
-        self.sweep_once(guard);
+        let ready = guard.ahead().take();
+        if ready.is_none() {
+            self.sweep_once(guard.target());
+        }
         // One at a time, where a guard saves more than once: this write may need the room.
         guard.displaced().keep(None);
         let (bytes, lapsed) = self.protect(content, guard.target())?;
         if lapsed && let Some(old) = self.read(guard.target(), true)?.content {
             atomic_file::keep_lapsed(guard.target(), old.expose())?;
         }
-        let replaced = atomic_file::place(guard.target(), &bytes, self.durability)?;
+        let replaced = atomic_file::place(guard.target(), &bytes, self.durability, ready)?;
         guard.displaced().keep(replaced.displaced);
         self.state.lapsed.store(false, Ordering::Relaxed);
         if !replaced.crash_safe && self.state.crash_safe.swap(false, Ordering::Relaxed) {
@@ -268,9 +271,11 @@ impl FilePersistence {
         Ok((replaced.stamp, replaced.directory))
     }
 
-    fn sweep_once(&self, guard: &LockGuard) {
-        if !self.state.swept.swap(true, Ordering::Relaxed) {
-            atomic_file::remove_left_over(guard.target());
+    /// Needs the lock, and that nothing is there yet that was created ahead under it.
+    fn sweep_once(&self, target: &Path) {
+        if !self.state.swept.load(Ordering::Relaxed) {
+            atomic_file::remove_left_over(target);
+            self.state.swept.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -323,6 +328,14 @@ impl Persistence for FilePersistence {
         let (stamp, directory) = self.put(guard, content.expose())?;
         guard.sync_later(directory);
         Ok(stamp)
+    }
+
+    fn prepare_write(&self, preparation: &Preparation) {
+        // Sweeping would take away what another thread does under this guard at the same time, such as a copy of damaged
+        // content; and a first write that sweeps would take away what is made here.
+        if self.state.swept.load(Ordering::Relaxed) {
+            preparation.keep(Temporary::create);
+        }
     }
 
     fn delete(&self, guard: &LockGuard) -> Result<bool> {

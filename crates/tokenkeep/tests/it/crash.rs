@@ -17,22 +17,31 @@ const OLD: &str = r#"{"old":"content, which is longer than the new"}"#;
 const NEW: &str = r#"{"new":"content"}"#;
 
 fn once(cache: &Path, durability: &str) -> Command {
-    let mut command = worker::command("once", cache);
+    transaction("once", cache, durability)
+}
+
+fn transaction(verb: &str, cache: &Path, durability: &str) -> Command {
+    let mut command = worker::command(verb, cache);
     command.args([durability, NEW]);
     command
 }
 
 /// The calls of one transaction, from what `prepare` leaves.
-fn calls(durability: &str, prepare: &dyn Fn(&Place)) -> Vec<Call> {
+fn calls(verb: &str, durability: &str, prepare: &dyn Fn(&Place)) -> Vec<Call> {
     let place = Place::new();
     prepare(&place);
     let elsewhere = tempfile::tempdir().unwrap();
-    strace::calls_between_marks(&once(&place.cache(), durability), &strace::trace_file(&elsewhere))
+    let transaction = transaction(verb, &place.cache(), durability);
+    strace::calls_between_marks(&transaction, &strace::trace_file(&elsewhere))
 }
 
 /// Kills a writer on entering every call of its transaction in turn, and looks at what it left each time.
 fn kill_at_every_call(durability: &str, prepare: &dyn Fn(&Place), limit: Duration) {
-    let calls = calls(durability, prepare);
+    kill_at_every_call_of("once", durability, prepare, limit);
+}
+
+fn kill_at_every_call_of(verb: &str, durability: &str, prepare: &dyn Fn(&Place), limit: Duration) {
+    let calls = calls(verb, durability, prepare);
     assert!(calls.len() > 20, "{calls:?}");
     let mut new = 0;
     let mut longest = Duration::ZERO;
@@ -40,8 +49,10 @@ fn kill_at_every_call(durability: &str, prepare: &dyn Fn(&Place), limit: Duratio
         let place = Place::new();
         prepare(&place);
         let inject = format!("inject={}:signal=KILL:when={}", call.name, call.nth);
-        let output =
-            strace::run(strace::wrap(&once(&place.cache(), durability), &["-o/dev/null", "-e", &inject]));
+        let output = strace::run(strace::wrap(
+            &transaction(verb, &place.cache(), durability),
+            &["-o/dev/null", "-e", &inject],
+        ));
         assert_eq!(output.status.signal(), Some(Signal::KILL.as_raw()), "{call:?}: {output:?}");
 
         // A reader that never heard of the writer.
@@ -73,6 +84,11 @@ fn with_old_content(place: &Place) {
 #[test]
 fn a_writer_killed_at_any_call_leaves_the_old_content_or_the_new_and_holds_nobody_up() {
     kill_at_every_call("synced", &with_old_content, Duration::from_secs(1));
+}
+
+#[test]
+fn a_writer_killed_at_any_call_of_what_it_does_ahead_leaves_nothing_in_the_way() {
+    kill_at_every_call_of("ahead", "cached", &with_old_content, Duration::from_secs(1));
 }
 
 #[test]
@@ -126,7 +142,7 @@ fn a_writer_killed_while_it_adopts_a_dead_siblings_lock_leaves_it_adoptable() {
         with_old_content(place);
         fs::write(place.lockfile(), dead_pid().to_string()).unwrap();
     };
-    let calls = calls("cached", &sibling);
+    let calls = calls("once", "cached", &sibling);
     // From the last opening of the sibling's file on: earlier ones are looks.
     let last = calls.iter().rposition(|call| call.name == "openat" && call.mentions(".lockfile\"")).unwrap();
     std::thread::scope(|scope| {

@@ -20,19 +20,22 @@ const FAULTS: [(&str, &str); 5] = [
     ("EACCES", "permission_denied"),
 ];
 
-fn once(cache: &Path) -> Command {
-    let mut command = worker::command("once", cache);
+/// The verbs of a transaction: as it is, and with a part of it done ahead.
+const VERBS: [&str; 2] = ["once", "ahead"];
+
+fn once(verb: &str, cache: &Path) -> Command {
+    let mut command = worker::command(verb, cache);
     command.args(["synced", NEW]);
     command
 }
 
 /// The calls of one transaction that reach the file system or wait; not those that ask for memory or the time. Nor
 /// `close`, whose failure Rust's library does not report (nothing is lost by it: what matters has been synced before).
-fn calls() -> Vec<Call> {
+fn calls(verb: &str) -> Vec<Call> {
     let place = Place::new();
     write(&place.open(), OLD);
     let elsewhere = tempfile::tempdir().unwrap();
-    let calls = strace::calls_between_marks(&once(&place.cache()), &strace::trace_file(&elsewhere));
+    let calls = strace::calls_between_marks(&once(verb, &place.cache()), &strace::trace_file(&elsewhere));
     let harmless =
         ["close", "mmap", "munmap", "mremap", "madvise", "brk", "prlimit64", "sigaltstack", "futex"];
     calls
@@ -44,29 +47,33 @@ fn calls() -> Vec<Call> {
 }
 
 /// Runs a transaction in which one call fails, and returns what it said.
-fn fail(place: &Place, call: &Call, errno: &str) -> String {
+fn fail(verb: &str, place: &Place, call: &Call, errno: &str) -> String {
     let inject = format!("inject={}:error={errno}:when={}", call.name, call.nth);
-    let output = strace::run(strace::wrap(&once(&place.cache()), &["-o/dev/null", "-e", &inject]));
+    let output = strace::run(strace::wrap(&once(verb, &place.cache()), &["-o/dev/null", "-e", &inject]));
     assert!(output.status.success(), "{call:?} {errno}: {output:?}");
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 #[test]
 fn a_fault_at_any_call_is_a_typed_error_or_no_error_and_harms_nothing() {
-    let calls = calls();
+    VERBS.iter().for_each(|verb| every_fault(verb));
+}
+
+fn every_fault(verb: &str) {
+    let calls = calls(verb);
     let (mut survived, mut failed, mut complaints) = (0, 0, Vec::new());
     for call in &calls {
         for (errno, kind) in FAULTS {
             let place = Place::new();
             write(&place.open(), OLD);
-            let answer = fail(&place, call, errno);
+            let answer = fail(verb, &place, call, errno);
             *(if answer == "ok" { &mut survived } else { &mut failed }) += 1;
             if let Some(wrong) = complaint(&place, kind, &answer) {
                 complaints.push(format!("{errno} from {}({}: {answer}: {wrong}", call.name, call.rest));
             }
         }
     }
-    println!("{} calls, {failed} faults reported, {survived} survived", calls.len());
+    println!("{verb}: {} calls, {failed} faults reported, {survived} survived", calls.len());
     assert!(complaints.is_empty(), "{complaints:#?}");
     assert!(failed > 50 && survived > 20, "{failed} failed, {survived} survived");
 }
@@ -106,12 +113,14 @@ fn complaint(place: &Place, kind: &str, answer: &str) -> Option<String> {
 
 #[test]
 fn an_interruption_by_a_signal_at_any_call_is_no_failure() {
-    for call in &calls() {
-        let place = Place::new();
-        write(&place.open(), OLD);
-        assert_eq!(fail(&place, call, "EINTR"), "ok", "{call:?}");
-        assert_eq!(read(&place.open()).as_deref(), Some(NEW), "{call:?}");
-        assert_eq!(place.names(), ["cache.json", "cache.json.tk-lock"], "{call:?}");
+    for verb in VERBS {
+        for call in &calls(verb) {
+            let place = Place::new();
+            write(&place.open(), OLD);
+            assert_eq!(fail(verb, &place, call, "EINTR"), "ok", "{call:?}");
+            assert_eq!(read(&place.open()).as_deref(), Some(NEW), "{call:?}");
+            assert_eq!(place.names(), ["cache.json", "cache.json.tk-lock"], "{call:?}");
+        }
     }
 }
 
@@ -120,7 +129,7 @@ fn content_is_on_the_disk_before_it_gets_its_name_and_the_name_before_it_is_ackn
     let place = Place::new();
     write(&place.open(), OLD);
     let elsewhere = tempfile::tempdir().unwrap();
-    let calls = strace::calls_between_marks(&once(&place.cache()), &strace::trace_file(&elsewhere));
+    let calls = strace::calls_between_marks(&once("once", &place.cache()), &strace::trace_file(&elsewhere));
     let at = |what: &str, is: &dyn Fn(&Call) -> bool| {
         let found: Vec<_> = calls.iter().enumerate().filter(|(_, call)| is(call)).map(|(at, _)| at).collect();
         assert_eq!(found.len(), 1, "{what}: {calls:#?}");

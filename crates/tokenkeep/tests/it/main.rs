@@ -18,6 +18,7 @@ mod support;
 #[path = "../support/keyring.rs"]
 mod keyring;
 
+mod ahead;
 mod cache;
 mod crash;
 #[cfg(target_os = "linux")]

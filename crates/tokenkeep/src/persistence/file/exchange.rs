@@ -21,7 +21,8 @@ impl FilePersistence {
     /// as it was.
     pub(super) fn exchange(&self, guard: &LockGuard, content: &[u8]) -> Result<(Stamp, Retired)> {
         let target = guard.target();
-        self.sweep_once(guard);
+        guard.ahead().end();
+        self.sweep_once(target);
         let old = self.read(target, true)?.content;
         let remains = Remains::hold(target)?;
         let (bytes, lapsed) = match self.protect(content, target) {
