@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use napi::bindgen_prelude::{Buffer, Either, Either3, Env, Null, Undefined};
 use napi_derive::napi;
-use tokenkeep::schema::Change;
 use tokenkeep::{
-    Backend, Persistence, Secret, Snapshot, TokenCache, WriteAccess,
+    Backend, Persistence, Secret, TokenCache, WriteAccess,
     options::{Durability, OnDamage, WaitOptions},
     storage::{FilePersistence, KeystorePersistence},
 };
@@ -18,9 +17,11 @@ use crate::encrypted::{self, KeyPlace, Supply, explain};
 use crate::events::listener;
 use crate::failure::{Failure, Thrown};
 use crate::guard::{Place, guard, quietly};
+use crate::handed::Content;
 use crate::holds::{Held, Holds};
 use crate::keystore;
 use crate::lock::{Lock, release};
+use crate::proposal::{Base, Proposal};
 use crate::reply::{Reply, View};
 use crate::turns::line_up;
 
@@ -214,11 +215,12 @@ impl Cache {
         strict: bool,
     ) -> Result<(), Thrown> {
         let cache = self.ruled(strict);
-        self.turn(&env, call, limit, move |link, wait, _| {
+        self.turn(&env, call, limit, move |link, wait, afterwards| {
             if force {
                 cache.forget();
             }
             let access = cache.begin_write_waiting(wait)?;
+            *afterwards = Afterwards::Prepare(access.preparation());
             let view = View::of(access.snapshot(), whole(known), keys);
             Ok(Reply::Hold(Holds::insert(link, Held::Write(access))?, view))
         })
@@ -226,8 +228,8 @@ impl Cache {
 
     /// Merges the change from `base` to `ours` into the store, under `hold`, or 0 for a lock of its own.
     ///
-    /// `held` is what `base` was made from. Under a hold, null means the held content, for either, and the hold decides
-    /// what becomes of damage; otherwise `strict` does.
+    /// `ours` is null where it was handed over before. `held` is what `base` was made from. Under a hold, null means the held
+    /// content, for either, and the hold decides what becomes of damage; otherwise `strict` does.
     #[napi]
     #[allow(clippy::too_many_arguments)] // One call, because each costs a crossing.
     pub fn commit(
@@ -237,33 +239,35 @@ impl Cache {
         hold: u32,
         held: Option<String>,
         base: Either3<String, Null, Undefined>,
-        ours: String,
+        ours: Option<String>,
         disturbed: bool,
         keys: bool,
         limit: u32,
         strict: bool,
     ) -> Result<(), Thrown> {
         let base = match base {
-            Either3::A(text) => Base::Text(secret(text)),
+            Either3::A(text) => Base::Text(text.into()),
             Either3::B(Null) => Base::Held,
             Either3::C(()) => Base::Unknown,
         };
-        let proposal = Proposal { held: held.map(secret), base, ours: secret(ours), disturbed };
-        let answer = move |access: WriteAccess, proposal: Proposal, afterwards: &mut Afterwards| {
-            *afterwards = Some(access.guard().displaced());
+        let held = held.map(Secret::from);
+        let ours = self.content(ours);
+        let answer = move |access: WriteAccess, afterwards: &mut Afterwards| {
+            let proposal = Proposal { held, base, ours: ours.into_secret(), disturbed };
+            *afterwards = Afterwards::LetGo(access.guard().displaced(), access.snapshot().content.clone());
             let snapshot = proposal.commit(access)?;
             Ok(Reply::Snapshot(View::after(&snapshot, &proposal.ours, keys)))
         };
         if hold == 0 {
             let cache = self.ruled(strict);
             return self.turn(&env, call, limit, move |_, wait, afterwards| {
-                answer(cache.begin_write_waiting(wait)?, proposal, afterwards)
+                answer(cache.begin_write_waiting(wait)?, afterwards)
             });
         }
         let supplies = self.supplies.clone();
         self.ticket(&env, call)?.work_on(move |link, afterwards| {
             let done = match link.holds().take(hold) {
-                Some(Held::Write(access)) => answer(access, proposal, afterwards),
+                Some(Held::Write(access)) => answer(access, afterwards),
                 Some(Held::Lock { .. }) | None => Err(Failure::expired()),
             };
             done.map_err(|failure| explain(failure, &supplies))
@@ -271,30 +275,31 @@ impl Cache {
         Ok(())
     }
 
-    /// Stores `contents` as they are, under `hold`, or 0 for a lock of its own.
+    /// Stores `contents` as they are, or with null what was handed over before, under `hold`, or 0 for a lock of its own.
     #[napi]
     pub fn replace(
         &self,
         env: Env,
         call: u32,
         hold: u32,
-        contents: Either<String, Buffer>,
+        contents: Option<Either<String, Buffer>>,
         limit: u32,
     ) -> Result<(), Thrown> {
         let contents = match contents {
-            Either::A(text) => secret(text),
-            Either::B(bytes) => Secret::from(&*bytes),
+            Some(Either::A(text)) => self.content(Some(text)),
+            Some(Either::B(bytes)) => Content::Whole(Secret::from(&*bytes)),
+            None => self.content(None),
         };
         let cache = self.cache.clone();
         if hold == 0 {
             return self.turn(&env, call, limit, move |_, wait, _| {
-                cache.replace(contents, wait)?;
+                cache.replace(contents.into_secret(), wait)?;
                 Ok(Reply::Nothing)
             });
         }
         self.work(&env, call, move |link| {
             Holds::with(link, hold, |held| {
-                cache.persistence().save(held.guard(), contents.expose())?;
+                cache.persistence().save(held.guard(), contents.into_secret().expose())?;
                 cache.forget();
                 Ok(Reply::Nothing)
             })
@@ -410,6 +415,14 @@ impl Cache {
         &self.supplies
     }
 
+    /// What a call is about: its own text, or the one that was handed over before it.
+    fn content(&self, text: Option<String>) -> Content {
+        match text {
+            Some(text) => Content::Whole(text.into()),
+            None => Content::Handed(self.link.handed().take()),
+        }
+    }
+
     fn ticket(&self, env: &Env, call: u32) -> Result<Ticket, Thrown> {
         guard(Place::Export, || Ok(self.link.ticket(env, call)?)).map_err(Failure::into_exception)
     }
@@ -443,45 +456,8 @@ impl Cache {
     }
 }
 
-/// A client's change on its way into the store.
-struct Proposal {
-    held: Option<Secret>,
-    base: Base,
-    ours: Secret,
-    disturbed: bool,
-}
-
-enum Base {
-    Text(Secret),
-    /// Byte for byte what was held.
-    Held,
-    Unknown,
-}
-
-impl Proposal {
-    fn commit(&self, access: WriteAccess) -> Result<Snapshot, Failure> {
-        if matches!(self.base, Base::Held) && !self.disturbed && access.content().is_some() {
-            // The client saw all of what is stored and nothing came in between: there is nothing to merge with.
-            return Ok(access.commit_secret(self.ours.clone())?);
-        }
-        let stored = access.snapshot().content.clone();
-        let held = self.held.as_ref().or(stored.as_ref()).map(Secret::expose);
-        let base = match &self.base {
-            Base::Text(base) => Some(base.expose()),
-            Base::Held => held,
-            Base::Unknown => None,
-        };
-        let change = Change { held, base, ours: self.ours.expose(), disturbed: self.disturbed };
-        Ok(access.commit_change(&change)?)
-    }
-}
-
 fn durability(synced: bool) -> Durability {
     if synced { Durability::Synced } else { Durability::Cached }
-}
-
-fn secret(text: String) -> Secret {
-    Secret::new(text.into_bytes())
 }
 
 /// Generations are small whole numbers on both sides of the border.

@@ -128,10 +128,10 @@ impl Turn {
             cancel: Some(self.cancel.clone()),
         };
         let Job { ticket, work, .. } = job;
-        let mut afterwards = None;
+        let mut afterwards = Afterwards::Nothing;
         let result = guard(Place::Work, || work(ticket.link(), &wait, &mut afterwards));
         ticket.answer(result);
-        drop(afterwards);
+        afterwards.finish();
     }
 
     /// Gives up when the time is over before the turn has come.
