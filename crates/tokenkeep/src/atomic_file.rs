@@ -48,6 +48,10 @@ pub enum Durability {
     Cached,
 }
 
+/// From so many bytes on, a file system that is told how many there will be before they come makes up for the call: ext4 then
+/// does not reserve each block by itself, which takes a twentieth of a synced write of 1 MB and a tenth of one of 5 MB.
+const WORTH_RESERVING: usize = 512 * 1024;
+
 /// What a replacement left behind.
 #[derive(Debug)]
 pub(crate) struct Replaced {
@@ -307,6 +311,10 @@ impl Temporary {
     ) -> Result<()> {
         let (mut file, path) = (&self.file, self.path());
         let failed = |error| Error::io("Cannot write the new content; the old is unharmed", path, error);
+        // Only where it is synced before it gets its name: space that is reserved and not written yet reads as zeros.
+        if durability == Durability::Synced && content.len() >= WORTH_RESERVING {
+            writing::reserve(file, content.len() as u64).map_err(failed)?;
+        }
         file.write_all(content).map_err(failed)?;
         files::tighten(file, path)?;
         if let Some(old) = old {

@@ -3,7 +3,7 @@
 //! ```text
 //! torture serve PATH           obeys commands on standard input, one per line, one line of answer each
 //! torture once PATH DURABILITY TEXT
-//!                              one transaction between two marks that a trace shows
+//!                              one transaction between two marks that a trace shows; @N stands for a text of N bytes
 //! torture ahead PATH DURABILITY TEXT
 //!                              as once, with what can be done before the content is known done ahead
 //! torture count PATH NAME COUNT DURABILITY
@@ -108,6 +108,8 @@ fn once(path: &Path, durability: Durability, text: &str, ahead: bool) -> Outcome
         let old = write.content().unwrap_or_default().to_vec();
         write.commit(old)?;
     }
+    let long = text.strip_prefix('@').map(str::parse).transpose()?.map(|length| "x".repeat(length));
+    let text = long.as_deref().unwrap_or(text);
     mark("begin");
     let outcome = cache.begin_write().and_then(|access| {
         if ahead {
