@@ -26,10 +26,8 @@ export function loadAddon(): Addon {
   if (override) {
     return overridden(override);
   }
-  const platform = platformName();
-  if (!isPlatform(platform)) {
-    throw failure("addon_missing", `there is none for ${platform}`);
-  }
+  // Whether there is any for it shows where none is found.
+  const platform = platformName() as Platform;
   const embedded = (globalThis as { [EMBEDDED]?: Embedded })[EMBEDDED];
   const held = embedded && loaded("the addon in this bundle", () => embedded(platform));
   if (held !== undefined) {
@@ -52,6 +50,9 @@ export function loadAddon(): Addon {
 
 /** The addon where Node's own search finds it. */
 function searched(name: string, platform: Platform): Addon {
+  if (!isPlatform(platform)) {
+    throw failure("addon_missing", `there is none for ${platform}`);
+  }
   for (const [base, wanted] of candidates(name, platform)) {
     const require = requireFrom(base);
     if (isThere(require, wanted)) {
