@@ -9,14 +9,14 @@ import { reportTo } from "./events";
 import type { InformedPersistence } from "./fallback";
 import { FilePersistence, tellOfReady } from "./file-persistence";
 import { LibSecretPersistence, OVER, openItem } from "./lib-secret-persistence";
-import { lockLimit } from "./lock-options";
+import { LOCK_LIMIT } from "./lock-options";
 import type { Failure, NativeItem, StartReply } from "./native/addon";
 import type { Cache } from "./native/cache";
 import { call } from "./native/channel";
 import { NativeFailure, translate } from "./native/errors";
 import type { IPersistenceConfiguration } from "./persistence";
 import { createPlaintext, tellOfPlaintext } from "./plaintext";
-import { promptLimit } from "./prompting";
+import { FOR_A_PERSON } from "./prompting";
 
 /** What creation calls, step by step. */
 function steps(): readonly unknown[] {
@@ -52,7 +52,20 @@ const SHIPPED = steps();
 
 /** Begins the creation; `undefined` where it has to go step by step. */
 export function createAtOnce(config: IPersistenceConfiguration): Promise<InformedPersistence> | undefined {
-  if (process.platform !== "linux" || !isUsual(config)) {
+  const { cachePath, serviceName, accountName, durability, fallback } = config;
+  // Whether nothing is asked for but the usual, in a form that cannot be refused.
+  if (
+    process.platform !== "linux" ||
+    typeof cachePath !== "string" ||
+    cachePath === "" ||
+    cachePath.includes("\0") ||
+    !serviceName ||
+    !accountName ||
+    (durability !== undefined && durability !== "synced" && durability !== "cached") ||
+    (fallback !== undefined && !(Array.isArray(fallback) && fallback.length === 0)) ||
+    config.allowPrompt !== undefined ||
+    config.promptTimeout !== undefined
+  ) {
     return undefined;
   }
   const now = steps();
@@ -61,8 +74,9 @@ export function createAtOnce(config: IPersistenceConfiguration): Promise<Informe
       return undefined;
     }
   }
-  const { cachePath, serviceName, accountName } = config;
-  const prompt = promptLimit(config);
+  const { DISPLAY, WAYLAND_DISPLAY } = process.env;
+  // As `promptLimit` has it where nothing is chosen.
+  const prompt = DISPLAY || WAYLAND_DISPLAY ? FOR_A_PERSON : 0;
   let item: Cache;
   try {
     // Nothing is told before the loop of events is back.
@@ -79,7 +93,7 @@ export function createAtOnce(config: IPersistenceConfiguration): Promise<Informe
     return undefined;
   }
   const plaintext = Boolean(config.usePlaintextFileOnLinux);
-  const answer = call<StartReply>((id) => (item.native as NativeItem).start(id, lockLimit(), plaintext));
+  const answer = call<StartReply>((id) => (item.native as NativeItem).start(id, LOCK_LIMIT, plaintext));
   // All that follows is done while a thread looks at the keyring. The file is the item's marker or, where the keyring does
   // not work, the cache.
   const file = new FilePersistence(cachePath, config.loggerOptions, config);
@@ -88,23 +102,6 @@ export function createAtOnce(config: IPersistenceConfiguration): Promise<Informe
   }
   return finish(config, file, item, answer, () =>
     LibSecretPersistence[OVER](file, item, serviceName, accountName, prompt),
-  );
-}
-
-/** Whether nothing is asked for but the usual, in a form that cannot be refused. */
-function isUsual(
-  config: IPersistenceConfiguration,
-): config is IPersistenceConfiguration & Record<"cachePath" | "serviceName" | "accountName", string> {
-  const { cachePath, serviceName, accountName, durability, fallback } = config;
-  return (
-    typeof cachePath === "string" &&
-    cachePath !== "" &&
-    !cachePath.includes("\0") &&
-    Boolean(serviceName && accountName) &&
-    (durability === undefined || durability === "synced" || durability === "cached") &&
-    (fallback === undefined || (Array.isArray(fallback) && fallback.length === 0)) &&
-    config.allowPrompt === undefined &&
-    config.promptTimeout === undefined
   );
 }
 

@@ -14,13 +14,15 @@ export type CrossPlatformLockOptions = {
 
 const RETRY_NUMBER = 500;
 const RETRY_DELAY = 100;
+/** The longest wait where nothing is chosen, in milliseconds. */
+export const LOCK_LIMIT = RETRY_NUMBER * RETRY_DELAY;
 // About twelve days: beyond it a timer's arithmetic, not a person's patience, would be the limit.
 const LONGEST = 2 ** 30;
 
 /** The longest wait in milliseconds; 50 seconds unless the options say otherwise. */
 export function lockLimit(options?: Partial<CrossPlatformLockOptions>): number {
   if (options === undefined) {
-    return RETRY_NUMBER * RETRY_DELAY;
+    return LOCK_LIMIT;
   }
   const limit = positive(options.retryNumber, RETRY_NUMBER) * positive(options.retryDelay, RETRY_DELAY);
   return Math.min(Math.ceil(limit), LONGEST);

@@ -17,7 +17,7 @@ export interface PromptOptions {
 }
 
 /** The time that a person needs to notice a prompt, find the password and type it. */
-const FOR_A_PERSON = 120_000;
+export const FOR_A_PERSON = 120_000;
 /** More than anybody waits, and what a timer can count. */
 const LONGEST = 2 ** 31 - 1;
 

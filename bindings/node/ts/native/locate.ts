@@ -43,7 +43,8 @@ export function loadAddon(): Addon {
     } catch (cause) {
       throw unusable(`${name}, which is installed,`, cause);
     }
-    return sameVersion(`${name}, which is installed,`, module.exports);
+    const addon = module.exports as Addon;
+    return addon.version?.() === VERSION ? addon : sameVersion(`${name}, which is installed,`, addon);
   }
   return searched(name, platform);
 }
@@ -100,7 +101,7 @@ export function addonPath(platform: Platform): string | undefined {
  * there too, and takes a millisecond, as long as everything else before the first use of a store.
  */
 function besideThisPackage(name: string, platform: Platform): string | undefined {
-  const own = dirname(dirname(here()));
+  const own = dirname(dirname(typeof __filename === "string" ? __filename : here()));
   let packages = dirname(own);
   // In a folder of packages lie others, and those of an organisation one folder further down.
   if (packages.slice(packages.lastIndexOf(sep) + 1).startsWith("@")) {
