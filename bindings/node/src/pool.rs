@@ -3,6 +3,10 @@
 //! There is no upper limit, because a limit could fill up with work that waits for a lock whose holder then finds no
 //! thread to commit on. It stays small all the same: each path has one turn at a time (see [`crate::turns`]), and
 //! JavaScript coalesces reads.
+#![allow(
+    clippy::missing_const_for_thread_local,
+    reason = "it is const; where thread locals are the system's (mingw) the lint does not see that through the macro"
+)]
 
 use std::cell::Cell;
 use std::collections::VecDeque;
