@@ -154,12 +154,13 @@ pub(crate) fn rename_unless_there(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Makes sure that `length` bytes fit into the file, without changing what can be read of it.
 pub(crate) fn reserve(file: &File, length: u64) -> io::Result<()> {
+    const CANNOT: [Errno; 2] = [Errno::OPNOTSUPP, Errno::NOSYS];
     if length == 0 {
         return Ok(());
     }
     match retry(|| Ok(rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, length)?)) {
-        // A file system that cannot reserve space has no better to offer.
-        Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => Ok(()),
+        // A file system, or a sandbox in the kernel's place, that cannot reserve space has no better to offer.
+        Err(error) if CANNOT.iter().any(|code| error.raw_os_error() == Some(code.raw_os_error())) => Ok(()),
         outcome => outcome,
     }
 }
