@@ -65,6 +65,7 @@ pub(crate) struct Job<'w> {
     echo: bool,
     shown: u64,
     mark: String,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl<'w> Job<'w> {
@@ -75,7 +76,17 @@ impl<'w> Job<'w> {
         let log_path = folder.join(format!("{name}.log"));
         let log = File::create(&log_path).map_err(at(&log_path))?;
         let mark = format!("{}-{name}", std::process::id());
-        Ok(Self { workspace, log, log_path, started: Instant::now(), limit, echo, shown: 0, mark })
+        Ok(Self {
+            workspace,
+            log,
+            log_path,
+            started: Instant::now(),
+            limit,
+            echo,
+            shown: 0,
+            mark,
+            variables: Vec::new(),
+        })
     }
 
     pub(crate) fn log_path(&self) -> &Path {
@@ -84,6 +95,11 @@ impl<'w> Job<'w> {
 
     pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Sets an environment variable for every command of this job.
+    pub(crate) fn set_variable(&mut self, name: &'static str, value: String) {
+        self.variables.push((name, value));
     }
 
     /// Prints what the children print from now on, or stops doing so.
@@ -105,6 +121,7 @@ impl<'w> Job<'w> {
         let mut command = Command::new(program);
         command.current_dir(&self.workspace.root);
         command
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .env(MARK, &self.mark)
             .env("CARGO_TERM_COLOR", "never")
             .env("NO_COLOR", "1")

@@ -31,7 +31,6 @@ mod stages;
 mod suite;
 mod tally;
 mod tarball;
-mod torture;
 mod vectors;
 mod workspace;
 
@@ -48,10 +47,8 @@ Usage: cargo xtask <command>
   test [-v] [--list] [--lanes N] [--only STAGE]...
                       run every check and test; --only runs the named stages and what they need;
                       --lanes says how many run side by side (2)
-  torture [--times N] [--minutes M] [--only NAME]
-                      the tests of crashes and crowds, N times longer (20), within M minutes (120); NAME is
-                      part of a Rust test's name, 'mixed' for the crowds of several languages, or 'siblings' for
-                      twenty seconds and a thousand times of each library's lock
+  torture [-v] [--list] [--times N] [--only STAGE]...
+                      the tests of crashes and crowds, N times longer (20); goes on after a stage that fails
   bench [--quick] [--rounds N] [--only GROUP]
                       measures ours beside what people would otherwise run; --quick takes two minutes and keeps nothing
   cross windows|macos|other|linux [PLATFORM]...
@@ -89,9 +86,9 @@ fn dispatch(arguments: &[String]) -> Outcome<ExitCode> {
         arguments.split_first().map_or(("help", &[][..]), |(first, rest)| (first.as_str(), rest));
     match command {
         "demo" => demo::command(&workspace, rest.strip_prefix(&["--".to_owned()]).unwrap_or(rest))?,
-        "test" => return suite::command(&workspace, stages::TEST, rest),
+        "test" => return suite::command(&workspace, &stages::TEST, rest),
+        "torture" => return suite::command(&workspace, &stages::TORTURE, rest),
         "bench" => bench::command(&workspace, rest)?,
-        "torture" => torture::command(&workspace, rest)?,
         #[cfg(unix)]
         "cross" => cross::command(&workspace, rest)?,
         "api" => api::command(none(command, rest).map(|()| &workspace)?)?,

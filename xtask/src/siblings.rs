@@ -1,6 +1,6 @@
 //! The stage `siblings`: the real sibling libraries in Go, Java, Python and JavaScript, driven by the tests in `interop/`.
 //!
-//! Their programs are made here, each with its own language's tools, in `target/siblings`; the tests are told where.
+//! This file builds their programs with each language's own tools into `target/siblings` and tells the tests the paths.
 
 use crate::job::{Job, Outcome};
 use crate::python;
@@ -11,7 +11,7 @@ const FOLDER: &str = "interop";
 /// Debian's own Python: the one for which Debian packages the bindings of libsecret.
 const PYTHON: &str = "/usr/bin/python3";
 
-/// What the programs need beyond what every test does.
+/// The tools that only these programs need.
 const TOOLS: &[Tool] = &[
     debian("Go", &["go", "version"], "golang-go"),
     debian("a Java compiler", &["javac", "-version"], "openjdk-17-jdk-headless"),
@@ -24,13 +24,8 @@ const TOOLS: &[Tool] = &[
     ),
 ];
 
-/// The stage: the quick form.
+/// Builds the programs and runs the tests.
 pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
-    play(job, &[])
-}
-
-/// Makes the programs and runs the tests.
-pub(crate) fn play(job: &mut Job<'_>, environment: &[(&str, &str)]) -> Outcome<()> {
     setup::machine(job, TOOLS)?;
     let folder = job.workspace.products.join("siblings");
     let source = job.workspace.path(FOLDER);
@@ -38,7 +33,7 @@ pub(crate) fn play(job: &mut Job<'_>, environment: &[(&str, &str)]) -> Outcome<(
     let go = folder.join("go-peer");
     let mut build = job.command("go");
     build.current_dir(source.join("go")).args(["build", "-mod=readonly", "-o"]).arg(&go).arg(".");
-    // The keyring's accessor is C.
+    // The library for the keyring is written in C.
     job.run(build.env("CGO_ENABLED", "1"))?;
 
     let java = folder.join("java");
@@ -60,10 +55,9 @@ pub(crate) fn play(job: &mut Job<'_>, environment: &[(&str, &str)]) -> Outcome<(
 
     let mut cargo = job.command("cargo");
     cargo.args(["test", "--locked", "--package", "tokenkeep-interop", "--no-fail-fast"]);
-    cargo.envs(environment.iter().copied());
-    // The words of each command, a line each.
+    // Each variable holds the words of a command, one a line.
     cargo.env("TOKENKEEP_PEER_GO", &go);
-    // The virtual machine is started for one question each time: the quick compiler is enough.
+    // Each question starts a new virtual machine, so that the optimising compiler would never pay.
     cargo.env("TOKENKEEP_PEER_JAVA", format!("java\n-XX:TieredStopAtLevel=1\n-cp\n{classes}\nPeer"));
     cargo.env("TOKENKEEP_PEER_PYTHON", format!("{python}\n{}", source.join("python/peer.py").display()));
     cargo.env("TOKENKEEP_PEER_NODE", format!("node\n{}", source.join("node/peer.mjs").display()));

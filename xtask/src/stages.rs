@@ -1,13 +1,23 @@
-//! The list of everything `cargo xtask test` runs, two stages at a time. A new stage is an entry here, and nothing else.
+//! The stages of `cargo xtask test` and of `cargo xtask torture`. A new stage is one entry here.
 
 use crate::job::{Job, Outcome};
-use crate::suite::{Stage, Work};
+use crate::suite::{Stage, Suite, Work};
 use crate::{
-    addon, api, demo, features, hygiene, languages, mixed, pack, rust, screenshots, setup, siblings, vectors,
+    addon, api, demo, features, hygiene, lanes, languages, mixed, pack, rust, screenshots, setup, siblings,
+    vectors,
 };
 
-/// Everything, in the order it is begun: what fails fastest first, then what others need.
-pub(crate) const TEST: &[Stage] = &[
+/// Every check and test, each once.
+pub(crate) const TEST: Suite =
+    Suite { command: "test", stages: TEST_STAGES, lanes: lanes::usual, times: None };
+
+/// The tests of crashes, of crowds and of the lock protocol, each trying many times longer. One stage after another:
+/// each starts more processes than there are processors.
+pub(crate) const TORTURE: Suite =
+    Suite { command: "torture", stages: TORTURE_STAGES, lanes: || 1, times: Some(20) };
+
+/// In the order in which they begin: the quickest to fail first, then those that others need.
+const TEST_STAGES: &[Stage] = &[
     task("setup", "every tool is here, installed if need be", setup::stage).minutes(20),
     task("npm", "the npm packages are those of the lock files", setup::packages)
         .needs(&["setup"])
@@ -94,6 +104,32 @@ pub(crate) const TEST: &[Stage] = &[
         .minutes(10),
     task("demo", "the demo in a private keyring session", demo::stage).needs(&["build"]),
 ];
+
+const TORTURE_STAGES: &[Stage] = &[
+    task("setup", "every tool is here, installed if need be", setup::stage).minutes(20),
+    task("npm", "the npm packages are those of the lock files", setup::packages)
+        .needs(&["setup"])
+        .minutes(10),
+    task("build", "the addon, release build, and its TypeScript", addon::stage).needs(&["npm"]).minutes(15),
+    long("sealed", "the largest encrypted files", "--package tokenkeep --test sealed"),
+    long("moving", "moves between stores, killed at every system call", "--package tokenkeep --test moving"),
+    long("proofs", "the large worlds of the lock model, long histories", "--package tokenkeep-proofs"),
+    task("siblings", "each sibling library's lock, held for 20 s and taken 1,000 times", siblings::stage)
+        .counting()
+        .needs(&["npm"])
+        .minutes(45),
+    task("mixed", "crowds of ours, the original and Python on one cache file", mixed::stage)
+        .counting()
+        .needs(&["build"])
+        .minutes(60),
+    long("it", "crowds and crashes: processes, locks, caches, siblings", "--package tokenkeep --test it")
+        .minutes(90),
+];
+
+/// Tests in Rust that have a long form.
+const fn long(name: &'static str, about: &'static str, words: &'static str) -> Stage {
+    Stage::new(name, about, Work::Tests(words)).counting().needs(&["setup"]).minutes(45)
+}
 
 /// A function of xtask.
 const fn task(name: &'static str, about: &'static str, work: fn(&mut Job<'_>) -> Outcome<()>) -> Stage {

@@ -1,8 +1,7 @@
 //! A suite: stages, each timed and judged, and a table at the end.
 //!
-//! This file knows what a stage is and how it is reported; which stages exist is `stages.rs`, which of them run side by
-//! side is `lanes.rs`, what of a failed one is shown is `digest.rs`. A second suite (long runs, say) is another list in
-//! `stages.rs` and a line in `main.rs`.
+//! This file defines a suite and a stage and reports on both. `stages.rs` lists the stages, `lanes.rs` runs them side by
+//! side, `digest.rs` picks the part of a failed log that is shown.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,7 +12,21 @@ use crate::tally::{self, Tally};
 use crate::workspace::Workspace;
 use crate::{digest, lanes, npm};
 
-/// One thing that is checked or tested.
+/// A list of stages under one command.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Suite {
+    pub(crate) command: &'static str,
+    pub(crate) stages: &'static [Stage],
+    /// How many stages run side by side, unless `--lanes` says it.
+    pub(crate) lanes: fn() -> usize,
+    /// How many times longer the tests try, unless `--times` says it; `None` where they run once.
+    pub(crate) times: Option<u64>,
+}
+
+/// The tests read from this variable how many times longer they try. Not every test has a long form.
+const TIMES: &str = "TOKENKEEP_TORTURE";
+
+/// One check, or the tests of one subject.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stage {
     name: &'static str,
@@ -23,16 +36,18 @@ pub(crate) struct Stage {
     environment: &'static [(&'static str, &'static str)],
     /// Whether its output tells how many tests ran. A stage that counts must find at least one.
     counts: bool,
-    /// Whether it must have the machine to itself.
+    /// Whether no other stage may run beside it.
     alone: bool,
     work: Work,
 }
 
-/// How a stage does it. Words are separated by spaces; no argument here needs one.
+/// What a stage runs. Spaces separate the words of a command; no argument here contains one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Work {
     /// The arguments of cargo.
     Cargo(&'static str),
+    /// The arguments of `cargo test`; the tests run one after another and print their measurements.
+    Tests(&'static str),
     /// A folder with a package.json, then a script of it and its arguments.
     Script(&'static str, &'static str),
     /// A function of xtask.
@@ -51,7 +66,7 @@ impl Stage {
         self
     }
 
-    /// Names the stages, listed before it, without whose success it would show nothing.
+    /// Names the stages that must pass first. They stand before it in the list.
     pub(crate) const fn needs(mut self, needs: &'static [&'static str]) -> Self {
         self.needs = needs;
         self
@@ -68,7 +83,7 @@ impl Stage {
         self
     }
 
-    /// Says that other stages would spoil what it shows (or it theirs), so that nothing runs beside it.
+    /// Keeps other stages from running beside it, because one would disturb the other.
     pub(crate) const fn alone(mut self) -> Self {
         self.alone = true;
         self
@@ -80,6 +95,11 @@ impl Stage {
             Work::Cargo(words) => {
                 let mut cargo = job.command("cargo");
                 job.run(cargo.args(words.split_whitespace()).envs(self.environment.iter().copied()))
+            }
+            Work::Tests(words) => {
+                let mut cargo = job.command("cargo");
+                cargo.args(["test", "--locked", "--no-fail-fast"]).args(words.split_whitespace());
+                job.run(cargo.args(["--", "--nocapture", "--test-threads=1"]))
             }
             Work::Script(folder, words) => npm::run_script(job, folder, words, self.environment),
         }
@@ -102,14 +122,14 @@ impl lanes::Task for &Stage {
     }
 }
 
-/// What became of a stage.
+/// The result of a stage.
 #[derive(Debug)]
 pub(crate) struct Report {
     name: &'static str,
     tally: Tally,
     seconds: f64,
     result: Verdict,
-    /// What to look at, once more at the very end: the reasons, then the tests that failed.
+    /// Why it failed, then the tests that failed. Empty for a stage that passed.
     findings: Vec<String>,
 }
 
@@ -117,7 +137,7 @@ pub(crate) struct Report {
 enum Verdict {
     Ok,
     Failed,
-    /// Something it needs failed. Never a way to pass: it counts as a failure.
+    /// A stage that it needs failed. Counts as a failure.
     NotRun,
 }
 
@@ -131,49 +151,67 @@ impl Verdict {
     }
 }
 
-/// `cargo xtask test` and its like: parses the options and runs the chosen stages.
-pub(crate) fn command(
-    workspace: &Workspace,
-    stages: &'static [Stage],
-    arguments: &[String],
-) -> Outcome<ExitCode> {
-    let mut only = Vec::new();
-    let mut verbose = false;
-    let mut side_by_side = lanes::usual();
-    let mut rest = arguments.iter();
-    while let Some(argument) = rest.next() {
-        match argument.as_str() {
-            "-v" | "--verbose" => verbose = true,
-            "--list" => {
-                print_list(stages);
-                return Ok(ExitCode::SUCCESS);
-            }
-            "--lanes" => {
-                let number = rest.next().and_then(|number| number.parse().ok()).filter(|number| *number > 0);
-                side_by_side = number.ok_or_else(|| Failure::new("--lanes wants a number from 1 on"))?;
-            }
-            "--only" => only
-                .push(rest.next().ok_or_else(|| Failure::new("--only wants the name of a stage"))?.as_str()),
-            unknown => {
-                return Err(Failure::new(format!(
-                    "test knows no option {unknown:?}; it knows --only, --lanes, --list, -v"
-                )));
-            }
-        }
+/// The options of a suite's command.
+#[derive(Debug, PartialEq, Eq)]
+struct Options {
+    only: Vec<String>,
+    verbose: bool,
+    list: bool,
+    lanes: Option<usize>,
+    times: Option<u64>,
+}
+
+/// Parses the options and runs the chosen stages.
+pub(crate) fn command(workspace: &Workspace, suite: &Suite, arguments: &[String]) -> Outcome<ExitCode> {
+    let options = parse(suite, arguments)?;
+    if options.list {
+        print_list(suite.stages);
+        return Ok(ExitCode::SUCCESS);
     }
-    let chosen = choose(stages, &only)?;
+    let chosen = choose(suite.stages, &options.only)?;
     let started = Instant::now();
-    // Two stages that print as they go could not be told apart.
-    let side_by_side = if verbose { 1 } else { side_by_side };
+    // The output of two stages, printed as it comes, could not be told apart.
+    let side_by_side = if options.verbose { 1 } else { options.lanes.unwrap_or_else(suite.lanes) };
     let reports = lanes::run(&chosen, side_by_side, |stage, before| {
-        if verbose {
+        if options.verbose {
             println!("{}", stage.name);
         }
-        let report = run_one(workspace, stage, before, verbose);
+        let report = run_one(workspace, stage, before, &options);
         report.print();
         report
     });
     Ok(summarise(&reports, started.elapsed()))
+}
+
+fn parse(suite: &Suite, arguments: &[String]) -> Outcome<Options> {
+    let mut options =
+        Options { only: Vec::new(), verbose: false, list: false, lanes: None, times: suite.times };
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        let mut value = || rest.next().ok_or_else(|| Failure::new(format!("{argument} needs a value")));
+        match argument.as_str() {
+            "-v" | "--verbose" => options.verbose = true,
+            "--list" => options.list = true,
+            "--only" => options.only.push(value()?.clone()),
+            "--lanes" => options.lanes = Some(number(argument, value()?)?),
+            "--times" if suite.times.is_some() => options.times = Some(number(argument, value()?)?),
+            unknown => {
+                let times = if suite.times.is_some() { ", --times" } else { "" };
+                return Err(Failure::new(format!(
+                    "{} has no option {unknown:?}; it has --only, --lanes, --list, -v{times}",
+                    suite.command
+                )));
+            }
+        }
+    }
+    Ok(options)
+}
+
+fn number<N: std::str::FromStr + PartialOrd + From<u16>>(option: &str, value: &str) -> Outcome<N> {
+    match value.parse() {
+        Ok(number) if number >= N::from(1) && number <= N::from(1000) => Ok(number),
+        _ => Err(Failure::new(format!("{option} needs a number from 1 to 1000, not {value:?}"))),
+    }
 }
 
 fn print_list(stages: &[Stage]) {
@@ -189,8 +227,8 @@ fn print_list(stages: &[Stage]) {
 }
 
 /// The named stages and, recursively, what they need, in the suite's order; all of them when none is named.
-fn choose<'s>(stages: &'s [Stage], only: &[&str]) -> Outcome<Vec<&'s Stage>> {
-    let mut wanted: Vec<&str> = only.to_vec();
+fn choose<'s>(stages: &'s [Stage], only: &[String]) -> Outcome<Vec<&'s Stage>> {
+    let mut wanted: Vec<&str> = only.iter().map(String::as_str).collect();
     let mut next = 0;
     while let Some(name) = wanted.get(next).copied() {
         let stage = stages.iter().find(|stage| stage.name == name).ok_or_else(|| {
@@ -207,13 +245,13 @@ fn choose<'s>(stages: &'s [Stage], only: &[&str]) -> Outcome<Vec<&'s Stage>> {
     Ok(stages.iter().filter(|stage| only.is_empty() || wanted.contains(&stage.name)).collect())
 }
 
-fn run_one(workspace: &Workspace, stage: &Stage, before: &[Arc<Report>], verbose: bool) -> Report {
+fn run_one(workspace: &Workspace, stage: &Stage, before: &[Arc<Report>], options: &Options) -> Report {
     let started = Instant::now();
     let failed =
         |need: &&&str| before.iter().any(|report| report.name == **need && report.result != Verdict::Ok);
     let (result, tally, findings) = match stage.needs.iter().find(failed) {
         Some(need) => (Verdict::NotRun, Tally::one(false), vec![format!("because {need} failed")]),
-        None => match attempt(workspace, stage, verbose) {
+        None => match attempt(workspace, stage, options) {
             (tally, findings) if findings.is_empty() => (Verdict::Ok, tally, findings),
             (tally, findings) => (Verdict::Failed, tally, findings),
         },
@@ -222,7 +260,7 @@ fn run_one(workspace: &Workspace, stage: &Stage, before: &[Arc<Report>], verbose
 }
 
 impl Report {
-    /// The line of the stage as it ends; of a failure also the end of its log, where there is no `-v` to have shown it.
+    /// Prints one line when the stage ends, and the findings if it failed.
     fn print(&self) {
         lanes::clear_status();
         println!("{:<12} {:<7} {:>7.1} s", self.name, self.result.word(), self.seconds);
@@ -232,12 +270,16 @@ impl Report {
     }
 }
 
-/// Runs a stage and judges it: its own outcome, its count of tests, and what it left running. No finding: it is fine.
-fn attempt(workspace: &Workspace, stage: &Stage, verbose: bool) -> (Tally, Vec<String>) {
-    let mut job = match Job::start(workspace, stage.name, stage.limit, verbose) {
+/// Runs a stage and judges it by its exit, its count of tests and the processes it left running. No finding means that
+/// it passed. Prints the end of a failed stage's log, unless `-v` has shown it already.
+fn attempt(workspace: &Workspace, stage: &Stage, options: &Options) -> (Tally, Vec<String>) {
+    let mut job = match Job::start(workspace, stage.name, stage.limit, options.verbose) {
         Ok(job) => job,
         Err(failure) => return (Tally::one(false), vec![failure.to_string()]),
     };
+    if let Some(times) = options.times {
+        job.set_variable(TIMES, times.to_string());
+    }
     let outcome = stage.run(&mut job);
     let left = job.left_behind();
     let log = String::from_utf8_lossy(&std::fs::read(job.log_path()).unwrap_or_default()).into_owned();
@@ -255,7 +297,7 @@ fn attempt(workspace: &Workspace, stage: &Stage, verbose: bool) -> (Tally, Vec<S
     }
     findings.push(format!("log: {}", job.log_path().display()));
     let failures = digest::failures(&log);
-    if !verbose {
+    if !options.verbose {
         lanes::clear_status();
         print!("{}", digest::tail(stage.name, &log, failures.is_empty()));
     }
@@ -278,7 +320,7 @@ fn summarise(reports: &[Arc<Report>], total: Duration) -> ExitCode {
             report.result.word()
         );
     }
-    // Once more where whoever looks at the end of a long log sees it.
+    // Repeated here because a reader of a long log looks at its end.
     for report in reports.iter().filter(|report| report.result != Verdict::Ok) {
         println!("\n{}: {}", report.name, report.result.word());
         for finding in &report.findings {
@@ -305,37 +347,60 @@ mod tests {
         Stage::new("apart", "", Work::Cargo("version")),
     ];
 
-    fn names(chosen: &[&Stage]) -> Vec<&'static str> {
-        chosen.iter().map(|stage| stage.name).collect()
+    fn names(only: &[&str]) -> Vec<&'static str> {
+        choose(STAGES, &words(only)).unwrap().iter().map(|stage| stage.name).collect()
+    }
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    fn options(times: Option<u64>, arguments: &[&str]) -> Outcome<Options> {
+        let suite = Suite { command: "play", stages: STAGES, lanes: || 1, times };
+        parse(&suite, &words(arguments))
+    }
+
+    #[test]
+    fn options_are_read_and_wrong_ones_are_refused() {
+        let given = options(Some(20), &["--times", "3", "--only", "first", "--lanes", "2", "-v"]).unwrap();
+        let only = words(&["first"]);
+        let expected = Options { only, verbose: true, list: false, lanes: Some(2), times: Some(3) };
+        assert_eq!(given, expected);
+        assert_eq!(options(Some(20), &[]).unwrap().times, Some(20));
+        for wrong in
+            [&["--times", "0"][..], &["--times", "many"], &["--only"], &["--lanes", "0"], &["--forever"]]
+        {
+            assert!(options(Some(20), wrong).is_err(), "{wrong:?}");
+        }
+        assert!(options(None, &["--times", "3"]).is_err(), "a suite that runs once");
     }
 
     #[test]
     fn all_stages_run_when_none_is_named() {
-        assert_eq!(names(&choose(STAGES, &[]).unwrap()), ["first", "second", "third", "apart"]);
+        assert_eq!(names(&[]), ["first", "second", "third", "apart"]);
     }
 
     #[test]
     fn a_named_stage_brings_what_it_needs_in_order() {
-        assert_eq!(names(&choose(STAGES, &["third"]).unwrap()), ["first", "second", "third"]);
-        assert_eq!(names(&choose(STAGES, &["apart"]).unwrap()), ["apart"]);
+        assert_eq!(names(&["third"]), ["first", "second", "third"]);
+        assert_eq!(names(&["apart"]), ["apart"]);
     }
 
     #[test]
     fn an_unknown_stage_is_refused_with_the_list() {
-        let message = choose(STAGES, &["forth"]).unwrap_err().to_string();
+        let message = choose(STAGES, &words(&["forth"])).unwrap_err().to_string();
         assert!(message.contains("forth") && message.contains("apart"), "{message}");
     }
 
     #[test]
-    fn what_a_stage_needs_stands_before_it() {
-        let stages = crate::stages::TEST;
-        for (position, stage) in stages.iter().enumerate() {
-            for need in stage.needs {
-                assert!(
-                    stages[..position].iter().any(|earlier| earlier.name == *need),
-                    "{} needs {need}",
-                    stage.name
-                );
+    fn stages_stand_behind_those_they_need() {
+        for suite in [crate::stages::TEST, crate::stages::TORTURE] {
+            for (position, stage) in suite.stages.iter().enumerate() {
+                for need in stage.needs {
+                    let before = &suite.stages[..position];
+                    let is_before = before.iter().any(|earlier| earlier.name == *need);
+                    assert!(is_before, "{} needs {need}", stage.name);
+                }
             }
         }
     }
