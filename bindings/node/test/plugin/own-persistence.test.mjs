@@ -100,6 +100,45 @@ test("thirty changes at once, over three plugins, are all kept", async (t) => {
   assert.deepEqual(namesIn(own.content), names);
 });
 
+for (const count of [2, 3, 8]) {
+  for (const stopped of [false, true]) {
+    const clock = stopped ? "stands still" : "goes on";
+    test(`${count} plugins that save within a millisecond keep every sign-in, while the clock ${clock}`, async (t) => {
+      const path = join(await scratchDirectory(t), "cache.json");
+      if (stopped) {
+        t.mock.method(Date, "now", () => 1_700_000_000_000);
+      }
+      for (let round = 0; round < 40; round += 1) {
+        const own = new Own(path);
+        const clients = Array.from({ length: count }, () => ({
+          plugin: new PersistenceCachePlugin(own),
+          memory: new Memory(),
+        }));
+        // The first plugin comes back at the end and adds: a sign-out there would hide what it overwrites.
+        const turns = [...clients, clients[0]];
+        for (const [turn, client] of turns.entries()) {
+          await change(client?.plugin, client?.memory, (m) => m.signIn(`user${turn}`));
+        }
+        assert.deepEqual(
+          namesIn(own.content),
+          turns.map((_, turn) => `user${turn}`),
+        );
+      }
+    });
+  }
+}
+
+test("a sign-out by another plugin within the same millisecond is not undone", async (t) => {
+  t.mock.method(Date, "now", () => 1_700_000_000_000);
+  const own = new Own(join(await scratchDirectory(t), "cache.json"));
+  const [one, two] = [new PersistenceCachePlugin(own), new PersistenceCachePlugin(own)];
+  const [a, b] = [new Memory(), new Memory()];
+  await change(one, a, (m) => m.signIn("ada"));
+  await change(two, b, (m) => m.signOut("ada"));
+  await change(one, a, (m) => m.signIn("bob"));
+  assert.deepEqual(namesIn(own.content), ["bob"]);
+});
+
 test("a save may take longer than a hold lasts", async (t) => {
   const own = new Own(join(await scratchDirectory(t), "cache.json"));
   const plugin = new PersistenceCachePlugin(own);

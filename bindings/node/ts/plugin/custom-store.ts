@@ -1,6 +1,8 @@
 // Any persistence that Rust does not keep: its own methods, always called, inside our lock and around our merge. That is
 // a program's own, one of ours that was changed, and the one in memory.
-import { promises as files } from "node:fs";
+//
+// `reloadNecessary` compares times, and two writes within a tick of a clock have the same time. A read may believe it: it
+// misses a change only until the next read. A write may not: it would overwrite the change. So a write always loads.
 import { BasePersistence, nativeCache } from "../base-persistence";
 import { type Memory, MemoryPersistence } from "../memory-persistence";
 import type { Change, Committed, Snapshot } from "../native/cache";
@@ -15,6 +17,7 @@ const CLOCK_GRAIN = 20;
 
 /** The plugin's public field, which this store keeps for it. */
 export interface Synced {
+  /** Earlier than the state it stands for, so that `reloadNecessary` counts every later write as a change. */
   lastSync: number;
 }
 
@@ -52,11 +55,10 @@ export class CustomStore implements Store {
     }
   }
 
-  async beginWrite(force: boolean, keys: boolean): Promise<Hold> {
+  async beginWrite(_force: boolean, keys: boolean): Promise<Hold> {
     const id = await this.lock.acquire(this.limit);
     try {
-      const snapshot = (await this.unchanged(force, keys)) ?? (await this.load(id, keys));
-      return { id, snapshot };
+      return { id, snapshot: await this.load(id, keys) };
     } catch (error) {
       await this.lock.release(id);
       throw error;
@@ -105,9 +107,9 @@ export class CustomStore implements Store {
     const path = this.persistence.getFilePath();
     this.begun += 1;
     const order = this.begun;
+    const before = earliest();
     await underHold(path, hold, () => this.persistence.save(merged.content));
-    // Our own write is not news. Somebody else's next one carries a later time.
-    this.synced.lastSync = this.memory?.modified ?? (await modified(path)) ?? Date.now();
+    this.synced.lastSync = this.memory?.modified ?? before;
     const stored = merged.content === ours ? merged.keys : null;
     const snapshot = this.publish(order, merged.content, stored);
     if (merged.conflict !== undefined) {
@@ -126,11 +128,10 @@ export class CustomStore implements Store {
   private async load(hold: number, keys: boolean): Promise<Snapshot> {
     this.begun += 1;
     const order = this.begun;
-    const before = Date.now();
+    const before = earliest();
     const content = await this.loadUnder(hold);
     const found = content && keys ? await entryKeys(content) : [];
-    // A file this young may change again under the same time: better one reload too many.
-    this.synced.lastSync = this.memory?.modified ?? before - CLOCK_GRAIN;
+    this.synced.lastSync = this.memory?.modified ?? before;
     return this.publish(order, content, keys ? found : null);
   }
 
@@ -173,12 +174,7 @@ function lockFor(persistence: IPersistence): Lock {
   return Lock.beside(persistence.getFilePath());
 }
 
-/** The modification time of the persistence's file in whole milliseconds, if it has such a file. */
-async function modified(path: string): Promise<number | undefined> {
-  try {
-    return Math.floor((await files.stat(path)).mtimeMs);
-  } catch {
-    // No file, or none to be seen: the clock has to do.
-    return undefined;
-  }
+/** A time earlier than any that a write from now on can get. */
+function earliest(): number {
+  return Date.now() - CLOCK_GRAIN;
 }
