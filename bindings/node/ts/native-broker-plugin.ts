@@ -8,6 +8,7 @@ import {
   loadRuntime,
   type Runtime,
   type RuntimeAccount,
+  type RuntimeError,
   type TokenAnswer,
 } from "./broker/runtime";
 import { CallbackLogger, type Logger, type LoggerOptions } from "./logger";
@@ -30,25 +31,48 @@ const NO_WINDOW = Uint8Array.of(0);
  * `interaction_required`, and the broker's own words as `platformBrokerError`.
  */
 export class NativeBrokerPlugin {
-  /** Whether the runtime could start; where it could not, msal-node signs in without the broker. */
+  /**
+   * Whether the broker can be used. `false` when `@azure/msal-node-runtime` is not installed, cannot be loaded or could
+   * not start: msal-node then signs in without the broker. The first logger is told the reason, and all methods that
+   * need the broker reject with it.
+   */
   isBrokerAvailable: boolean;
   private logger: Logger;
-  declare private readonly runtime: Runtime;
+  declare private readonly runtime: Runtime | undefined;
+  /** Why the broker cannot be used. */
+  declare private readonly reason: unknown;
+  declare private told: boolean;
 
-  /** @throws PersistenceError `NotSupportedError` when `@azure/msal-node-runtime` is not installed or cannot be loaded. */
+  /** Never throws: programs make a plugin wherever they run, and look at `isBrokerAvailable`. */
   constructor() {
-    // Not enumerable: printing a plugin need not print the runtime.
-    Object.defineProperty(this, "runtime", { value: loadRuntime() });
-    this.isBrokerAvailable = !this.runtime.StartupError;
+    let runtime: Runtime | undefined;
+    let reason: unknown;
+    try {
+      runtime = loadRuntime();
+      reason = runtime.StartupError;
+    } catch (error) {
+      reason = error;
+    }
+    this.isBrokerAvailable = !reason;
     this.logger = new CallbackLogger(undefined);
+    // Not enumerable: printing a plugin need not print the runtime.
+    Object.defineProperties(this, {
+      runtime: { value: runtime },
+      reason: { value: reason },
+      told: { value: false, writable: true },
+    });
   }
 
   /** Where this plugin and the runtime write to. The runtime has one logger for the whole process. */
   setLogger(loggerOptions: LoggerOptions): void {
     const logger = new CallbackLogger(loggerOptions);
     this.logger = logger;
+    if (this.reason && !this.told) {
+      this.told = true;
+      logger.warning(`The broker is not available: ${sentenceOf(this.reason)}`, "");
+    }
     try {
-      this.runtime.RegisterLogger(
+      this.runtime?.RegisterLogger(
         (message, level, containsPii, correlationId = "") =>
           pass(logger, message, level, containsPii, correlationId),
         loggerOptions.piiLoggingEnabled || false,
@@ -69,8 +93,9 @@ export class NativeBrokerPlugin {
   /** Every account that the broker lets this application see. */
   async getAllAccounts(clientId: string, correlationId: string): Promise<BrokerAccount[]> {
     this.logger.trace("NativeBrokerPlugin - getAllAccounts called", correlationId);
+    const runtime = this.started(correlationId);
     const { accounts } = await ask<AccountsAnswer>(correlationId, (callback) =>
-      this.runtime.DiscoverAccountsAsync(clientId, correlationId, callback),
+      runtime.DiscoverAccountsAsync(clientId, correlationId, callback),
     );
     return accounts.map((account) => broker().accountOf(account));
   }
@@ -89,8 +114,8 @@ export class NativeBrokerPlugin {
     const { correlationId, loginHint = "", prompt } = request;
     this.logger.trace("NativeBrokerPlugin - acquireTokenInteractive called", correlationId);
     const window = providedWindowHandle ?? Buffer.from(NO_WINDOW);
+    const runtime = this.started(correlationId);
     return this.tokens(request, (parameters, account) => {
-      const { runtime } = this;
       if (prompt === "none") {
         return this.silently(request, parameters, account);
       }
@@ -113,9 +138,21 @@ export class NativeBrokerPlugin {
     if (!account) {
       throw broker().noAccount(correlationId);
     }
+    const runtime = this.started(correlationId);
     await ask<Answer>(correlationId, (callback) =>
-      this.runtime.SignOutSilentlyAsync(clientId, correlationId, account, callback),
+      runtime.SignOutSilentlyAsync(clientId, correlationId, account, callback),
     );
+  }
+
+  /** The runtime. @throws the reason why it cannot be used. */
+  private started(correlationId: string): Runtime {
+    if (this.runtime === undefined) {
+      throw this.reason;
+    }
+    if (this.reason) {
+      throw broker().brokerError(this.reason, correlationId);
+    }
+    return this.runtime;
   }
 
   private async tokens(
@@ -138,16 +175,18 @@ export class NativeBrokerPlugin {
     parameters: AuthParameters,
     account: RuntimeAccount | null,
   ): Promise<TokenAnswer> {
+    const runtime = this.started(correlationId);
     return ask<TokenAnswer>(correlationId, (callback) =>
       account
-        ? this.runtime.AcquireTokenSilentlyAsync(parameters, correlationId, account, callback)
-        : this.runtime.SignInSilentlyAsync(parameters, correlationId, callback),
+        ? runtime.AcquireTokenSilentlyAsync(parameters, correlationId, account, callback)
+        : runtime.SignInSilentlyAsync(parameters, correlationId, callback),
     );
   }
 
   private parameters(request: BrokerRequest): AuthParameters {
+    const runtime = this.started(request.correlationId);
     try {
-      return broker().parametersOf(this.runtime, request);
+      return broker().parametersOf(runtime, request);
     } catch (error) {
       throw broker().brokerError(error, request.correlationId);
     }
@@ -161,11 +200,17 @@ export class NativeBrokerPlugin {
   }
 
   private async read(accountId: string, correlationId: string): Promise<RuntimeAccount> {
+    const runtime = this.started(correlationId);
     const { account } = await ask<AccountAnswer>(correlationId, (callback) =>
-      this.runtime.ReadAccountByIdAsync(accountId, correlationId, callback),
+      runtime.ReadAccountByIdAsync(accountId, correlationId, callback),
     );
     return account;
   }
+}
+
+function sentenceOf(reason: unknown): string {
+  const { message, errorContext } = reason as Partial<Error & RuntimeError>;
+  return message ?? errorContext ?? String(reason);
 }
 
 /** Calls the runtime and waits for its answer; a failure of either becomes msal's error for it. */
