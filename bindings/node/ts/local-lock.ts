@@ -1,6 +1,7 @@
 // A lock inside this process, for a cache that no other process can see. It behaves as the lock between processes does:
 // first come, first served, with a time limit for waiting and one for holding.
 
+import { clearTimeout, setTimeout } from "./clock";
 import { lockTimeout } from "./native/errors";
 import type { Locker } from "./native/lock";
 

@@ -1,5 +1,6 @@
 // A cache in the memory of this process: nothing on disk, nothing shared, nothing kept.
 import { requireContents } from "./arguments";
+import { programTime } from "./clock";
 import { LocalLock } from "./local-lock";
 import { lockLimit } from "./lock-options";
 import { CallbackLogger, type Logger, type LoggerOptions } from "./logger";
@@ -100,7 +101,7 @@ export class MemoryPersistence implements IPersistence {
   private set(text: string | null): void {
     this.own.content = text;
     // Clocks stand still for a millisecond, and may be set back.
-    this.own.modified = Math.max(Date.now(), this.own.modified) + 1;
+    this.own.modified = Math.max(programTime(), this.own.modified) + 1;
   }
 
   private async locked<T>(action: () => T): Promise<T> {

@@ -1,4 +1,5 @@
 // Asking a program for its passphrase: with a deadline, and without a word of what it answers.
+import { clearTimeout, setTimeout } from "./clock";
 import { PersistenceError } from "./persistence-error";
 
 /** Asks the program for its passphrase. */

@@ -5,6 +5,7 @@
 // to its memory, so that what others removed has to be taken out one by one.
 import { requireDamageRule, requireTimes, wrongArgument } from "./arguments";
 import { nativeCache } from "./base-persistence";
+import { programTime, setImmediate } from "./clock";
 import { type CacheEvent, report, subscribe } from "./events";
 import { type CrossPlatformLockOptions, lockLimit } from "./lock-options";
 import type { Logger } from "./logger";
@@ -363,7 +364,7 @@ export class PersistenceCachePlugin implements CachePlugin {
     this.state.reload = false;
     if (store instanceof NativeStore) {
       // Only for show: our own stores compare stamps, not clocks. Others keep this field themselves.
-      this.lastSync = Date.now();
+      this.lastSync = programTime();
     }
   }
 }

@@ -28,6 +28,7 @@ import "./rows/lock.mjs";
 import "./rows/logger.mjs";
 import "./rows/environment.mjs";
 import "./rows/types.mjs";
+import "./rows/fake-timers.mjs";
 import "./rows/broker.mjs";
 import "./rows/broker-requests.mjs";
 

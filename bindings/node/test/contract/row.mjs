@@ -38,6 +38,7 @@ const ROWS = /** @type {const} */ ([
   "broker",
   "own persistence",
   "several clients",
+  "fake timers",
 ]);
 
 /** @typedef {typeof ROWS[number]} Row */

@@ -1,6 +1,7 @@
 // Which store a cache name stands for: its file, and its account in the keystore. Tokens for programs that understand
 // continuous access evaluation (CAE) and tokens for those that do not must not be mixed, so each name has two stores.
 import { join, relative, resolve, sep } from "node:path";
+import { queueMicrotask } from "../clock";
 import { Environment, PersistenceError } from "../index.js";
 
 /** The folder of all Azure SDKs, in the user's own. */

@@ -6,6 +6,7 @@
 // not know CAE. A refresh token is of either kind, so that people stay signed in.
 import { promises as files } from "node:fs";
 import { dirname, join } from "node:path";
+import { systemTime } from "../clock";
 import {
   DataProtectionScope,
   Environment,
@@ -117,7 +118,7 @@ async function fromKeystore({ path, originalPath }: Place): Promise<string | nul
     return null;
   }
   // Not with the original's own marker: tokens that stand in it would be moved into the item.
-  const marker = join(dirname(path), `.taking-in-${process.pid}-${Date.now().toString(36)}`);
+  const marker = join(dirname(path), `.taking-in-${process.pid}-${systemTime().toString(36)}`);
   const open = Environment.isMacPlatform() ? KeychainPersistence : LibSecretPersistence;
   const persistence: IPersistence = await open.create(marker, SERVICE, ORIGINAL_ACCOUNT);
   try {

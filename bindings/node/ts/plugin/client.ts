@@ -1,5 +1,6 @@
 // What the plugin remembers of one client, that is of one `tokenCache` object. Several clients may share a plugin, and
 // each has seen something else of the store.
+import { monotonic } from "../clock";
 import type { SerializableTokenCache } from "../msal-types";
 import type { Hold, Store } from "./store";
 
@@ -11,7 +12,7 @@ export interface Window {
   readonly hold: Hold;
   /** What the client's cache looked like at its opening. */
   readonly base: string;
-  /** By `performance.now()`. */
+  /** By `monotonic()`. */
   readonly openedAt: number;
   /** Whether something else touched the client's memory, so that what is missing in it need not be a sign-out. */
   disturbed: boolean;
@@ -53,7 +54,7 @@ export class Client {
 
   openWindow(hold: Hold, base: string): Window {
     this.disturb();
-    this.window = { hold, base, openedAt: performance.now(), disturbed: false };
+    this.window = { hold, base, openedAt: monotonic(), disturbed: false };
     return this.window;
   }
 
@@ -69,7 +70,7 @@ export class Client {
       return false;
     }
     this.window.disturbed = true;
-    if (performance.now() - this.window.openedAt < WINDOW_LIMIT) {
+    if (monotonic() - this.window.openedAt < WINDOW_LIMIT) {
       return true;
     }
     // Its end never came. It must not keep this client from reading for ever.

@@ -4,6 +4,7 @@
 // `reloadNecessary` compares times, and two writes within a tick of a clock have the same time. A read may believe it: it
 // misses a change only until the next read. A write may not: it would overwrite the change. So a write always loads.
 import { BasePersistence, nativeCache } from "../base-persistence";
+import { programTime, systemTime } from "../clock";
 import { type Memory, MemoryPersistence } from "../memory-persistence";
 import type { Change, Committed, Snapshot } from "../native/cache";
 import { underHold } from "../native/held";
@@ -174,7 +175,7 @@ function lockFor(persistence: IPersistence): Lock {
   return Lock.beside(persistence.getFilePath());
 }
 
-/** A time earlier than any that a write from now on can get. */
+/** A time earlier than any that a write from now on can get, by the system's clock or by a clock that stands in for it. */
 function earliest(): number {
-  return Date.now() - CLOCK_GRAIN;
+  return Math.min(systemTime(), programTime()) - CLOCK_GRAIN;
 }

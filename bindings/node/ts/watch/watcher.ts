@@ -1,4 +1,5 @@
 // Looks when there was a sign, once for many of them, and tells what is different.
+import { clearTimeout, monotonic, setTimeout } from "../clock";
 import { type CacheChange, difference, following, NOBODY, type People, peopleOf } from "./people";
 import { Signs } from "./signs";
 
@@ -93,7 +94,7 @@ export class AccountWatcher implements CacheWatcher {
       throw error;
     }
     this.told = this.now;
-    this.rereadAt = performance.now() + (this.options.rereadEvery ?? Number.POSITIVE_INFINITY);
+    this.rereadAt = monotonic() + (this.options.rereadEvery ?? Number.POSITIVE_INFINITY);
     // What came while the content was read.
     this.lookIn(this.due === Number.POSITIVE_INFINITY ? this.idle() : this.coalesce);
   }
@@ -136,7 +137,7 @@ export class AccountWatcher implements CacheWatcher {
   }
 
   private lookIn(wait: number): void {
-    const due = performance.now() + wait;
+    const due = monotonic() + wait;
     if (this.closed || this.looking || due >= this.due) {
       // While looking, what comes is remembered by a due time of its own.
       if (this.looking) {
@@ -154,12 +155,12 @@ export class AccountWatcher implements CacheWatcher {
     this.due = Number.POSITIVE_INFINITY;
     let next = this.idle();
     try {
-      if (this.armAgain || performance.now() >= this.armAt) {
+      if (this.armAgain || monotonic() >= this.armAt) {
         this.arm();
       }
-      const force = performance.now() >= this.rereadAt;
+      const force = monotonic() >= this.rereadAt;
       if (force) {
-        this.rereadAt = performance.now() + (this.options.rereadEvery ?? Number.POSITIVE_INFINITY);
+        this.rereadAt = monotonic() + (this.options.rereadEvery ?? Number.POSITIVE_INFINITY);
       }
       const { epoch } = this;
       const content = await this.watched.read(force);
@@ -174,7 +175,7 @@ export class AccountWatcher implements CacheWatcher {
       next = this.fail(error);
     }
     this.looking = false;
-    const wait = Math.max(0, Math.min(this.due - performance.now(), next));
+    const wait = Math.max(0, Math.min(this.due - monotonic(), next));
     this.due = Number.POSITIVE_INFINITY;
     this.lookIn(wait);
   }
@@ -204,8 +205,8 @@ export class AccountWatcher implements CacheWatcher {
     if (change === undefined || this.content !== "") {
       this.emptied = undefined;
     } else {
-      this.emptied ??= performance.now();
-      if (performance.now() - this.emptied < EMPTIED) {
+      this.emptied ??= monotonic();
+      if (monotonic() - this.emptied < EMPTIED) {
         return EMPTIED / 4;
       }
     }
@@ -234,7 +235,7 @@ export class AccountWatcher implements CacheWatcher {
 
   private idle(): number {
     const usual = this.options.checkEvery ?? (this.blind ? BLIND : USUAL);
-    return Math.max(0, Math.min(usual, this.rereadAt - performance.now()));
+    return Math.max(0, Math.min(usual, this.rereadAt - monotonic()));
   }
 
   private arm(): void {
@@ -243,7 +244,7 @@ export class AccountWatcher implements CacheWatcher {
     }
     this.armAgain = false;
     // A watch may be lost without a word.
-    this.armAt = performance.now() + USUAL;
+    this.armAt = monotonic() + USUAL;
     try {
       this.signs.arm();
     } catch (error) {
