@@ -49,21 +49,10 @@ const TEST_STAGES: &[Stage] = &[
         .needs(&["build"]),
     tests("lint", "TypeScript, JavaScript and JSON are formatted and have no lints", "lint").needs(&["npm"]),
     tests("test-types", "tests and demo have no type errors", "types").needs(&["build"]),
-    tests(
-        "contract",
-        "the Node contract, on the original, on ours, on ours without its addon",
-        "test contract",
-    )
-    .counting()
-    .needs(&["build"])
-    .minutes(10),
-    tests(
-        "without",
-        "plaintext files without the addon, beside processes that have it",
-        "test without-addon",
-    )
-    .counting()
-    .needs(&["build"]),
+    tests("contract", "the Node contract, on the original and on ours", "test contract")
+        .counting()
+        .needs(&["build"])
+        .minutes(10),
     tests(
         "plugin",
         "the cache plugin: transactions, own persistences, threads, crowds, panics",

@@ -25,7 +25,6 @@ const CODE: &[&str] = &[
     "identity.mjs",
     "embed.js",
     "embed.mjs",
-    "without-addon.js",
     "watching.js",
     "brokering.js",
     "command.js",

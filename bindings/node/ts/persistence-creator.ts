@@ -59,8 +59,11 @@ async function createByLadder(
   try {
     return await verified(await createFor(config));
   } catch (error) {
-    // What the configuration lacks is for the program to mend.
-    if (error instanceof PersistenceError && error.errorCode === "PersistenceNotValidatedError") {
+    // What the configuration lacks is for the program to mend, and a missing addon for the installation.
+    if (
+      error instanceof PersistenceError &&
+      (error.errorCode === "PersistenceNotValidatedError" || isAddonMissing(error))
+    ) {
       throw error;
     }
     return climb(ladder, { store: platformStore(), error });
@@ -118,6 +121,11 @@ async function createFor(config: IPersistenceConfiguration): Promise<InformedPer
   throw PersistenceError.createNotSupportedError(
     "The current environment is not supported by msal-node-extensions yet.",
   );
+}
+
+/** Whether there is no addon to work with: no other store would work either. */
+function isAddonMissing({ code }: PersistenceError): boolean {
+  return code === "addon_missing" || code === "addon_unusable";
 }
 
 function missing(persistence: string): PersistenceError {

@@ -3,8 +3,7 @@
  * The document's example as a program of somebody's: signs in offline at the first start, and finds the sign-in without any
  * network at the second. Copied into a project, beside `example.mjs` and `signin`, and run there by whatever can run it.
  *
- * Prints who is signed in, where the cache is, and the code with which the keyring fails, which tells whether the addon was
- * there to try: `store_unavailable` with it, `addon_missing` without.
+ * Prints who is signed in, where the cache is, and the code with which the keyring fails (`store_unavailable`).
  */
 import process from "node:process";
 import { LibSecretPersistence } from "tokenkeep";

@@ -2,7 +2,7 @@
 /**
  * Runs the tests: `node support/run.mjs [--original] [set ...]`, where a set is a folder beside this one.
  *
- * Without a set: all of them. The contract runs against both packages and against ours without its addon, everything else against ours; `--original`
+ * Without a set: all of them. The contract runs against both packages, everything else against ours; `--original`
  * runs the named sets against the original alone, to see that the tests are fair. Expect failures there: the README
  * lists them.
  */
@@ -16,7 +16,6 @@ const HERE = fileURLToPath(new URL("..", import.meta.url));
 const SETS = [
   "contract",
   "plugin",
-  "without-addon",
   "msal",
   "stores",
   "interop",
@@ -41,17 +40,12 @@ if (wrong) {
   process.exit(2);
 }
 
-/** Hides the addon: plaintext files then work without it, and the contract holds for them as well. */
-const WITHOUT = { TOKENKEEP_NATIVE_PATH: "none" };
-
-/** @param {string} set @returns {{ subject: string, env?: NodeJS.ProcessEnv }[]} */
+/** @param {string} set */
 function subjectsFor(set) {
   if (values.original) {
-    return [{ subject: ORIGINAL }];
+    return [ORIGINAL];
   }
-  return set === "contract"
-    ? [{ subject: ORIGINAL }, { subject: OURS }, { subject: OURS, env: WITHOUT }]
-    : [{ subject: OURS }];
+  return set === "contract" ? [ORIGINAL, OURS] : [OURS];
 }
 
 let failed = false;
@@ -59,12 +53,12 @@ for (const set of positionals.length > 0 ? positionals : SETS) {
   const files = readdirSync(join(HERE, set))
     .filter((name) => name.endsWith(".test.mjs"))
     .map((name) => join(HERE, set, name));
-  for (const { subject, env } of subjectsFor(set)) {
-    console.log(`\n${set}, against ${subject}${env ? " without its addon" : ""}`);
+  for (const subject of subjectsFor(set)) {
+    console.log(`\n${set}, against ${subject}`);
     const { status } = spawnSync(
       process.execPath,
       ["--test", "--test-concurrency=2", `--test-reporter=${values.reporter}`, ...files],
-      { cwd: HERE, stdio: "inherit", env: { ...process.env, ...env, TOKENKEEP_TEST_PACKAGE: subject } },
+      { cwd: HERE, stdio: "inherit", env: { ...process.env, TOKENKEEP_TEST_PACKAGE: subject } },
     );
     failed ||= status !== 0;
   }

@@ -87,14 +87,14 @@ function unsupported(platform: string): Finding {
   return problem(
     "platform-unsupported",
     `There is no package with the native part of tokenkeep for ${platform}`,
-    "Programs can keep plaintext files here, nothing else; build the command from its sources with cargo",
+    "Build the addon and the command from their sources with cargo, or run on a platform that has a package",
   );
 }
 
 function notInstalled(platform: string, name: string): Finding {
   return problem(
     "package-missing",
-    `This is ${platform}, and the package ${name} is not installed: programs can keep plaintext files, nothing else`,
+    `This is ${platform}, and the package ${name} is not installed`,
     "It is an optional dependency of tokenkeep, which npm leaves out with --omit=optional, and where a lock file was " +
       "written on another platform (https://github.com/npm/cli/issues/4828): delete node_modules and " +
       `package-lock.json and install again, or run "npm install ${name}@${VERSION}"`,

@@ -1,6 +1,5 @@
-// The addon's face, as Rust exports it, and what stands in for it where it is not there.
+// The addon's face, as Rust exports it: types alone.
 import type { PersistenceInfo } from "../persistence";
-import type { PersistenceError } from "../persistence-error";
 
 /** A failure as Rust reports it; `errors.ts` turns it into a `PersistenceError`. */
 export interface Failure {
@@ -228,11 +227,4 @@ export interface Addon {
     plan: boolean,
     limit: number,
   ): void;
-}
-
-/** What works without the addon, where there is none for this platform or it cannot be loaded: plaintext files. */
-export function withoutAddon(missing: PersistenceError): Addon {
-  // A file of its own, which most programs never load.
-  const other = require("./without-addon.js") as typeof import("../without-addon");
-  return other.withoutAddon(missing);
 }

@@ -1,7 +1,7 @@
 // One channel per JavaScript thread carries every answer of the addon: a call number goes out, a result comes back under
 // it. Nothing here waits on Node's worker pool, and an answer that is still to come keeps the process alive.
 import { PersistenceError } from "../persistence-error";
-import { type Addon, type EventReply, type Failure, type NativeChannel, withoutAddon } from "./addon";
+import type { Addon, EventReply, Failure, NativeChannel } from "./addon";
 import { NativeFailure } from "./errors";
 import { loadAddon } from "./locate";
 
@@ -31,17 +31,16 @@ let lastCall = 0;
 let lastSource = 0;
 let open: Link | undefined;
 
-/** The addon, found once, and this thread's channel to it, opened on first use. */
+/**
+ * The addon, found once, and this thread's channel to it, opened on first use.
+ *
+ * @throws PersistenceError `NotSupportedError` with the code `addon_missing` or `addon_unusable`.
+ */
 export function link(): Link {
   if (open === undefined) {
     // Not at import: without a binary the package still imports, tells where user directories are and reports errors.
-    let native: Addon;
-    try {
-      native = loadAddon();
-    } catch (missing) {
-      native = withoutAddon(missing as PersistenceError);
-    }
-    open = { addon: native, channel: new native.Channel(dispatch) };
+    const addon = loadAddon();
+    open = { addon, channel: new addon.Channel(dispatch) };
     const { channel } = open;
     // Not `once`, which is compiled for this call alone; to close twice does nothing.
     process.on("exit", () => channel.close(EXIT_PATIENCE));

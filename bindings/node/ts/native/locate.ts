@@ -75,9 +75,6 @@ function searched(name: string, platform: Platform): Addon {
 
 /** The addon that the environment names. */
 function overridden(file: string): Addon {
-  if (file === "none") {
-    throw failure("addon_missing", "TOKENKEEP_NATIVE_PATH is set to none");
-  }
   const what = `the file that TOKENKEEP_NATIVE_PATH names, ${file},`;
   return sameVersion(
     what,

@@ -1,0 +1,120 @@
+// @ts-check
+/** An installation without the binary: what works, and what is said about the rest. */
+import assert from "node:assert/strict";
+import { access, cp, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { copyPackage, play } from "../contract/installation.mjs";
+import { scratchDirectory } from "../support/scratch.mjs";
+
+const { platform, arch } = process;
+
+/** Every way to a store; prints how each ends. */
+const PROGRAM = `
+  const ext = await import("tokenkeep");
+  const { Environment, EncryptedFilePersistence, FilePersistence, KeychainPersistence, LibSecretPersistence,
+    MemoryPersistence, PersistenceCachePlugin, PersistenceCreator, PersistenceError, migrate } = ext;
+  const said = [];
+  const loggerOptions = { loggerCallback: (level, text) => said.push(text), logLevel: 4 };
+  const key = { type: "passphrase", passphrase: "of this test" };
+  const config = { cachePath: "cache.json", serviceName: "service", accountName: "account",
+    dataProtectionScope: "CurrentUser", loggerOptions };
+  const tokenCache = { serialize: () => "{}", deserialize: () => {} };
+  const write = async (persistence) => {
+    const plugin = new PersistenceCachePlugin(persistence);
+    await plugin.beforeCacheAccess({ tokenCache, cacheHasChanged: true });
+  };
+  const calls = {
+    "FilePersistence.create": () => FilePersistence.create("cache.json", loggerOptions),
+    "save of a file": () => new FilePersistence("cache.json").save("content"),
+    "load of a file": () => new FilePersistence("cache.json").load(),
+    "delete of a file": () => new FilePersistence("cache.json").delete(),
+    "EncryptedFilePersistence.create": () => EncryptedFilePersistence.create("cache.json", key),
+    "LibSecretPersistence.create": () => LibSecretPersistence.create("cache.json", "service", "account"),
+    "KeychainPersistence.create": () => KeychainPersistence.create("cache.json", "service", "account"),
+    "createPersistence": () => PersistenceCreator.createPersistence(config),
+    "createPersistence, plaintext allowed": () =>
+      PersistenceCreator.createPersistence({ ...config, usePlaintextFileOnLinux: true }),
+    "createPersistence, with fallbacks": () => PersistenceCreator.createPersistence({ ...config,
+      fallback: [{ type: "encryptedFile", key }, { type: "plaintextFile" }, { type: "memory" }] }),
+    "plugin over a file": () => write(new FilePersistence("cache.json")),
+    "plugin over an own persistence": () => write({ ...new MemoryPersistence(), getFilePath: () => "own.json",
+      getLogger: () => new MemoryPersistence().getLogger(), load: async () => null, save: async () => {},
+      reloadNecessary: async () => true }),
+    "migrate": () => migrate(new FilePersistence("a.json"), new FilePersistence("b.json")),
+  };
+  const ends = {};
+  for (const [name, call] of Object.entries(calls)) {
+    ends[name] = await Promise.resolve().then(call).then(() => "resolved", (error) => ({
+      typed: error instanceof PersistenceError, code: error.code, errorCode: error.errorCode, message: error.message }));
+  }
+  Environment.getUserRootDirectory();
+  console.log(JSON.stringify({ ends, said }));`;
+
+/** @typedef {{ typed: boolean, code: string, errorCode: string, message: string }} End */
+
+/** @param {import("node:test").TestContext} t @param {(dir: string) => unknown} [prepare] @param {string} [before] */
+async function use(t, prepare, before = "") {
+  const dir = await scratchDirectory(t);
+  await copyPackage(dir, { native: false });
+  await prepare?.(dir);
+  /** @type {{ ends: Record<string, End>, said: string[] }} */
+  const { ends, said } = JSON.parse(await play(dir, before + PROGRAM));
+  for (const [name, end] of Object.entries(ends)) {
+    assert.deepEqual(
+      { name, typed: end.typed, errorCode: end.errorCode },
+      { name, typed: true, errorCode: "NotSupportedError" },
+    );
+  }
+  for (const file of ["cache.json", "a.json", "b.json", "own.json"]) {
+    await assert.rejects(access(join(dir, file)), `${file} was made`);
+  }
+  return { ends: Object.values(ends), said };
+}
+
+test("every store rejects with platform, package and remedy, and no fallback is tried", async (t) => {
+  const { ends, said } = await use(t);
+  for (const { code, message } of ends) {
+    assert.equal(code, "addon_missing");
+    assert.match(
+      message,
+      new RegExp(`this is ${platform}-${arch}\\S*, and the package tokenkeep-${platform}-${arch}`),
+    );
+    assert.match(message, /npm install tokenkeep-.*@\d/);
+    assert.match(message, /npm\/cli\/issues\/4828/);
+  }
+  assert.deepEqual(said, [], "nothing is logged in the place of the error");
+});
+
+test("which package is wanted is told without Node's report, which takes milliseconds", async (t) => {
+  const refusing = `process.report.getReport = () => { throw new Error("asked for a report"); };\n`;
+  const { ends } = await use(t, undefined, refusing);
+  assert.ok(ends.every(({ code }) => code === "addon_missing"));
+});
+
+/** This platform's package, as an installation has it. @param {string} dir @param {string} source */
+async function installPackage(dir, source) {
+  const musl =
+    platform === "linux" && !(/** @type {any} */ (process.report.getReport()).header.glibcVersionRuntime);
+  const suffix = platform === "linux" ? (musl ? "-musl" : "-gnu") : platform === "win32" ? "-msvc" : "";
+  const place = join(dir, "node_modules", `tokenkeep-${platform}-${arch}${suffix}`);
+  await cp(new URL("./", import.meta.url), place, { recursive: true });
+  await writeFile(join(place, "package.json"), JSON.stringify({ main: "addon.cjs" }));
+  await writeFile(join(place, "addon.cjs"), source);
+}
+
+test("a binary that cannot be loaded says why", async (t) => {
+  const { ends } = await use(t, (dir) => installPackage(dir, 'throw new Error("GLIBC_9.99 not found")'));
+  for (const { code, message } of ends) {
+    assert.equal(code, "addon_unusable");
+    assert.match(message, /is installed, cannot be loaded: GLIBC_9\.99 not found/);
+  }
+});
+
+test("a binary of another version is refused, with both versions", async (t) => {
+  const { ends } = await use(t, (dir) => installPackage(dir, 'exports.version = () => "9.9.9"'));
+  for (const { code, message } of ends) {
+    assert.equal(code, "addon_unusable");
+    assert.match(message, /has version 9\.9\.9, but tokenkeep has \d/);
+  }
+});
