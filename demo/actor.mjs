@@ -1,10 +1,11 @@
 // @ts-check
 /**
- * One process of the demo: does what `demo.mjs` asks over the channel, and stays until it is told to go, or killed.
+ * One process of the demo. It carries out the actions that `demo.mjs` sends over the channel, until the channel
+ * closes or the process is killed.
  */
 import { stat } from "node:fs/promises";
 import { createClient } from "./example.mjs";
-import { loopbackNetworkClient, noNetworkClient } from "./signin/faces.mjs";
+import { loopbackNetworkClient, noNetworkClient } from "./signin/transport.mjs";
 
 /**
  * @typedef {object} Setting
@@ -12,7 +13,7 @@ import { loopbackNetworkClient, noNetworkClient } from "./signin/faces.mjs";
  * @property {string} authority
  * @property {string[]} scopes
  * @property {boolean} usePlaintextFileOnLinux
- * @property {string | undefined} origin  of the offline sign-in service; the real one without
+ * @property {string | undefined} origin  address of the offline sign-in service; undefined for the real service
  */
 
 /** @type {Awaited<ReturnType<typeof createClient>>} */
@@ -20,7 +21,7 @@ let example;
 /** @type {Setting} */
 let setting;
 
-/** What the demo can ask for. */
+/** The actions that the demo can send. */
 const actions = {
   /** @param {Setting & { network: "on" | "off" }} wanted */
   async open({ network, ...wanted }) {
@@ -33,7 +34,7 @@ const actions = {
     return example.persistence.constructor.name;
   },
 
-  /** @param {{ user?: string }} who */
+  /** @param {{ user?: string }} options */
   async signIn({ user }) {
     const result = await example.client.acquireTokenByDeviceCode({
       scopes: setting.scopes,
@@ -48,17 +49,17 @@ const actions = {
     return accounts.map(({ username }) => username).sort();
   },
 
-  /** @param {{ forceRefresh?: boolean }} how */
+  /** @param {{ forceRefresh?: boolean }} options */
   async silently({ forceRefresh = false }) {
     const [account] = await example.client.getTokenCache().getAllAccounts();
     if (!account) {
-      throw new Error("nobody is signed in");
+      throw new Error("no account is signed in");
     }
     const result = await example.client.acquireTokenSilent({ scopes: setting.scopes, account, forceRefresh });
     return { user: result.account?.username, token: result.accessToken, fromCache: result.fromCache };
   },
 
-  async whereabouts() {
+  async location() {
     /** @type {any} */
     const { persistence } = example;
     const path = persistence.getFilePath();
@@ -70,7 +71,7 @@ const actions = {
     };
   },
 
-  async forget() {
+  async remove() {
     return example.persistence.delete();
   },
 };

@@ -1,14 +1,14 @@
 // @ts-check
 /**
- * The demo: a program signs in and is killed; the next one is still signed in. Once with the system's keystore and, on
- * Linux, once more without any.
+ * The demo: a program signs in and is killed; the next program is still signed in. It runs with the system's keystore
+ * and, on Linux, again without a keystore.
  *
  *     node demo.mjs                                   offline, with a sign-in service of our own
  *     node demo.mjs --client-id ID --tenant TENANT    against the real service; you sign in by hand
  *     node demo.mjs --package @azure/msal-node-extensions
  *
- * Exit code 0 when every expectation was met. The keystore is the session's own: `cargo xtask demo` starts a private
- * one. The home directory is a scratch folder, and the keystore item is removed at the end.
+ * Exit code 0 when every expectation was met. `cargo xtask demo` starts a private keystore for the demo. The home
+ * directory is temporary, and the demo deletes its keystore item at the end.
  */
 import { rmSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
@@ -16,11 +16,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { linkTokenkeep } from "./link.mjs";
-import { expect, fact, heading, note, verdict } from "./paper.mjs";
-import { listen } from "./signin/faces.mjs";
-import { KNOWN_HOST, SignInService, SOMEBODY } from "./signin/service.mjs";
-import { Player } from "./troupe.mjs";
+import { linkTokenkeep } from "./link-package.mjs";
+import { DemoProcess } from "./processes.mjs";
+import { expect, fact, heading, note, verdict } from "./report.mjs";
+import { DEFAULT_USER, KNOWN_HOST, SignInService } from "./signin/service.mjs";
+import { listen } from "./signin/transport.mjs";
 
 const { values: options } = parseArgs({
   options: {
@@ -42,7 +42,7 @@ const home = await mkdtemp(join(tmpdir(), "tokenkeep-demo-"));
 process.on("exit", () => rmSync(home, { recursive: true, force: true }));
 process.on("SIGINT", () => process.exit(130));
 
-/** A person needs minutes to sign in; the offline service needs none. */
+/** A person needs minutes to sign in; the offline service answers at once. */
 const DEADLINE = real ? 15 * 60_000 : 60_000;
 
 const setting = {
@@ -52,7 +52,7 @@ const setting = {
   origin: server?.origin,
 };
 
-/** Variables that lead to a keystore on Linux. */
+/** Environment variables that lead to a keyring on Linux. */
 const WAYS_TO_A_KEYRING = ["DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "DISPLAY", "WAYLAND_DISPLAY"];
 
 /** @param {{ folder: string, keyring: boolean }} place */
@@ -72,12 +72,12 @@ function environment({ folder, keyring }) {
 }
 
 /** @param {string} place @param {boolean} keyring @param {boolean} usePlaintextFileOnLinux */
-async function play(place, keyring, usePlaintextFileOnLinux) {
+async function run(place, keyring, usePlaintextFileOnLinux) {
   const folder = await mkdtemp(join(home, `${place}-`));
   const env = environment({ folder, keyring });
-  const start = (onMessage = note) => new Player(env, { deadline: DEADLINE, onMessage });
-  /** @param {Player} player @param {"on" | "off"} network */
-  const open = (player, network) => player.ask("open", { ...setting, usePlaintextFileOnLinux, network });
+  const start = (onMessage = note) => new DemoProcess(env, { deadline: DEADLINE, onMessage });
+  /** @param {DemoProcess} child @param {"on" | "off"} network */
+  const open = (child, network) => child.ask("open", { ...setting, usePlaintextFileOnLinux, network });
 
   heading("Process 1 signs in");
   const first = start();
@@ -95,61 +95,61 @@ async function play(place, keyring, usePlaintextFileOnLinux) {
   expect(
     `it finds ${signedIn.user}`,
     accounts.includes(signedIn.user),
-    `found ${accounts.join(", ") || "nobody"}`,
+    `found ${accounts.join(", ") || "no account"}`,
   );
   const found = await second.ask("silently");
   expect("it has a token, silently, from the cache", found.fromCache === true);
   expect("the token is the one process 1 got", found.token === signedIn.token);
-  expect("nobody was asked", service.requests.length === asked);
+  expect("no request was sent", service.requests.length === asked);
 
   heading("Two processes at once");
   await together(open, () => start(() => {}), signedIn.user);
 
   heading("Where the tokens are");
-  describe(await second.ask("whereabouts"));
-  expect("they can be forgotten", (await second.ask("forget")) === true);
+  describe(await second.ask("location"));
+  expect("the tokens can be removed", (await second.ask("remove")) === true);
   await second.kill();
 }
 
 /**
  * Two processes change one cache at the same time.
  *
- * @param {(player: Player, network: "on") => Promise<string>} open
- * @param {() => Player} start
- * @param {string} already  who is signed in before
+ * @param {(child: DemoProcess, network: "on") => Promise<string>} open
+ * @param {() => DemoProcess} start
+ * @param {string} already  the user signed in before
  */
 async function together(open, start, already) {
-  const players = [start(), start()];
-  await Promise.all(players.map((player) => open(player, "on")));
+  const processes = [start(), start()];
+  await Promise.all(processes.map((child) => open(child, "on")));
   if (real) {
-    const tokens = await Promise.all(players.map((player) => player.ask("silently", { forceRefresh: true })));
+    const tokens = await Promise.all(processes.map((child) => child.ask("silently", { forceRefresh: true })));
     expect(
       "both refresh the token",
       tokens.every(({ token }) => Boolean(token)),
     );
   } else {
-    const people = players.map((_, number) =>
+    const users = processes.map((_, number) =>
       Array.from({ length: 5 }, (_, turn) => `user${number * 5 + turn}@fabrikam.example`),
     );
     await Promise.all(
-      players.map(async (player, number) => {
-        for (const user of people[number] ?? []) {
-          await player.ask("signIn", { user });
+      processes.map(async (child, number) => {
+        for (const user of users[number] ?? []) {
+          await child.ask("signIn", { user });
         }
       }),
     );
     const third = start();
     await open(third, "on");
     const accounts = await third.ask("accounts");
-    const missing = [already, ...people.flat()].filter((user) => !accounts.includes(user));
+    const missing = [already, ...users.flat()].filter((user) => !accounts.includes(user));
     expect(
-      "each signed in five people, and a third process finds them all",
+      "each signed in five users, and a third process finds them all",
       missing.length === 0,
       `${missing.length} lost`,
     );
     await third.kill();
   }
-  await Promise.all(players.map((player) => player.kill()));
+  await Promise.all(processes.map((child) => child.kill()));
 }
 
 /** @param {{ kind: string, file: { path: string, mode: string, size: number }, info?: Record<string, unknown> }} place */
@@ -166,24 +166,27 @@ function describe({ kind, file, info }) {
   }
   fact("file", `${file.path}, mode ${file.mode}, ${file.size} bytes`);
   if (process.platform !== "win32") {
-    expect("nobody else can read the file", file.mode === "600", `mode ${file.mode}`);
+    expect("only the owner can read the file", file.mode === "600", `mode ${file.mode}`);
   }
   if (kind === "LibSecretPersistence") {
     expect("no token is in the file", file.size <= 2, `${file.size} bytes`);
   }
 }
 
-/** Without a keyring and without permission for plaintext, a program is told so. */
+/** Without a keyring and without permission for plaintext, a program gets an error. */
 async function refused() {
   heading("Without a keyring, and plaintext not allowed");
   const folder = await mkdtemp(join(home, "refused-"));
-  const player = new Player(environment({ folder, keyring: false }), { deadline: DEADLINE, onMessage: note });
-  const answer = await player
+  const child = new DemoProcess(environment({ folder, keyring: false }), {
+    deadline: DEADLINE,
+    onMessage: note,
+  });
+  const answer = await child
     .ask("open", { ...setting, usePlaintextFileOnLinux: false, network: "off" })
     .catch((/** @type {Error} */ error) => error);
   expect("the program gets an error, not a plaintext file", answer instanceof Error);
   note(answer instanceof Error ? answer.message : `a ${answer}`);
-  await player.kill();
+  await child.kill();
 }
 
 try {
@@ -191,13 +194,15 @@ try {
     `━━ ${options.package} with ${process.platform === "linux" ? "the Secret Service" : "the system's keystore"} ━━`,
   );
   note(
-    real ? `signing in to ${setting.authority}` : `offline: ${SOMEBODY} signs in with a service of our own`,
+    real
+      ? `signing in to ${setting.authority}`
+      : `offline: ${DEFAULT_USER} signs in with a service of our own`,
   );
-  await play("keystore", true, false);
+  await run("keystore", true, false);
   if (process.platform === "linux") {
     heading(`━━ ${options.package} without any keyring ━━`);
     await refused();
-    await play("plaintext", false, true);
+    await run("plaintext", false, true);
   }
 } catch (error) {
   expect("the demo runs to its end", false, error instanceof Error ? error.message : String(error));

@@ -13,7 +13,7 @@ export const SERVICE_NAME = "tokenkeep demo";
 export const ACCOUNT_NAME = "token cache";
 
 /**
- * A client whose tokens outlive the process.
+ * Creates a client whose tokens outlive the process.
  *
  * @param {object} options
  * @param {string} options.clientId
@@ -22,8 +22,8 @@ export const ACCOUNT_NAME = "token cache";
  * @param {import("@azure/msal-node").NodeSystemOptions} [options.system]
  */
 export async function createClient({ clientId, authority, usePlaintextFileOnLinux = false, system }) {
-  // On macOS and Linux the tokens are in the keyring and this file tells other processes that they changed; on Windows,
-  // and in plaintext, they are in the file itself.
+  // On macOS and Linux the keyring holds the tokens, and this file tells other processes that they changed. On
+  // Windows, and where plaintext was chosen, the file holds the tokens.
   const cachePath = path.join(Environment.getUserRootDirectory() ?? ".", "cache.json");
 
   const persistence = await PersistenceCreator.createPersistence({

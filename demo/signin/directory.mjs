@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The people who can sign in: everybody. A user is whatever name is asked for, and every identifier about them is
- * derived from that name, so that two processes that never met agree on who "ada@contoso.example" is.
+ * The accounts of the offline sign-in service. Every name can sign in. All identifiers of an account are derived from
+ * its name, so that processes which share nothing agree on who "ada@contoso.example" is.
  */
 import { createHash } from "node:crypto";
 
@@ -14,9 +14,9 @@ import { createHash } from "node:crypto";
  */
 
 /**
- * A stable UUID for a name.
+ * Derives a stable UUID from a name.
  *
- * @param {string} kind keeps a user and a tenant of the same name apart
+ * @param {string} kind separates a user and a tenant of the same name
  * @param {string} name
  */
 function uuid(kind, name) {
@@ -32,7 +32,7 @@ function uuid(kind, name) {
 }
 
 /**
- * The tenant id behind a domain.
+ * Returns the tenant id of a domain.
  *
  * @param {string} domain
  */
@@ -41,7 +41,7 @@ export function tenantOf(domain) {
 }
 
 /**
- * The user of that name.
+ * Returns the user with this name.
  *
  * @param {string} username
  * @returns {User}

@@ -3,7 +3,7 @@
  * A sign-in service that needs no network: the part of the Microsoft identity platform (v2.0 endpoints) that
  * `@azure/msal-node` and `@azure/identity` speak, as a function from request to response.
  *
- * It owns the protocol; how requests arrive is the business of `faces.mjs`. HTTP shapes, on any host:
+ * It owns the protocol; `transport.mjs` owns the transport. HTTP, on any host:
  *
  * | request | answer |
  * | --- | --- |
@@ -17,17 +17,18 @@
  *
  * Tokens answer as `token_type, scope, expires_in, ext_expires_in, access_token, refresh_token, id_token, client_info`;
  * errors as `error, error_description, error_codes, timestamp, trace_id, correlation_id`, status 400.
- * Anybody may sign in (see `directory.mjs`). Every request is recorded, so that a test can say "no network was used".
+ * Every name can sign in (see `directory.mjs`). The service records every request, so that a test can assert "no
+ * network was used".
  */
 import { createHash, randomInt, randomUUID } from "node:crypto";
 import { userNamed } from "./directory.mjs";
 import { jwt, seal, unseal } from "./tokens.mjs";
 
-/** The host that MSAL knows by heart: with it, a silent sign-in from cache asks nothing of anybody. */
+/** A host whose metadata MSAL has built in: a silent sign-in from the cache sends no request. */
 export const KNOWN_HOST = "login.microsoftonline.com";
 
-/** Who signs in when nobody is named. */
-export const SOMEBODY = "ada@contoso.example";
+/** The user who signs in when a request names none. */
+export const DEFAULT_USER = "ada@contoso.example";
 
 /**
  * @typedef {{ method: string, url: string, headers?: Record<string, string>, body?: string }} Request
@@ -36,7 +37,7 @@ export const SOMEBODY = "ada@contoso.example";
  */
 
 /**
- * Faults that can be switched on: each answers instead of a token.
+ * Faults to switch on: each answers in place of a token.
  *
  * @typedef {"invalid_grant" | "interaction_required" | "authorization_declined" | "expired_token" | "slow_down"
  *   | "too_many_requests" | "unavailable"} Fault
@@ -92,7 +93,7 @@ const ok = (body) => ({ status: 200, headers: {}, body });
 /** @param {string} text */
 const escapeHtml = (text) => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 
-/** The offline sign-in service. One instance is one service; its state is the faults, the device codes, the record. */
+/** The offline sign-in service. The state of an instance is its faults, its device codes and its recorded requests. */
 export class SignInService {
   /** Every request so far. @type {Recorded[]} */
   requests = [];
@@ -129,7 +130,7 @@ export class SignInService {
   }
 
   /**
-   * A refresh token for somebody who signed in elsewhere.
+   * Returns a refresh token for a user who signed in elsewhere.
    *
    * @param {string} username
    */
@@ -207,7 +208,7 @@ export class SignInService {
 
   /** @param {URL} url @param {URLSearchParams} form */
   #deviceCode(url, form) {
-    const username = form.get("login_hint") ?? SOMEBODY;
+    const username = form.get("login_hint") ?? DEFAULT_USER;
     const code = seal("device", {});
     this.#deviceCodes.set(code, { username, scope: form.get("scope") ?? "", polls: 0 });
     const userCode = String(randomInt(1e8, 1e9 - 1));
@@ -227,7 +228,7 @@ export class SignInService {
     const target = query.get("redirect_uri") ?? "";
     const fields = {
       code: seal("code", {
-        username: query.get("login_hint") ?? SOMEBODY,
+        username: query.get("login_hint") ?? DEFAULT_USER,
         scope: query.get("scope") ?? "",
         challenge: query.get("code_challenge"),
         nonce: query.get("nonce") ?? undefined,

@@ -1,12 +1,13 @@
 // @ts-check
 /**
- * Tokens of the offline sign-in service: signed with a key everybody knows, worth nothing outside it.
+ * Tokens of the offline sign-in service: signed with a public key, of no use outside it.
  *
- * Refresh tokens and codes carry their own state, so that any process running the service accepts what another issued.
+ * Refresh tokens and codes carry their own state, so that each process with the service accepts the tokens of the
+ * others.
  */
 import { createHmac, randomUUID, timingSafeEqual } from "node:crypto";
 
-/** Not a secret: these tokens open nothing. Only there so that a mangled token is noticed. */
+/** Not a secret: these tokens open nothing. It serves to detect a mangled token. */
 const KEY = "offline sign-in";
 
 /** @param {string | Buffer} data */
@@ -26,7 +27,7 @@ export function jwt(claims) {
 }
 
 /**
- * An opaque token that remembers `content`. No two are equal.
+ * Returns an opaque token that contains `content`. No two are equal.
  *
  * @param {string} kind
  * @param {Record<string, unknown>} content
@@ -37,7 +38,7 @@ export function seal(kind, content) {
 }
 
 /**
- * What a token of that kind remembers, or undefined when it is none of ours.
+ * Returns the content of a token of this kind, or undefined for a token of another service.
  *
  * @param {string} kind
  * @param {string} token

@@ -3,10 +3,10 @@
 //	peer item-read | item-write ITEM    an item of the keyring, through accessor.New; content from and to stdin, stdout
 //	peer file-read | file-write PATH    a plaintext cache, through file.New
 //	peer sign-in PATH NAME              signs NAME in over a plaintext cache, with the device code flow
-//	peer accounts PATH                  who is signed in there, one user name per line
-//	peer silent PATH NAME               prints an access token for NAME, who is asked nothing
+//	peer accounts PATH                  prints the accounts in it, one user name a line
+//	peer silent PATH NAME               prints an access token for NAME, without a request to the user
 //	peer lock PATH                      holds the cache's lock from "held" on until stdin ends, then says "released"
-//	peer write PATH N                   N locked writes, one after another, each seen to be alone; see alone
+//	peer write PATH N                   N locked writes, one after another, each checked to be the only one; see alone
 //
 // ITEM is JSON: {"schema", "label", "attributes": [[name, value]...]}. Nothing goes over a network.
 package main
@@ -87,7 +87,7 @@ func open(text string) (accessor.Accessor, error) {
 	if err := json.Unmarshal([]byte(text), &item); err != nil {
 		return nil, err
 	}
-	// The type of an option is not exported, so that none can be put into a slice of one's own.
+	// The extension does not export the type of an option, so no slice can hold options.
 	switch len(item.Attributes) {
 	case 0:
 		return accessor.New(item.Schema, accessor.WithLabel(item.Label))
@@ -119,16 +119,16 @@ func pass(store accessor.Accessor, write bool) error {
 	return err
 }
 
-// deed is a store whose writing, which happens under the lock, is something else.
-type deed func() error
+// action is a store whose write, which happens under the lock, does something else.
+type action func() error
 
-func (deed) Read(context.Context) ([]byte, error)  { return nil, nil }
-func (deed) Delete(context.Context) error          { return nil }
-func (d deed) Write(context.Context, []byte) error { return d() }
-func (deed) Marshal() ([]byte, error)              { return []byte("{}"), nil }
+func (action) Read(context.Context) ([]byte, error)  { return nil, nil }
+func (action) Delete(context.Context) error          { return nil }
+func (d action) Write(context.Context, []byte) error { return d() }
+func (action) Marshal() ([]byte, error)              { return []byte("{}"), nil }
 
-// locked does something under the lock that the extension takes for an export.
-func locked(path string, work deed) error {
+// locked runs an action under the lock, in place of the export that the extension expects.
+func locked(path string, work action) error {
 	shared, err := extension.New(work, path)
 	if err != nil {
 		return err
@@ -138,7 +138,7 @@ func locked(path string, work deed) error {
 	return shared.Export(ctx, work, cache.ExportHints{})
 }
 
-// alone makes a file that nobody else may have made, and takes it away.
+// alone creates a file that must not exist yet, and removes it. It fails if two processes hold the lock at once.
 func alone(path string) error {
 	proof := path + ".alone"
 	made, err := os.OpenFile(proof, os.O_CREATE|os.O_EXCL, 0600)
@@ -171,7 +171,7 @@ func signIn(path, who string) error {
 	if err != nil {
 		return err
 	}
-	// As a program does at its start: the extension exports what the program knows over whatever is there.
+	// Like a program at its start: the extension then exports the program's cache over the file's content.
 	if _, err := app.Accounts(ctx); err != nil {
 		return err
 	}

@@ -1,14 +1,15 @@
 // @ts-check
 /**
- * The JavaScript side of the tests in interop/: the real msal-node with the original extensions, and keytar, from the
- * command line, and @napi-rs/keyring, which is the crate keyring. The packages are those of the Node tests.
+ * The JavaScript side of the tests in interop/, from the command line: the real msal-node with the original
+ * extensions, keytar, and @napi-rs/keyring (a binding of the Rust crate keyring). It uses the packages installed for
+ * the Node tests.
  *
  *   peer.mjs item-read | item-write SERVICE ACCOUNT   an item of the keyring, through keytar; content by stdin, stdout
  *   peer.mjs napi-read | napi-write SERVICE ACCOUNT   the same through @napi-rs/keyring
  *   peer.mjs sign-in PATH NAME                        signs NAME in over a plaintext cache, with the device code flow
  *   peer.mjs lock PATH                                holds the cache's lock from "held" on until stdin ends, then says "released"
- *   peer.mjs write-alone PATH N                       N holds of that lock, one after another, each seen to be alone
- *   peer.mjs accounts PATH                            who is signed in there, one user name per line
+ *   peer.mjs write-alone PATH N                       N holds of that lock, one after another, each checked to be the only one
+ *   peer.mjs accounts PATH                            prints the accounts in it, one user name a line
  */
 import { rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -24,7 +25,7 @@ const AUTHORITY = `https://${HOST}/${TENANT}`;
 const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
 
 /**
- * The sign-in service: it answers every request itself, for one person, with tokens that open nothing.
+ * The sign-in service. It answers every request in this process, for one account, with tokens that open nothing.
  *
  * @param {string} url
  * @param {string} who
@@ -91,7 +92,8 @@ async function open(path, who = "") {
 }
 
 /**
- * One hold of the original's lock, which only its plugin gives: from before to after an access that changes the cache.
+ * Holds the original's lock once. Only its plugin gives access to the lock: from before until after a cache access
+ * that changes the cache.
  *
  * @param {string} path @param {() => Promise<void> | void} inside
  */

@@ -4,13 +4,13 @@ peer.py item-read | item-write ITEM     an item of the keyring, through Libsecre
 peer.py dotnet-read | dotnet-write ITEM the same, with the calls of libsecret that MsalCacheHelper makes (.NET)
 peer.py file-read | file-write PATH     a plaintext cache, through FilePersistence
 peer.py sign-in PATH NAME               signs NAME in over a plaintext cache, with the device code flow
-peer.py accounts PATH                   who is signed in there, one user name per line
+peer.py accounts PATH                   prints the accounts in it, one user name a line
 peer.py lock PATH                       holds the cache's lock from "held" on until stdin ends, then says "released"
-peer.py dotnet-lock PATH                the same, as .NET does it: see DotNetLock
-peer.py dotnet-write-alone PATH N       N holds of that lock, one after another, each seen to be alone
+peer.py dotnet-lock PATH                the same with .NET's lock, see DotNetLock
+peer.py dotnet-write-alone PATH N       N holds of that lock, one after another, each checked to be the only one
 
-ITEM is JSON: {"path", "schema", "attributes": {name: value}, "label", "azure": cache name}; what is missing is what the library
-says. Nothing goes over a network.
+ITEM is JSON: {"path", "schema", "attributes": {name: value}, "label", "azure": cache name}. Absent fields take the library's
+defaults. Nothing goes over a network.
 """
 import base64
 import fcntl
@@ -43,7 +43,8 @@ class Answer:
 
 
 class Service:
-    """The sign-in service: it answers every request itself, for one person, with tokens that open nothing."""
+    """The sign-in service. It answers every request in this process, for one account, with tokens that open
+    nothing."""
 
     def __init__(self, who):
         self.who = who
@@ -113,7 +114,7 @@ def item(text):
 
 
 class DotNetItem:
-    """.NET finds its item by two attributes, whatever its schema, and stores base64."""
+    """.NET finds its item by two attributes and ignores the schema. It stores base64."""
 
     def __init__(self, text):
         import gi
@@ -141,8 +142,9 @@ def move(store, write):
 
 
 class DotNetLock:
-    """.NET's CrossPlatLock as dotnet/runtime does it on Unix: open or create, flock without waiting, look whether the file
-    is still the one at the path, write the holder; removed before it is let go. 600 tries, 100 ms apart."""
+    """.NET's CrossPlatLock, with the calls of dotnet/runtime on Unix: open or create the file, flock it without
+    waiting, check that the path still names this file, write the holder. It removes the file before it unlocks. 600
+    tries, 100 ms apart."""
 
     def __init__(self, cache):
         self.path = cache + ".lockfile"
@@ -176,7 +178,7 @@ def hold(lock):
 
 
 def alone(path):
-    """Makes a file that nobody else may have made, and takes it away."""
+    """Creates a file that must not exist yet, and removes it. Fails if two processes hold the lock at once."""
     os.close(os.open(path + ".alone", os.O_CREAT | os.O_EXCL, 0o600))
     time.sleep(0.0002)
     os.unlink(path + ".alone")
@@ -195,11 +197,11 @@ def main(action, target, word=""):
         if "access_token" not in result:
             raise RuntimeError(result)
     elif action == "accounts":
-        # get_accounts looks for the aliases of a cloud only where it finds nobody under the name that the program uses, and
-        # the others write different ones: so a program sees a part of the people who are in its own cache.
+        # get_accounts tries the aliases of a cloud only if it finds no account under the host that the program uses.
+        # The other libraries write other hosts, so a program sees a part of the accounts in its own cache.
         hosts = (HOST, "login.windows.net")
-        people = {account["username"] for host in hosts for account in app(target, host=host).get_accounts()}
-        print("\n".join(sorted(people)))
+        accounts = {account["username"] for host in hosts for account in app(target, host=host).get_accounts()}
+        print("\n".join(sorted(accounts)))
     elif action == "lock":
         hold(msal_extensions.CrossPlatLock(target + ".lockfile"))
     elif action == "dotnet-lock":

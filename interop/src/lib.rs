@@ -1,8 +1,8 @@
-//! The sibling libraries as programs: how each is started, spoken to and ended.
+//! Runs the sibling libraries as programs: starts them, reads their output, ends them.
 //!
-//! The programs are in the folders beside this one, a language each. `cargo xtask test --only siblings` makes them and says in
-//! the environment where they are; the tests are in `tests/it`. Nothing here is skipped: a program that is not to be found
-//! fails the test with the command that makes it.
+//! The programs are in the folders beside this crate, one for each language. `cargo xtask test --only siblings`
+//! builds them and sets an environment variable with the path of each; the tests are in `tests/it`. No test is
+//! skipped: a missing program fails the test with the command that builds it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -10,27 +10,28 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// No program takes longer than this, even where two processors are shared by several suites: starting Java does most.
+/// Longer than any program needs when several suites share two processors. Starting Java takes longest.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// A language whose libraries are driven.
+/// A language whose libraries the tests run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// msal and msal-extensions for Go.
     Go,
     /// msal4j and its persistence extension.
     Java,
-    /// msal, msal-extensions and azure-identity for Python; .NET's calls of libsecret, and its lock, are played there, too.
+    /// msal, msal-extensions and azure-identity for Python. It also makes .NET's libsecret calls and takes .NET's
+    /// lock.
     Python,
-    /// msal-node, the original of this package, keytar.
+    /// msal-node, the original extensions, keytar.
     Node,
 }
 
 impl Peer {
-    /// All of them.
+    /// Every language.
     pub const ALL: [Self; 4] = [Self::Go, Self::Java, Self::Python, Self::Node];
 
-    /// The variable that says how it is started: the words of a command, one line each.
+    /// The environment variable with the command that starts the program, one word a line.
     fn variable(self) -> &'static str {
         match self {
             Self::Go => "TOKENKEEP_PEER_GO",
@@ -40,10 +41,10 @@ impl Peer {
         }
     }
 
-    /// Adds its words to `prefix`, an environment with or without a session.
+    /// Adds the program's command and `words` to `environment`, which may or may not have a session bus.
     ///
     /// # Panics
-    /// When it was not made.
+    /// If the program was not built.
     pub fn command(self, environment: Command, words: &[&str]) -> Command {
         let variable = self.variable();
         let start = std::env::var(variable)
@@ -60,21 +61,21 @@ impl Peer {
         command
     }
 
-    /// Runs it to its end with `input`, and returns what it printed.
+    /// Runs the program to its end with `input` and returns its output.
     ///
     /// # Panics
-    /// When it fails or does not end in time.
+    /// If the program fails or does not end in time.
     pub fn run(self, environment: Command, words: &[&str], input: &[u8]) -> Vec<u8> {
         let mut running = Running::start(self, environment, words);
         let mut stdin = running.stdin.take().expect("its input");
-        // A program that reads nothing may be gone already.
+        // A program that reads no input may have ended already.
         let _ = stdin.write_all(input);
         drop(stdin);
         running.end()
     }
 }
 
-/// A program under way. Ended by its process when dropped.
+/// A running program. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -85,10 +86,10 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts it.
+    /// Starts a program.
     ///
     /// # Panics
-    /// When that is not possible.
+    /// If the program cannot be started.
     pub fn start(peer: Peer, environment: Command, words: &[&str]) -> Self {
         let mut command = peer.command(environment, words);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -111,10 +112,10 @@ impl Running {
         Self { child, stdin, lines, errors: Some(errors), what }
     }
 
-    /// The next line that it prints.
+    /// Returns the program's next line of output.
     ///
     /// # Panics
-    /// When it ends instead, or none comes in time.
+    /// If the program ends, or no line comes in time.
     pub fn line(&mut self) -> String {
         match self.lines.recv_timeout(PATIENCE) {
             Ok(line) => line,
@@ -126,20 +127,20 @@ impl Running {
         }
     }
 
-    /// Whether it said nothing for this long.
+    /// Returns whether the program prints nothing during `time`.
     pub fn is_silent_for(&self, time: Duration) -> bool {
         matches!(self.lines.recv_timeout(time), Err(RecvTimeoutError::Timeout))
     }
 
-    /// Lets it go on: ends its input.
+    /// Ends the program's input, the signal to go on.
     pub fn release(&mut self) {
         self.stdin = None;
     }
 
-    /// Waits until it has ended well, and returns what it had not yet been asked for.
+    /// Waits until the program has ended with success and returns the output not yet read.
     ///
     /// # Panics
-    /// When it fails or does not end in time.
+    /// If the program fails or does not end in time.
     pub fn end(mut self) -> Vec<u8> {
         self.release();
         let start = Instant::now();
@@ -164,7 +165,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Fails only if it ended by itself.
+        // Fails only if the program has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

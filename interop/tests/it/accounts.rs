@@ -1,4 +1,5 @@
-//! Plaintext caches that the MSAL libraries of four languages write: in turn into one, and each its own, united by ours.
+//! Plaintext caches of the MSAL libraries of four languages: all of them write to one cache in turn, and tokenkeep
+//! merges one cache of each.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,7 +16,7 @@ fn sign_in(peer: Peer, path: &Path, who: &str) {
     peer.run(no_session(), &["sign-in", path.to_str().unwrap(), who], b"");
 }
 
-/// Who is signed in, as a library sees it.
+/// Returns the accounts that a library finds.
 fn accounts(peer: Peer, path: &Path) -> BTreeSet<String> {
     let printed = peer.run(no_session(), &["accounts", path.to_str().unwrap()], b"");
     String::from_utf8(printed).unwrap().lines().map(str::to_owned).collect()
@@ -25,7 +26,7 @@ fn cache(path: &Path) -> TokenCache {
     TokenCache::new(Arc::new(FilePersistence::new(path).unwrap()))
 }
 
-fn everybody() -> BTreeSet<String> {
+fn all_accounts() -> BTreeSet<String> {
     Peer::ALL.iter().map(|peer| format!("{}@example.com", name(*peer))).collect()
 }
 
@@ -39,12 +40,12 @@ fn name(peer: Peer) -> &'static str {
 }
 
 #[test]
-fn signed_in_by_each_in_turn_and_rewritten_by_ours_between_them_everybody_is_there_for_all() {
+fn every_library_finds_all_accounts_after_each_signed_in_once_with_a_tokenkeep_update_between_them() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cache.json");
     for peer in Peer::ALL {
         sign_in(peer, &path, name(peer));
-        // Ours takes its turn: a change of its own, merged into theirs.
+        // tokenkeep adds an entry of its own.
         let ours = br#"{"AppMetadata":{"appmetadata-e-ours":{"client_id":"ours","environment":"e"}}}"#;
         cache(&path)
             .update(|theirs| merge(&Change::additions(ours), theirs).unwrap().content.expose().to_vec())
@@ -53,12 +54,12 @@ fn signed_in_by_each_in_turn_and_rewritten_by_ours_between_them_everybody_is_the
     let content = cache(&path).read().unwrap().unwrap();
     assert!(String::from_utf8_lossy(content.expose()).contains("appmetadata-e-ours"));
     for peer in Peer::ALL {
-        assert_eq!(accounts(peer, &path), everybody(), "{peer:?}");
+        assert_eq!(accounts(peer, &path), all_accounts(), "{peer:?}");
     }
 }
 
 #[test]
-fn a_cache_of_each_united_by_ours_is_loaded_by_all_with_everybody() {
+fn every_library_finds_all_accounts_in_a_cache_that_tokenkeep_merged_from_one_of_each() {
     let folder = tempfile::tempdir().unwrap();
     let united = folder.path().join("united.json");
     for peer in Peer::ALL {
@@ -67,10 +68,10 @@ fn a_cache_of_each_united_by_ours_is_loaded_by_all_with_everybody() {
         moving::migrate(&cache(&own), &cache(&united)).unwrap();
     }
     for peer in Peer::ALL {
-        assert_eq!(accounts(peer, &united), everybody(), "{peer:?}");
+        assert_eq!(accounts(peer, &united), all_accounts(), "{peer:?}");
     }
-    // And each can go on: its own sign-in loses nobody.
-    let mut expected = everybody();
+    // A later sign-in of each library loses no account.
+    let mut expected = all_accounts();
     for peer in Peer::ALL {
         let late = format!("late-{}", name(peer));
         sign_in(peer, &united, &late);
@@ -82,7 +83,7 @@ fn a_cache_of_each_united_by_ours_is_loaded_by_all_with_everybody() {
 }
 
 #[test]
-fn plaintext_files_pass_byte_for_byte_in_both_directions() {
+fn a_plaintext_file_is_read_byte_for_byte_in_both_directions() {
     let content = r#"{"Account":{"who":"Zoe"}}"#;
     for peer in [Peer::Go, Peer::Java, Peer::Python] {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! Items of the keyring: theirs are read and updated by ours, ours by theirs, and a new one of ours is what theirs would be.
+//! Keyring items: tokenkeep reads and updates the items of each library, each library reads and updates tokenkeep's
+//! items, and a new item of tokenkeep has the same attributes, label and encoding as theirs.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +14,7 @@ const ONE: &str = r#"{"Account":{"who":"Zoë 東京 🔑"}}"#;
 const TWO: &str = r#"{"Account":{"who":"two"}}"#;
 const THREE: &str = r#"{"Account":{"who":"three"}}"#;
 
-/// How a library is told which item, and the shape that finds it.
+/// The words that name an item for a library, and the shape that finds it for tokenkeep.
 struct Case {
     peer: Peer,
     read: Vec<String>,
@@ -38,7 +39,7 @@ impl Case {
 
     fn run(&self, keyring: &Keyring, words: &[String], input: &str) -> Vec<u8> {
         let words: Vec<_> = words.iter().map(String::as_str).collect();
-        // Java's logging would print a warning, Python looks for it in the home of the session.
+        // Java's logging would print a warning; Python looks for its configuration in the session's home directory.
         self.peer.run(keyring.bus.command("env"), &words, input.as_bytes())
     }
 
@@ -47,7 +48,7 @@ impl Case {
     }
 }
 
-/// Attributes and label of the only item that there is, and what is stored.
+/// The attributes, label and stored content of the only item in the keyring.
 fn only_item(keyring: &Keyring) -> (BTreeMap<String, String>, String, Vec<u8>) {
     keyring.by_hand(async |hand| {
         let found = hand.search(&[]).await;
@@ -57,7 +58,7 @@ fn only_item(keyring: &Keyring) -> (BTreeMap<String, String>, String, Vec<u8>) {
     })
 }
 
-/// Without the keyring's own mark on an item whose maker gives it no schema, set some time after it was made.
+/// Removes the schema that the keyring itself adds, some time after the item was made, to an item without one.
 fn unmarked(mut attributes: BTreeMap<String, String>, shape: &ItemShape) -> BTreeMap<String, String> {
     let generic = |schema: &String| schema == "org.freedesktop.Secret.Generic";
     if shape.schema().is_none() && attributes.get("xdg:schema").is_some_and(generic) {
@@ -66,7 +67,7 @@ fn unmarked(mut attributes: BTreeMap<String, String>, shape: &ItemShape) -> BTre
     attributes
 }
 
-/// Both directions, and both beginnings.
+/// Both directions: an item that the library made, and an item that tokenkeep made.
 fn shared(case: impl Fn(&Path) -> Case) {
     let keyring = Keyring::start();
     let theirs_first = case(&keyring.bus.folder().join("home"));
@@ -113,7 +114,7 @@ fn json(text: &str) -> String {
 }
 
 #[test]
-fn go_with_two_one_and_no_attributes() {
+fn an_item_of_go_is_shared_with_two_one_or_no_attributes() {
     let two = [("client", "a client"), ("version", "1")];
     for count in 0..=2 {
         let attributes = &two[..count];
@@ -125,7 +126,7 @@ fn go_with_two_one_and_no_attributes() {
 }
 
 #[test]
-fn java_with_two_and_no_attributes() {
+fn an_item_of_java_is_shared_with_two_or_no_attributes() {
     let two = ["MsalClientID", "a client", "version", "1"];
     let shape = ItemShape::java("a schema", "java's", &[("MsalClientID", "a client"), ("version", "1")]);
     shared(|_| Case::new(Peer::Java, ITEM, &[&["a schema", "java's"][..], &two].concat(), shape.clone()));
@@ -134,7 +135,7 @@ fn java_with_two_and_no_attributes() {
 }
 
 #[test]
-fn java_as_the_azure_sdk_calls_it() {
+fn an_item_of_the_azure_sdk_for_java_is_shared() {
     for (preset, label) in
         [("azure-identity-java", "MSALCache.nocae"), ("azure-identity-java-cae", "MSALCache.cae")]
     {
@@ -144,7 +145,7 @@ fn java_as_the_azure_sdk_calls_it() {
 }
 
 #[test]
-fn python_with_its_own_name_for_the_item() {
+fn an_item_of_python_is_shared_with_the_default_attributes_of_the_library() {
     shared(|home| {
         let path = home.join("cache.bin");
         let item = format!(r#"{{"path":{}}}"#, json(path.to_str().unwrap()));
@@ -153,7 +154,7 @@ fn python_with_its_own_name_for_the_item() {
 }
 
 #[test]
-fn python_with_given_schema_and_attributes_and_as_the_azure_cli_calls_it() {
+fn an_item_of_python_is_shared_with_given_attributes_and_with_those_of_the_azure_cli() {
     shared(|home| {
         let path = json(home.join("signal").to_str().unwrap());
         let item = format!(r#"{{"path":{path},"schema":"a schema","attributes":{{"one":"1","two":"2"}}}}"#);
@@ -169,7 +170,7 @@ fn python_with_given_schema_and_attributes_and_as_the_azure_cli_calls_it() {
 }
 
 #[test]
-fn azure_identity_for_python_with_and_without_cae() {
+fn an_item_of_azure_identity_for_python_is_shared_with_and_without_cae() {
     for (preset, cae) in [("azure-identity", "false"), ("azure-identity-cae", "true")] {
         let item = format!(r#"{{"azure":["",{cae}]}}"#);
         shared(|_| Case::new(Peer::Python, ITEM, &[&item], of(preset)));
@@ -177,7 +178,7 @@ fn azure_identity_for_python_with_and_without_cae() {
 }
 
 #[test]
-fn azure_identity_for_python_with_a_cache_of_another_name() {
+fn an_item_of_azure_identity_for_python_is_shared_with_a_cache_name_of_its_own() {
     let preset: Preset = "azure-identity".parse().unwrap();
     let place = preset.place(&Names::default().cache_name("my-tool")).unwrap();
     let PlaceKind::Item(shape) = place.kind else { panic!("an item") };
@@ -185,7 +186,7 @@ fn azure_identity_for_python_with_a_cache_of_another_name() {
 }
 
 #[test]
-fn dotnet_with_the_calls_of_libsecret_that_it_makes() {
+fn an_item_of_dotnet_is_shared() {
     const DOTNET: [&str; 2] = ["dotnet-read", "dotnet-write"];
     let item = r#"{"schema":"com.contoso","label":"a label","attributes":{"Version":"1","Product":"apps"}}"#;
     let shape = ItemShape::dotnet("com.contoso", "a label", ("Version", "1"), ("Product", "apps"));
@@ -198,18 +199,18 @@ fn dotnet_with_the_calls_of_libsecret_that_it_makes() {
 }
 
 #[test]
-fn keytar_by_the_preset_of_its_name() {
+fn an_item_of_keytar_is_shared_through_the_preset_keytar() {
     shared(|_| Case::new(Peer::Node, ITEM, &["svc", "acc"], ItemShape::js("svc", "acc")));
 }
 
 #[test]
-fn the_crate_keyring_as_node_has_it() {
+fn an_item_of_the_crate_keyring_is_shared() {
     let verbs = ["napi-read", "napi-write"];
     shared(|_| Case::new(Peer::Node, verbs, &["svc", "acc"], ItemShape::keyring_rs("svc", "acc")));
 }
 
 #[test]
-fn an_item_of_dotnet_updated_by_us_in_the_name_of_java_is_still_found_by_dotnet() {
+fn dotnet_still_finds_its_item_after_tokenkeep_updated_it_with_the_shape_of_java() {
     const SERVICE: &str = "Microsoft.Developer.IdentityService";
     let keyring = Keyring::start();
     let item = format!(
@@ -223,7 +224,7 @@ fn an_item_of_dotnet_updated_by_us_in_the_name_of_java_is_still_found_by_dotnet(
     assert_eq!(dotnet.theirs_reads(&keyring), TWO);
     let after = only_item(&keyring);
     assert_eq!((before.0, before.1), (after.0, after.1), "attributes and label are kept");
-    // The real Java library reads what we left, too.
+    // The real Java library also reads the updated item.
     let words = ["item-read", "msal.cache", "l", "MsalClientID", SERVICE];
     assert_eq!(Peer::Java.run(keyring.bus.command("env"), &words, b""), TWO.as_bytes());
 }

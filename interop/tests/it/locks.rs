@@ -1,6 +1,6 @@
-//! The lock: while one holds it, the other waits, whichever side is ours. JavaScript and Python in crowds are the set `mixed`
-//! of the Node tests; here are the original in JavaScript, Go, .NET as documented, Python, and Java made to use the name that
-//! the others use.
+//! Each side waits while the other side holds the lock. The test set `mixed` of the Node package runs JavaScript and
+//! Python in large numbers; this file has the original in JavaScript, Go, .NET as its documentation describes it,
+//! Python, and Java made to use the common lock name.
 
 use std::fs::{self, OpenOptions};
 use std::path::Path;
@@ -13,25 +13,25 @@ use tokenkeep_interop::{Peer, Running};
 
 use crate::no_session;
 
-/// How much longer than usual to try: 1, or what `cargo xtask torture` says.
+/// The factor for repetitions and hold times: 1, or the value that `cargo xtask torture` sets.
 fn scale() -> u32 {
     std::env::var("TOKENKEEP_TORTURE").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
-/// How long a lock is held: long enough for a waiter that does not respect it to be inside, in the long form longer than
-/// any library waits before it goes ahead (Python 5 s, Java 6 s).
+/// How long a lock is held. The short form is long enough to catch a waiter that ignores the lock. The long form
+/// exceeds the time after which a library goes on without the lock (Python 5 s, Java 6 s).
 fn hold() -> Duration {
     if scale() > 1 { Duration::from_secs(20) } else { Duration::from_secs(2) }
 }
 
-/// How a program takes the lock of the cache at a path.
+/// The program, its action, and the path it needs to take the lock of a cache.
 struct Locker(Peer, &'static str, fn(&Path) -> String);
 
 fn of_cache(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// Java's own name for it is `.lockfile` in the folder, which nobody else looks at.
+/// Java names its lock `.lockfile` in the cache's folder. No other library uses that name.
 fn of_lockfile(path: &Path) -> String {
     format!("{}.lockfile", path.display())
 }
@@ -80,42 +80,43 @@ fn ours_then_theirs(locker: &Locker) {
 }
 
 #[test]
-fn go_waits_for_ours_and_ours_for_go() {
+fn go_waits_for_tokenkeep_and_tokenkeep_waits_for_go() {
     theirs_then_ours(&GO);
     ours_then_theirs(&GO);
 }
 
 #[test]
-fn the_original_waits_for_ours_and_ours_for_the_original() {
+fn the_original_waits_for_tokenkeep_and_tokenkeep_waits_for_the_original() {
     theirs_then_ours(&ORIGINAL);
     ours_then_theirs(&ORIGINAL);
 }
 
 #[test]
-fn dotnet_waits_for_ours_and_ours_for_dotnet() {
+fn dotnet_waits_for_tokenkeep_and_tokenkeep_waits_for_dotnet() {
     theirs_then_ours(&DOTNET);
     ours_then_theirs(&DOTNET);
 }
 
 #[test]
-fn python_waits_for_ours_and_ours_for_python() {
+fn python_waits_for_tokenkeep_and_tokenkeep_waits_for_python() {
     theirs_then_ours(&PYTHON);
-    // It gives up after five seconds; that it then stays outside is shown by the set `mixed`.
+    // Python gives up after five seconds. The test set `mixed` shows that it then does not write.
     if hold() < Duration::from_secs(5) {
         ours_then_theirs(&PYTHON);
     }
 }
 
 #[test]
-fn java_over_the_same_name_waits_for_ours_and_ours_for_java() {
+fn java_with_the_common_lock_name_waits_for_tokenkeep_and_tokenkeep_waits_for_java() {
     theirs_then_ours(&JAVA);
-    // It gives up after twelve seconds.
+    // Java gives up after twelve seconds.
     if hold() < Duration::from_secs(12) {
         ours_then_theirs(&JAVA);
     }
 }
 
-/// Many holds, one directly after the other, on both sides at once: a file that only one may make is the witness.
+/// Both sides take and release the lock many times without a pause. Inside, each creates a file that must not exist
+/// yet.
 fn quickly(peer: Peer, verb: &str) {
     let times = if scale() > 1 { 1000 } else { 100 };
     let folder = tempfile::tempdir().unwrap();
@@ -135,16 +136,16 @@ fn quickly(peer: Peer, verb: &str) {
 }
 
 #[test]
-fn many_quick_holds_of_go_and_ours_never_overlap() {
+fn many_quick_holds_of_go_and_tokenkeep_never_overlap() {
     quickly(Peer::Go, "write");
 }
 
 #[test]
-fn many_quick_holds_of_the_original_and_ours_never_overlap() {
+fn many_quick_holds_of_the_original_and_tokenkeep_never_overlap() {
     quickly(Peer::Node, "write-alone");
 }
 
 #[test]
-fn many_quick_holds_of_dotnet_and_ours_never_overlap() {
+fn many_quick_holds_of_dotnet_and_tokenkeep_never_overlap() {
     quickly(Peer::Python, "dotnet-write-alone");
 }

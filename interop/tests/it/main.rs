@@ -1,6 +1,6 @@
-//! One cache for all languages, shown with the real libraries: keyring items, plaintext caches, locks.
+//! Tests with the real libraries that one cache works for all languages: keyring items, plaintext caches, locks.
 //!
-//! The programs beside this crate are made by `cargo xtask test --only siblings`, the quick form; `cargo xtask torture --only
+//! `cargo xtask test --only siblings` builds the programs and runs the short form. `cargo xtask torture --only
 //! siblings` holds locks for twenty seconds and takes them a thousand times.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping it")]
@@ -15,7 +15,7 @@ mod put;
 
 use std::process::Command;
 
-/// The environment of a program that needs no session of its own.
+/// The environment of a program that needs no session bus.
 fn no_session() -> Command {
     let mut command = Command::new("env");
     command.env_remove("DBUS_SESSION_BUS_ADDRESS");

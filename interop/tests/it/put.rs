@@ -1,6 +1,6 @@
-//! What `schema::put` writes is taken by the MSAL libraries for Go and Java as if they had written it themselves.
+//! The MSAL libraries for Go and Java use the entries of `schema::put` like their own.
 //!
-//! Node and Python are asked by the stage `languages`, with the credential that uses `put`.
+//! The stage `languages` tests Node and Python, with the credential that uses `put`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,16 +13,17 @@ use tokenkeep_interop::Peer;
 
 use crate::no_session;
 
-/// The application and the tenant of the programs.
+/// The application and the tenant that the programs use.
 const CLIENT: &str = "11111111-aaaa-4aaa-8aaa-000000000001";
 const TENANT: &str = "22222222-bbbb-4bbb-8bbb-000000000001";
 
-/// A header that names an algorithm, a claim, and no signature worth the name: nobody verifies what is in a cache.
+/// A header, one claim and a fake signature: no library verifies an id token in its cache.
 const ID_TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJvaWQiOiJvaWQtYWRhIn0.fake";
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Signs Ada in without any library: an access token that was good for an hour from then, a refresh token, an account.
+/// Signs Ada in without a library: an account, a refresh token, and an access token valid for an hour from
+/// `obtained`.
 fn put_ada(path: &Path, obtained: SystemTime) {
     let home = format!("oid-ada.{TENANT}");
     let ids =
@@ -38,7 +39,7 @@ fn put_ada(path: &Path, obtained: SystemTime) {
     cache.update(|old| put(old, &records).unwrap()).unwrap();
 }
 
-/// What the library hands out for Ada without asking anybody.
+/// Returns the access token that the library has for Ada, without a request to the user.
 fn silent(peer: Peer, path: &Path) -> String {
     let printed = peer.run(no_session(), &["silent", path.to_str().unwrap(), "ada"], b"");
     String::from_utf8(printed).unwrap().trim().to_owned()
@@ -47,13 +48,13 @@ fn silent(peer: Peer, path: &Path) -> String {
 const PEERS: [Peer; 2] = [Peer::Go, Peer::Java];
 
 #[test]
-fn a_token_that_ours_put_is_handed_out_by_go_and_java() {
+fn go_and_java_return_an_access_token_that_put_stored() {
     let folder = tempfile::tempdir().unwrap();
     let fresh = folder.path().join("fresh.json");
     put_ada(&fresh, SystemTime::now());
     for peer in PEERS {
         assert_eq!(silent(peer, &fresh), "access token put by ours", "{peer:?}");
-        // Beside what the library itself has written, under keys as it makes them.
+        // The same in a cache that the library wrote first, with keys in its own form.
         let own = folder.path().join(format!("{peer:?}.json"));
         peer.run(no_session(), &["sign-in", own.to_str().unwrap(), "somebody"], b"");
         put_ada(&own, SystemTime::now());
@@ -64,11 +65,11 @@ fn a_token_that_ours_put_is_handed_out_by_go_and_java() {
 }
 
 #[test]
-fn a_refresh_token_that_ours_put_is_redeemed_by_go_and_java() {
+fn go_and_java_redeem_a_refresh_token_that_put_stored() {
     let folder = tempfile::tempdir().unwrap();
     for peer in PEERS {
         let path = folder.path().join(format!("{peer:?}.json"));
-        // Long enough ago: Java hands a token out for five minutes after its end.
+        // Two hours ago, because Java returns an access token until five minutes after its end.
         put_ada(&path, SystemTime::now() - 2 * HOUR);
         assert_eq!(silent(peer, &path), "fake-access-token-of-ada", "{peer:?}");
     }

@@ -10,9 +10,9 @@ import { LibSecretPersistence } from "tokenkeep";
 // @ts-expect-error: beside this file only in a project.
 import { createClient } from "./example.mjs";
 // @ts-expect-error
-import { localNetworkClient, noNetworkClient } from "./signin/faces.mjs";
-// @ts-expect-error
 import { KNOWN_HOST, SignInService } from "./signin/service.mjs";
+// @ts-expect-error
+import { localNetworkClient, noNetworkClient } from "./signin/transport.mjs";
 
 const SCOPES = ["https://api.example/read"];
 

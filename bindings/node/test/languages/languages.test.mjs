@@ -10,8 +10,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { tenantOf } from "../../../../demo/signin/directory.mjs";
-import { listen } from "../../../../demo/signin/faces.mjs";
 import { SignInService } from "../../../../demo/signin/service.mjs";
+import { listen } from "../../../../demo/signin/transport.mjs";
 import { CLIENT_ID, open, SCOPES, signInWithDeviceCode, silently } from "../support/client.mjs";
 import { scratchDirectory } from "../support/scratch.mjs";
 

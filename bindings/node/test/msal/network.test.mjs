@@ -4,8 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { listen } from "../../../../demo/signin/faces.mjs";
 import { SignInService } from "../../../../demo/signin/service.mjs";
+import { listen } from "../../../../demo/signin/transport.mjs";
 import { startActor } from "../support/actor.mjs";
 import { enter, STORES } from "./situations.mjs";
 

@@ -4,13 +4,13 @@
  * Runs inside actors; the tests say which persistence, which user, which network.
  */
 import { PublicClientApplication } from "@azure/msal-node";
+import { KNOWN_HOST, SignInService } from "../../../../demo/signin/service.mjs";
 import {
   browser,
   localNetworkClient,
   loopbackNetworkClient,
   noNetworkClient,
-} from "../../../../demo/signin/faces.mjs";
-import { KNOWN_HOST, SignInService } from "../../../../demo/signin/service.mjs";
+} from "../../../../demo/signin/transport.mjs";
 import { imported } from "./subject.mjs";
 
 export { browser, localNetworkClient, loopbackNetworkClient, noNetworkClient, SignInService };

@@ -4,7 +4,7 @@
  */
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
-import { linkTokenkeep } from "../../../../demo/link.mjs";
+import { linkTokenkeep } from "../../../../demo/link-package.mjs";
 
 export const OURS = "tokenkeep";
 export const ORIGINAL = "@azure/msal-node-extensions";

@@ -3,8 +3,8 @@
 //   Peer item-read | item-write SCHEMA LABEL [NAME VALUE]...   an item of the keyring; content by stdin and stdout
 //   Peer file-read | file-write PATH       a plaintext cache
 //   Peer sign-in PATH NAME                 signs NAME in over a plaintext cache, with the device code flow
-//   Peer accounts PATH                     who is signed in there, one user name per line
-//   Peer silent PATH NAME                  prints an access token for NAME, who is asked nothing
+//   Peer accounts PATH                     prints the accounts in it, one user name a line
+//   Peer silent PATH NAME                  prints an access token for NAME, without a request to the user
 //   Peer lock LOCKFILE                     holds the lock from "held" on until stdin ends, then says "released"
 //
 // Nothing goes over a network.
@@ -47,14 +47,14 @@ public final class Peer {
             case "lock" -> LockHolder.hold(words[1]);
             default -> throw new IllegalArgumentException(words[0]);
         }
-        // msal4j leaves threads behind that would keep the process.
+        // msal4j leaves threads running that would keep the process alive.
         System.exit(0);
     }
 
     private static ICacheAccessor item(String[] words) throws Exception {
         String[] of = new String[4];
         System.arraycopy(words, 3, of, 0, words.length - 3);
-        // It touches a file, which has to be there.
+        // The lock's listener touches a file, which must exist.
         Path file = Files.createTempFile("interop", ".signal");
         file.toFile().deleteOnExit();
         return new KeyRingAccessor(file.toString(), null, words[1], words[2], of[0], of[1], of[2], of[3]);

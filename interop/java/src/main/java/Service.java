@@ -1,4 +1,4 @@
-// The sign-in service: it answers every request itself, for one person, with tokens that open nothing.
+// The sign-in service. It answers every request in this process, for one account, with tokens that open nothing.
 import com.microsoft.aad.msal4j.HttpRequest;
 import com.microsoft.aad.msal4j.HttpResponse;
 import com.microsoft.aad.msal4j.IHttpClient;

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Puts another package in the place of "tokenkeep", for `demo.mjs --package`: loaded with `node --import`, it resolves
- * the name where the tests have the original installed. The example itself stays untouched.
+ * A resolve hook for `demo.mjs --package`: loaded with `node --import`, it resolves "tokenkeep" to another package,
+ * where the tests have that package installed. `example.mjs` itself stays as it is.
  */
 import { register } from "node:module";
 

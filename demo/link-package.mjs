@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Lets a folder of this repository import "tokenkeep" by name before the package is published: a link in its
- * node_modules to the package's own folder. An installed copy (from a packed tarball, say) is left alone.
+ * Lets a folder of this repository import "tokenkeep" by name before the package is published, by a link in its
+ * node_modules to the package's folder. A copy that is already installed (from a packed tarball, for example) stays.
  */
 import { existsSync, lstatSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
@@ -23,7 +23,7 @@ export function linkTokenkeep(folder) {
     // "junction" needs no privilege on Windows and is ignored elsewhere.
     symlinkSync(PACKAGE, place, "junction");
   } catch (error) {
-    // Several test processes start at once; one of them is first.
+    // Several test processes may create the link at the same time; one of them succeeds.
     if (/** @type {NodeJS.ErrnoException} */ (error).code !== "EEXIST") {
       throw error;
     }

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * What the demo prints, and its count of expectations met and failed.
+ * Prints the demo's output and counts the expectations that were met and not met.
  */
 const colourful = process.stdout.isTTY && !process.env.NO_COLOR;
 
@@ -17,7 +17,7 @@ export const heading = (text) => console.log(`\n${paint(1, text)}`);
 export const note = (text) => console.log(`    ${paint(2, text)}`);
 
 /**
- * A fact the reader may want to see.
+ * Prints a fact for the reader.
  *
  * @param {string} name
  * @param {unknown} value
@@ -25,7 +25,7 @@ export const note = (text) => console.log(`    ${paint(2, text)}`);
 export const fact = (name, value) => console.log(`    ${name.padEnd(16)}${value}`);
 
 /**
- * Something that has to be so. Printed either way; one that is not makes the demo fail.
+ * Prints an expectation and whether it holds. One that does not hold makes the demo fail.
  *
  * @param {string} sentence
  * @param {boolean} holds
@@ -41,7 +41,7 @@ export function expect(sentence, holds, otherwise = "") {
   }
 }
 
-/** Prints the sum and returns the exit code. */
+/** Prints the counts and returns the exit code. */
 export function verdict() {
   const sum =
     failed === 0 ? `${met} of ${met} expectations met` : `${failed} of ${met + failed} expectations failed`;

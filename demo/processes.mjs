@@ -1,35 +1,35 @@
 // @ts-check
 /**
- * The processes of the demo: started, asked, killed by their own pid, never waited for without a limit.
+ * The processes of the demo: starts them, sends them actions, kills them by pid. Every wait has a limit.
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
 const ACTOR = fileURLToPath(new URL("actor.mjs", import.meta.url));
-const ALIAS = new URL("alias.mjs", import.meta.url).href;
+const RESOLVE_HOOK = new URL("resolve-hook.mjs", import.meta.url).href;
 
-/** @type {Set<Player>} */
-const playing = new Set();
+/** @type {Set<DemoProcess>} */
+const running = new Set();
 process.on("exit", () => {
-  for (const player of playing) {
-    player.child.kill("SIGKILL");
+  for (const started of running) {
+    started.child.kill("SIGKILL");
   }
 });
 
 /** One process. */
-export class Player {
+export class DemoProcess {
   /**
    * @param {NodeJS.ProcessEnv} env
    * @param {{ deadline: number, onMessage: (text: string) => void }} options
    */
   constructor(env, { deadline, onMessage }) {
-    const execArgv = env.TOKENKEEP_DEMO_PACKAGE ? ["--import", ALIAS] : [];
+    const execArgv = env.TOKENKEEP_DEMO_PACKAGE ? ["--import", RESOLVE_HOOK] : [];
     this.child = fork(ACTOR, { env, execArgv, stdio: ["ignore", "inherit", "inherit", "ipc"] });
     this.deadline = deadline;
     this.onMessage = onMessage;
-    playing.add(this);
-    this.child.once("exit", () => playing.delete(this));
+    running.add(this);
+    this.child.once("exit", () => running.delete(this));
   }
 
   get pid() {
@@ -37,7 +37,7 @@ export class Player {
   }
 
   /**
-   * Asks for one action and waits for its result.
+   * Sends one action and waits for its result.
    *
    * @param {string} action
    * @param {object} [argument]

@@ -1,9 +1,10 @@
 // @ts-check
 /**
- * The ways a program can reach the offline sign-in service: inside the process, over a loopback socket, or not at all.
+ * The ways in which a program reaches the offline sign-in service: in the same process, over a loopback socket, or
+ * not at all.
  *
- * MSAL insists on https authorities, so programs keep the real address of the authority and only the transport changes:
- * each `...NetworkClient` here is an `INetworkModule` for `system.networkClient`.
+ * MSAL demands https authorities. Programs therefore keep the real address of the authority and replace the
+ * transport: each `...NetworkClient` here is an `INetworkModule` for `system.networkClient`.
  */
 import { createServer } from "node:http";
 
@@ -14,10 +15,10 @@ import { createServer } from "node:http";
  * @typedef {{ headers?: Record<string, string>, body?: string }} Options
  */
 
-/** Carries the host of the authority across a loopback connection. */
+/** Carries the host of the authority over a loopback connection. */
 const HOST_HEADER = "x-signin-host";
 
-/** Far more than any token request; a larger one is a mistake. */
+/** More than any token request needs; a larger one is a mistake. */
 const MAX_BODY = 1 << 20;
 
 /** @param {(request: Request) => Response | Promise<Response>} send */
@@ -31,7 +32,7 @@ function networkClient(send) {
 }
 
 /**
- * The service inside this process; no socket is ever opened.
+ * Answers from the service in this process, without a socket.
  *
  * @param {SignInService} service
  */
@@ -40,7 +41,7 @@ export function localNetworkClient(service) {
 }
 
 /**
- * No network: a program that asks for anything fails, and says what it asked for.
+ * Rejects every request, with its address: for programs that must not use the network.
  */
 export function noNetworkClient() {
   return networkClient(({ method, url }) => {
@@ -49,7 +50,7 @@ export function noNetworkClient() {
 }
 
 /**
- * The service of another process, listening at `origin`.
+ * Sends requests to the service of another process, which listens at `origin`.
  *
  * @param {string} origin as {@link listen} returned it
  */
@@ -109,7 +110,7 @@ export async function listen(service) {
 }
 
 /**
- * Plays the person and the browser: opens the sign-in page and sends its form on to the program, as
+ * Acts as the user and the browser: opens the sign-in page and posts its form to the program, as
  * `acquireTokenInteractive({ openBrowser })` expects.
  *
  * @param {SignInService} service
