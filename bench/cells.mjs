@@ -1,11 +1,11 @@
 // @ts-check
 /**
- * Everything that is measured: cells, each with sides that do the same work. A side's run is one round and gives one
- * number for each metric, the median of its samples.
+ * Defines what is measured: cells, each with sides that do the same work. One run of a side is one round. It returns
+ * one number for each metric, the median of its samples.
  */
 import { join } from "node:path";
 import { startSession } from "../bindings/node/test/support/session.mjs";
-import { cacheOfPeople } from "./lib/content.mjs";
+import { cacheOfAccounts } from "./lib/content.mjs";
 import { median, quantile, size } from "./lib/figures.mjs";
 import { install } from "./lib/install.mjs";
 import { bare, go, heap, inDirectory, node, python, tarballs } from "./lib/sides.mjs";
@@ -110,7 +110,7 @@ function fileCycles(operation, bytes, options) {
 }
 
 /**
- * Calls `work` in a private session with an unlocked keyring of its own.
+ * Calls `work` in a private session with its own unlocked keyring.
  *
  * @template T
  * @param {(env: NodeJS.ProcessEnv, directory: string) => Promise<T>} work
@@ -221,7 +221,7 @@ function contention(processes) {
   };
 }
 
-/** The sum of all counters in a cache; 0 for one that was left unreadable. @param {string} path */
+/** Returns the sum of all counters in a cache; 0 for an unreadable cache. @param {string} path */
 async function countIn(path) {
   const { readFile } = await import("node:fs/promises");
   try {
@@ -311,13 +311,13 @@ function memory() {
   };
 }
 
-/** What the core's merge needs besides the three texts that it is given. @returns {Cell} */
+/** The memory that the core's merge takes beside its three input texts. @returns {Cell} */
 function merging() {
   return {
     group: "heap",
     name: "merge of three texts of 5 MB",
     unit: "of the texts",
-    // The same each time.
+    // Every round takes the same memory.
     rounds: 1,
     sides: {
       [OURS]: async () => {
@@ -328,13 +328,13 @@ function merging() {
   };
 }
 
-/** What a user installs, without msal-node itself. @returns {Cell} */
+/** The size of an installation, without msal-node itself. @returns {Cell} */
 function installation() {
   return {
     group: "install",
     name: "npm install in an empty folder",
     unit: "ms",
-    // The original compiles each time.
+    // The original compiles its addon in each round.
     rounds: 3,
     sides: {
       [OURS]: () => install(tarballs()),
@@ -354,7 +354,7 @@ function growth() {
   const people = [1, 10, 100, 1_000, 10_000].map((accounts) => ({
     name: accounts === 1 ? "1 account" : `${accounts} accounts`,
     x: accounts,
-    bytes: cacheOfPeople(accounts).length,
+    bytes: cacheOfAccounts(accounts).length,
     content: { accounts },
   }));
   return ["reload", "write"].flatMap((operation) => [

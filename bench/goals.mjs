@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * What the project set out to reach, each goal as a ratio of medians of one run.
+ * The goals of the project, each a ratio of medians of one run.
  */
 import { BARE, CACHED, ORIGINAL, OURS, PYTHON } from "./cells.mjs";
 import { short } from "./lib/figures.mjs";
@@ -61,7 +61,7 @@ function* judge(result) {
       break;
     case "contention":
       yield* share("no more time than the original, which loses updates", of(OURS), of(ORIGINAL), 1);
-      // One process alone waits for nobody: its longest "wait" is the slowest lock it took, of the disk's making.
+      // One process alone never waits. Its longest "wait" is the slowest lock it took, which depends on the disk.
       if (!name.startsWith("1 ")) {
         yield* share(
           "longest wait ≤ 1/5 of the original's",

@@ -10,7 +10,7 @@ matplotlib.use("svg")
 matplotlib.rcParams.update({"svg.hashsalt": "tokenkeep", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
 import matplotlib.pyplot as plt  # noqa: E402
 
-# Distinguished without colour, too.
+# Distinct without colour as well.
 STYLES = {
     "tokenkeep": ("#0a6", "o", "-"),
     "tokenkeep, cached": ("#0a6", "s", "--"),

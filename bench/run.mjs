@@ -1,10 +1,10 @@
 // @ts-check
 /**
- * Measures every cell, all sides of a round one after another before the next round begins, and writes what it found.
+ * Measures every cell and writes the results. All sides run once, one after another, before the next round begins.
  *
  * node run.mjs --out DIRECTORY [--quick] [--rounds N] [--only GROUP]
  *
- * What criterion has measured before is added where TOKENKEEP_BENCH_CRITERION names its folder.
+ * Where TOKENKEEP_BENCH_CRITERION names a folder, the run adds criterion's results from it.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,5 @@
-//! The parts of the core by themselves: the lock, the atomic file, the schema beside plain `serde_json`, the sealed file.
+//! Measures parts of the core alone: the lock, the atomic file, the schema beside plain `serde_json`, the sealed
+//! file.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -56,7 +57,7 @@ fn schema(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("is_whole", bytes), |bencher| {
             bencher.iter(|| schema::is_whole(black_box(&base)));
         });
-        // Three texts in, one out: what the goal calls parse and merge.
+        // The bytes of all three input texts: the goal for parse and merge counts them so.
         group.throughput(Throughput::Bytes((base.len() + ours.len() + theirs.len()) as u64));
         group.bench_function(BenchmarkId::new("merge", bytes), |bencher| {
             bencher.iter(|| {

@@ -1,8 +1,8 @@
-// Go's extension, doing what cycles.py does: saving a cache file under its own lock.
+// Measures Go's extension like cycles.py: saves a cache file under the extension's own lock.
 //
 //	go run . '{"path": PATH, "bytes": N, "samples": N}'
 //
-// Prints milliseconds, one a sample, as JSON.
+// Prints JSON: one number of milliseconds a sample.
 package main
 
 import (
@@ -24,7 +24,7 @@ type specification struct {
 	Samples int    `json:"samples"`
 }
 
-// client is a client of msal as far as the extension sees one.
+// client has the methods of an msal client that the extension calls.
 type client struct{ content []byte }
 
 func (c *client) Marshal() ([]byte, error) { return c.content, nil }
@@ -64,7 +64,7 @@ func measure(text string) ([]float64, error) {
 	for n := 0; n <= spec.Samples; n++ {
 		ours := client{}
 		began := time.Now()
-		// As msal does it around each request: what is stored, then what it has become.
+		// The calls that msal makes around each request: load the stored content, then export the changed content.
 		if n > 0 {
 			if err := shared.Replace(ctx, &ours, msal.ReplaceHints{}); err != nil {
 				return nil, err

@@ -1,12 +1,12 @@
 // @ts-check
 /**
- * Token caches of a given size, as msal-node would write them: one account and as many access tokens as fit.
+ * Token caches of a given size in the format of msal-node: one account and as many access tokens as fit.
  */
 
 const TOKEN_BYTES = 1_400;
 
 /**
- * A cache of exactly `bytes` bytes. Variants differ in one token's secret and in nothing else, as after a refresh.
+ * Returns a cache of exactly `bytes` bytes. Variants differ in the secret of one token, like a cache after a refresh.
  *
  * @param {number} bytes
  * @param {number} [variant]
@@ -40,13 +40,13 @@ export function cacheOf(bytes, variant = 0) {
 }
 
 /**
- * A cache of `accounts` people, each with an account, an identity token, an access token and a refresh token, about
- * 4 KB together. Variants differ as those of `cacheOf` do.
+ * Returns a cache of `accounts` accounts, each with an identity token, an access token and a refresh token, about 4
+ * KB together. Variants differ like those of `cacheOf`.
  *
  * @param {number} accounts
  * @param {number} [variant]
  */
-export function cacheOfPeople(accounts, variant = 0) {
+export function cacheOfAccounts(accounts, variant = 0) {
   /** @type {Record<string, Record<string, Record<string, string>>>} */
   const cache = { Account: {}, IdToken: {}, AccessToken: {}, RefreshToken: {}, AppMetadata: {} };
   const stamp = String(variant).padStart(12, "0");
@@ -99,17 +99,20 @@ function accessToken(home, n, stamp) {
   return [key, token];
 }
 
-/** What msal-node hands to a plugin, holding its cache as text: its own parsing is not what is measured. */
+/**
+ * The token cache that msal-node passes to a plugin. It keeps the cache as text, because msal-node's own parsing is
+ * not measured.
+ */
 export class Client {
   /** @param {string} content */
   constructor(content) {
     this.content = content;
-    /** How often it was given content. */
+    /** The number of times that content was loaded. */
     this.loads = 0;
     this.tokenCache = {
       serialize: () => this.content,
       deserialize: (/** @type {string} */ text) => {
-        // Every client parses it. A text that was put together of pieces becomes one when it is first looked into.
+        // Every client parses the text. V8 joins a text of pieces at the first access, so access it once.
         text.charCodeAt(0);
         this.content = text;
         this.loads += 1;

@@ -1,13 +1,13 @@
 // @ts-check
-/** What criterion measured of the core's parts, as results like those of the cells. */
+/** Reads criterion's estimates for the core's parts, in the form of a cell's results. */
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { size } from "./figures.mjs";
 
 /**
- * One result for each group of benches and each size; its sides are the functions of the group. Where criterion was
- * told how many bytes a call takes, figures are megabytes a second, otherwise milliseconds. Instead of rounds they have
- * the bounds of the 95 % confidence interval.
+ * Returns one result for each group of benchmarks and each size; its sides are the functions of the group. Figures
+ * are megabytes a second where criterion knows the bytes of a call, otherwise milliseconds. The bounds of the 95 %
+ * confidence interval stand in place of rounds.
  *
  * @param {string} directory where criterion keeps its estimates
  * @returns {import("../goals.mjs").Result[]}

@@ -1,5 +1,5 @@
 // @ts-check
-/** Sums and medians, and how numbers are written for people. */
+/** Sums, medians, and numbers formatted for readers. */
 
 /** @param {number[]} values */
 export function median(values) {
@@ -18,7 +18,7 @@ export function quantile(values, share) {
   return sorted[below] + (sorted[above] - sorted[below]) * (place - below);
 }
 
-/** Three significant digits, without an exponent. @param {number} value */
+/** Formats three significant digits, without an exponent. @param {number} value */
 export function short(value) {
   if (value === 0 || !Number.isFinite(value)) {
     return String(value);
@@ -33,8 +33,8 @@ export function size(bytes) {
 }
 
 /**
- * How much `y` grows with `x`: the slope of the straight line with the least squares, each point weighted by 1 / x so
- * that the largest do not decide alone.
+ * Returns how much `y` grows with `x`: the slope of the least-squares line. Each point has the weight 1 / x, so that
+ * the largest points do not decide alone.
  *
  * @param {{ x: number, y: number }[]} points
  */

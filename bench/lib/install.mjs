@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * What `npm install` of a package leaves behind and takes, in a fresh folder, from npm's cache as far as it has it.
+ * Measures what `npm install` of a package takes and adds, in an empty folder. npm's own cache may serve downloads.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -9,18 +9,18 @@ import { join } from "node:path";
 import { track } from "../../bindings/node/test/support/processes.mjs";
 import { inDirectory } from "./sides.mjs";
 
-/** A compiler may be at work. */
+/** Time enough for an installation that runs a compiler. */
 const DEADLINE_MS = 180_000;
 
 /**
- * Installs `what`, and tells the milliseconds, the packages and the megabytes, and how many binaries were compiled for it.
+ * Installs `what`; returns milliseconds, packages, megabytes, and the number of compiled binaries.
  *
  * @param {string[]} what packages or tarballs
  */
 export function install(what) {
   return inDirectory(async (directory) => {
     const began = performance.now();
-    // No lock file of ours: as somebody begins who has read the first line of the page.
+    // Without a lock file, like a user who follows the first line of the README.
     const npm = track(
       spawn("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error", ...what], {
         cwd: directory,

@@ -1,5 +1,5 @@
 // @ts-check
-/** What was measured on: enough to understand the figures, nothing that names anybody's machine. */
+/** Describes the machine that was measured, without names that identify it. */
 import { execFileSync } from "node:child_process";
 import { arch, cpus, release, totalmem } from "node:os";
 

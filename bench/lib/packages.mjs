@@ -1,13 +1,13 @@
 // @ts-check
 /**
- * The packages that are compared, loaded as their users load them. Which one is in the specification of a program.
+ * Loads the packages that are compared, as their users load them. The specification of a program names the package.
  */
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 
 /** @typedef {"tokenkeep" | "original"} PackageName */
 
-/** Where `cargo xtask bench` installed the packed tarballs of tokenkeep. */
+/** The folder in which `cargo xtask bench` installed the packed tarballs of tokenkeep. */
 const OURS = process.env.TOKENKEEP_BENCH_PACKAGE;
 
 /** The folder from which a package is imported. @param {PackageName} name */
@@ -27,7 +27,7 @@ export function specifier(name) {
 }
 
 /**
- * The path of the file that Node.js takes for `require` or, as "esm", for `import`.
+ * Returns the path of the file that Node.js loads for `require` or, as "esm", for `import`.
  *
  * @param {PackageName} name
  * @param {"cjs" | "esm"} module
@@ -48,7 +48,7 @@ export function load(name) {
 }
 
 /**
- * A persistence as a program of the specification asks for it.
+ * Creates the persistence that a program's specification names.
  *
  * @param {any} extensions
  * @param {{ store: string, path: string, durability?: string }} specification

@@ -1,5 +1,5 @@
 // @ts-check
-/** Which groups of cells are drawn, by `plots.py`, and shown with their tables. */
+/** Lists the groups of cells that `plots.py` draws and that are shown with their tables. */
 
 const SIZE = "size of the cache, bytes";
 
@@ -17,5 +17,5 @@ const PLOTS = [
   { group: "growth write, accounts", title: "Write cycle against people", axis: "accounts" },
 ];
 
-/** Those of a report, each with the name of its file. */
+/** The plots of a report, each with the name of its file. */
 export const plots = PLOTS.map((plot) => ({ ...plot, file: `${plot.group.replaceAll(/\W+/g, "-")}.svg` }));

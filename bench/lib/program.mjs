@@ -1,9 +1,9 @@
 // @ts-check
 /**
- * What every measured program does: one specification in, one result out, both JSON.
+ * The frame of every measured program: one specification in, one result out, both JSON.
  */
 
-/** @returns {any} what to measure, from the first argument */
+/** @returns {any} the specification, from the first argument */
 export function specification() {
   return JSON.parse(process.argv[2] ?? "");
 }
@@ -19,7 +19,7 @@ export function sleep(ms) {
 }
 
 /**
- * Milliseconds that something took.
+ * Returns the milliseconds that `work` took.
  *
  * @param {() => unknown} work
  */

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * How each measured program is started: in a process of its own, on a fresh file on a real disk, within a limit.
+ * Starts the measured programs: each in its own process, on a new file on a real disk, with a time limit.
  */
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
@@ -20,14 +20,14 @@ function required(name) {
   return value;
 }
 
-/** On the disk that is measured, not in memory. */
+/** A folder on the disk that is measured, not in memory. */
 const SCRATCH = required("TOKENKEEP_BENCH_SCRATCH");
 
 /** @param {string} name */
 const program = (name) => fileURLToPath(new URL(`../programs/${name}`, import.meta.url));
 
 /**
- * Calls `work` with a fresh directory, which is gone afterwards.
+ * Calls `work` with a new directory and deletes the directory afterwards.
  *
  * @template T
  * @param {(directory: string) => Promise<T>} work
@@ -42,7 +42,7 @@ export async function inDirectory(work) {
   }
 }
 
-/** A started program: what it says, line by line, as JSON. */
+/** A started program, which prints JSON, one value a line. */
 export class Running {
   /** @param {string} command @param {string[]} words @param {NodeJS.ProcessEnv} env */
   constructor(command, words, env) {
@@ -58,7 +58,7 @@ export class Running {
     this.child.once("close", () => clearTimeout(this.late));
   }
 
-  /** The next thing it tells. @returns {Promise<any>} */
+  /** Returns the next value that the program prints. @returns {Promise<any>} */
   async next() {
     const { value, done } = await this.lines.next();
     if (done) {
@@ -100,7 +100,7 @@ export function go(specification, env = process.env) {
   return new Running(required("TOKENKEEP_BENCH_GO"), [JSON.stringify(specification)], env);
 }
 
-/** The packed packages of tokenkeep for this platform. */
+/** Returns the packed packages of tokenkeep for this platform. */
 export function tarballs() {
   const folder = required("TOKENKEEP_BENCH_TARBALLS");
   return readdirSync(folder)
@@ -118,7 +118,7 @@ export function heap(words) {
   return new Running(required("TOKENKEEP_BENCH_HEAP"), words, process.env);
 }
 
-/** A private session knows nothing of what was built. @param {NodeJS.ProcessEnv} env */
+/** Adds the variables with the built packages, which a private session does not have. @param {NodeJS.ProcessEnv} env */
 function forPrograms(env) {
   return { ...env, TOKENKEEP_BENCH_PACKAGE: required("TOKENKEEP_BENCH_PACKAGE") };
 }

@@ -1,8 +1,8 @@
 // @ts-check
-/** How fast each side's cost grows: one slope for each curve of a `growth` group. */
+/** Computes how fast the cost of each side grows: one slope for each curve of a `growth` group. */
 import { slope } from "./figures.mjs";
 
-/** What a slope is told per. @type {Record<string, { unit: string, of: number }>} */
+/** The unit of a slope. @type {Record<string, { unit: string, of: number }>} */
 const UNITS = {
   bytes: { unit: "MB", of: 1 << 20 },
   accounts: { unit: "1,000 accounts", of: 1_000 },

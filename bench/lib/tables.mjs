@@ -1,5 +1,5 @@
 // @ts-check
-/** The figures as Markdown: a table for each group, with its plot, and one for the goals. */
+/** Writes the figures as Markdown: a table for each group, with its plot, and a table for the goals. */
 import { short } from "./figures.mjs";
 
 /** @param {any} report */

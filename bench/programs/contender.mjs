@@ -1,9 +1,10 @@
 // @ts-check
 /**
- * One of several processes that write to one cache: each adds one to its own counter, again and again.
+ * One of several processes that write to one cache. Each adds one to its own counter, many times.
  *
- * Specification: { package, store, durability?, path, name, writes }. Says "ready", begins on a line of input, and
- * results in { began, ended, waits }: times by the machine's monotonic clock and waits for the lock, in milliseconds.
+ * Specification: { package, store, durability?, path, name, writes }. It prints "ready", starts when it reads a line,
+ * and returns { began, ended, waits }: times of the machine's monotonic clock and waits for the lock, in
+ * milliseconds.
  */
 import { once } from "node:events";
 import { Client } from "../lib/content.mjs";
@@ -14,7 +15,7 @@ const spec = specification();
 const extensions = load(spec.package);
 const plugin = new extensions.PersistenceCachePlugin(await persistenceOf(extensions, spec));
 const client = new Client("{}");
-/** Comparable between processes, unlike `performance.now()`. */
+/** Comparable between processes, which `performance.now()` is not. */
 const now = () => Number(process.hrtime.bigint()) / 1e6;
 
 tell("ready");
@@ -32,7 +33,7 @@ for (let n = 0; n < spec.writes; n += 1) {
   } catch {
     failures += 1;
   } finally {
-    // As msal-node does it.
+    // The same call as in msal-node.
     await plugin.afterCacheAccess(context).catch(() => {
       failures += 1;
     });
@@ -47,7 +48,7 @@ function counted(content) {
   try {
     cache = JSON.parse(content || "{}");
   } catch {
-    // Read half-written. A client would begin anew, and so does this.
+    // The content was half written. A client would start with an empty cache, and so does this program.
     cache = {};
   }
   cache.Account ??= {};

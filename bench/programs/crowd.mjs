@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Many write cycles at once on one plugin in one process.
+ * Runs many write cycles at the same time on one plugin in one process.
  *
  * Specification: { package, store, durability?, path, cycles }. Result: milliseconds for all of them.
  */

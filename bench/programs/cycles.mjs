@@ -1,28 +1,29 @@
 // @ts-check
 /**
- * Cycles of the cache plugin, one after another: `unchanged` reads, reads with `reload`, `write`s.
+ * Runs cycles of the cache plugin, one after another: `unchanged` reads, reads with `reload`, `write`s.
  *
- * Specification: { package, store, durability?, path, operation, bytes or accounts, samples }. Result: milliseconds, one a sample.
+ * Specification: { package, store, durability?, path, operation, bytes or accounts, samples }. Result: milliseconds,
+ * one number a sample.
  */
 import { strict as assert } from "node:assert";
 import { utimesSync, writeFileSync } from "node:fs";
-import { Client, cacheOf, cacheOfPeople } from "../lib/content.mjs";
+import { Client, cacheOf, cacheOfAccounts } from "../lib/content.mjs";
 import { load, persistenceOf } from "../lib/packages.mjs";
 import { sleep, specification, tell, timed } from "../lib/program.mjs";
 
-/** An unchanged read takes microseconds; so many together can be timed. */
+/** An unchanged read takes microseconds, so one sample times this many together. */
 const BATCH = 200;
-/** Longer than a file system's clock tick, so that both packages can see that a file changed. */
+/** Longer than a clock tick of the file system, so that both packages can see that a file changed. */
 const TICK_MS = 15;
 
 const spec = specification();
 const extensions = load(spec.package);
 const persistence = await persistenceOf(extensions, spec);
 const plugin = new extensions.PersistenceCachePlugin(persistence);
-/** Writes what is to be noticed, as another process would. */
+/** Writes the changes that a reload must notice, as another process does. */
 const other = spec.operation === "reload" ? await persistenceOf(extensions, spec) : persistence;
 const contents = [1, 2].map((variant) =>
-  spec.accounts ? cacheOfPeople(spec.accounts, variant) : cacheOf(spec.bytes, variant),
+  spec.accounts ? cacheOfAccounts(spec.accounts, variant) : cacheOf(spec.bytes, variant),
 );
 const client = new Client("{}");
 
@@ -56,7 +57,7 @@ const operations = {
     if (spec.store === "file") {
       writeFileSync(spec.path, contents[n % 2]);
     } else {
-      // The original's `save` leaves the marker to its plugin.
+      // The original's `save` does not touch the marker file; its plugin does.
       await other.save(contents[n % 2]);
       utimesSync(spec.path, new Date(), new Date());
     }
@@ -80,7 +81,7 @@ const samples = [];
 for (let n = 0; n < spec.samples; n += 1) {
   samples.push(await operation(n));
 }
-// What was measured must have happened.
+// Check that the measured writes happened.
 const stored = await persistence.load();
 assert.equal(stored.length, contents[0].length);
 if (spec.operation === "write") {

@@ -1,4 +1,4 @@
-"""Python's msal-extensions, doing what `cycles.mjs` and `contender.mjs` do: the same work under its own lock.
+"""Measures Python's msal-extensions like `cycles.mjs` and `contender.mjs`: the same work under the library's own lock.
 
 cycles.py '{"path", "operation": "write" | "contend", "bytes", "samples", "name", "writes"}'
 """
@@ -22,7 +22,7 @@ def write():
         content = spec_content(n % 2)
         began = time.perf_counter()
         with CrossPlatLock(lock_path):
-            # As its PersistedTokenCache does it: its own write is no reason to read again.
+            # The library's PersistedTokenCache compares the same two times, so that its own write causes no reload.
             if n and last_sync < persistence.time_last_modified():
                 persistence.load()
             persistence.save(content)

@@ -1,9 +1,9 @@
 // @ts-check
 /**
- * How much memory writing and reloading a cache takes at its peak.
+ * Measures the peak memory of writing and reloading a cache.
  *
- * Specification: { package: "tokenkeep" | "original" | "none", store, path, bytes }. Result: bytes, the process's
- * largest resident set.
+ * Specification: { package: "tokenkeep" | "original" | "none", store, path, bytes }. Result: the peak resident set of
+ * the process in bytes.
  */
 import { utimesSync } from "node:fs";
 import { Client, cacheOf } from "../lib/content.mjs";

@@ -1,9 +1,9 @@
 // @ts-check
 /**
- * A keystore item written and read without any plugin: what the libraries below the plugins take.
+ * Writes and reads a keystore item without a plugin, to measure the libraries below the plugins.
  *
- * Specification: { package: "tokenkeep" | "keytar" | "napi-keyring", path, operation: "set" | "get", bytes, samples }.
- * Result: milliseconds, one a sample.
+ * Specification: { package: "tokenkeep" | "keytar" | "napi-keyring", path, operation: "set" | "get", bytes, samples
+ * }. Result: milliseconds, one number a sample.
  */
 import { createRequire } from "node:module";
 import { cacheOf } from "../lib/content.mjs";

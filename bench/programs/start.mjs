@@ -1,9 +1,9 @@
 // @ts-check
 /**
- * What a program pays once: importing, the first `createPersistence`, the first read.
+ * Measures what a program pays once: the import, the first `createPersistence`, the first read.
  *
- * Specification: { package, module: "esm" | "cjs", path, plaintext }. Result: milliseconds of each step,
- * and what became of `createPersistence` (a class, or the name of an error).
+ * Specification: { package, module: "esm" | "cjs", path, plaintext }. Result: the milliseconds of each step and the
+ * outcome of `createPersistence` (a class, or the name of an error).
  */
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";

@@ -1,9 +1,10 @@
-//! The physical limit: the same bytes through the same system calls or bus messages, and nothing else.
+//! The physical limit: the same bytes through the same system calls or bus messages, without a library.
 //!
-//! `tokenkeep-bench-bare file PATH BYTES synced|cached SAMPLES` replaces a file whole: create, write, (sync,) rename,
-//! (sync the directory). `tokenkeep-bench-bare secret-service set|get BYTES SAMPLES` sends an item's content over the
-//! session bus, or fetches it, unencrypted; before it is fetched there is a pause, as there is before a reload of the other
-//! sides: whoever is woken from sleep takes twice as long as in a loop. Both print milliseconds, one a sample, as JSON.
+//! `tokenkeep-bench-bare file PATH BYTES synced|cached SAMPLES` replaces a whole file: create, write, (sync,) rename,
+//! (sync the directory). `tokenkeep-bench-bare secret-service set|get BYTES SAMPLES` sends the content of an item
+//! over the session bus, or fetches it, unencrypted. It pauses before each fetch, like the other sides before a
+//! reload, because a process that wakes from sleep takes twice as long as one in a loop. Both print JSON: one number
+//! of milliseconds a sample.
 #![expect(clippy::print_stdout, reason = "printing the result is what it is for")]
 
 use std::collections::HashMap;
@@ -22,7 +23,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 const SERVICE: &str = "org.freedesktop.secrets";
 
-/// As long as `programs/cycles.mjs` waits around a change before it measures a reload.
+/// As long as `programs/cycles.mjs` pauses around a change before it measures a reload.
 const PAUSE: Duration = Duration::from_millis(30);
 
 fn main() -> Outcome<()> {
@@ -65,7 +66,7 @@ fn file(path: &Path, bytes: usize, synced: bool, samples: usize) -> Outcome<Vec<
         drop(file);
         taken.push(began.elapsed().as_secs_f64() * 1e3);
     }
-    // The first paid for what the others found.
+    // Drop the first sample, which warms the caches for the others.
     Ok(taken.split_off(1))
 }
 

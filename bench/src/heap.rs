@@ -1,5 +1,5 @@
-//! The most memory that a merge takes: `tokenkeep-bench-heap BYTES` merges three caches of about as many bytes and prints,
-//! as JSON, the bytes of the three texts and the largest amount of heap that was in use meanwhile, the texts included.
+//! Measures the peak memory of a merge. `tokenkeep-bench-heap BYTES` merges three caches of about `BYTES` bytes and
+//! prints JSON: the bytes of the three texts, and the peak heap in use during the merge, the texts included.
 #![expect(clippy::print_stdout, reason = "printing the result is what it is for")]
 
 use std::error::Error;
@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bytes = std::env::args().nth(1).ok_or("usage: tokenkeep-bench-heap BYTES")?.parse()?;
     let (base, ours, theirs) = (cache(bytes, "a"), cache(bytes, "b"), cache(bytes + 3_000, "a"));
     let texts = base.len() + ours.len() + theirs.len();
-    // What is in use besides the texts was never theirs.
+    // The heap in use apart from the texts, to be subtracted.
     let before = HEAP.current_usage().saturating_sub(texts);
     HEAP.reset_peak_usage();
     let change = Change { held: Some(&base), base: Some(&base), ours: &ours, disturbed: false };

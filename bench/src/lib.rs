@@ -1,6 +1,6 @@
-//! What the measured Rust programs have in common: token caches of a given size.
+//! Token caches of a given size, used by all measured Rust programs.
 
-/// A token cache of about `bytes`, whose first token is `variant`.
+/// Returns a token cache of about `bytes` bytes, whose first token is `variant`.
 #[must_use]
 pub fn cache(bytes: usize, variant: &str) -> Vec<u8> {
     let mut tokens = serde_json::Map::new();
@@ -21,7 +21,7 @@ pub fn cache(bytes: usize, variant: &str) -> Vec<u8> {
             "local_account_id": "home", "username": "someone@contoso.example", "authority_type": "MSSTS" } },
         "IdToken": {}, "AccessToken": tokens, "RefreshToken": {}, "AppMetadata": {},
     });
-    // Without spare room, which would count as memory in use.
+    // Without spare capacity, which would count as memory in use.
     let mut text = cache.to_string().into_bytes();
     text.shrink_to_fit();
     text
