@@ -1,21 +1,21 @@
-//! A token cache as the recorded histories see it: some accounts, each with one refresh token that is a number.
+//! The cache that the recorded histories use: some accounts, each with one refresh token that is a number.
 //!
-//! Made and read with `serde_json`, so that a mistake of the merging code under test is not repeated here.
+//! Reads and writes it with `serde_json`, independent of the merging code under test.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-/// Which accounts are signed in, and the token of each.
+/// The accounts that are signed in, and the token of each.
 pub type Accounts = BTreeMap<u8, u64>;
 
-/// What cannot be read as one of our caches.
+/// The reason why content is not one of these caches.
 pub type Torn = String;
 
-/// The accounts in a cache; nothing stored is a cache without accounts.
+/// Returns the accounts of a cache; no content means no accounts.
 ///
 /// # Errors
-/// What is wrong with the content: not JSON, or an account without token or the reverse.
+/// The fault in the content: not JSON, an account without a token, or a token without an account.
 pub fn read(content: Option<&[u8]>) -> Result<Accounts, Torn> {
     let Some(content) = content else { return Ok(Accounts::new()) };
     let cache: Value = serde_json::from_slice(content).map_err(|error| format!("not JSON: {error}"))?;
@@ -40,7 +40,7 @@ pub fn read(content: Option<&[u8]>) -> Result<Accounts, Torn> {
     Ok(accounts)
 }
 
-/// The cache `content` with another token for `account`, or without that account.
+/// Returns the cache `content` with another token for `account`, or without that account.
 ///
 /// # Errors
 /// As [`read`].
@@ -58,7 +58,7 @@ pub fn change(content: Option<&[u8]>, account: u8, token: Option<u64>) -> Result
         "local_account_id": format!("uid{account}"), "username": format!("user{account}@example"),
         "authority_type": "MSSTS",
     });
-    // Of one length, so that two caches do not differ in size where they differ in a token.
+    // Pad to one length, so that caches with different tokens have the same size.
     let secret = token.map(|token| {
         json!({
             "home_account_id": id, "environment": "login.example", "credential_type": "RefreshToken",

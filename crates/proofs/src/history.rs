@@ -1,9 +1,9 @@
-//! What several processes did to one cache, and when: operations with the moments of call and return.
+//! The history of one cache: the operations of several processes with the times of call and return.
 //!
-//! Every process appends to a log of its own, one line before each call and one after each return, so that a process
-//! that is killed leaves the call without its return. The clock is CLOCK_MONOTONIC, one for all processes of a machine.
-//! The moment of the call is taken before its line is written and the moment of return after the operation, so that
-//! the interval between them certainly contains the operation.
+//! Every process appends to its own log: a line before each call and a line after each return. A killed process
+//! therefore leaves a call without a return. The clock is CLOCK_MONOTONIC, which all processes of a machine share. A
+//! process takes the time of the call before it writes the line, and the time of return after the operation, so that
+//! the interval between them contains the operation.
 
 use std::fmt::{self, Display};
 
@@ -11,70 +11,70 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::accounts::Accounts;
 
-/// What a process was asked to do.
+/// An operation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
     /// `TokenCache::read`.
     Read,
-    /// `begin_write`, and `commit` of what was there with another token for one account, or without the account.
+    /// `begin_write`, and `commit` of the content found, with another token for one account or without the account.
     Set(u8, Option<u64>),
-    /// `begin_write` and `commit_change` of a client that once read the accounts given here and then changed one.
+    /// `begin_write`, and `commit_change` by a client that read these accounts earlier and then changed one.
     Merge(Accounts, u8, Option<u64>),
     /// `begin_write` and `delete`.
     Delete,
 }
 
-/// What came of it.
+/// The result of an operation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// A read returned this.
+    /// A read returned these accounts.
     Saw(Accounts),
-    /// A write found the first and said that it left the second.
+    /// A write found the first accounts and left the second.
     Changed(Accounts, Accounts),
-    /// A merge found this and said that its account is gone, so that it changed nothing.
+    /// A merge found these accounts. Its own account was signed out, so it changed nothing.
     Conflict(Accounts),
-    /// It gave up before it had the lock: it can have had no effect.
+    /// It gave up before it had the lock. It had no effect.
     GaveUp,
-    /// It failed in a way that is not foreseen, or read what no cache is.
+    /// It failed with an unexpected error, or read content that is not a cache.
     Failed(String),
 }
 
-/// One operation.
+/// One call of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// What was to be done.
+    /// The operation.
     pub op: Op,
-    /// When, in nanoseconds.
+    /// The time of the call, in nanoseconds.
     pub called: u64,
-    /// When it was over and how it ended; `None` for a process that was killed before it could tell.
+    /// The time of the return and the outcome; `None` if the process was killed before it could write them.
     pub returned: Option<(u64, Outcome)>,
 }
 
-/// The operations of one thread, in its order.
+/// The calls of one thread, in order.
 pub type Thread = Vec<Call>;
 
-/// Now, by the clock that all processes share.
+/// Returns the current time of the clock that all processes share.
 pub fn now() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     u64::try_from(now.tv_sec).unwrap_or_default() * 1_000_000_000
         + u64::try_from(now.tv_nsec).unwrap_or_default()
 }
 
-/// The line before a call.
+/// Formats the line before a call.
 pub fn call_line(thread: usize, called: u64, op: &Op) -> String {
     format!("call {thread} {called} {op}\n")
 }
 
-/// The line after a return.
+/// Formats the line after a return.
 pub fn return_line(thread: usize, returned: u64, outcome: &Outcome) -> String {
     format!("return {thread} {returned} {outcome}\n")
 }
 
-/// The threads in the log of one process. A last line without its end was being written when the process was killed,
-/// and counts for nothing.
+/// Parses the log of one process into its threads. Ignores a last line without an end, which was being written at the
+/// kill.
 ///
 /// # Errors
-/// The line that cannot be understood.
+/// The line that does not parse.
 pub fn parse(log: &str) -> Result<Vec<Thread>, String> {
     let mut threads: Vec<Thread> = Vec::new();
     for line in log.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
@@ -157,7 +157,7 @@ impl Display for Token {
     }
 }
 
-/// Accounts as one word.
+/// Formats accounts as one word.
 #[derive(Debug)]
 pub struct Words<'a>(pub &'a Accounts);
 
@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_is_read_as_it_was_written_and_a_cut_line_counts_for_nothing() {
+    fn a_log_is_parsed_as_it_was_written_and_a_cut_last_line_is_ignored() {
         let accounts = Accounts::from([(1, 5), (2, 7)]);
         let calls = [
             (Op::Read, Outcome::Saw(accounts.clone())),

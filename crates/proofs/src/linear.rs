@@ -1,35 +1,37 @@
-//! Is a history linearizable: did every operation happen at one instant between its call and its return?
+//! Checks whether a history is linearizable: whether each operation can have happened at one instant between its call
+//! and its return.
 //!
-//! The whole cache is the object that is judged, which is stronger than judging each entry: a read returns all
-//! entries of one instant, and a write tells all that it found.
+//! The object is the whole cache, which is stronger than one object for each entry: a read returns all entries of one
+//! instant, and a write reports all entries that it found.
 //!
-//! `stateright`'s `LinearizabilityTester` decides the same question, also for operations that never returned, but it
-//! tries orders one after the other without remembering where it has been and copies the rest of the history at every
-//! step: a history of thousands of operations that is *not* linearizable would keep it busy for ever. So the search here
-//! remembers. The tests let both judge the same small histories.
+//! `stateright`'s `LinearizabilityTester` decides the same question, also for operations that never returned. But it
+//! tries one order after another, does not remember the states it has seen, and copies the rest of the history at
+//! each step. It would not finish a history of thousands of operations that is *not* linearizable. The search here
+//! remembers its states. The tests compare both on small histories.
 
 use std::collections::HashSet;
 
 use crate::accounts::Accounts;
 use crate::history::{Op, Outcome, Thread, Words};
 
-/// The search gives up after having been in so many places.
+/// The search gives up after this many states.
 const ENOUGH: usize = 3_000_000;
 
-/// What came out.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// There is an order.
+    /// An order exists.
     Linearizable,
-    /// There is none; where the longest attempt got stuck.
+    /// No order exists; the text says where the longest attempt ended.
     Broken(String),
-    /// It could not be decided within bounds.
+    /// The search reached its limit.
     Undecided,
 }
 
-/// What `op` makes of `accounts`, if it can end in `outcome` there; `None` stands for an outcome nobody learnt.
+/// Returns the accounts after `op` on `accounts` if it can end in `outcome`. `None` as outcome means that it is
+/// unknown.
 ///
-/// This is the specification, for one operation at a time.
+/// This function is the specification of one operation.
 pub fn after(op: &Op, accounts: &Accounts, outcome: Option<&Outcome>) -> Option<Accounts> {
     let mut next = accounts.clone();
     let mut conflict = false;
@@ -42,7 +44,7 @@ pub fn after(op: &Op, accounts: &Accounts, outcome: Option<&Outcome>) -> Option<
         Op::Set(account, token) => {
             put(account, token);
         }
-        // A token for an account that somebody else has signed out meanwhile is not brought back.
+        // A merge does not bring back an account that another process signed out in the meantime.
         Op::Merge(base, account, Some(_))
             if base.contains_key(account) && !accounts.contains_key(account) =>
         {
@@ -64,12 +66,12 @@ pub fn after(op: &Op, accounts: &Accounts, outcome: Option<&Outcome>) -> Option<
     possible.then_some(next)
 }
 
-/// Judges a history that began with an empty cache. Operations that gave up take no part.
+/// Checks a history that began with an empty cache. Ignores operations that gave up.
 pub fn judge(threads: &[Thread]) -> Verdict {
     let threads: Vec<Thread> = threads.iter().map(effective).collect();
     let seen = tokens_seen(&threads);
-    // First only with those unfinished operations of which somebody saw the effect, which is nearly always enough
-    // and never leads far astray; if that fails, with all.
+    // First try only the unfinished operations whose effect another operation saw. That is nearly always enough and
+    // keeps the search small. If it fails, try all of them.
     for all in [false, true] {
         let useful = |op: &Op| match op {
             Op::Set(_, Some(token)) | Op::Merge(_, _, Some(token)) => all || seen.contains(token),
@@ -103,8 +105,8 @@ fn tokens_seen(threads: &[Thread]) -> HashSet<u64> {
         .collect()
 }
 
-/// How many operations of each thread have happened, and what the cache then holds. A thread does one thing at a time,
-/// so that the numbers say which ones.
+/// The number of operations of each thread that have happened, and the accounts after them. A thread does one
+/// operation at a time, so the numbers identify the operations.
 type Place = (Vec<u32>, Accounts);
 
 fn search(threads: &[Thread], useful: &dyn Fn(&Op) -> bool) -> Verdict {
@@ -114,23 +116,23 @@ fn search(threads: &[Thread], useful: &dyn Fn(&Op) -> bool) -> Verdict {
     let mut open = vec![start];
     let mut farthest: (u32, Option<Place>) = (0, None);
     while let Some(place) = open.pop() {
-        // Whatever is called after another operation has returned comes after that one.
+        // An operation called after another one has returned comes after it.
         let returns = (0..threads.len()).filter_map(|thread| next(&place, thread)?.returned.as_ref());
         let Some(horizon) = returns.map(|(time, _)| *time).min() else { return Verdict::Linearizable };
         let ready = |thread: &usize| next(&place, *thread).is_some_and(|call| call.called <= horizon);
         let (finished, unfinished): (Vec<usize>, Vec<usize>) = (0..threads.len())
             .filter(ready)
             .partition(|thread| next(&place, *thread).is_some_and(|call| call.returned.is_some()));
-        // Of those that never returned, equal ones may stand in for each other.
+        // Operations that never returned and have the same effect are interchangeable: try one of them.
         let mut tried: Vec<Op> = Vec::new();
-        // What is opened last is looked at first: an unfinished operation only where no finished one will do.
+        // The search takes the last element first: try an unfinished operation only after all finished ones.
         for thread in unfinished.into_iter().chain(finished) {
             let Some(call) = next(&place, thread) else { continue };
             let outcome = call.returned.as_ref().map(|(_, outcome)| outcome);
             let Some(accounts) = after(&call.op, &place.1, outcome) else { continue };
             if outcome.is_none() {
                 let effect = effect(&call.op);
-                // It need not have happened, and there is no reason why it should if it changes nothing.
+                // An unfinished operation may not have happened; skip it if it changes nothing.
                 if accounts == place.1 || !useful(&call.op) || tried.contains(&effect) {
                     continue;
                 }
@@ -155,7 +157,7 @@ fn search(threads: &[Thread], useful: &dyn Fn(&Op) -> bool) -> Verdict {
     Verdict::Broken(farthest.1.map(|place| explain(threads, &place)).unwrap_or_default())
 }
 
-/// The same for all operations that do the same to whatever they find.
+/// Returns an operation that is equal for all operations with the same effect on any accounts.
 fn effect(op: &Op) -> Op {
     match op {
         Op::Merge(_, account, None) => Op::Set(*account, None),

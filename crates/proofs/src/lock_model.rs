@@ -1,12 +1,13 @@
 //! The lock protocol between processes as a state machine: every system call is one step, any process may be killed
-//! between any two of its steps, and every interleaving is explored.
+//! before any of its steps, and the checker explores every order of steps.
 //!
-//! [`files`] is the kernel: two names, inodes, flocks. [`ours`] is this library's program, [`sibling`] those of the
-//! other languages. [`explore`] runs the checker, and [`liveness`] asks of every state whether the living get in.
+//! [`files`] is the kernel: two names, inodes, flocks. [`ours`] is this library's program, [`sibling`] the programs
+//! of other languages. [`explore`] runs the checker. [`liveness`] checks of every state that the surviving processes
+//! get the lock.
 //!
-//! What is left out: time (a file stands "unchanged for a while" only when nobody living is concerned with it, see
-//! [`World::settles`]), the queue of threads inside one process, limits and cancellation (giving up closes the files,
-//! exactly as being killed does), and remote file systems.
+//! The model leaves out: time (a file counts as "unchanged for a while" only if no living process is using it, see
+//! [`World::settles`]), the queue of threads in one process, limits and cancellation (giving up closes the files,
+//! exactly like a kill), and remote file systems.
 
 pub mod explore;
 pub mod files;
@@ -21,32 +22,33 @@ use files::{Files, Ino, Record, Which};
 use ours::Fault;
 use sibling::Kind;
 
-/// Room for this many processes.
+/// The largest number of processes.
 pub const PROCESSES: usize = 5;
 
-/// Who takes part, and under which circumstances.
+/// The processes of a model and its conditions.
 #[derive(Clone, Debug)]
 pub struct World {
-    /// How many processes use this library.
+    /// The number of processes that use this library.
     pub ours: u8,
     /// The processes that use other libraries.
     pub siblings: Vec<Kind>,
-    /// Whether the original JavaScript library is about, which now and then unlinks whatever lock file is there.
+    /// Whether the original JavaScript library may unlink any lock file at any moment.
     pub stray_unlinks: bool,
-    /// Whether somebody removes the private lock file by hand, at any moment.
+    /// When a person removes the private lock file.
     pub human: Human,
     /// Whether the file system has hard links.
     pub hard_links: bool,
-    /// Whether the file system has flock. Without, only existence and pids tell who is inside.
+    /// Whether the file system has flock. Without flock, only the file's existence and its pid show who holds the
+    /// lock.
     pub flock: bool,
     /// Whether processes are killed.
     pub kills: bool,
-    /// Whether siblings that unlock before they unlink do both without a pause that is longer than ours at a take-over,
-    /// and flock what they have opened without a pause.
+    /// Whether a sibling that unlocks before it unlinks makes no pause between the two that is longer than our pause
+    /// at a take-over, and none between open and flock.
     pub brisk: bool,
-    /// Whether a sibling may stop for so long between two calls that its lock file is given up.
+    /// Whether a sibling may stop between two calls for so long that its lock file counts as abandoned.
     pub freezing: bool,
-    /// What is deliberately wrong.
+    /// A deliberate fault.
     pub fault: Option<Fault>,
 }
 
@@ -55,14 +57,14 @@ pub struct World {
 pub enum Human {
     /// Never.
     Away,
-    /// When nobody holds it.
+    /// When no process holds it.
     Tidy,
     /// At any moment.
     Rash,
 }
 
 impl World {
-    /// `ours` processes of this library and these siblings, nothing else.
+    /// A world of `ours` processes of this library and these siblings.
     pub fn of(ours: u8, siblings: &[Kind]) -> Self {
         Self {
             ours,
@@ -78,56 +80,56 @@ impl World {
         }
     }
 
-    /// The same with the original's stray unlinks.
+    /// The same world with stray unlinks by the original.
     #[must_use]
     pub fn with_stray_unlinks(mut self) -> Self {
         self.stray_unlinks = true;
         self
     }
 
-    /// The same with a person who removes the private lock file.
+    /// The same world with a person who removes the private lock file.
     #[must_use]
     pub fn with_human(mut self, human: Human) -> Self {
         self.human = human;
         self
     }
 
-    /// The same on a file system without hard links.
+    /// The same world on a file system without hard links.
     #[must_use]
     pub fn without_hard_links(mut self) -> Self {
         self.hard_links = false;
         self
     }
 
-    /// The same on a file system without flock.
+    /// The same world on a file system without flock.
     #[must_use]
     pub fn without_flock(mut self) -> Self {
         self.flock = false;
         self
     }
 
-    /// The same with processes that all come to their own end.
+    /// The same world without kills.
     #[must_use]
     pub fn without_kills(mut self) -> Self {
         self.kills = false;
         self
     }
 
-    /// The same with siblings that are never interrupted between two adjacent calls.
+    /// The same world with siblings that never pause between two adjacent calls.
     #[must_use]
     pub fn with_brisk_siblings(mut self) -> Self {
         self.brisk = true;
         self
     }
 
-    /// The same with siblings that may stop anywhere for longer than any patience lasts.
+    /// The same world with siblings that may stop anywhere for longer than any wait lasts.
     #[must_use]
     pub fn with_freezing_siblings(mut self) -> Self {
         self.freezing = true;
         self
     }
 
-    /// The same with something deliberately wrong.
+    /// The same world with a deliberate fault.
     #[must_use]
     pub fn with_fault(mut self, fault: Fault) -> Self {
         self.fault = Some(fault);
@@ -150,8 +152,9 @@ impl World {
         self.fault == Some(fault)
     }
 
-    /// Whether the file may have been seen unchanged for long enough to be given up. In reality that is a matter of
-    /// seconds; here it is possible whenever no living process of a sibling is in the middle of something with it.
+    /// Returns whether a process may have seen the file unchanged for so long that it counts as abandoned. In reality
+    /// this takes seconds; in the model it is possible whenever no living sibling process is between two calls on the
+    /// file.
     pub fn settles(&self, state: &State, ino: Ino) -> bool {
         if self.freezing {
             return true;
@@ -167,72 +170,72 @@ impl World {
     }
 }
 
-/// Everything there is at one moment.
+/// The whole state at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct State {
-    /// What the kernel knows.
+    /// The kernel's state.
     pub files: Files,
-    /// Where each process is.
+    /// The state of each process.
     pub processes: [Process; PROCESSES],
-    /// What happened in the last step, where that is worth knowing.
+    /// The event of the last step that a property checks.
     pub event: Event,
 }
 
-/// One process.
+/// The state of one process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Process {
-    /// The next thing to do, in the numbering of [`ours`] or [`sibling`].
+    /// The next step, in the numbering of [`ours`] or [`sibling`].
     pub step: u8,
-    /// Whether the lock file was judged to have stood long enough when it was opened.
+    /// Whether the lock file counted as abandoned when it was opened.
     pub settled: bool,
-    /// The private lock file it has open.
+    /// The private lock file that the process has open.
     pub private: Option<Ino>,
-    /// The sibling lock file it has open.
+    /// The sibling lock file that the process has open.
     pub sibling: Option<Ino>,
 }
 
-/// What a step did that a property asks about.
+/// An event that a property checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
-    /// Nothing special.
+    /// No such event.
     None,
-    /// One of ours unlinked a lock file that it did not hold, right after it had seen its own there.
+    /// A process of ours unlinked a lock file that it did not hold, directly after it had seen its own file there.
     SlippedUnlink,
-    /// One of ours unlinked a lock file that it did not hold.
+    /// A process of ours unlinked a lock file that it did not hold.
     ForeignUnlink,
-    /// One of ours gave up with an error that is not a time-out.
+    /// A process of ours gave up with an error other than a timeout.
     Failed,
 }
 
-/// Who moves next, and how.
+/// The process that moves next, and its move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// A process does its next system call.
+    /// A process makes its next system call.
     Step(u8),
-    /// A process of ours opens the sibling lock file, after it has stood unchanged for long.
+    /// A process of ours opens the sibling lock file after the file was unchanged for long.
     StepLater(u8),
-    /// A process is killed; the same program may be started again.
+    /// A process is killed; its program may be started again.
     Kill(u8),
-    /// The original JavaScript library unlinks the lock file, whoever's it is.
+    /// The original JavaScript library unlinks the lock file of any process.
     StrayUnlink,
     /// A person removes the private lock file.
     RemovePrivate,
 }
 
-/// The property that two processes of ours are never inside at once.
+/// The property that two processes of ours never hold the lock at once.
 pub const OURS_EXCLUDE_OURS: &str = "never two of ours inside";
-/// The property that one of ours and a sibling are never inside at once.
+/// The property that a process of ours and a sibling never hold the lock at once.
 pub const OURS_EXCLUDE_SIBLINGS: &str = "never one of ours and a sibling inside";
-/// The property that ours unlink only what they hold, but for the instant between the look and the unlink.
+/// The property that ours unlink only files that they hold, except in the instant between the check and the unlink.
 pub const NO_FOREIGN_UNLINK: &str = "ours unlink only what they saw to be theirs";
-/// The property that not even in that instant anything foreign is unlinked.
+/// The property that ours unlink only files that they hold, also in that instant.
 pub const NO_SLIPPED_UNLINK: &str = "ours unlink only what they hold";
-/// The property that waiting ends with the lock or a time-out, never with another error.
+/// The property that a wait ends with the lock or a timeout, never with another error.
 pub const NO_FAILURE: &str = "ours never fail";
-/// The property that if everybody else is killed now, each of ours gets in by its own steps alone.
-pub const SURVIVOR_GETS_IN: &str = "whoever survives gets in";
-/// The property that if nobody is killed from now on and everybody gets a turn, each of ours gets in.
-pub const EVERYBODY_GETS_IN: &str = "everybody of ours gets in";
+/// The property that each process of ours gets the lock by its own steps if all others are killed now.
+pub const SURVIVOR_GETS_IN: &str = "each survivor gets in";
+/// The property that each process of ours gets the lock if none is killed from now on and each one gets its turn.
+pub const ALL_GET_IN: &str = "each of ours gets in";
 
 impl Model for World {
     type State = State;
@@ -308,7 +311,7 @@ impl Model for World {
             }),
             Property::always(NO_FAILURE, |_: &Self, state: &State| state.event != Event::Failed),
             Property::always(SURVIVOR_GETS_IN, liveness::survivor_gets_in),
-            Property::always(EVERYBODY_GETS_IN, liveness::everybody_gets_in),
+            Property::always(ALL_GET_IN, liveness::all_get_in),
         ]
     }
 }
@@ -316,7 +319,7 @@ impl Model for World {
 impl World {
     pub(crate) fn kill(&self, state: &mut State, process: u8) {
         state.files.release_all(process);
-        // Where there is flock it tells whether one of ours is dead; without it, the pid in the record does.
+        // With flock, the flock shows whether our process is dead; without it, the pid in the record does.
         state.files.bury(process, if self.is_ours(process) { Record::Ours } else { Record::Dead });
         state.processes[usize::from(process)] = Process::default();
     }
@@ -331,13 +334,13 @@ impl World {
             .count()
     }
 
-    /// Forgets what can no longer matter and gives states that differ only in names the same form.
+    /// Drops state that no longer matters, and gives states that differ only in numbering the same form.
     pub(crate) fn tidy(&self, state: &mut State) {
         self.sort_alike(state);
         state.files.renumber(&mut state.processes);
     }
 
-    /// Processes that run the same program may change places.
+    /// Sorts processes that run the same program, which are interchangeable.
     fn sort_alike(&self, state: &mut State) {
         let mut from = 0;
         while from < self.processes() {
@@ -348,7 +351,7 @@ impl World {
             {
                 to += 1;
             }
-            // Insertion sort by adjacent exchange, because an exchange also renames holders and writers of files.
+            // Insertion sort by adjacent exchanges, because an exchange also renames holders and writers of files.
             for end in (from + 1)..to {
                 let mut at = end;
                 while at > from && rank(state, at) < rank(state, at - 1) {

@@ -1,4 +1,4 @@
-//! What each recorded process does: random operations on a few accounts, through the real `TokenCache`.
+//! The work of a recorded process: random operations on a few accounts, through the real `TokenCache`.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -14,27 +14,27 @@ use crate::Dice;
 use crate::accounts::{self, Accounts};
 use crate::history::{Op, Outcome, call_line, now, return_line};
 
-/// What is deliberately wrong with a process.
+/// A deliberate fault of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing.
     None,
-    /// It writes the file itself, without the lock.
+    /// Writes the file itself, without the lock.
     SkipLock,
-    /// It takes the lock and then builds on what it knew before.
+    /// Takes the lock and then writes on the basis of its earlier content.
     SkipReload,
-    /// It unlinks both lock files, which it does not hold, before it takes the lock.
+    /// Unlinks both lock files, which it does not hold, before it takes the lock.
     ForeignUnlink,
-    /// It unlinks the siblings' lock file alone, as the original library does. This must do no harm.
+    /// Unlinks only the siblings' lock file, like the original library. This must do no harm.
     StrayUnlink,
 }
 
 impl Fault {
-    /// All of them.
+    /// Every fault.
     pub const ALL: [Self; 5] =
         [Self::None, Self::SkipLock, Self::SkipReload, Self::ForeignUnlink, Self::StrayUnlink];
 
-    /// The word for it on the command line.
+    /// Returns its word on the command line.
     pub fn word(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -49,39 +49,39 @@ impl Fault {
 /// One thread of one process.
 #[derive(Debug)]
 pub struct Worker<'a> {
-    /// The cache, perhaps shared with other threads.
+    /// The cache, which other threads may share.
     pub cache: TokenCache,
-    /// Where its file is.
+    /// The path of the file.
     pub path: &'a Path,
-    /// Which thread of its process this is.
+    /// The number of the thread in its process.
     pub thread: usize,
-    /// Where calls and returns are told.
+    /// The log of calls and returns.
     pub log: &'a File,
-    /// Tokens that nobody else gives.
+    /// The source of tokens, each given once.
     pub tokens: &'a AtomicU64,
-    /// Says when to end.
+    /// Tells the thread to end.
     pub stop: &'a AtomicBool,
-    /// How many accounts there are.
+    /// The number of accounts.
     pub accounts: u8,
-    /// What is wrong with it.
+    /// The deliberate fault.
     pub fault: Fault,
-    /// It never pauses, and deletes often.
+    /// Never pauses and deletes often.
     pub hasty: bool,
 }
 
-/// A thread does no more than this, so that a history can be judged in seconds.
+/// The most operations of a thread, so that a history can be checked in seconds.
 const ENOUGH: usize = 400;
 
-/// How a step went wrong: with an outcome that is to be told.
+/// An operation that failed, with the outcome to log.
 type Step<T> = Result<T, Outcome>;
 
 impl Worker<'_> {
-    /// Does one operation after the other.
+    /// Runs one operation after another.
     ///
     /// # Errors
-    /// When the log cannot be written.
+    /// If the log cannot be written.
     pub fn run(&self, mut dice: Dice) -> io::Result<()> {
-        // What a client has once read and then forgot to read again.
+        // The content that a client read and then did not reload.
         let mut known: Option<Secret> = None;
         for _ in 0..ENOUGH {
             if self.stop.load(Ordering::Relaxed) {
@@ -137,7 +137,7 @@ impl Worker<'_> {
         }
         let stale = known.clone();
         let access = self.begin(dice)?;
-        // So that processes meet.
+        // Pause inside the transaction, so that processes collide.
         self.pause(dice, 2, 800);
         let found = access.content().map(Secret::from);
         let old = understand(found.as_ref().map(Secret::expose))?;
@@ -178,7 +178,7 @@ impl Worker<'_> {
         }
     }
 
-    /// Mostly patient, now and then not at all.
+    /// Begins a write, mostly with a long limit and sometimes with none.
     fn begin(&self, dice: &mut Dice) -> Step<WriteAccess> {
         let millis = if dice.once_in(8) { dice.below(4) } else { 20_000 };
         let begun = self.cache.begin_write_waiting(&WaitOptions::within(Duration::from_millis(millis)));
@@ -188,7 +188,7 @@ impl Worker<'_> {
         })
     }
 
-    /// What a library without any lock does, atomic rename included.
+    /// Writes like a library without a lock, with an atomic rename.
     fn write_without_lock(&self, op: &Op, dice: &mut Dice) -> Step<Outcome> {
         let Op::Set(account, token) = op else { unreachable!("asked for sets alone") };
         let broken = |error: io::Error| Outcome::Failed(error.to_string());
@@ -214,13 +214,13 @@ impl Worker<'_> {
             let mut name = self.path.as_os_str().to_owned();
             name.push(".");
             name.push(ending);
-            // Most often there is none.
+            // There is usually no such file.
             let _ = std::fs::remove_file(name);
         }
     }
 }
 
-/// Whether the lock of the cache at `path` can be had, as a check after everybody has gone.
+/// Takes the free lock of the cache at `path`, a check after all processes have ended.
 ///
 /// # Errors
 /// Those of [`CacheLock::acquire`].

@@ -1,5 +1,5 @@
-//! The judge of histories, judged: on small random histories, right and wrong ones, with operations that never
-//! returned, it agrees with `stateright`'s tester.
+//! The checker of histories agrees with `stateright`'s tester on small random histories, valid and invalid ones, with
+//! operations that never returned.
 #![expect(clippy::print_stdout, reason = "the counts are part of the evidence")]
 
 use stateright::semantics::{ConsistencyTester, LinearizabilityTester, SequentialSpec};
@@ -10,7 +10,7 @@ use tokenkeep_proofs::linear::{Verdict, after, judge};
 
 const THREADS: usize = 4;
 
-/// The specification as `stateright` wants it.
+/// The specification in `stateright`'s form.
 #[derive(Clone, Debug, Default)]
 struct Cache(Accounts);
 
@@ -33,7 +33,7 @@ impl SequentialSpec for Cache {
     }
 }
 
-/// A history that happened, or, when `spoiled`, one in which one operation tells of another moment than its own.
+/// Returns a history that happened or, if `spoiled`, one in which an operation reports another moment than its own.
 fn history(dice: &mut Dice, spoiled: bool) -> Vec<Thread> {
     let mut cache = Cache::default();
     let mut moments = vec![Accounts::new()];
@@ -67,7 +67,7 @@ fn history(dice: &mut Dice, spoiled: bool) -> Vec<Thread> {
 
 fn choose(dice: &mut Dice, moments: &[Accounts]) -> Op {
     let account = u8::from(dice.once_in(2));
-    // Few tokens, so that different orders lead to the same place.
+    // Few tokens, so that different orders lead to the same state.
     let token = if dice.once_in(3) { None } else { Some(1 + dice.below(2)) };
     match dice.below(8) {
         0..3 => Op::Read,

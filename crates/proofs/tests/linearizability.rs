@@ -1,4 +1,4 @@
-//! Real processes, real files, kills: was every operation as if it had happened at one instant?
+//! Recorded operations of real processes on real files, with kills, are linearizable.
 //!
 //! One round takes about a second. `TOKENKEEP_TORTURE=n` runs n times as many.
 #![expect(clippy::print_stdout, reason = "the counts are part of the evidence")]
@@ -15,7 +15,7 @@ use tokenkeep_proofs::history::{self, Outcome, Thread};
 use tokenkeep_proofs::linear::{Verdict, judge};
 use tokenkeep_proofs::workload::{Fault, lock_is_free};
 
-/// How a round is run.
+/// The conditions of a round.
 #[derive(Clone, Copy)]
 struct Round {
     processes: usize,
@@ -25,14 +25,14 @@ struct Round {
     fault: Fault,
     /// Whether processes are killed and started again, and stopped for a while.
     violent: bool,
-    /// On a file system in memory, where renamed files do not reuse inodes but everything is faster.
+    /// On a file system in memory: a renamed file does not reuse an inode, and everything is faster.
     in_memory: bool,
-    /// No pauses, and a deletion every fifth time: all happens within few ticks of the clock.
+    /// No pauses, and every fifth operation is a deletion: all happens within a few clock ticks.
     hasty: bool,
     seed: u64,
 }
 
-/// How long the processes of a round are let run.
+/// How long the processes of a round run.
 const LASTS: Duration = Duration::from_millis(600);
 
 impl Round {
@@ -51,7 +51,7 @@ impl Round {
     }
 }
 
-/// Ends the process however the test ends.
+/// Kills the process at the end of the test, also after a panic.
 struct Running {
     child: Child,
     input: Option<ChildStdin>,
@@ -70,7 +70,7 @@ impl Running {
         kill_process(pid, signal).unwrap();
     }
 
-    /// Tells the process to finish, and waits until it has.
+    /// Closes the input and waits until the process has ended.
     fn finish(mut self) {
         drop(self.input.take());
         let until = Instant::now() + Duration::from_secs(40);
@@ -130,7 +130,7 @@ impl Scene {
     }
 }
 
-/// Runs one round and returns what happened.
+/// Runs a round and returns its history.
 fn record(round: Round) -> Vec<Thread> {
     let mut scene = Scene::new(round);
     let mut dice = Dice::new(round.seed);
@@ -157,7 +157,7 @@ fn record(round: Round) -> Vec<Thread> {
     scene.threads()
 }
 
-/// Runs a round, judges it, and says what it was made of.
+/// Runs a round, checks it, and prints its numbers.
 fn try_round(round: Round) -> Verdict {
     let threads = record(round);
     let failed = threads.iter().flatten().find_map(|call| match &call.returned {
@@ -219,7 +219,7 @@ fn durable_histories_are_linearizable() {
 }
 
 #[test]
-fn one_account_about_which_all_quarrel_is_linearizable() {
+fn a_history_of_one_account_that_all_threads_change_is_linearizable() {
     expect_linearizable((0..scale()).map(|seed| Round { accounts: 1, ..Round::of(4, 300 + seed) }));
 }
 
@@ -236,7 +236,7 @@ fn stray_unlinks_of_the_siblings_lock_file_do_no_harm() {
     expect_linearizable((0..scale()).map(stray));
 }
 
-/// A fault must show within a few rounds, and in every one of them where it is sure to.
+/// Checks that a fault is found within a few rounds, or in each round if it shows in all.
 fn expect_caught(fault: Fault, seed: u64) {
     for attempt in 0..5 {
         let round = Round { fault, violent: false, ..Round::of(4, seed + attempt) };

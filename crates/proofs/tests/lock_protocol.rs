@@ -1,5 +1,6 @@
-//! The lock protocol, explored exhaustively: every interleaving of these processes, each of which may be killed before
-//! any of its system calls. What holds in which world is asserted both ways, so that `docs/proofs.md` stays true.
+//! Explores the lock protocol exhaustively: every order of the steps of these processes, each of which may be killed
+//! before any system call. Asserts of each world which properties hold and which do not, so that `docs/proofs.md`
+//! stays true.
 #![expect(clippy::print_stdout, reason = "the counts are part of the evidence")]
 
 use std::collections::BTreeSet;
@@ -8,15 +9,15 @@ use tokenkeep_proofs::lock_model::explore;
 use tokenkeep_proofs::lock_model::ours::{Fault, STEALS};
 use tokenkeep_proofs::lock_model::sibling::Kind::{Dotnet, Existence, Go, Portalocker};
 use tokenkeep_proofs::lock_model::{
-    EVERYBODY_GETS_IN, Human, NO_FAILURE, NO_FOREIGN_UNLINK, NO_SLIPPED_UNLINK, OURS_EXCLUDE_OURS,
+    ALL_GET_IN, Human, NO_FAILURE, NO_FOREIGN_UNLINK, NO_SLIPPED_UNLINK, OURS_EXCLUDE_OURS,
     OURS_EXCLUDE_SIBLINGS, SURVIVOR_GETS_IN, World,
 };
 
-/// What stray unlinks break: the sibling lock file no longer says that we are inside, and at release it can change
-/// between the look and the unlink.
+/// The properties that stray unlinks break: the sibling lock file no longer shows that we hold the lock, and at the
+/// release the file can change between the check and the unlink.
 const STRAY: &[&str] = &[NO_SLIPPED_UNLINK, OURS_EXCLUDE_SIBLINGS];
 
-/// Explores `world` to the end. Exactly the properties in `broken` do not hold.
+/// Explores `world` and checks that exactly the properties in `broken` do not hold.
 fn expect(title: &str, world: &World, broken: &[&str]) {
     let report = explore::everything(world.clone());
     println!(
@@ -29,7 +30,7 @@ fn expect(title: &str, world: &World, broken: &[&str]) {
     assert_eq!(found, expected, "{title}: not as expected\n  {}", story.unwrap_or_default());
 }
 
-/// The shortest way to break `property`.
+/// Prints the shortest path that breaks `property`.
 fn show(title: &str, world: &World, property: &'static str) {
     let Some(story) = explore::shortest(world, property, 45) else {
         panic!("{title}: {property:?} cannot be broken any more; the documentation says that it can");
@@ -78,23 +79,22 @@ fn a_person_may_remove_the_private_lock_file() {
     expect("tidy person, .NET", &tidy(World::of(2, &[Dotnet])), &[]);
     expect("tidy person, stray", &tidy(World::of(3, &[Existence]).with_stray_unlinks()), STRAY);
     expect("rash person, JavaScript", &rash(World::of(2, &[Existence])), &[]);
-    // A link of ours can then end up on a file in which .NET has written its pid; it is given up when that process ends.
-    expect("rash person, .NET", &rash(World::of(2, &[Dotnet])), &[EVERYBODY_GETS_IN]);
+    // A link of ours can then be on a file with .NET's pid; we give up that file when that process ends.
+    expect("rash person, .NET", &rash(World::of(2, &[Dotnet])), &[ALL_GET_IN]);
 }
 
-/// There is then no way to hold on to what a dead process left while it is taken over.
+/// Without flock, the lock file of a dead process cannot be held while it is taken over.
 #[test]
-fn without_flock_exclusion_lasts_until_somebody_dies() {
+fn without_flock_exclusion_holds_until_a_process_dies() {
     let poor = |world: World| world.without_flock();
     expect("without flock or kills", &poor(World::of(3, &[Existence])).without_kills(), &[]);
     expect("without flock, one of ours", &poor(World::of(1, &[Existence])), &[]);
-    let all =
-        [EVERYBODY_GETS_IN, NO_SLIPPED_UNLINK, OURS_EXCLUDE_OURS, OURS_EXCLUDE_SIBLINGS, SURVIVOR_GETS_IN];
+    let all = [ALL_GET_IN, NO_SLIPPED_UNLINK, OURS_EXCLUDE_OURS, OURS_EXCLUDE_SIBLINGS, SURVIVOR_GETS_IN];
     expect("without flock, two of ours", &poor(World::of(2, &[Existence])), &all);
 }
 
 #[test]
-fn what_the_protocol_admits_is_known() {
+fn the_protocol_breaks_only_the_known_properties() {
     let stray = World::of(1, &[Existence]).with_stray_unlinks();
     show("stray unlink: a sibling enters beside us", &stray, OURS_EXCLUDE_SIBLINGS);
     show("stray unlink between the look and the unlink", &stray, NO_SLIPPED_UNLINK);
@@ -133,7 +133,7 @@ fn every_step_of_our_program_is_explored() {
     assert_eq!(explore::unreached(&worlds), BTreeSet::from([STEALS]));
 }
 
-/// A fault must be caught where the correct protocol holds.
+/// Checks that the checker finds a fault in a world where the correct protocol holds.
 fn caught(fault: Fault, world: World, property: &'static str) {
     let title = format!("{fault:?}");
     let sound = explore::everything(world.clone());
@@ -142,18 +142,18 @@ fn caught(fault: Fault, world: World, property: &'static str) {
 }
 
 #[test]
-fn skipping_the_look_at_the_private_file_after_flock_is_caught() {
+fn skipping_the_check_of_the_private_file_after_flock_is_caught() {
     let world = World::of(2, &[Existence]).with_stray_unlinks().with_human(Human::Tidy);
     caught(Fault::SkipPrivateRecheck, world, OURS_EXCLUDE_OURS);
 }
 
 #[test]
-fn skipping_the_look_at_a_lock_file_that_was_taken_over_is_caught() {
+fn skipping_the_check_of_a_lock_file_that_was_taken_over_is_caught() {
     caught(Fault::SkipTakeOverRecheck, World::of(1, &[Dotnet; 2]), OURS_EXCLUDE_SIBLINGS);
 }
 
 #[test]
-fn skipping_the_look_at_the_link_is_caught() {
+fn skipping_the_check_of_the_link_is_caught() {
     caught(Fault::SkipLinkRecheck, World::of(2, &[]).with_human(Human::Rash), OURS_EXCLUDE_OURS);
 }
 
@@ -170,7 +170,7 @@ fn creating_the_lock_file_without_the_private_lock_is_caught() {
 }
 
 #[test]
-fn unlinking_without_a_look_is_caught() {
+fn unlinking_without_a_check_is_caught() {
     caught(Fault::UnlinkUnseen, World::of(1, &[Existence]).with_stray_unlinks(), NO_FOREIGN_UNLINK);
 }
 
@@ -185,7 +185,7 @@ fn taking_a_free_flock_for_death_is_caught() {
 }
 
 #[test]
-fn using_a_file_that_somebody_else_locked_is_caught() {
+fn using_a_file_that_another_process_locked_is_caught() {
     caught(Fault::UseUnlocked, World::of(1, &[Dotnet]).without_hard_links(), OURS_EXCLUDE_SIBLINGS);
 }
 
@@ -201,7 +201,7 @@ fn taking_over_without_a_pause_is_caught() {
 
 /// The large worlds: `cargo xtask torture`, or `TOKENKEEP_TORTURE=1`.
 #[test]
-fn larger_worlds_hold_no_surprise() {
+fn larger_worlds_break_no_other_property() {
     if std::env::var_os("TOKENKEEP_TORTURE").is_none() {
         expect("three kinds", &World::of(1, &[Existence, Dotnet, Go]), STRAY);
         return;

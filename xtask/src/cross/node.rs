@@ -34,7 +34,8 @@ pub(super) fn run(job: &mut Job<'_>, toolchain: &Toolchain, wine: &Wine) -> Outc
     }
     npm::run_script(job, "bindings/node", "build", &[])?;
     let mut link = job.command("node");
-    let script = "import { linkTokenkeep } from './demo/link-package.mjs'; linkTokenkeep('bindings/node/test')";
+    let script =
+        "import { linkTokenkeep } from './demo/link-package.mjs'; linkTokenkeep('bindings/node/test')";
     job.run(link.args(["--input-type=module", "--eval", script]))?;
     let mut report = String::new();
     for release in RELEASES {

@@ -1,8 +1,8 @@
-//! One of ours in the crowd of `bindings/node/test/mixed`, beside Node, the original and Python on one cache file.
+//! The Rust process of `bindings/node/test/mixed`, beside Node, the original and Python on one cache file.
 //!
-//! `tokenkeep-proofs-signer sign-in PATH WITNESS NAME COUNT` waits for a line, then signs in COUNT people, one
-//! transaction each. `tokenkeep-proofs-signer read PATH` reads until its standard input is closed. Both tell what
-//! happened in lines of JSON; the tests judge.
+//! `tokenkeep-proofs-signer sign-in PATH WITNESS NAME COUNT` waits for a line, then signs in COUNT accounts, one
+//! transaction each. `tokenkeep-proofs-signer read PATH` reads until its standard input closes. Both report in lines
+//! of JSON, which the tests check.
 
 use std::error::Error;
 use std::io::{self, BufRead, Write};
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Whoever reads the lines may have gone; the exit code says the same.
+            // The reader of the lines may have gone; the exit code reports the failure as well.
             let _ = tell(&json!({ "at": "broken", "error": error.to_string() }));
             ExitCode::FAILURE
         }
@@ -52,7 +52,7 @@ fn sign_in_all(path: PathBuf, witness: &Path, name: &str, count: &str) -> Fallib
     Ok(())
 }
 
-/// One transaction. The witness stands from the lock to the commit, for everybody in the crowd.
+/// Runs one transaction. The witness exists from the lock to the commit; every process of the test checks it.
 fn sign_in(cache: &TokenCache, witness: &Path, name: &str, person: &str) -> Fallible<()> {
     let mut access = cache.begin_write()?;
     let entered = now();
@@ -61,7 +61,7 @@ fn sign_in(cache: &TokenCache, witness: &Path, name: &str, person: &str) -> Fall
     let there = stored.as_ref().ok().map(entries);
     let mut content: Value = match stored {
         Ok(content) => content,
-        // Two siblings wrote it at once. As every client does: a copy is kept, and the work goes on.
+        // Two siblings wrote the file at once and damaged it. Keep a copy and go on, like every client.
         Err(error) => {
             access.set_aside(&error.to_string())?;
             json!({})
@@ -82,32 +82,32 @@ fn sign_in(cache: &TokenCache, witness: &Path, name: &str, person: &str) -> Fall
     }))?)
 }
 
-/// Stands a link named `witness` that says who is inside, and returns who already was.
+/// Creates a link named `witness` that names this process, and returns the name in a witness that existed already.
 #[cfg(unix)]
 fn enter(witness: &Path, name: &str) -> io::Result<Option<String>> {
     match std::os::unix::fs::symlink(name, witness) {
         Ok(()) => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Some(
-            // The other one may leave between the two calls; it was there all the same.
-            fs::read_link(witness).map_or("somebody".into(), |owner| owner.to_string_lossy().into_owned()),
+            // The other process may remove the link between the two calls; it was inside all the same.
+            fs::read_link(witness).map_or("unknown".into(), |owner| owner.to_string_lossy().into_owned()),
         )),
         Err(error) => Err(error),
     }
 }
 
-/// A file does where links need a privilege.
+/// Creates a file, on systems where links need a privilege.
 #[cfg(not(unix))]
 fn enter(witness: &Path, name: &str) -> io::Result<Option<String>> {
     match fs::File::create_new(witness) {
         Ok(mut file) => file.write_all(name.as_bytes()).map(|()| None),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            Ok(Some(fs::read_to_string(witness).unwrap_or("somebody".into())))
+            Ok(Some(fs::read_to_string(witness).unwrap_or("unknown".into())))
         }
         Err(error) => Err(error),
     }
 }
 
-/// Reads again and again: what is read is a whole cache, or "busy" is said, or it is told as unreadable.
+/// Reads in a loop. Each read must give a whole cache or "busy", or is reported as unreadable.
 fn read_on(path: PathBuf) -> Fallible<()> {
     let cache = TokenCache::new(Arc::new(FilePersistence::new(&path)?));
     let stop = Arc::new(AtomicBool::new(false));
@@ -125,7 +125,7 @@ fn read_on(path: PathBuf) -> Fallible<()> {
             Ok(content) => match whole(content.as_ref().map(|content| content.expose())) {
                 Ok(people) if people < most => shrunk += 1,
                 Ok(people) => most = people,
-                // What lies there for good is damage that somebody did, and not a reader's half.
+                // Content that stays is damage by another writer, not a half-written file.
                 Err(_) if content.as_ref().is_some_and(|content| lies_there(&path, content.expose())) => {
                     damaged += 1;
                 }
@@ -134,7 +134,7 @@ fn read_on(path: PathBuf) -> Fallible<()> {
             Err(error) if error.kind() == ErrorKind::Busy => busy += 1,
             Err(error) => unreadable.push(format!("{}: {error}", error.kind())),
         }
-        // The others want the processor too.
+        // Leave processor time to the other processes.
         thread::sleep(std::time::Duration::from_micros(300));
     }
     Ok(tell(&json!({
@@ -142,13 +142,13 @@ fn read_on(path: PathBuf) -> Fallible<()> {
     }))?)
 }
 
-/// Whether the file still holds these bytes a while later.
+/// Returns whether the file still has this content after a while.
 fn lies_there(path: &Path, content: &[u8]) -> bool {
     thread::sleep(std::time::Duration::from_millis(20));
     fs::read(path).is_ok_and(|bytes| bytes == content && !bytes.is_empty())
 }
 
-/// How many people a cache holds; the test starts with one, so that absence is wrong too.
+/// Returns the number of accounts in a cache. The test starts with one account, so that no content is wrong too.
 fn whole(content: Option<&[u8]>) -> Result<usize, String> {
     let content = content.ok_or("no cache")?;
     let cache: Value =
@@ -156,7 +156,7 @@ fn whole(content: Option<&[u8]>) -> Result<usize, String> {
     cache.as_object().map(|_| people(&cache).len()).ok_or_else(|| "not an object".into())
 }
 
-/// What counts: the account and the refresh token of everybody, as in `judge.mjs`.
+/// Returns the entries that the test counts, as `judge.mjs` does: each account and its refresh token.
 fn entries(cache: &Value) -> Vec<String> {
     let ids = |what: &'static str, section: &str| {
         let entries = cache[section].as_object().into_iter().flat_map(Map::values);
@@ -168,7 +168,7 @@ fn entries(cache: &Value) -> Vec<String> {
     [ids("account", "Account"), ids("token", "RefreshToken")].concat()
 }
 
-/// Who is signed in: has both an account and a refresh token.
+/// Returns the accounts that are signed in: those with a refresh token.
 fn people(cache: &Value) -> Vec<String> {
     let section = |name: &str| cache[name].as_object().into_iter().flat_map(Map::values);
     let tokens: Vec<_> = section("RefreshToken").map(|token| &token["home_account_id"]).collect();

@@ -1,7 +1,7 @@
-//! One of the processes of a recorded run; `tests/linearizability.rs` starts several.
+//! One process of a recorded run; `tests/linearizability.rs` starts several.
 //!
-//! `tokenkeep-proofs-worker PATH LOG NUMBER THREADS ACCOUNTS DURABILITY FAULT PACE` does random operations in each of
-//! THREADS threads until its standard input is closed, but not for ever.
+//! `tokenkeep-proofs-worker PATH LOG NUMBER THREADS ACCOUNTS DURABILITY FAULT PACE` does random operations in THREADS
+//! threads until its standard input closes, up to a limit.
 #![expect(clippy::print_stderr, reason = "the test shows it when something fails")]
 
 use std::error::Error;
@@ -32,7 +32,7 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         return Err("wrong number of arguments".into());
     };
     let path = PathBuf::from(path);
-    // One write per line, at the end: what was written before a kill stays, and threads do not mix.
+    // One write a line, in append mode: lines written before a kill stay, and threads do not mix their lines.
     let log = File::options().append(true).create(true).open(log)?;
     let number: u64 = number.parse()?;
     let durability = if durability == "synced" { Durability::Synced } else { Durability::Cached };
@@ -44,7 +44,7 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let shared = open()?;
     let stop = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&stop);
-    // Nobody waits for this thread when the work is done first.
+    // The process does not join this thread when its work is done first.
     thread::Builder::new().name("stdin".into()).spawn(move || {
         let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
         told.store(true, Ordering::Relaxed);
@@ -55,7 +55,7 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         let (path, log, tokens, stop) = (&path, &log, &tokens, &stop);
         let mut running = Vec::new();
         for thread in 0..threads.parse()? {
-            // Every third thread has a cache of its own, the others share one.
+            // Every third thread has its own `TokenCache`; the others share one.
             let cache = if thread % 3 == 2 { open()? } else { shared.clone() };
             let worker = Worker { cache, path, thread, log, tokens, stop, accounts, fault, hasty };
             let dice = Dice::new(number * 1000 + thread as u64);

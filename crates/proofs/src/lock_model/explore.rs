@@ -1,4 +1,4 @@
-//! Runs the checker over a world and reports.
+//! Runs the checker on a world and reports the result.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -7,18 +7,18 @@ use stateright::{Checker, HasDiscoveries, Model, StateRecorder};
 
 use super::{World, ours, story};
 
-/// What an exploration found.
+/// The result of an exploration.
 #[derive(Debug)]
 pub struct Report {
-    /// Different states.
+    /// The number of different states.
     pub states: usize,
-    /// Steps between them.
+    /// The number of steps between states.
     pub steps: usize,
-    /// The longest of the shortest paths.
+    /// The longest of the shortest paths to a state.
     pub depth: usize,
-    /// How long it took.
+    /// The time it took.
     pub took: Duration,
-    /// The properties that do not hold, each with a story of how.
+    /// The properties that do not hold, each with a path that breaks it.
     pub broken: BTreeMap<&'static str, Vec<String>>,
 }
 
@@ -41,7 +41,7 @@ pub fn everything(world: World) -> Report {
     }
 }
 
-/// The shortest story that breaks `property`, or `None` when none of at most `depth` steps does.
+/// Returns the shortest path that breaks `property`, or `None` if no path of at most `depth` steps does.
 pub fn shortest(world: &World, property: &'static str, depth: usize) -> Option<Vec<String>> {
     (1..=depth).find_map(|depth| {
         let only = BTreeSet::from([property]);
@@ -56,7 +56,7 @@ pub fn shortest(world: &World, property: &'static str, depth: usize) -> Option<V
     })
 }
 
-/// The steps of our program that no state of `world` has.
+/// Returns the steps of our program that occur in no state of these worlds.
 pub fn unreached(worlds: &[World]) -> BTreeSet<&'static str> {
     let mut left: BTreeSet<_> = ours::every_step().collect();
     for world in worlds {

@@ -1,11 +1,11 @@
-//! The kernel's side: two names in a directory, the inodes behind them, and flock.
+//! The kernel: two names in a directory, their inodes, and flock.
 
 use super::{PROCESSES, Process};
 
-/// A file, whether it has a name or not.
+/// A file, with or without a name.
 pub type Ino = u8;
 
-/// Two names, and two open files for each process at most.
+/// Two names, and at most two open files for each process.
 const INODES: usize = 2 + 2 * PROCESSES;
 
 /// A name in the directory.
@@ -17,17 +17,18 @@ pub enum Which {
     Sibling,
 }
 
-/// What a lock file says.
+/// The content of a lock file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Record {
-    /// Nothing.
+    /// Empty.
     #[default]
     Empty,
-    /// A process of ours wrote it; which one is never asked where there is flock. Where there is none, a dead one.
+    /// Written by a process of ours. With flock the model never needs to know which one; without flock it is a dead
+    /// one.
     Ours,
-    /// This process of a sibling wrote it, or of ours where there is no flock, and lives.
+    /// Written by this living process: of a sibling, or of ours where there is no flock.
     Living(u8),
-    /// A process of a sibling wrote it that is dead.
+    /// Written by a dead process of a sibling.
     Dead,
 }
 
@@ -35,7 +36,7 @@ pub enum Record {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 struct Inode {
     record: Record,
-    /// The open file that holds the flock: a process, and which of its two.
+    /// The open file that holds the flock: the process, and which of its two files.
     flock: Option<(u8, bool)>,
 }
 
@@ -48,7 +49,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// The file of this name.
+    /// Returns the file with this name.
     pub fn named(&self, which: Which) -> Option<Ino> {
         self.names[which as usize]
     }
@@ -58,12 +59,12 @@ impl Files {
         self.names[which as usize] = Some(ino);
     }
 
-    /// Takes the name away; the file lives on as long as somebody has it open.
+    /// Removes the name; the file lives while a process has it open.
     pub fn unlink(&mut self, which: Which) {
         self.names[which as usize] = None;
     }
 
-    /// Creates an empty file of this name.
+    /// Creates an empty file with this name.
     pub fn create(&mut self, which: Which) -> Ino {
         let ino = self.used;
         self.used += 1;
@@ -72,12 +73,12 @@ impl Files {
         ino
     }
 
-    /// The file of this name, created if there is none.
+    /// Returns the file with this name; creates it if there is none.
     pub fn open_or_create(&mut self, which: Which) -> Ino {
         self.named(which).unwrap_or_else(|| self.create(which))
     }
 
-    /// What the file says.
+    /// Returns the content of the file.
     pub fn record(&self, ino: Ino) -> Record {
         self.inodes[usize::from(ino)].record
     }
@@ -87,7 +88,7 @@ impl Files {
         self.inodes[usize::from(ino)].record = record;
     }
 
-    /// The process that holds the file's flock.
+    /// Returns the process that holds the flock of the file.
     pub fn holder(&self, ino: Ino) -> Option<u8> {
         self.inodes[usize::from(ino)].flock.map(|flock| flock.0)
     }
@@ -110,7 +111,7 @@ impl Files {
         }
     }
 
-    /// What the kernel does when a process ends.
+    /// Does what the kernel does when a process ends.
     pub fn release_all(&mut self, process: u8) {
         for inode in &mut self.inodes {
             if inode.flock.is_some_and(|flock| flock.0 == process) {
@@ -119,7 +120,7 @@ impl Files {
         }
     }
 
-    /// Whatever this process wrote is now the record of a dead one.
+    /// Marks each record of this process as one of a dead process.
     pub fn bury(&mut self, process: u8, dead: Record) {
         for inode in &mut self.inodes {
             if inode.record == Record::Living(process) {
@@ -128,7 +129,7 @@ impl Files {
         }
     }
 
-    /// Two processes of the same kind change names.
+    /// Exchanges the numbers of two processes of the same kind.
     pub fn exchange(&mut self, one: u8, other: u8) {
         let swap = |process: &mut u8| {
             if *process == one {
@@ -147,7 +148,7 @@ impl Files {
         }
     }
 
-    /// Drops files without name and opener and numbers the others in the order in which they are met.
+    /// Drops files without name and opener, and numbers the others in the order of first use.
     pub fn renumber(&mut self, processes: &mut [Process; PROCESSES]) {
         let old = self.inodes;
         let mut map: [Option<Ino>; INODES] = [None; INODES];

@@ -1,18 +1,18 @@
-//! Whether the living get in, asked of every state that can be reached.
+//! Checks of every reachable state that surviving processes get the lock.
 
 use super::{PROCESSES, Process, State, World, ours, sibling};
 
-/// More steps than any process needs to get in alone: a loop would show here.
+/// More steps than a process needs to get the lock alone, to detect a loop.
 const ENOUGH: u16 = 60;
 
-/// If everybody else were killed at this moment, would each of ours get in by its own steps alone?
+/// Returns whether each process of ours gets the lock by its own steps if all others are killed in this state.
 pub fn survivor_gets_in(world: &World, state: &State) -> bool {
     (0..world.ours).all(|survivor| {
         let mut after = *state;
         for process in (0..world.processes()).filter(|process| *process != survivor) {
             world.kill(&mut after, process);
         }
-        // Alone, so that no exchange of processes can hide the survivor.
+        // Remove the others, so that no exchange of processes can hide the survivor.
         for _ in 0..ENOUGH {
             if ours::is_inside(&after.processes[usize::from(survivor)]) {
                 return true;
@@ -27,9 +27,9 @@ pub fn survivor_gets_in(world: &World, state: &State) -> bool {
     })
 }
 
-/// If nobody were killed from now on, everybody who is in the middle of something came to its end, and turns were
-/// taken, would each of ours get in?
-pub fn everybody_gets_in(world: &World, state: &State) -> bool {
+/// Returns whether each process of ours gets the lock if no process is killed from now on, each one inside finishes,
+/// and the processes take turns.
+pub fn all_get_in(world: &World, state: &State) -> bool {
     let mut state = *state;
     let mut been = [false; PROCESSES];
     for _ in 0..ENOUGH * u16::from(world.processes()) {
@@ -40,7 +40,7 @@ pub fn everybody_gets_in(world: &World, state: &State) -> bool {
             if is_ours && ours::is_inside(&state.processes[at]) {
                 been[at] = true;
             }
-            // Who has been inside, and every sibling that is outside, stays outside.
+            // A process that has had the lock stays outside, and so does each sibling that is outside.
             if state.processes[at] == Process::default() && (been[at] || !is_ours) {
                 continue;
             }

@@ -1,39 +1,39 @@
-//! The program of this library, as `crates/tokenkeep/src/lock.rs` and `platform/unix/lock_file.rs` have it: one
-//! system call per step, in the same order.
+//! The program of this library, in the order of `crates/tokenkeep/src/lock.rs` and `platform/unix/lock_file.rs`, one
+//! system call a step.
 
 use super::files::{Record, Which};
 use super::{Event, Process, State, World, sibling};
 
-/// What can deliberately be made wrong, to see that the checker notices.
+/// The deliberate faults that show that the checker finds errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// After the flock of the private file nobody looks whether the file still has its name.
+    /// Does not check after the flock of the private file that the file still has its name.
     SkipPrivateRecheck,
-    /// After taking over a lock file nobody looks whether it still has its name.
+    /// Does not check after taking over a lock file that the file still has its name.
     SkipTakeOverRecheck,
-    /// After the link nobody looks what was linked.
+    /// Does not check after the link which file was linked.
     SkipLinkRecheck,
-    /// A dead process's lock file is unlinked instead of taken over, flocked as it is.
+    /// Unlinks a dead process's lock file, with its flock, instead of taking it over.
     UnlinkToSteal,
-    /// The same without holding its flock.
+    /// Unlinks a dead process's lock file without its flock.
     UnlinkToStealUnlocked,
-    /// The lock file is created exclusively and then flocked, and there is no private lock.
+    /// Creates the lock file exclusively and then flocks it, without the private lock.
     NoPrivateLock,
-    /// On leaving, the lock file is unlinked without a look.
+    /// Unlinks the lock file at the release without a check.
     UnlinkUnseen,
-    /// On leaving, the private lock is given up before the lock file is unlinked.
+    /// Releases the private lock before it unlinks the lock file.
     UnlockBeforeUnlink,
-    /// A free flock proves a sibling dead.
+    /// Takes a free flock as proof that a sibling is dead.
     TrustFreeFlock,
-    /// Without hard links, a lock file that somebody else flocked first is used nevertheless.
+    /// Uses, without hard links, a lock file that another process flocked first.
     UseUnlocked,
-    /// A link that is gone at once is an error.
+    /// Fails if a link is gone directly after it was made.
     FailOnLostLink,
-    /// There is no pause before the second look at a lock that was taken over.
+    /// Makes no pause before the second check of a lock that was taken over.
     NoPause,
 }
 
-/// Steps, named by what is done next.
+/// Steps, each named by its next action.
 mod at {
     pub(super) const OUTSIDE: u8 = 0;
     pub(super) const CREATE_PRIVATE: u8 = 1;
@@ -48,7 +48,7 @@ mod at {
     pub(super) const TAKE_OVER: u8 = 10;
     pub(super) const PAUSE: u8 = 11;
     pub(super) const RECHECK_TAKEN: u8 = 12;
-    /// Without hard links: the new file is written, flocked, looked for.
+    /// Without hard links: the new file is written, flocked and checked.
     pub(super) const WRITE_CREATED: u8 = 13;
     pub(super) const FLOCK_CREATED: u8 = 14;
     pub(super) const RECHECK_CREATED: u8 = 15;
@@ -58,7 +58,7 @@ mod at {
     pub(super) const UNLINK: u8 = 19;
     pub(super) const UNLOCK_SIBLING: u8 = 20;
     pub(super) const UNLOCK_PRIVATE: u8 = 21;
-    /// Without flock: what a dead process left is moved away.
+    /// Without flock: the lock file of a dead process is moved aside.
     pub(super) const MOVE_ASIDE: u8 = 22;
     pub(super) const CHECK_ASIDE: u8 = 23;
     pub(super) const LINK_BACK: u8 = 24;
@@ -97,33 +97,33 @@ const NAMES: [&str; 26] = [
     "removes what it moved",
 ];
 
-/// Everything a process of ours may do next, in words.
+/// Returns every possible next action of our process, in words.
 pub fn every_step() -> impl Iterator<Item = &'static str> {
     NAMES.into_iter()
 }
 
-/// What `process` does next, in words.
+/// Returns the next action of `process`, in words.
 pub fn name(process: &Process) -> &'static str {
     NAMES[usize::from(process.step)]
 }
 
-/// Whether the cache is this process's to write.
+/// Returns whether `process` may write the cache.
 pub fn is_inside(process: &Process) -> bool {
     process.step == at::INSIDE
 }
 
-/// Whether a lock file was created and says not yet whose it is.
+/// Returns whether `process` has created a lock file that has no content yet.
 pub(super) fn is_creating(process: &Process) -> bool {
     process.step == at::WRITE_CREATED
 }
 
-/// Whether the next step opens a lock file that may have stood for long.
+/// Returns whether the next step opens a lock file that may count as abandoned.
 pub fn may_judge(world: &World, state: &State, process: u8) -> bool {
     let opens = state.processes[usize::from(process)].step == at::OPEN_SIBLING;
     opens && state.files.named(Which::Sibling).is_some_and(|ino| world.settles(state, ino))
 }
 
-/// Does the next system call of `process`; `false` when it blocks.
+/// Makes the next system call of `process`; returns `false` if it blocks.
 pub fn step(world: &World, state: &mut State, process: u8, later: bool) -> bool {
     let mut me = state.processes[usize::from(process)];
     let before = me;
@@ -170,7 +170,7 @@ fn advance(world: &World, state: &mut State, process: u8, later: bool, me: &mut 
         at::WRITE_PRIVATE => {
             files.write(private, Record::Ours);
             if !world.flock {
-                // Of no further use; the place is needed for what is moved aside.
+                // Close the private file: its place is needed for the file that is moved aside.
                 me.private = None;
             }
             me.step = at::LINK;
@@ -225,7 +225,8 @@ fn advance(world: &World, state: &mut State, process: u8, later: bool, me: &mut 
         }
         at::JUDGE => {
             let stale = match files.record(sibling) {
-                // Under the private lock nobody of ours is in there who lives; without one, the flock tells.
+                // Under the private lock, no other living process of ours can be inside. Without a private lock, the
+                // flock shows it.
                 Record::Ours => true,
                 Record::Living(_) => world.has(Fault::TrustFreeFlock),
                 Record::Empty | Record::Dead => me.settled,
@@ -276,7 +277,7 @@ fn advance(world: &World, state: &mut State, process: u8, later: bool, me: &mut 
         }
         at::PAUSE if world.has(Fault::NoPause) => me.step = at::RECHECK_TAKEN,
         at::PAUSE => {
-            if world.brisk && sibling::is_somebody_leaving(world, state) {
+            if world.brisk && sibling::is_any_leaving(world, state) {
                 return false;
             }
             me.step = at::RECHECK_TAKEN;
@@ -343,7 +344,7 @@ fn advance(world: &World, state: &mut State, process: u8, later: bool, me: &mut 
     true
 }
 
-/// Closes the lock file that was found and looks again.
+/// Closes the lock file found and starts the check again.
 fn look_again(state: &mut State, process: u8, me: &mut Process) {
     if let Some(ino) = me.sibling.take() {
         state.files.unlock(ino, process, true);

@@ -1,4 +1,4 @@
-//! The programs of the sibling libraries, as their released versions behave on Linux.
+//! The programs of the sibling libraries: the behaviour of their released versions on Linux.
 
 use super::files::{Record, Which};
 use super::{Process, State, World};
@@ -6,14 +6,14 @@ use super::{Process, State, World};
 /// How a sibling library locks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Existence alone: JavaScript, and Python without portalocker. Creates the file exclusively, writes its pid,
-    /// unlinks on leaving whatever stands there.
+    /// JavaScript, and Python without portalocker: the existence of the file is the lock. Creates the file
+    /// exclusively, writes its pid, and unlinks any file with that name at the release.
     Existence,
-    /// .NET: opens or creates, flocks, rechecks the inode, writes its pid; unlinks and then unlocks.
+    /// .NET: opens or creates, flocks, checks the inode, writes its pid; unlinks, then unlocks.
     Dotnet,
-    /// Go: opens or creates, read-only, flocks, does not recheck and cannot write; unlocks and then unlinks.
+    /// Go: opens or creates read-only, flocks, does not check the inode and cannot write; unlocks, then unlinks.
     Go,
-    /// Python with portalocker, once it has lost the patience to wait for the file to disappear: as Go, and writes.
+    /// Python with portalocker, after it has waited long enough for the file to disappear: like Go, and writes.
     Portalocker,
 }
 
@@ -38,7 +38,7 @@ mod at {
     pub(super) const RECHECK: u8 = 2;
     pub(super) const WRITE: u8 = 3;
     pub(super) const INSIDE: u8 = 4;
-    /// On leaving, in the order of the kind.
+    /// The release, in the order of the kind.
     pub(super) const UNLINK: u8 = 5;
     pub(super) const UNLOCK: u8 = 6;
 }
@@ -53,7 +53,7 @@ const NAMES: [&str; 7] = [
     "unlocks the lock file",
 ];
 
-/// What `process` does next, in words.
+/// Returns the next action of `process`, in words.
 pub fn name(kind: Kind, process: &Process) -> String {
     let what = match (kind, process.step) {
         (Kind::Existence, at::OUTSIDE) => "creates the lock file exclusively",
@@ -63,19 +63,19 @@ pub fn name(kind: Kind, process: &Process) -> String {
     format!("{} {what}", kind.name())
 }
 
-/// Whether the cache is this process's to write.
+/// Returns whether `process` may write the cache.
 pub fn is_inside(process: &Process) -> bool {
     process.step == at::INSIDE
 }
 
-/// Whether a process has unlocked its lock file and will unlink it.
-pub fn is_somebody_leaving(world: &World, state: &State) -> bool {
+/// Returns whether a process has unlocked its lock file and will unlink it.
+pub fn is_any_leaving(world: &World, state: &State) -> bool {
     (world.ours..world.processes()).any(|process| {
         world.kind(process).unlinks_late() && state.processes[usize::from(process)].step == at::UNLINK
     })
 }
 
-/// Does the next system call of `process`; `false` when it has to wait.
+/// Makes the next system call of `process`; returns `false` if it must wait.
 pub fn step(world: &World, state: &mut State, process: u8) -> bool {
     let mut me = state.processes[usize::from(process)];
     let moved = advance(world, state, process, &mut me);

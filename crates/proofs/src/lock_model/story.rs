@@ -1,4 +1,4 @@
-//! Paths through the model in words.
+//! Formats paths through the model as text.
 
 use stateright::Path;
 
