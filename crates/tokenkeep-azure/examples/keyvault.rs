@@ -1,10 +1,11 @@
-//! A client of the Azure SDK with a credential whose tokens survive the process: the second run asks nobody.
+//! A client of the Azure SDK with a credential whose tokens survive the process. The second run takes its token from
+//! the cache.
 //!
-//! `cargo run --example keyvault -- CACHE VAULT_ORIGIN`, where VAULT_ORIGIN is the address of something that answers like
-//! Key Vault; `cargo run --example keyvault -- CACHE` brings its own.
+//! `cargo run --example keyvault -- CACHE VAULT_ORIGIN`, where VAULT_ORIGIN is the address of a server that answers
+//! like Key Vault; `cargo run --example keyvault -- CACHE` starts its own.
 //!
-//! The client, its pipeline and its bearer token policy are the real ones; only the transport leads to this machine, and
-//! the credential underneath makes up its tokens and counts how often it is asked.
+//! The client, its pipeline and its bearer token policy are the real ones. Only the transport leads to this machine.
+//! The wrapped credential invents its tokens and counts its calls.
 
 mod offline;
 #[path = "offline/vault.rs"]
@@ -21,7 +22,7 @@ use azure_security_keyvault_secrets::{SecretClient, SecretClientOptions};
 use tokenkeep::{TokenCache, storage::FilePersistence};
 use tokenkeep_azure::{Partition, PersistentTokenCredential};
 
-/// In place of `DeveloperToolsCredential` and its like.
+/// Stands for `DeveloperToolsCredential` and similar credentials.
 #[derive(Debug, Default)]
 struct Counting(AtomicU32);
 
@@ -33,7 +34,7 @@ impl TokenCredential for Counting {
         _options: Option<TokenRequestOptions<'_>>,
     ) -> azure_core::Result<AccessToken> {
         let number = self.0.fetch_add(1, Ordering::SeqCst);
-        // A real one takes its time.
+        // A real credential takes time.
         tokio::time::sleep(std::time::Duration::from_millis(700)).await;
         let expires = OffsetDateTime::now_utc() + Duration::hours(1);
         Ok(AccessToken::new(format!("token {number} of process {}", std::process::id()), expires))
@@ -50,7 +51,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         None => vault::start()?,
     };
 
-    // A program of yours would rather say tokenkeep::Config::new("my-app").open()?
+    // Your program would call tokenkeep::Config::new("my-app").open()?
     let cache = TokenCache::new(Arc::new(FilePersistence::new(cache)?));
     let asked = Arc::new(Counting::default());
     let partition = Partition::new("contoso.example", "00000000-0000-4000-8000-00000000c11e");

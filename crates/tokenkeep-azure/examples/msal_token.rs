@@ -1,10 +1,10 @@
-//! Gets a token with the unified MSAL cache, and prints it with the account it is of, as JSON.
+//! Gets a token with the unified MSAL cache and prints the token and its account as JSON.
 //!
 //! `cargo run --example msal_token -- CACHE [--client ID] [--scope S] [--user NAME] [--tenant T] [--no-prompt]
 //! [--list | --sign-out]`
 //!
-//! For the real service, whose addresses are https, add `--features azure_core/reqwest_rustls`. With TOKENKEEP_OFFLINE set
-//! to the address of an offline sign-in service, all requests go there.
+//! For the real service, whose addresses are https, add `--features azure_core/reqwest_rustls`. If TOKENKEEP_OFFLINE
+//! has the address of an offline sign-in service, all requests go there.
 
 mod offline;
 
@@ -16,7 +16,7 @@ use serde_json::json;
 use tokenkeep::{TokenCache, storage::FilePersistence};
 use tokenkeep_azure::{MsalCacheCredential, MsalCacheCredentialOptions, Prompt};
 
-/// What the command line asks for.
+/// The options of the command line.
 #[derive(Default)]
 struct Wishes {
     cache: Option<String>,
@@ -51,13 +51,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     options.login_hint.clone_from(&wishes.user);
 
-    // A plaintext file, so that the example shares it with whatever else reads this format. A program of yours would
-    // rather say tokenkeep::Config::new("my-app").open()?
+    // A plaintext file, so that the example shares it with other programs that read this format. Your program would
+    // call tokenkeep::Config::new("my-app").open()?
     let file = FilePersistence::new(wishes.cache.ok_or("where is the cache?")?)?;
     let cache = TokenCache::new(Arc::new(file));
     let client = wishes.client.unwrap_or_else(|| "00000000-0000-4000-8000-00000000c11e".to_owned());
 
-    // Whom to use, where several are signed in.
+    // Choose the account if several are signed in.
     let found = MsalCacheCredential::new(&cache, &client, Some(options.clone()))?.accounts().await?;
     options.record = found.iter().find(|account| Some(account.username()) == wishes.user.as_deref()).cloned();
     let credential = MsalCacheCredential::new(&cache, &client, Some(options.clone()))?;

@@ -1,15 +1,15 @@
-//! Work that is finished even when nobody waits for it any more.
+//! Work that must finish even if its caller has stopped waiting.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use azure_core::async_runtime::get_async_runtime;
 use azure_core::error::{Error, ErrorKind};
 
-/// Runs `work` as a task of its own in `azure_core`'s runtime, which is the program's, and waits for it. Dropping the future
-/// leaves the task alone.
+/// Runs `work` as its own task in the runtime of `azure_core`, which is the program's, and waits for it. Dropping the
+/// future does not stop the task.
 ///
-/// A task and not a thread: the HTTP stack of most programs works only inside their runtime. It ends early only with that
-/// runtime, and so with the program.
+/// A task, not a thread: the HTTP stack of most programs works only inside their runtime. The task ends early only if
+/// that runtime ends.
 pub(crate) async fn detached<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> azure_core::Result<T> {

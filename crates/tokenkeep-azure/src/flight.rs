@@ -1,7 +1,7 @@
-//! One request at a time for one token, over all tasks, threads and processes.
+//! Limits the requests for one token to one at a time, over all tasks, threads and processes.
 //!
-//! The lock of the cache itself is held only while the cache is written, because a request can take long and the sibling
-//! libraries give up after a few seconds. The locks here stand beside it, and nobody but us knows them.
+//! The lock of the cache itself is held only during a write, because a request can take long and the sibling
+//! libraries give up after a few seconds. The locks here are separate files that only this crate uses.
 
 use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
@@ -12,20 +12,21 @@ use async_lock::{Mutex, MutexGuardArc};
 use tokenkeep::nonblocking::NonblockingGuard;
 use tokenkeep::{CacheLock, TokenCache, options::WaitOptions};
 
-/// How many locks a cache has for requests: enough that two tokens seldom share one, few enough for a tidy directory.
+/// The number of request locks of a cache: enough that two tokens seldom share one, and few enough for a tidy
+/// directory.
 const LANES: u64 = 16;
 
-/// The lock for requests for one token (or one account, whose refresh token may be spent only once).
+/// The lock for requests for one token, or for one account, whose refresh token may be redeemed only once.
 #[derive(Debug)]
 pub(crate) struct Flight {
     path: PathBuf,
-    /// Whether only this process has the cache: `path` is then a name, and no place for a file.
+    /// Whether only this process has the cache. `path` is then a name, and no file is created there.
     private: bool,
-    /// The tasks of this credential wait here, so that only one of them needs a thread to wait on.
+    /// The queue of this credential's tasks: only the first one needs a thread to wait for the file lock.
     line: Arc<Mutex<()>>,
 }
 
-/// The right to make the request. Dropping it lets the next one try, who will find the token in the cache.
+/// The right to make the request. Dropping it lets the next waiter on, which then finds the token in the cache.
 #[must_use]
 pub(crate) struct Cleared {
     _between_processes: Option<NonblockingGuard>,
@@ -38,7 +39,7 @@ impl Flight {
         Self { path: persistence.path().to_owned(), private: persistence.is_private(), line: Arc::default() }
     }
 
-    /// Waits until nobody else makes the request called `name`, at most `limit`.
+    /// Waits, at most `limit`, until no other process makes the request `name`.
     pub(crate) async fn enter(
         &self,
         name: &[&str],
@@ -66,12 +67,12 @@ impl Flight {
     }
 }
 
-/// FNV-1a. The standard library's hasher may change with its version, and every process must come to the same lane.
+/// FNV-1a. The standard library's hasher may change between versions, and every process must compute the same lock.
 struct Fnv(u64);
 
 impl Hasher for Fnv {
     fn finish(&self) -> u64 {
-        // The low bits of FNV alone are poor.
+        // The low bits of FNV alone are badly distributed.
         self.0 ^ (self.0 >> 32)
     }
 

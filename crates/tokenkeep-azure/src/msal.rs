@@ -1,7 +1,7 @@
-//! The unified cache of the MSAL libraries, as a credential.
+//! A credential over the unified cache of the MSAL libraries.
 //!
-//! This file owns the public face. The order in which ways to a token are tried is `ways.rs`; what the cache holds
-//! `store.rs`, what the service says `service.rs` and `answer.rs`, how a person signs in `device_code.rs`.
+//! This file owns the public types. `ways.rs` has the order in which a token is looked for, `store.rs` the cache's
+//! content, `service.rs` and `answer.rs` the sign-in service, `device_code.rs` the sign-in by a user.
 
 mod answer;
 mod device_code;
@@ -26,22 +26,23 @@ use service::Service;
 use store::Owner;
 use ways::{Ways, unreadable};
 
-/// Signs people in with the cache that the MSAL libraries of all languages share: whoever is signed in there, by
-/// `@azure/msal-node`, `msal` for Python or another program of this crate, is signed in here, and the other way round.
+/// Signs users in with the cache that the MSAL libraries of all languages share. An account that `@azure/msal-node`,
+/// `msal` for Python or another program of this crate has signed in is signed in here too, and the other way round.
 ///
-/// A token is looked for in this order:
-/// 1. an access token in the cache that is still good;
-/// 2. the refresh token in the cache, redeemed while other processes wait, so that it is spent once; the new one is kept;
+/// It looks for a token in this order:
+/// 1. an access token in the cache that is valid;
+/// 2. the refresh token in the cache. Other processes wait meanwhile, so that it is redeemed once; the new one is stored;
 /// 3. a sign-in with a device code, if there is a [`Prompt`].
 ///
-/// Dropping [`get_token`](TokenCredential::get_token) cancels a wait for other processes and a sign-in, but not the redeeming of
-/// a refresh token: the service has replaced it by then, so that goes on as a task of `azure_core`'s runtime until the new
-/// one is in the cache. A runtime of one thread that nobody drives any more (`block_on` has returned) leaves it standing, and
-/// others waiting to their limit, until it is driven again; dropping that runtime loses the new token. Wait for what you
-/// asked for before you do either.
+/// Dropping [`get_token`](TokenCredential::get_token) cancels a wait for other processes and a sign-in. It does not
+/// cancel the request that redeems a refresh token: the service has replaced the token by then, so the request
+/// continues as a task of `azure_core`'s runtime until the new token is in the cache. If no thread drives a
+/// single-threaded runtime any more (`block_on` has returned), the task stops and other processes wait up to their
+/// limit until the runtime is driven again. If that runtime is dropped, the new token is lost. Await `get_token` to
+/// its end before you do either.
 ///
-/// HTTP goes through `azure_core`'s pipeline, with its retries: a service that is busy is asked again after the time it
-/// wants. When it stays out of reach, a token that is still good is used to its end.
+/// HTTP goes through `azure_core`'s pipeline with its retries: a busy service gets the next request after the time
+/// that it names. While the service is unreachable, a token is used until it expires.
 ///
 /// ```no_run
 /// use azure_core::credentials::TokenCredential;
@@ -55,7 +56,7 @@ use ways::{Ways, unreadable};
 /// let token = credential.get_token(&["https://vault.azure.net/.default"], None).await?;
 /// println!("signed in: {:?}", credential.record().map(|account| account.username().to_owned()));
 ///
-/// // Several people, and somebody else:
+/// // Several accounts, and another user:
 /// for account in credential.accounts().await? {
 ///     println!("{}", account.username());
 /// }
@@ -67,7 +68,7 @@ use ways::{Ways, unreadable};
 #[derive(Debug)]
 pub struct MsalCacheCredential(Arc<Ways>);
 
-/// How a [`MsalCacheCredential`] finds its account and its service.
+/// The options of a [`MsalCacheCredential`]: its account and its sign-in service.
 ///
 /// ```
 /// use tokenkeep_azure::{MsalCacheCredentialOptions, Prompt};
@@ -84,19 +85,19 @@ pub struct MsalCacheCredentialOptions {
     pub tenant: String,
     /// The address of the sign-in service, https. Default: `https://login.microsoftonline.com/`.
     pub authority_host: String,
-    /// Which account to use. Needed when several are signed in. Default: the only one there is.
+    /// The account to use. Required when several are signed in. Default: the only account in the cache.
     pub record: Option<AuthenticationRecord>,
-    /// Shows a device code to a person when one has to sign in. Default: nobody can; a token that would need it is an
-    /// error.
+    /// Shows a device code to the user when a sign-in is necessary. Default: no prompt; a token that needs a sign-in
+    /// is then an error.
     pub prompt: Option<Prompt>,
-    /// Whom the sign-in page expects. Default: the account's user name, if it is known.
+    /// The user name that the sign-in page proposes. Default: the account's user name, if known.
     pub login_hint: Option<String>,
-    /// A token that expires within this time is not handed out any more. Default: 5 min, as the clients of `azure_core`
-    /// ask for another one then.
+    /// A token that expires within this time is not returned. Default: 5 min, the time at which the clients of
+    /// `azure_core` request another token.
     pub expiry_margin: Duration,
-    /// How long to wait while another process redeems the refresh token, or signs somebody in. Default: 60 s.
+    /// How long to wait while another process redeems the refresh token or signs a user in. Default: 60 s.
     pub wait_limit: Duration,
-    /// Of the HTTP pipeline: transport, retries, policies.
+    /// The options of the HTTP pipeline: transport, retries, policies.
     pub client_options: ClientOptions,
     warnings: Warnings,
 }
@@ -118,8 +119,8 @@ impl Default for MsalCacheCredentialOptions {
 }
 
 impl MsalCacheCredentialOptions {
-    /// Who is told when the cache cannot be used as it should: one sentence for a person, without any secret. Default:
-    /// `tracing`, as a warning.
+    /// Sets the listener for warnings about the cache: each is one sentence for the user, without a secret. Default:
+    /// a `tracing` warning.
     #[must_use]
     pub fn on_warning(mut self, listener: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.warnings = Warnings::to(listener);
@@ -128,10 +129,10 @@ impl MsalCacheCredentialOptions {
 }
 
 impl MsalCacheCredential {
-    /// A credential of the application `client_id` over `cache`.
+    /// Creates a credential of the application `client_id` over `cache`.
     ///
     /// # Errors
-    /// `Other` for a tenant, client id or address that cannot be used.
+    /// `Other` for a tenant, client id or address that is not valid.
     pub fn new(
         cache: &TokenCache,
         client_id: &str,
@@ -159,24 +160,24 @@ impl MsalCacheCredential {
         Ok(Arc::new(Self(Arc::new(ways))))
     }
 
-    /// The accounts of the cache for which this application, or its family, has tokens.
+    /// Returns the accounts in the cache for which this application, or its family, has tokens.
     ///
     /// # Errors
-    /// `Io` when the cache cannot be read.
+    /// `Io` if the cache cannot be read.
     pub async fn accounts(&self) -> azure_core::Result<Vec<AuthenticationRecord>> {
         let content = self.0.cache.read().await.map_err(unreadable)?;
         self.0.owner.accounts(content.as_ref().map_or(&[], Secret::expose)).map_err(unreadable)
     }
 
-    /// The account that is used: the one that was given, or that signed in through this credential.
+    /// Returns the account in use: the given one, or the one that signed in through this credential.
     pub fn record(&self) -> Option<AuthenticationRecord> {
         self.0.record()
     }
 
-    /// Signs a person in, whether or not somebody is signed in already, and uses that account from now on.
+    /// Signs a user in, even if an account is signed in already, and uses that account from now on.
     ///
     /// # Errors
-    /// `Credential` when there is no prompt or the sign-in does not succeed; those of the pipeline.
+    /// `Credential` if there is no prompt or the sign-in does not succeed; errors of the pipeline.
     pub async fn authenticate(&self, scopes: &[&str]) -> azure_core::Result<AuthenticationRecord> {
         let (_cleared, _) = self.0.enter(None).await?;
         let context = Context::new();
@@ -184,11 +185,11 @@ impl MsalCacheCredential {
         record.ok_or_else(|| failed("the sign-in service does not tell who signed in".to_owned()))
     }
 
-    /// Removes the account and all of its tokens from the cache, for all programs that share it; `false` when it was not
-    /// there.
+    /// Removes the account and all of its tokens from the cache, for all programs that share it. Returns `false` if
+    /// the account was not in the cache.
     ///
     /// # Errors
-    /// `Io` when the cache cannot be written: the account is still signed in then.
+    /// `Io` if the cache cannot be written; the account is then still signed in.
     pub async fn sign_out(&self, account: &AuthenticationRecord) -> azure_core::Result<bool> {
         let gone = account.clone();
         let signed_out = self.0.cache.run(move |cache| store::sign_out(cache, &gone)).await;

@@ -1,6 +1,6 @@
-//! Any credential, with its tokens kept between runs and shared between processes.
+//! Wraps any credential and keeps its tokens between runs and for other processes.
 //!
-//! This file owns when to ask the credential underneath; where its tokens stand in the cache is `shelf.rs`.
+//! This file decides when to call the wrapped credential; `shelf.rs` stores its tokens in the cache.
 
 mod shelf;
 
@@ -21,13 +21,14 @@ pub(crate) use shelf::put;
 
 /// Gives any credential a token cache that survives a restart and is shared by processes.
 ///
-/// - A token that is still good is taken from the cache, without a call to the credential underneath.
-/// - When a token is missing or about to expire, one task of one process asks for a new one; the others wait and find it.
-/// - A token that will expire soon is replaced in the background, while requests go on with it.
-/// - When the store fails, the credential underneath is asked as if there were no cache, and a warning is given. A request
-///   never fails because of the cache.
+/// - A valid token comes from the cache, without a call to the wrapped credential.
+/// - When a token is missing or about to expire, one task of one process requests a new one; the others wait and then find
+///   it in the cache.
+/// - A token that expires soon is replaced in the background, while requests use it.
+/// - When the store fails, the wrapped credential is called as if there were no cache, and a warning is given. No request
+///   fails because of the cache.
 ///
-/// Tokens are told apart by the [`Partition`] and their scopes, so one cache can serve several credentials.
+/// The [`Partition`] and the scopes identify a token, so one cache can serve several credentials.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -47,7 +48,7 @@ pub(crate) use shelf::put;
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let credential: Arc<dyn TokenCredential> = Arc::new(Underneath);
 /// # let cache = tokenkeep::TokenCache::new(Arc::new(tokenkeep::storage::MemoryPersistence::new()));
-/// // `credential` is any credential of the SDK, `cache` what `tokenkeep::Config::new("my-app").open()` gave.
+/// // `credential` is any credential of the SDK, `cache` comes from `tokenkeep::Config::new("my-app").open()`.
 /// let partition = Partition::new("contoso.onmicrosoft.com", "11111111-aaaa-4aaa-8aaa-000000000001");
 /// let kept = PersistentTokenCredential::new(credential, &cache, partition, None);
 /// let token = kept.get_token(&["https://vault.azure.net/.default"], None).await?;
@@ -65,12 +66,12 @@ pub struct PersistentTokenCredential<C: ?Sized> {
     partition: Partition,
     options: PersistentTokenCredentialOptions,
     flight: Flight,
-    /// A replacement is on its way in the background.
+    /// A background replacement is running.
     refreshing: AtomicBool,
     me: Weak<Self>,
 }
 
-/// How a [`PersistentTokenCredential`] treats the tokens it keeps.
+/// The options of a [`PersistentTokenCredential`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -82,13 +83,14 @@ pub struct PersistentTokenCredential<C: ?Sized> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PersistentTokenCredentialOptions {
-    /// A token that expires within this time is not handed out any more. Default: 5 min, as the clients of `azure_core`
-    /// ask for another one then.
+    /// A token that expires within this time is not returned. Default: 5 min, the time at which the clients of
+    /// `azure_core` request another token.
     pub expiry_margin: Duration,
-    /// A token that expires within this time is handed out and replaced in the background. Default: 10 min. Not longer
-    /// than `expiry_margin`: nothing is replaced ahead.
+    /// A token that expires within this time is returned and replaced in the background. Default: 10 min. If it is
+    /// not longer than `expiry_margin`, no token is replaced in the background.
     pub refresh_ahead: Duration,
-    /// How long to wait while another process asks for the same token; afterwards this one asks too. Default: 30 s.
+    /// How long to wait while another process requests the same token; after that this process requests it too.
+    /// Default: 30 s.
     pub wait_limit: Duration,
     warnings: Warnings,
 }
@@ -105,7 +107,8 @@ impl Default for PersistentTokenCredentialOptions {
 }
 
 impl PersistentTokenCredentialOptions {
-    /// Who is told when the store fails: one sentence for a person, without any secret. Default: `tracing`, as a warning.
+    /// Sets the listener for store failures: each is one sentence for the user, without a secret. Default: a
+    /// `tracing` warning.
     #[must_use]
     pub fn on_warning(mut self, listener: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.warnings = Warnings::to(listener);
@@ -113,19 +116,19 @@ impl PersistentTokenCredentialOptions {
     }
 }
 
-/// What the cache has to offer.
+/// The result of a look into the cache.
 enum Found {
     Good(AccessToken),
-    /// Good, but soon to be replaced.
+    /// Valid, but due to be replaced soon.
     Aging(AccessToken),
     Nothing,
 }
 
 impl<C: TokenCredential + ?Sized + 'static> PersistentTokenCredential<C> {
-    /// Keeps the tokens of `credential` in `cache`, under `partition`.
+    /// Creates a credential that keeps the tokens of `credential` in `cache`, under `partition`.
     ///
-    /// The partition must say whose tokens these are: two credentials that get tokens for different identities must not
-    /// share one.
+    /// The partition must identify the owner of the tokens: two credentials for different identities must not share
+    /// one.
     pub fn new(
         credential: Arc<C>,
         cache: &TokenCache,
@@ -143,29 +146,29 @@ impl<C: TokenCredential + ?Sized + 'static> PersistentTokenCredential<C> {
         })
     }
 
-    /// The credential underneath.
+    /// Returns the wrapped credential.
     pub fn inner(&self) -> &Arc<C> {
         &self.inner
     }
 
-    /// Removes the tokens of this partition from the cache; the next request asks the credential underneath. For a
-    /// service that refused a token although it has not expired.
+    /// Removes the tokens of this partition from the cache, so that the next request calls the wrapped credential.
+    /// Use it when a service refuses a token that has not expired.
     ///
     /// # Errors
-    /// `Io` when the cache cannot be written.
+    /// `Io` if the cache cannot be written.
     pub async fn forget(&self) -> azure_core::Result<()> {
         let partition = self.partition.clone();
         let forgotten = self.cache.run(move |cache| shelf::clear(cache, &partition)).await;
         forgotten.map_err(|error| azure_core::Error::new(azure_core::error::ErrorKind::Io, error))
     }
 
-    /// What is in the cache, or `None` when it cannot be read; the program has been told then.
+    /// Reads the cache. Returns `None` after a warning if it cannot be read.
     async fn look(&self, scopes: &[&str]) -> Option<Found> {
         let content = match self.cache.read().await {
             Ok(content) => content,
             Err(error) => {
                 self.warn("The token cache cannot be read", &error);
-                // The next write sets it aside; anything else may pass by itself.
+                // The next write moves a damaged cache aside; other errors may be temporary.
                 return (error.kind() == ErrorKind::Damaged).then_some(Found::Nothing);
             }
         };
@@ -184,14 +187,14 @@ impl<C: TokenCredential + ?Sized + 'static> PersistentTokenCredential<C> {
             }
             Ok(None) => Some(Found::Nothing),
             Err(error) => {
-                // A write sets it aside, so that the warning does not come for ever.
+                // A write moves the damaged cache aside, so that the warning is not repeated.
                 self.warn("The token cache is damaged", &error);
                 Some(Found::Nothing)
             }
         }
     }
 
-    /// Asks the credential underneath, unless somebody else just did, and keeps what it gives.
+    /// Calls the wrapped credential, unless another process has just done so, and stores the token.
     async fn renew(
         &self,
         scopes: &[&str],
@@ -236,7 +239,7 @@ impl<C: TokenCredential + ?Sized + 'static> PersistentTokenCredential<C> {
                     .warn(&format!("A token that expires soon could not be replaced yet: {error}"));
             }
         }));
-        // It goes on by itself.
+        // The task continues without its handle.
         drop(task);
     }
 
@@ -245,7 +248,7 @@ impl<C: TokenCredential + ?Sized + 'static> PersistentTokenCredential<C> {
     }
 }
 
-/// However the task ends, the next one may begin.
+/// Lets the next task begin, in whatever way this one ends.
 struct Done<'a>(&'a AtomicBool);
 
 impl Drop for Done<'_> {

@@ -1,4 +1,4 @@
-//! Which account: a handle that a program may keep, with no secret in it.
+//! Names an account, without a secret, for a program's settings.
 
 use std::borrow::Cow;
 
@@ -29,7 +29,7 @@ pub struct AuthenticationRecord {
     pub(crate) username: String,
 }
 
-/// The record as JSON. A type of its own, so that the record promises nothing of `serde`.
+/// The record as JSON. A separate type, so that the public type does not implement `serde`'s traits.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Written<'a> {
@@ -64,10 +64,10 @@ impl AuthenticationRecord {
         }
     }
 
-    /// Reads what [`AuthenticationRecord::to_json`], or another Azure SDK, has written.
+    /// Parses the JSON of [`AuthenticationRecord::to_json`] or of another Azure SDK.
     ///
     /// # Errors
-    /// `DataConversion` when it is not a record of version 1.0.
+    /// `DataConversion` if the text is not a record of version 1.0.
     pub fn from_json(text: &str) -> azure_core::Result<Self> {
         let written: Written<'_> = azure_core::json::from_json(text).map_err(|error| {
             Error::with_error(ErrorKind::DataConversion, error, "this is not an authentication record 1.0")
@@ -81,10 +81,10 @@ impl AuthenticationRecord {
         })
     }
 
-    /// As JSON, for a settings file.
+    /// Returns the record as JSON, for a settings file.
     ///
     /// # Errors
-    /// None that are known; the type is that of the writer underneath.
+    /// None known; the type is that of the JSON writer.
     pub fn to_json(&self) -> azure_core::Result<String> {
         let written = Written {
             authority: Cow::Borrowed(&self.authority),
@@ -98,32 +98,32 @@ impl AuthenticationRecord {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// What the person signs in with.
+    /// Returns the name with which the user signs in.
     pub fn username(&self) -> &str {
         &self.username
     }
 
-    /// Names the person across tenants: object id, a point, home tenant id.
+    /// Returns the identifier of the user across tenants: object id, a dot, home tenant id.
     pub fn home_account_id(&self) -> &str {
         &self.home_account_id
     }
 
-    /// The tenant of the account.
+    /// Returns the tenant of the account.
     pub fn tenant_id(&self) -> &str {
         &self.tenant_id
     }
 
-    /// The application that the person signed in to.
+    /// Returns the application that the user signed in to.
     pub fn client_id(&self) -> &str {
         &self.client_id
     }
 
-    /// The host of the sign-in service.
+    /// Returns the host of the sign-in service.
     pub fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// Whether both name the same person, in whatever tenant, under whatever name of the cloud.
+    /// Returns whether both name the same user, in any tenant and under any host name of the cloud.
     pub(crate) fn is_same_person(&self, other: &Self) -> bool {
         self.home_account_id.eq_ignore_ascii_case(&other.home_account_id)
             && tokenkeep::schema::is_same_cloud(&self.authority, &other.authority)

@@ -1,9 +1,9 @@
-//! What a program may want to know although its request did not fail.
+//! Warnings about problems that did not make a request fail.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Who is told: the program's listener, or the `tracing` subscriber where there is none.
+/// The listener: the program's, or the `tracing` subscriber if there is none.
 #[derive(Clone, Default)]
 pub(crate) struct Warnings(Option<Arc<Listener>>);
 
@@ -14,7 +14,7 @@ impl Warnings {
         Self(Some(Arc::new(listener)))
     }
 
-    /// `text` is for a person and holds no secret.
+    /// Reports `text`, a sentence for the user without a secret.
     pub(crate) fn warn(&self, text: &str) {
         match &self.0 {
             Some(listener) => listener(text),

@@ -98,7 +98,7 @@ const openWatched = async (/** @type {any} */ { tools, scene, path, witness, nam
       return readlinkSync(witness);
     } catch {
       // It left between the two calls; it was there all the same.
-      return "somebody";
+      return "unknown";
     }
   };
   const look = () => {

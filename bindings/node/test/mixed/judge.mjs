@@ -64,14 +64,14 @@ export function judge(accounts, left) {
   const kindOf = (/** @type {string | null} */ name) => accounts.find((one) => one.name === name)?.kind;
   const overlaps = writes
     .filter(({ met }) => met !== null)
-    .map(({ kind, met }) => ({ inside: kindOf(met) ?? "somebody", came: kind }));
+    .map(({ kind, met }) => ({ inside: kindOf(met) ?? "unknown", came: kind }));
   return {
     rows,
     losses,
     overlaps,
     /** Ours inside with ours; one whom nobody could name counts as ours. */
     ourOverlaps: overlaps.filter(
-      ({ inside, came }) => isOurs(came) && (isOurs(inside) || inside === "somebody"),
+      ({ inside, came }) => isOurs(came) && (isOurs(inside) || inside === "unknown"),
     ).length,
     /** Writes of ours that dropped something they had found. */
     dropped: writes.filter(

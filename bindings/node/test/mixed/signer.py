@@ -69,7 +69,7 @@ class WatchedLock(token_cache.CrossPlatLock):
             try:
                 moment["met"] = os.readlink(witness)
             except FileNotFoundError:
-                moment["met"] = "somebody"
+                moment["met"] = "unknown"
         return inside
 
     def __exit__(self, *error):

@@ -1,23 +1,23 @@
-//! A transport for machines without the real services: every request goes to one address, whatever host it is for.
+//! A transport for machines without the real services: it sends requests for every host to one address.
 //!
-//! The clients of the Azure SDK insist on https addresses, so they keep the real ones and only the transport changes.
+//! The clients of the Azure SDK demand https addresses. They keep the real addresses, and only the transport changes.
 
 use std::sync::Arc;
 
 use azure_core::error::{Error, ErrorKind};
 use azure_core::http::{AsyncRawResponse, HttpClient, Request, Transport, Url, new_http_client};
 
-/// Tells the service which host the request was for.
+/// Tells the service the host of the request.
 const HOST: &str = "x-signin-host";
 
-/// Sends requests to another place.
+/// Sends requests to another address.
 #[derive(Debug)]
 struct Offline {
     origin: Url,
     client: Arc<dyn HttpClient>,
 }
 
-/// A transport to `origin`, such as `http://127.0.0.1:8080`.
+/// Returns a transport to `origin`, for example `http://127.0.0.1:8080`.
 pub(crate) fn transport(origin: &str) -> azure_core::Result<Transport> {
     let origin = Url::parse(origin)
         .map_err(|error| Error::with_error(ErrorKind::Other, error, "the origin is no address"))?;

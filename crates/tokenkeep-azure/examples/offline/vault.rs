@@ -1,16 +1,16 @@
-//! Something that answers like Key Vault, as far as the example needs: a challenge without a token, a secret with one.
+//! A server that answers like Key Vault, as far as the example needs: a challenge without a token, a secret with one.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
-/// Serves on a free port of this machine as long as the process lives; returns the address.
+/// Serves on a free port of this machine until the process ends; returns the address.
 pub(crate) fn start() -> io::Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let origin = format!("http://{}", listener.local_addr()?);
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            // A client that went away is no reason to stop.
+            // The loss of one client must not stop the server.
             drop(answer(stream));
         }
     });

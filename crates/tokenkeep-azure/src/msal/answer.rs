@@ -1,4 +1,4 @@
-//! What the sign-in service answers, and what it means.
+//! The answers of the sign-in service.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +7,7 @@ use azure_core::json;
 use serde::{Deserialize, Deserializer};
 use tokenkeep::Secret;
 
-/// Tokens, as they came.
+/// Tokens as the service sends them.
 #[derive(Deserialize)]
 pub(super) struct Tokens {
     access_token: Text,
@@ -30,7 +30,7 @@ pub(super) struct Tokens {
     refresh_in: Option<Duration>,
 }
 
-/// Text that is wiped.
+/// A text that is wiped when dropped.
 struct Text(Secret);
 
 impl<'de> Deserialize<'de> for Text {
@@ -39,7 +39,7 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// A number, or a string of one: both occur.
+/// A number, or a string with a number: the service sends both.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Seconds {
@@ -59,7 +59,7 @@ fn maybe_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Du
     })
 }
 
-/// A refusal of the service.
+/// An error answer of the service.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Refusal {
     #[serde(default)]
@@ -71,7 +71,7 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// A person has to do something.
+    /// Returns whether the user must act.
     pub(super) fn wants_interaction(&self) -> bool {
         matches!(
             &*self.error,
@@ -79,20 +79,20 @@ impl Refusal {
         )
     }
 
-    /// The refresh token is of no use any more, whatever a person does. Some refusals of Entra ID with the same code are
-    /// about the person (a second factor, a changed policy) and leave the token good; they have another sub-error.
+    /// Returns whether the refresh token is useless from now on. Some refusals of Entra ID with the same code concern
+    /// the user (a second factor, a changed policy) and leave the token valid; they have another sub-error.
     pub(super) fn is_of_the_token(&self) -> bool {
         self.error == "invalid_grant" && matches!(&*self.suberror, "" | "bad_token" | "token_expired")
     }
 
-    /// For a person, without what might be long or odd.
+    /// Formats the error for the user, without parts that may be long or malformed.
     pub(super) fn explain(&self) -> String {
         let first = self.error_description.lines().next().unwrap_or_default();
         if first.is_empty() { self.error.clone() } else { format!("{}: {first}", self.error) }
     }
 }
 
-/// What a sign-in or a refresh gives, understood.
+/// The parsed result of a sign-in or a refresh.
 pub(super) struct SignIn {
     pub(super) access_token: Secret,
     pub(super) refresh_token: Option<Secret>,
@@ -100,7 +100,7 @@ pub(super) struct SignIn {
     pub(super) family_id: Option<String>,
     pub(super) scope: Option<String>,
     pub(super) client_info: Option<String>,
-    /// By our own clock: times are counted from the moment of the request, so that a service whose clock differs does not
+    /// By this machine's clock: all times count from the moment of the request, so that the service's clock does not
     /// matter.
     pub(super) obtained: SystemTime,
     pub(super) expires: SystemTime,
@@ -109,7 +109,7 @@ pub(super) struct SignIn {
     pub(super) person: Option<Person>,
 }
 
-/// Who signed in.
+/// The user who signed in.
 pub(super) struct Person {
     pub(super) home_account_id: String,
     pub(super) local_account_id: String,
@@ -118,7 +118,7 @@ pub(super) struct Person {
     pub(super) name: Option<String>,
 }
 
-/// The claims of an ID token that name a person.
+/// The claims of an ID token that name a user.
 #[derive(Default, Deserialize)]
 struct Claims {
     oid: Option<String>,
@@ -130,7 +130,7 @@ struct Claims {
     name: Option<String>,
 }
 
-/// Which account, by its home tenant.
+/// The account, by its home tenant.
 #[derive(Deserialize)]
 struct ClientInfo {
     uid: String,
@@ -156,8 +156,8 @@ impl Tokens {
         }
     }
 
-    /// `None` when the service does not say who it is. The ID token is not verified: it came from the service itself, over
-    /// TLS, and serves to show a name and to find the account again.
+    /// Returns `None` if the service does not name the user. The ID token is not verified: it comes from the service
+    /// itself over TLS, and serves only to show a name and to find the account again.
     fn person(&self) -> Option<Person> {
         let claims: Claims =
             self.id_token.as_ref().and_then(|token| claims(token.0.expose())).unwrap_or_default();

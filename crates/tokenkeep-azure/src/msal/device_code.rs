@@ -1,4 +1,4 @@
-//! Signing in with a code on another device: what a person is shown, and the wait for them.
+//! Signs a user in with a code on another device.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use azure_core::sleep::sleep;
 use super::answer::SignIn;
 use super::service::{Answer, Service};
 
-/// What to show to the person who is to sign in.
+/// The code and the text to show to the user who signs in.
 ///
 /// ```
 /// use tokenkeep_azure::{DeviceCode, Prompt};
@@ -27,16 +27,16 @@ use super::service::{Answer, Service};
 pub struct DeviceCode {
     /// The code to enter.
     pub user_code: String,
-    /// Where to enter it: a web address.
+    /// The web address at which to enter it.
     pub verification_uri: String,
-    /// A whole sentence with both, from the service.
+    /// A whole sentence with both, written by the service.
     pub message: String,
-    /// How long the code is good.
+    /// How long the code is valid.
     pub lifetime: Duration,
 }
 
-/// Shows a [`DeviceCode`] to a person: prints it, say, or opens a browser. Called on the task that asks for a token, so it
-/// must not block.
+/// Shows a [`DeviceCode`] to the user: prints it, for example, or opens a browser. It is called on the task that
+/// requests a token, so it must not block.
 ///
 /// ```
 /// use tokenkeep_azure::Prompt;
@@ -49,7 +49,7 @@ pub struct Prompt(Arc<Show>);
 type Show = dyn Fn(&DeviceCode) + Send + Sync;
 
 impl Prompt {
-    /// A prompt that calls `show`.
+    /// Creates a prompt that calls `show`.
     pub fn new(show: impl Fn(&DeviceCode) + Send + Sync + 'static) -> Self {
         Self(Arc::new(show))
     }
@@ -61,10 +61,10 @@ impl fmt::Debug for Prompt {
     }
 }
 
-/// RFC 8628: by this much longer are the pauses of a client that was told to slow down.
+/// RFC 8628: the pause grows by this time when the service says `slow_down`.
 const SLOWER: Duration = Duration::from_secs(5);
 
-/// Signs a person in.
+/// Signs a user in.
 pub(super) async fn sign_in(
     service: &Service,
     prompt: &Prompt,
@@ -95,7 +95,7 @@ pub(super) async fn sign_in(
                 "slow_down" => pause += SLOWER,
                 _ => return Err(failed(format!("the sign-in did not succeed: {}", refusal.explain()))),
             },
-            // The person may be signing in at this moment; the code outlives a network that comes and goes.
+            // The user may be signing in at this moment, and the code stays valid while the network fails for a time.
             Err(error) if began.elapsed() + pause < code.expires_in && is_of_the_moment(&error) => {}
             Err(error) => return Err(error),
         }
@@ -105,7 +105,7 @@ pub(super) async fn sign_in(
     }
 }
 
-/// Whether asking again may help: the network, or a service that is down.
+/// Returns whether a repeated request may succeed: the network failed, or the service is down.
 pub(super) fn is_of_the_moment(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::Io | ErrorKind::Connection => true,

@@ -1,4 +1,4 @@
-//! The sign-in service: its addresses, and the requests of this crate.
+//! The sign-in service: its addresses and the requests of this crate.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,10 +14,10 @@ use url::form_urlencoded::Serializer;
 
 use super::answer::{Refusal, SignIn, Tokens, seconds};
 
-/// Asked for with every sign-in: who it is, and a refresh token.
+/// Scopes of every sign-in: the identity of the user, and a refresh token.
 const ALWAYS: [&str; 3] = ["openid", "profile", "offline_access"];
 
-/// One tenant of one sign-in service, asked by one application.
+/// One tenant of a sign-in service, for one application.
 #[derive(Debug)]
 pub(super) struct Service {
     tokens: Url,
@@ -26,13 +26,13 @@ pub(super) struct Service {
     pipeline: Pipeline,
 }
 
-/// How a request ended that the service answered, well or not.
+/// An answer of the service, success or refusal.
 pub(super) enum Answer<T> {
     Granted(T),
     Refused(Refusal),
 }
 
-/// A device code, as it came.
+/// A device code as the service sends it.
 #[derive(Deserialize)]
 pub(super) struct DeviceCodeAnswer {
     pub(super) device_code: String,
@@ -51,7 +51,7 @@ fn quarter_of_an_hour() -> Duration {
     Duration::from_secs(15 * 60)
 }
 
-/// RFC 8628 has it so.
+/// The default interval of RFC 8628.
 fn five_seconds() -> Duration {
     Duration::from_secs(5)
 }
@@ -118,7 +118,7 @@ impl Service {
         self.tokens(&form, context).await
     }
 
-    /// Asks for a device code.
+    /// Requests a device code.
     pub(super) async fn device_code(
         &self,
         scopes: &[&str],
@@ -132,7 +132,7 @@ impl Service {
         understood(&response)
     }
 
-    /// Asks whether the person has approved the device code.
+    /// Polls whether the user has approved the device code.
     pub(super) async fn redeem_device_code(
         &self,
         code: &str,
@@ -155,14 +155,14 @@ impl Service {
         })
     }
 
-    /// The pipeline repeats what the service is too busy for, after the time it asks for.
+    /// Sends a request. The pipeline repeats it while the service is busy, after the time that the service names.
     async fn post(
         &self,
         address: &Url,
         form: &[(&str, &str)],
         context: &Context<'_>,
     ) -> azure_core::Result<RawResponse> {
-        // client_info makes the service tell which account it is.
+        // client_info makes the service return the account's identifier.
         let always = [("client_id", &*self.client_id), ("client_info", "1")];
         let body = Serializer::new(String::new()).extend_pairs(always).extend_pairs(form).finish();
         let mut request = Request::new(address.clone(), Method::Post);
@@ -183,7 +183,7 @@ fn understood<T: serde::de::DeserializeOwned>(response: &RawResponse) -> azure_c
     let status = response.status();
     if status.is_success() {
         return json::from_json(response.body()).map(Answer::Granted).map_err(|_| {
-            // Not the cause: its text quotes what could not be read, and that may be a token.
+            // Leave out the cause: its text quotes the unreadable answer, which may contain a token.
             Error::with_message(
                 ErrorKind::DataConversion,
                 "the answer of the sign-in service cannot be understood",

@@ -1,4 +1,4 @@
-//! What the unified cache holds for one application, and how a sign-in is put into it.
+//! Reads and writes one application's entries in the unified cache.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,27 +11,27 @@ use super::answer::SignIn;
 use crate::persistent::put;
 use crate::record::AuthenticationRecord;
 
-/// msal-node rounds the time to whole seconds, so that what it has just stored may seem to be from the next one.
+/// msal-node rounds times to whole seconds, so a token that it just stored may have a time in the next second.
 const ROUNDING: Duration = Duration::from_secs(1);
 
-/// Whose part of the cache it is.
+/// The application and cloud whose entries are used.
 #[derive(Clone, Debug)]
 pub(super) struct Owner {
     pub(super) client_id: String,
     pub(super) environment: String,
-    /// The tenant that tokens are wanted for; `None` for the account's own.
+    /// The tenant to get tokens for; `None` for the account's own.
     pub(super) tenant: Option<String>,
 }
 
 /// A token from the cache.
 pub(super) struct Cached {
     pub(super) token: AccessToken,
-    /// The service asked for it to be replaced by now.
+    /// The service asked for a replacement by now.
     pub(super) is_due: bool,
 }
 
 impl Owner {
-    /// The accounts that can be used without a sign-in: each person once.
+    /// Returns the accounts that can be used without a sign-in, each user once.
     pub(super) fn accounts(&self, content: &[u8]) -> Result<Vec<AuthenticationRecord>> {
         let contents = Contents::parse(content)?;
         let mut records: Vec<AuthenticationRecord> = Vec::new();
@@ -57,7 +57,7 @@ impl Owner {
         Ok(records)
     }
 
-    /// Whether there is a token of this application, or of its family, for the account.
+    /// Returns whether the account has a token of this application or of its family.
     fn holds(&self, contents: &Contents<'_>, home: &str) -> bool {
         contents.refresh_tokens().any(|token| self.may_redeem(&token, home))
             || contents.access_tokens().any(|token| {
@@ -67,7 +67,7 @@ impl Owner {
             })
     }
 
-    /// A token that is good for longer than `margin`.
+    /// Returns an access token that is valid for longer than `margin`.
     pub(super) fn access_token(
         &self,
         content: &[u8],
@@ -85,7 +85,7 @@ impl Owner {
                 && is(token.realm(), realm)
                 && schema::is_same_cloud(&token.environment().unwrap_or_default(), &self.environment)
                 && token.covers(scopes)
-                // From the future: by a clock that was wrong then, or is now.
+                // A time in the future means that a clock was wrong then or is wrong now.
                 && token.cached_at().is_some_and(|cached| cached <= now + ROUNDING)
                 && !token.is_expired(now + margin)
         });
@@ -99,7 +99,7 @@ impl Owner {
         }))
     }
 
-    /// The refresh token to redeem: the application's own, or that of its family.
+    /// Returns the refresh token to redeem: the application's own, or that of its family.
     pub(super) fn refresh_token(
         &self,
         content: &[u8],
@@ -108,7 +108,7 @@ impl Owner {
         let contents = Contents::parse(content)?;
         let usable =
             contents.refresh_tokens().filter(|token| self.may_redeem(token, &account.home_account_id));
-        // Of twins, the one that a library has noted as the latest.
+        // Of two with one client id, take the one that a library marked as the latest.
         let best = usable.max_by_key(|token| (is(token.client_id(), &self.client_id), token.last_modified()));
         Ok(best.and_then(|token| token.secret()))
     }
@@ -120,10 +120,10 @@ impl Owner {
             && (is(token.client_id(), &self.client_id) || token.family_id().is_some())
     }
 
-    /// Puts a sign-in into the cache, and says whose it is.
+    /// Stores a sign-in in the cache and returns its account.
     ///
-    /// `account` is the one it was asked for; if it has been signed out meanwhile, nothing is written and the result is
-    /// `None`.
+    /// `account` is the account that the sign-in was requested for. If it has been signed out in the meantime, this
+    /// function writes nothing and returns `None`.
     pub(super) fn keep(
         &self,
         cache: &TokenCache,
@@ -133,7 +133,7 @@ impl Owner {
     ) -> Result<Option<AuthenticationRecord>> {
         let write = cache.begin_write()?;
         let content = write.content().unwrap_or_default();
-        // What is no cache is nobody's sign-out.
+        // Content that is not a cache is not a sign-out.
         let known = self.accounts(content).unwrap_or_default();
         let present =
             |account: &AuthenticationRecord| known.iter().find(|known| known.is_same_person(account));
@@ -141,7 +141,7 @@ impl Owner {
             return Ok(None);
         }
         let Some(mut record) = self.record(sign_in).or_else(|| account.cloned()) else { return Ok(None) };
-        // An account keeps the name of the cloud under which it stands there.
+        // An account keeps the cloud's host under which the cache has it.
         record.authority = present(&record).map_or(&self.environment, |known| &known.authority).clone();
         put(write, &self.records(sign_in, &record, scopes))?;
         Ok(Some(record))
@@ -175,7 +175,8 @@ impl Owner {
             Some(scope) => scope.split_whitespace().collect(),
             None => scopes.iter().map(String::as_str).collect(),
         };
-        // The service may name what was granted differently; the token must be found by what was asked for.
+        // The service may return other names for the granted scopes; store the requested ones, by which the token is
+        // looked up.
         let asked = scopes.iter().map(String::as_str);
         let more = asked.filter(|scope| !granted.iter().any(|granted| granted.eq_ignore_ascii_case(scope)));
         let target: Vec<&str> = more.chain(granted.iter().copied()).collect();
@@ -212,7 +213,7 @@ impl Owner {
     }
 }
 
-/// Removes a refresh token that the service has refused for good.
+/// Removes a refresh token that the service refuses permanently.
 pub(super) fn drop_refresh_token(cache: &TokenCache, spent: &Secret) -> Result<()> {
     let write = cache.begin_write()?;
     let Some(content) = write.content() else { return Ok(()) };
@@ -223,7 +224,7 @@ pub(super) fn drop_refresh_token(cache: &TokenCache, spent: &Secret) -> Result<(
     Ok(())
 }
 
-/// Removes an account with all of its tokens; `false` when it was not there.
+/// Removes an account with all of its tokens; returns `false` if the account was not in the cache.
 pub(super) fn sign_out(cache: &TokenCache, account: &AuthenticationRecord) -> Result<bool> {
     let write = cache.begin_write()?;
     let Some(content) = write.content() else { return Ok(false) };

@@ -1,7 +1,7 @@
-//! The order in which ways to a token are tried.
+//! The order in which a credential looks for a token.
 //!
-//! Redeeming a refresh token, from the request to the save, goes on by itself when nobody waits for it any more: the
-//! service replaces a refresh token as soon as it is asked, and whoever drops a request after that would have lost it.
+//! The redemption of a refresh token, from the request to the save, continues when its caller stops waiting. The
+//! service replaces the refresh token when it gets the request, so a dropped request would lose the new one.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
@@ -22,7 +22,7 @@ use crate::flight::{Cleared, Flight};
 use crate::record::AuthenticationRecord;
 use crate::warning::Warnings;
 
-/// Everything a credential needs to get a token.
+/// The parts that a credential needs to get a token.
 #[derive(Debug)]
 pub(super) struct Ways {
     pub(super) cache: Nonblocking,
@@ -37,15 +37,15 @@ pub(super) struct Ways {
     pub(super) warnings: Warnings,
 }
 
-/// The ways to a token that need no person.
+/// The result of a try without the user.
 enum Silent {
     Token(AccessToken),
-    /// Somebody has to sign in, for this reason.
+    /// A user must sign in, for this reason.
     SignInNeeded(String),
 }
 
 impl Ways {
-    /// The account that is used: the one that was given, or that signed in.
+    /// Returns the account in use: the given one, or the one that signed in.
     pub(super) fn record(&self) -> Option<AuthenticationRecord> {
         self.account.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -76,8 +76,8 @@ impl Ways {
         Ok(token)
     }
 
-    /// As [`Ways::silent`], whether or not somebody waits for it: others are let on only when what the service gave is in
-    /// the cache.
+    /// Like [`Ways::silent`], and runs to its end even if the caller stops waiting: other processes go on only when
+    /// the service's answer is in the cache.
     async fn silent_to_the_end(
         self: &Arc<Self>,
         cleared: Cleared,
@@ -94,7 +94,7 @@ impl Ways {
         .await?
     }
 
-    /// Lets one process at a time on with one account; `false` when the locks cannot be used at all.
+    /// Lets one process at a time on for one account; returns `false` if the locks cannot be used at all.
     pub(super) async fn enter(
         &self,
         account: Option<&AuthenticationRecord>,
@@ -103,7 +103,7 @@ impl Ways {
         let (cleared, entered) = self.flight.enter(&[&self.owner.client_id, who], self.wait_limit).await;
         match entered {
             Ok(()) => Ok((cleared, true)),
-            // Going on would spend the refresh token a second time.
+            // Without the lock, the refresh token might be redeemed a second time.
             Err(error) if error.kind() == tokenkeep::ErrorKind::Busy => Err(Error::with_error(
                 ErrorKind::Credential,
                 error,
@@ -117,7 +117,7 @@ impl Ways {
         }
     }
 
-    /// The account to use, and what the cache has for it.
+    /// Returns the account to use and its entries in the cache.
     async fn look(
         &self,
         scopes: &[&str],
@@ -130,7 +130,7 @@ impl Ways {
         Ok((Some(account), cached.unwrap_or_default()))
     }
 
-    /// What is stored. A store that fails is one that holds nothing: somebody may sign in all the same.
+    /// Returns the stored content. A store that fails counts as empty, so that a user can still sign in.
     async fn content(&self) -> Option<Secret> {
         match self.cache.read().await {
             Ok(content) => content,
@@ -163,7 +163,7 @@ impl Ways {
         }
     }
 
-    /// With other processes kept waiting: looks again, then redeems the refresh token.
+    /// With the request lock held: reads the cache again, then redeems the refresh token.
     async fn silent(&self, scopes: &[&str], context: &Context<'_>) -> azure_core::Result<Silent> {
         let mut spent: Option<Secret> = None;
         let mut again = false;
@@ -198,7 +198,7 @@ impl Ways {
                 if still_good.is_some() || again {
                     break still_good;
                 }
-                // Perhaps a library that does not wait has replaced it meanwhile.
+                // A library that does not wait for this lock may have replaced the token in the meantime.
                 again = true;
                 continue;
             }
@@ -211,7 +211,7 @@ impl Ways {
         Ok(still_good.map_or_else(expired, Silent::Token))
     }
 
-    /// The service is out of reach: a token is used to its end.
+    /// The service is unreachable: returns a token that has not expired yet.
     fn last_resort(
         &self,
         content: &[u8],
@@ -243,7 +243,7 @@ impl Ways {
         Ok(Silent::Token(token))
     }
 
-    /// Has a person sign in, with a device code.
+    /// Signs a user in with a device code.
     pub(super) async fn sign_in(
         &self,
         scopes: &[&str],
@@ -274,7 +274,7 @@ impl Ways {
         Ok((token, record))
     }
 
-    /// Puts a sign-in into the cache. When that fails the token is good all the same.
+    /// Stores a sign-in in the cache. The token is returned even if that fails.
     async fn keep(
         &self,
         sign_in: SignIn,

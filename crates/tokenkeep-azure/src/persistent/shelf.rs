@@ -1,5 +1,5 @@
-//! Where the tokens of a credential stand in the cache: as access tokens in the form of the MSAL libraries, so that what
-//! looks into a cache, or signs somebody out, knows them.
+//! Stores a credential's tokens in the cache as access tokens in the MSAL format, so that programs that list a cache
+//! or sign an account out find them.
 
 use std::time::SystemTime;
 
@@ -8,7 +8,7 @@ use azure_core::time::OffsetDateTime;
 use tokenkeep::schema::{self, Change, Contents, Ids, Record};
 use tokenkeep::{ErrorKind, Result, TokenCache, WriteAccess};
 
-/// Whose tokens these are. Tokens of different partitions are never mixed up.
+/// The owner of tokens. Tokens of different partitions are never mixed.
 ///
 /// ```
 /// use tokenkeep_azure::Partition;
@@ -27,10 +27,11 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// The tokens that the application `client` (its id) gets for itself in `tenant` (id or domain), in the public cloud.
+    /// The tokens that the application `client` (an id) gets for itself in `tenant` (id or domain), in the public
+    /// cloud.
     ///
-    /// For a credential whose tenant and client are not known here, such as that of a developer's command line, any two
-    /// words do that no other credential of the same cache has.
+    /// For a credential with an unknown tenant and client, such as a developer's command line, use any two words that
+    /// no other credential of the cache uses.
     pub fn new(tenant: impl Into<String>, client: impl Into<String>) -> Self {
         Self {
             tenant: tenant.into(),
@@ -40,13 +41,13 @@ impl Partition {
         }
     }
 
-    /// The tokens of a person: best the home account id, which makes a sign-out of the account remove them too.
+    /// The tokens of a user. Use the home account id: a sign-out of the account then removes these tokens too.
     #[must_use]
     pub fn account(self, account: impl Into<String>) -> Self {
         Self { account: account.into(), ..self }
     }
 
-    /// Those of another cloud, by the host of its sign-in service.
+    /// The tokens of another cloud, named by the host of its sign-in service.
     #[must_use]
     pub fn authority_host(self, host: &str) -> Self {
         Self { environment: schema::cache_environment(host).to_owned(), ..self }
@@ -77,8 +78,8 @@ impl Partition {
     }
 }
 
-/// The token for `scopes` that is good for longest. One from the future, by a clock that was wrong then or is now, is
-/// not trusted.
+/// Returns the token for `scopes` that is valid for longest. A token from the future is not trusted, because a clock
+/// was wrong then or is wrong now.
 pub(super) fn find(
     content: &[u8],
     partition: &Partition,
@@ -99,7 +100,7 @@ pub(super) fn find(
     }))
 }
 
-/// Puts a token there. A cache that is damaged is set aside, as its owner has configured it.
+/// Stores a token. A damaged cache is moved aside, as its owner configured.
 pub(super) fn keep(
     cache: &TokenCache,
     partition: &Partition,
@@ -125,11 +126,11 @@ pub(super) fn clear(cache: &TokenCache, partition: &Partition) -> Result<()> {
     Ok(())
 }
 
-/// Puts records into the cache.
+/// Stores records in the cache.
 pub(crate) fn put(write: WriteAccess, records: &[Record<'_>]) -> Result<()> {
     match schema::put(write.content(), records) {
         Ok(content) => write.commit(content)?,
-        // The transaction knows what to do with what is no cache.
+        // The transaction handles content that is not a cache.
         Err(error) if error.kind() == ErrorKind::Damaged => {
             write.commit_change(&Change::additions(schema::put(None, records)?.expose()))?
         }

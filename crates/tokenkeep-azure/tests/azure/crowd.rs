@@ -1,4 +1,4 @@
-//! Eight processes at once.
+//! Eight processes at the same time.
 
 use std::process::Child;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use crate::support::{Place, example, finished};
 const PROCESSES: usize = 8;
 
 #[test]
-fn eight_processes_at_the_moment_of_expiry_redeem_the_refresh_token_once() {
+fn eight_processes_whose_token_expires_redeem_the_refresh_token_once() {
     let (place, service) = (Place::new(), Service::start());
     place.sign_in(&service, "ada", Duration::ZERO);
-    // Long enough for all of them to have started and to want the same.
+    // Long enough for all processes to start and request the same token.
     let slow = || std::thread::sleep(Duration::from_millis(700));
     service.set(|behaviour| behaviour.on_refresh = Some(std::sync::Arc::new(slow)));
     let path = place.cache();
@@ -26,7 +26,7 @@ fn eight_processes_at_the_moment_of_expiry_redeem_the_refresh_token_once() {
 }
 
 #[test]
-fn eight_processes_with_the_client_of_the_azure_sdk_ask_the_credential_underneath_once() {
+fn eight_processes_with_the_client_of_the_azure_sdk_call_the_wrapped_credential_once() {
     let place = Place::new();
     let path = place.cache();
     let run = || example("keyvault", &[path.to_str().unwrap()], None);

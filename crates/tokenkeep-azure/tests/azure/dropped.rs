@@ -1,7 +1,7 @@
-//! Requests that are given up: a time limit, an aborted task, the other half of a `select`.
+//! Requests that are dropped: by a time limit, an aborted task, the other branch of a `select`.
 //!
-//! The service replaces a refresh token as soon as it is asked. Whenever the asking is dropped, the cache must come to hold
-//! a refresh token that is still good, and the next one must get a token without asking anybody.
+//! The service replaces a refresh token when it gets the request. Wherever the request is dropped, the cache must
+//! then hold a valid refresh token, and the next request must get a token without a prompt.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -16,14 +16,14 @@ use tokenkeep_azure::MsalCacheCredential;
 use crate::support::service::Service;
 use crate::support::{CLIENT, Place, SCOPE, eventually, options};
 
-/// As another process would ask, without anybody to prompt.
+/// A credential like that of another process, without a prompt.
 fn silent(place: &Place, service: &Service) -> Arc<MsalCacheCredential> {
     let (mut options, _, _) = options(service);
     options.prompt = None;
     MsalCacheCredential::new(&place.open(), CLIENT, Some(options)).unwrap()
 }
 
-/// Polls at most `polls` times, each time it is woken; `None` when it was not done by then.
+/// Polls at most `polls` times, once for each wake-up; returns `None` if the future was not ready by then.
 async fn polled<F: Future>(mut future: Pin<&mut F>, polls: usize) -> Option<F::Output> {
     let mut left = polls;
     poll_fn(|context| {
@@ -33,7 +33,7 @@ async fn polled<F: Future>(mut future: Pin<&mut F>, polls: usize) -> Option<F::O
         left -= 1;
         match future.as_mut().poll(context) {
             Poll::Ready(output) => Poll::Ready(Some(output)),
-            // Not woken for a last time: dropped while nothing was ready, as a time limit does it.
+            // The future is dropped while it is pending, as a time limit does it.
             Poll::Pending if left == 0 => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }
@@ -41,7 +41,7 @@ async fn polled<F: Future>(mut future: Pin<&mut F>, polls: usize) -> Option<F::O
     .await
 }
 
-/// Nothing is lost: whoever asks next gets a token, and the service still takes what the cache holds.
+/// Checks that the next request gets a token and that the service still accepts the refresh token in the cache.
 async fn unharmed(place: &Place, service: &Service, when: &str) {
     let next = silent(place, service).get_token(&[SCOPE], None).await;
     next.unwrap_or_else(|error| panic!("{when}: the next one has to sign in: {error:?}"));
@@ -71,7 +71,7 @@ async fn dropped_after_any_number_of_polls_the_sign_in_is_still_good() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dropped_while_the_service_answers_the_new_refresh_token_is_kept() {
-    // From before the answer is written to well after the save.
+    // From before the answer is written until well after the save.
     for round in 0..16_u64 {
         let (place, service) = (Place::new(), Service::start());
         place.sign_in(&service, "ada", Duration::ZERO);
@@ -81,7 +81,7 @@ async fn dropped_while_the_service_answers_the_new_refresh_token_is_kept() {
         service.set(|behaviour| {
             let seen = move || {
                 seen.fetch_add(1, Ordering::SeqCst);
-                // The answer to a request that was given up comes late.
+                // The answer to a dropped request comes late.
                 if round < 4 {
                     std::thread::sleep(Duration::from_millis(50));
                 }
@@ -121,7 +121,7 @@ async fn dropped_while_it_waits_for_another_it_asks_nothing_and_lets_go() {
 }
 
 #[test]
-fn dropped_in_a_runtime_that_nobody_drives_it_stands_still_with_its_lock_and_is_finished_when_driven_again() {
+fn a_redemption_dropped_in_an_idle_runtime_keeps_its_lock_and_finishes_when_the_runtime_is_driven_again() {
     let (place, service) = (Place::new(), Service::start());
     place.sign_in(&service, "ada", Duration::ZERO);
     let old = place.refresh_token().unwrap();
@@ -137,7 +137,8 @@ fn dropped_in_a_runtime_that_nobody_drives_it_stands_still_with_its_lock_and_is_
         }
     });
 
-    // The answer is there, and nobody to take it. Who asks meanwhile waits for its own limit and spends nothing twice.
+    // The answer has arrived, but the runtime is idle. Another request waits up to its limit and does not redeem the
+    // token again.
     let (mut options, _, _) = options(&service);
     (options.prompt, options.wait_limit) = (None, Duration::from_millis(600));
     let second = MsalCacheCredential::new(&place.open(), CLIENT, Some(options)).unwrap();

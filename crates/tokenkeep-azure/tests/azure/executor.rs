@@ -1,4 +1,4 @@
-//! The futures of the core, under tokio: nothing blocks its threads.
+//! The futures of the core do not block tokio's threads.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ async fn the_only_thread_of_the_executor_goes_on_while_the_lock_is_waited_for() 
         let cache = place.open().nonblocking();
         async move { cache.update(|old| [old.unwrap(), b" second"].concat()).await }
     });
-    // If the waiting task blocked the thread, this timer would never fire and the lock never be released.
+    // If the waiting task blocked the thread, this timer would never fire and the lock would never be released.
     timeout(Duration::from_secs(10), sleep(Duration::from_millis(30))).await.unwrap();
     assert!(!waiting.is_finished());
     held.commit(b"first".to_vec()).await.unwrap();

@@ -1,4 +1,4 @@
-//! When the service, the store or the process fails.
+//! Failures of the service, the store and the process.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::support::{Broken, CLIENT, Place, SCOPE, example, finished, options, s
 
 const EXPIRED: Duration = Duration::ZERO;
 
-/// Three attempts, in quick succession.
+/// Three attempts with short pauses.
 fn hasty() -> RetryOptions {
     RetryOptions::exponential(ExponentialRetryOptions {
         initial_delay: Span::milliseconds(1),
@@ -23,7 +23,7 @@ fn hasty() -> RetryOptions {
 }
 
 #[tokio::test]
-async fn a_busy_service_is_asked_again_after_the_time_it_wants() {
+async fn a_busy_service_gets_the_next_request_after_the_time_it_names() {
     let (place, service) = (Place::new(), Service::start());
     place.sign_in(&service, "ada", EXPIRED);
     service.fail("refresh_token", &[Fault::TooMany]);
@@ -39,9 +39,9 @@ async fn a_busy_service_is_asked_again_after_the_time_it_wants() {
 }
 
 #[tokio::test]
-async fn while_the_service_is_down_a_token_is_used_to_its_end() {
+async fn while_the_service_is_down_a_token_is_used_until_it_expires() {
     let (place, service) = (Place::new(), Service::start());
-    // Within the margin: too short to be handed out while something better is to be had.
+    // Within the margin: too short to be returned while the service can give a better one.
     place.sign_in(&service, "ada", Duration::from_secs(120));
     let (mut options, prompts, warnings) = options(&service);
     options.client_options.retry = hasty();
@@ -51,19 +51,19 @@ async fn while_the_service_is_down_a_token_is_used_to_its_end() {
     assert_eq!(token.token.secret(), "old access token of ada");
     assert!(warnings.all()[0].contains("503"), "{:?}", warnings.all());
 
-    // Nobody is asked to sign in to a service that is down.
+    // A service that is down causes no prompt.
     let other = Place::new();
     other.sign_in(&service, "ada", EXPIRED);
     service.fail("refresh_token", &[Fault::Unavailable; 3]);
     let credential = MsalCacheCredential::new(&other.open(), CLIENT, Some(options)).unwrap();
     assert!(credential.get_token(&[SCOPE], None).await.is_err());
     assert_eq!((service.count("refresh_token"), prompts.all().len()), (6, 0));
-    // And when it is back, all is well.
+    // When the service is back, a new token is returned.
     assert!(credential.get_token(&[SCOPE], None).await.unwrap().token.secret().starts_with("access token"));
 }
 
 #[tokio::test]
-async fn a_device_code_outlives_a_network_that_comes_and_goes() {
+async fn a_sign_in_by_device_code_survives_network_failures() {
     let (place, service) = (Place::new(), Service::start());
     let (mut options, _, _) = options(&service);
     options.client_options.retry = RetryOptions::none();
@@ -74,7 +74,7 @@ async fn a_device_code_outlives_a_network_that_comes_and_goes() {
 }
 
 #[tokio::test]
-async fn with_a_store_that_fails_a_person_can_still_sign_in() {
+async fn a_user_can_sign_in_although_the_store_fails() {
     let (place, service) = (Place::new(), Service::start());
     let one = signed(&Broken::open(&place), &service);
     let token = one.credential.get_token(&[SCOPE], None).await.unwrap();
@@ -85,7 +85,7 @@ async fn with_a_store_that_fails_a_person_can_still_sign_in() {
 }
 
 #[tokio::test]
-async fn a_damaged_cache_costs_one_sign_in_and_is_set_aside() {
+async fn a_damaged_cache_is_moved_aside_and_costs_one_sign_in() {
     let (place, service) = (Place::new(), Service::start());
     std::fs::write(place.cache(), r#"{"Account":{"k":{"home_account_id":"#).unwrap();
     let one = signed(&place.open(), &service);
@@ -99,7 +99,7 @@ async fn a_damaged_cache_costs_one_sign_in_and_is_set_aside() {
 }
 
 #[tokio::test]
-async fn while_another_process_holds_the_lock_for_the_account_the_refresh_token_is_not_spent() {
+async fn the_refresh_token_is_not_redeemed_while_another_process_holds_the_lock_of_the_account() {
     let (place, service) = (Place::new(), Service::start());
     place.sign_in(&service, "ada", EXPIRED);
     let slow = service.clone();
@@ -121,7 +121,7 @@ async fn while_another_process_holds_the_lock_for_the_account_the_refresh_token_
 }
 
 #[tokio::test]
-async fn killed_between_the_answer_and_the_save_costs_one_prompt_at_most_and_never_the_cache() {
+async fn a_kill_between_the_answer_and_the_save_costs_at_most_one_prompt_and_never_the_cache() {
     let service = Service::start();
     let victim: Arc<Mutex<Option<std::process::Child>>> = Arc::default();
     let mut prompts = 0;
@@ -133,7 +133,7 @@ async fn killed_between_the_answer_and_the_save_costs_one_prompt_at_most_and_nev
         let doomed = Arc::clone(&victim);
         service.set(|behaviour| {
             behaviour.answered = Some(Arc::new(move || {
-                // From at once to well after the save.
+                // From at once until well after the save.
                 std::thread::sleep(Duration::from_micros(round * round * 250));
                 if let Some(mut child) = doomed.lock().unwrap().take() {
                     child.kill().unwrap();
@@ -144,7 +144,7 @@ async fn killed_between_the_answer_and_the_save_costs_one_prompt_at_most_and_nev
         let path = place.cache();
         let path = path.to_str().unwrap();
         let arguments = [path, "--no-prompt", "--user", "ada@contoso.example"];
-        // Held while it starts, so that the service cannot be faster than this test.
+        // Hold the answer during the start, so that the service cannot be faster than this test.
         {
             let mut victim = victim.lock().unwrap();
             *victim = Some(example("msal_token", &arguments, Some(&service)));
@@ -152,7 +152,7 @@ async fn killed_between_the_answer_and_the_save_costs_one_prompt_at_most_and_nev
         crate::support::eventually("the process is killed", || victim.lock().unwrap().is_none()).await;
         service.set(|behaviour| behaviour.answered = None);
 
-        // The next one signs in again at most once, and whoever else is signed in is still there.
+        // The next process signs in at most once, and the other accounts are still signed in.
         let (mut options, asked, _) = options(&service);
         let check = MsalCacheCredential::new(&place.open(), CLIENT, Some(options.clone())).unwrap();
         let accounts = check.accounts().await.unwrap();
@@ -171,6 +171,6 @@ async fn killed_between_the_answer_and_the_save_costs_one_prompt_at_most_and_nev
             Some(&service),
         ));
     }
-    // Both must occur, or the kills came at the wrong time and showed nothing.
+    // Both outcomes must occur, or the kills came at the wrong time and proved nothing.
     assert!(lost > 0 && prompts < 24, "{prompts} of 24 rounds ended before the save");
 }

@@ -1,4 +1,4 @@
-//! Tokens for the Azure SDK from a cache: what is asked of whom, how often, and what happens when things fail.
+//! Tokens for the Azure SDK from a cache: the requests that are made and their number, and the results of failures.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod support;

@@ -1,4 +1,4 @@
-//! The unified cache: which way a token is got, what is asked of the service, and what is in the cache afterwards.
+//! The unified cache: the source of a token, the requests to the service, and the cache's content afterwards.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -20,7 +20,7 @@ async fn token(signed: &Signed) -> String {
 }
 
 #[tokio::test]
-async fn the_first_use_signs_in_and_the_next_process_asks_nobody() {
+async fn the_first_use_signs_in_and_the_next_process_needs_no_prompt() {
     let (place, service) = (Place::new(), Service::start());
     service.fail("device_code", &[Fault::Pending, Fault::Pending]);
     let one = signed(&place.open(), &service);
@@ -37,7 +37,7 @@ async fn the_first_use_signs_in_and_the_next_process_asks_nobody() {
 }
 
 #[tokio::test]
-async fn a_client_that_is_told_to_slow_down_does() {
+async fn slow_down_makes_the_pauses_between_polls_longer() {
     let (place, service) = (Place::new(), Service::start());
     service.fail("device_code", &[Fault::SlowDown]);
     let began = std::time::Instant::now();
@@ -46,7 +46,7 @@ async fn a_client_that_is_told_to_slow_down_does() {
 }
 
 #[tokio::test]
-async fn an_expired_token_is_renewed_and_the_rotated_refresh_token_kept() {
+async fn an_expired_token_is_renewed_and_the_rotated_refresh_token_is_stored() {
     let (place, service) = (Place::new(), Service::start());
     place.sign_in(&service, "ada", EXPIRED);
     let spent = place.refresh_token().unwrap();
@@ -80,7 +80,7 @@ async fn many_tasks_at_the_moment_of_expiry_redeem_once() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_due_is_replaced_ahead_and_used_when_that_fails() {
+async fn a_token_due_for_replacement_is_replaced_early_or_used_if_that_fails() {
     let (place, service) = (Place::new(), Service::start());
     service.set(|behaviour| behaviour.refresh_in = Some(0));
     place.sign_in(&service, "ada", EXPIRED);
@@ -94,7 +94,7 @@ async fn a_token_that_is_due_is_replaced_ahead_and_used_when_that_fails() {
 }
 
 #[tokio::test]
-async fn when_a_person_is_needed_they_are_asked_and_without_a_prompt_it_is_an_error() {
+async fn a_needed_sign_in_shows_the_prompt_and_is_an_error_without_one() {
     let (place, service) = (Place::new(), Service::start());
     place.sign_in(&service, "ada", EXPIRED);
     let kept = place.refresh_token();
@@ -105,7 +105,7 @@ async fn when_a_person_is_needed_they_are_asked_and_without_a_prompt_it_is_an_er
     let error = silent.get_token(&[SCOPE], None).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Credential), "{error:?}");
     assert!(error.to_string().contains("interaction_required"), "{error}");
-    // That refusal is about the person; the refresh token is still good.
+    // That refusal concerns the user; the refresh token is still valid.
     assert_eq!(place.refresh_token(), kept);
 
     service.fail("refresh_token", &[Fault::InteractionRequired]);
@@ -115,7 +115,7 @@ async fn when_a_person_is_needed_they_are_asked_and_without_a_prompt_it_is_an_er
 }
 
 #[tokio::test]
-async fn a_refresh_token_that_is_refused_for_good_is_not_tried_again() {
+async fn a_refresh_token_that_the_service_refuses_permanently_is_not_tried_again() {
     let (place, service) = (Place::new(), Service::start());
     place.sign_in(&service, "ada", EXPIRED);
     service.fail("refresh_token", &[Fault::InvalidGrant]);
@@ -133,7 +133,7 @@ async fn a_refresh_token_that_is_refused_for_good_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_that_another_library_replaced_meanwhile_is_used_before_anybody_is_asked() {
+async fn a_refresh_token_that_another_library_replaced_meanwhile_is_used_before_the_prompt() {
     let (place, service) = (Place::new(), Service::start());
     place.sign_in(&service, "ada", EXPIRED);
     let (sibling, newer) = (place.open(), service.refresh_token_for(ADA));
@@ -144,7 +144,7 @@ async fn a_refresh_token_that_another_library_replaced_meanwhile_is_used_before_
             sibling.update(|old| text(old).replace(&spent, &newer)).unwrap();
         }));
     });
-    // The service refuses the old one, as it does when somebody else has redeemed it.
+    // The service refuses the old token, as it does after another library has redeemed it.
     let refused = place.refresh_token().unwrap();
     service.set(|behaviour| behaviour.forget(&refused));
     let one = signed(&place.open(), &service);
@@ -153,7 +153,7 @@ async fn a_refresh_token_that_another_library_replaced_meanwhile_is_used_before_
 }
 
 #[tokio::test]
-async fn a_token_from_the_future_is_not_trusted_but_one_whose_time_was_rounded_is() {
+async fn a_token_from_the_future_is_not_trusted_but_a_rounded_time_is() {
     let (place, service) = (Place::new(), Service::start());
     place.sign_in(&service, "ada", HOUR);
     let kept_at = |ahead: u64| {
@@ -163,7 +163,7 @@ async fn a_token_from_the_future_is_not_trusted_but_one_whose_time_was_rounded_i
         entry["cached_at"] = (now + ahead).to_string().into();
         place.open().update(|_| cache.to_string()).unwrap();
     };
-    // As msal-node writes it in the second half of every second.
+    // The time that msal-node writes in the second half of every second.
     kept_at(1);
     assert_eq!(token(&signed(&place.open(), &service)).await, "old access token of ada");
     assert_eq!(service.requests(), 0);
@@ -173,7 +173,7 @@ async fn a_token_from_the_future_is_not_trusted_but_one_whose_time_was_rounded_i
 }
 
 #[tokio::test]
-async fn a_service_whose_clock_differs_does_not_matter() {
+async fn a_wrong_clock_of_the_service_does_not_matter() {
     for skew in [-7200, 7200] {
         let (place, service) = (Place::new(), Service::start());
         service.set(|behaviour| behaviour.skew = skew);
@@ -188,7 +188,7 @@ async fn a_service_whose_clock_differs_does_not_matter() {
 }
 
 #[tokio::test]
-async fn a_sign_out_removes_everything_of_the_account_and_nothing_else() {
+async fn a_sign_out_removes_all_entries_of_the_account_and_no_others() {
     let (place, service) = (Place::new(), Service::start());
     place.sign_in(&service, "ada", HOUR);
     place.sign_in(&service, "bob", HOUR);
@@ -198,7 +198,7 @@ async fn a_sign_out_removes_everything_of_the_account_and_nothing_else() {
     assert!(one.credential.sign_out(ada).await.unwrap());
     assert!(!one.credential.sign_out(ada).await.unwrap());
     assert!(!place.json().to_string().contains("object-of-ada"));
-    // Bob is the only one now, and needs no naming.
+    // Bob is the only account now, so no record is needed.
     assert_eq!(token(&one).await, "old access token of bob");
 }
 
@@ -222,7 +222,7 @@ async fn a_sign_out_during_a_refresh_is_not_undone() {
 }
 
 #[tokio::test]
-async fn of_several_accounts_one_has_to_be_chosen() {
+async fn several_accounts_need_a_record_that_chooses_one() {
     let (place, service) = (Place::new(), Service::start());
     place.sign_in(&service, "ada", HOUR);
     place.sign_in(&service, "bob", HOUR);
@@ -231,7 +231,7 @@ async fn of_several_accounts_one_has_to_be_chosen() {
 
     let records = signed(&place.open(), &service).credential.accounts().await.unwrap();
     for record in records {
-        // As a program keeps it in its settings.
+        // The form in which a program keeps it in its settings.
         let kept = AuthenticationRecord::from_json(&record.to_json().unwrap()).unwrap();
         let (mut chosen, _, _) = options(&service);
         chosen.record = Some(kept);
@@ -244,7 +244,7 @@ async fn of_several_accounts_one_has_to_be_chosen() {
 }
 
 #[tokio::test]
-async fn another_person_than_the_expected_one_does_not_get_in() {
+async fn a_sign_in_by_another_user_than_the_expected_one_is_refused() {
     let (place, service) = (Place::new(), Service::start());
     place.sign_in(&service, "bob", EXPIRED);
     let (mut chosen, _, _) = options(&service);
@@ -258,7 +258,7 @@ async fn another_person_than_the_expected_one_does_not_get_in() {
 }
 
 #[tokio::test]
-async fn what_is_written_is_what_the_libraries_write() {
+async fn stored_entries_equal_those_of_the_msal_libraries() {
     let (place, service) = (Place::new(), Service::start());
     let credential = signed(&place.open(), &service).credential;
     let record = credential.authenticate(&[SCOPE]).await.unwrap();

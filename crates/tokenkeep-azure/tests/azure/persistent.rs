@@ -1,4 +1,4 @@
-//! Any credential with a persistent cache: how often the one underneath is asked.
+//! A wrapped credential with a persistent cache: the number of calls to the credential.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +11,7 @@ use tokenkeep_azure::{Partition, PersistentTokenCredential, PersistentTokenCrede
 
 use crate::support::{Broken, Place, Told, eventually};
 
-/// Makes up tokens, each good for as long as it is told.
+/// Invents tokens, each valid for a given time.
 #[derive(Debug)]
 pub(crate) struct Inner {
     asked: AtomicU32,
@@ -59,7 +59,7 @@ async fn token(credential: &dyn TokenCredential, scopes: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn the_next_process_does_not_ask_again() {
+async fn the_next_process_does_not_call_the_wrapped_credential() {
     let place = Place::new();
     let inner = Inner::good_for(HOUR);
     let one = PersistentTokenCredential::new(Arc::clone(&inner), &place.open(), partition(), None);
@@ -106,14 +106,14 @@ async fn a_cache_in_memory_is_asked_for_once_and_leaves_no_file() {
         assert_eq!(asked.await.unwrap(), "0 for a");
     }
     assert_eq!(inner.asked(), 1);
-    // Its path is a name; taken for one of a file it would be one in the working directory.
+    // The cache's path is a name. Taken for a file's path, it would create a file in the working directory.
     let here = std::fs::read_dir(".").unwrap().map(|entry| entry.unwrap().file_name());
     let left: Vec<_> = here.filter(|name| name.to_string_lossy().starts_with("memory:")).collect();
     assert_eq!(left, [""; 0]);
 }
 
 #[tokio::test]
-async fn tokens_of_other_scopes_tenants_clients_accounts_and_clouds_are_not_mixed_up() {
+async fn tokens_of_different_scopes_tenants_clients_accounts_and_clouds_are_not_mixed() {
     let place = Place::new();
     let cache = place.open();
     let inner = Inner::good_for(HOUR);
@@ -139,7 +139,7 @@ async fn tokens_of_other_scopes_tenants_clients_accounts_and_clouds_are_not_mixe
 }
 
 #[tokio::test]
-async fn a_token_within_the_margin_is_replaced_before_it_is_handed_out() {
+async fn a_token_within_the_margin_is_replaced_before_it_is_returned() {
     let place = Place::new();
     let inner = Inner::good_for(Duration::from_secs(4 * 60));
     let credential = PersistentTokenCredential::new(Arc::clone(&inner), &place.open(), partition(), None);
@@ -154,7 +154,7 @@ async fn a_token_within_the_margin_is_replaced_before_it_is_handed_out() {
 }
 
 #[tokio::test]
-async fn an_aging_token_is_handed_out_and_replaced_in_the_background() {
+async fn an_aging_token_is_returned_and_replaced_in_the_background() {
     let place = Place::new();
     let aging = Inner::good_for(Duration::from_secs(7 * 60));
     let one = PersistentTokenCredential::new(Arc::clone(&aging), &place.open(), partition(), None);
@@ -167,7 +167,7 @@ async fn an_aging_token_is_handed_out_and_replaced_in_the_background() {
     let kept = || place.json().to_string();
     eventually("the new token is kept", || inner.asked() == 1 && !kept().contains("\"expires_on\":\"0\""))
         .await;
-    // Its text is the same, its life is longer; from here on nobody is asked.
+    // The text is the same, but it is valid for longer; from here on there are no calls.
     let fresh = Inner::good_for(HOUR);
     let three = PersistentTokenCredential::new(Arc::clone(&fresh), &place.open(), partition(), None);
     let mut lasts = OffsetDateTime::now_utc();
@@ -199,7 +199,7 @@ async fn a_store_that_fails_costs_a_warning_and_never_a_request() {
 }
 
 #[tokio::test]
-async fn a_damaged_cache_is_set_aside_and_the_token_is_kept() {
+async fn a_damaged_cache_is_moved_aside_and_the_token_is_stored() {
     let place = Place::new();
     std::fs::write(place.cache(), "{ this is no cache").unwrap();
     let inner = Inner::good_for(HOUR);
@@ -211,7 +211,7 @@ async fn a_damaged_cache_is_set_aside_and_the_token_is_kept() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_credential_underneath_is_passed_on_and_not_kept() {
+async fn an_error_of_the_wrapped_credential_is_returned_and_not_stored() {
     let place = Place::new();
     let failing = Arc::new(Inner { asked: AtomicU32::new(0), lifetime: HOUR, fails: true });
     let credential = PersistentTokenCredential::new(Arc::clone(&failing), &place.open(), partition(), None);
@@ -224,7 +224,7 @@ async fn an_error_of_the_credential_underneath_is_passed_on_and_not_kept() {
 }
 
 #[tokio::test]
-async fn what_is_forgotten_is_asked_for_again_and_others_keep_theirs() {
+async fn forget_causes_a_new_call_for_its_partition_alone() {
     let place = Place::new();
     let cache = place.open();
     let inner = Inner::good_for(HOUR);
@@ -247,7 +247,7 @@ async fn a_token_from_the_future_is_not_trusted() {
     let inner = Inner::good_for(HOUR);
     let credential = PersistentTokenCredential::new(Arc::clone(&inner), &place.open(), partition(), None);
     assert_eq!(token(&*credential, &["a"]).await, "0 for a");
-    // As if the clock had been a day ahead when it was kept.
+    // As if the clock had been a day ahead when the token was stored.
     place
         .open()
         .update(|old| {

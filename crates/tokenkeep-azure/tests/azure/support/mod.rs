@@ -1,4 +1,4 @@
-//! What the tests have in common: places for caches, stores that fail, programs to run.
+//! Shared parts of the tests: directories for caches, stores that fail, programs to run.
 
 pub(crate) mod service;
 #[path = "../../../examples/offline/mod.rs"]
@@ -24,7 +24,7 @@ pub(crate) const CLIENT: &str = "00000000-0000-4000-8000-00000000c11e";
 pub(crate) const SCOPE: &str = "https://api.example/read";
 pub(crate) const ADA: &str = "ada@contoso.example";
 
-/// A directory of the test's own.
+/// A directory for one test.
 pub(crate) struct Place(tempfile::TempDir);
 
 impl Place {
@@ -40,7 +40,7 @@ impl Place {
         self.0.path().join("cache.json")
     }
 
-    /// The cache, as another process would open it.
+    /// Opens the cache like another process.
     pub(crate) fn open(&self) -> TokenCache {
         let file = FilePersistence::new(self.cache()).unwrap().durability(Durability::Cached);
         TokenCache::new(Arc::new(file))
@@ -50,7 +50,7 @@ impl Place {
         serde_json::from_slice(self.open().read().unwrap().unwrap().expose()).unwrap()
     }
 
-    /// Somebody who signed in through the service, in this cache, with an access token that is good for so long.
+    /// Adds an account that signed in through the service, with an access token that is valid for `left`.
     pub(crate) fn sign_in(&self, service: &Service, name: &str, left: Duration) {
         let (object, user) = (format!("object-of-{name}"), format!("{name}@contoso.example"));
         let home = format!("{object}.tenant-of-contoso");
@@ -70,7 +70,7 @@ impl Place {
         self.open().update(|old| put(old, &records).unwrap()).unwrap();
     }
 
-    /// The only refresh token of the cache.
+    /// Returns the only refresh token in the cache.
     pub(crate) fn refresh_token(&self) -> Option<String> {
         let content = self.open().read().unwrap()?;
         let contents = Contents::parse(content.expose()).unwrap();
@@ -80,7 +80,7 @@ impl Place {
     }
 }
 
-/// What a credential told, and the prompts it showed.
+/// The warnings of a credential and the prompts it showed.
 #[derive(Clone, Default)]
 pub(crate) struct Told(Arc<Mutex<Vec<String>>>);
 
@@ -94,7 +94,7 @@ impl Told {
     }
 }
 
-/// A credential over a cache, with a prompt and somebody who listens.
+/// A credential over a cache, with a prompt and a listener.
 pub(crate) struct Signed {
     pub(crate) credential: Arc<MsalCacheCredential>,
     pub(crate) prompts: Told,
@@ -115,7 +115,7 @@ pub(crate) fn signed(cache: &TokenCache, service: &Service) -> Signed {
     Signed { credential: MsalCacheCredential::new(cache, CLIENT, Some(options)).unwrap(), prompts, warnings }
 }
 
-/// A store in which nothing works.
+/// A store that always fails.
 #[derive(Debug)]
 pub(crate) struct Broken(pub(crate) PathBuf);
 
@@ -159,7 +159,7 @@ impl Persistence for Broken {
     }
 }
 
-/// An example of this crate, which cargo has built beside the tests.
+/// Starts an example of this crate, which cargo built beside the tests.
 pub(crate) fn example(name: &str, arguments: &[&str], service: Option<&Service>) -> Child {
     let tests = std::env::current_exe().unwrap();
     let path = tests.parent().and_then(Path::parent).unwrap().join("examples").join(name);
@@ -173,7 +173,7 @@ pub(crate) fn example(name: &str, arguments: &[&str], service: Option<&Service>)
         .unwrap_or_else(|error| panic!("{name} is built by `cargo test -p tokenkeep-azure`: {error}"))
 }
 
-/// What a program printed; it must have ended well.
+/// Returns the output of a program, which must have ended with success.
 pub(crate) fn finished(child: Child) -> String {
     let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
     let (out, error) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
@@ -181,7 +181,7 @@ pub(crate) fn finished(child: Child) -> String {
     out.into_owned()
 }
 
-/// Waits until `done`; panics after twenty seconds with `what`.
+/// Waits until `done`; panics with `what` after twenty seconds.
 pub(crate) async fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     let began = Instant::now();
     while !done() {

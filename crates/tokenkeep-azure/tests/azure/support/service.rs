@@ -1,5 +1,5 @@
-//! A sign-in service of our own, as strict as the real one where it matters: refresh tokens rotate, one that comes a
-//! second time ends the whole sign-in, and every way to fail can be ordered.
+//! A sign-in service that is strict like the real one: refresh tokens rotate, a second use of one ends the whole
+//! sign-in, and a test can order every kind of failure.
 //!
 //! | request | answer |
 //! | --- | --- |
@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use azure_core::base64::encode_url_safe;
 use serde_json::{Value, json};
 
-/// What a token request is answered with instead of tokens.
+/// The answer to a token request in place of tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     Pending,
@@ -32,24 +32,24 @@ pub(crate) enum Fault {
     HangUp,
 }
 
-/// How the service behaves, and what it has seen.
+/// The settings of the service and its records.
 #[derive(Default)]
 pub(crate) struct Behaviour {
-    /// Seconds that access tokens are good.
+    /// Seconds for which access tokens are valid.
     pub(crate) lifetime: u64,
-    /// After how many seconds they should be replaced.
+    /// Seconds after which they should be replaced.
     pub(crate) refresh_in: Option<u64>,
-    /// How far the service's clock is ahead, in seconds.
+    /// Seconds by which the service's clock is ahead.
     pub(crate) skew: i64,
-    /// Ordered faults, first come first served, for one kind of grant each.
+    /// Ordered faults, each for one grant, in order.
     pub(crate) faults: VecDeque<(&'static str, Fault)>,
-    /// Token requests seen, by grant.
+    /// The token requests, by grant.
     pub(crate) seen: Vec<String>,
     /// Called while a refresh token is being redeemed, before the answer.
     pub(crate) on_refresh: Option<Hook>,
     /// Called as soon as the answer with new tokens has been written.
     pub(crate) answered: Option<Hook>,
-    /// Who will approve, and for which scopes.
+    /// The user who will approve each code, and the scopes.
     codes: HashMap<String, (String, String)>,
     refresh_tokens: HashMap<String, Chain>,
     numbers: u64,
@@ -57,7 +57,7 @@ pub(crate) struct Behaviour {
 
 pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
 
-/// Of which sign-in a refresh token is, and whether it was redeemed.
+/// The sign-in that a refresh token belongs to, and whether it was redeemed.
 #[derive(Clone)]
 struct Chain {
     user: String,
@@ -96,7 +96,7 @@ impl Service {
         self.behaviour().faults.extend(faults.iter().map(|fault| (grant, *fault)));
     }
 
-    /// How many token requests there were with that grant, whatever became of them.
+    /// Returns the number of token requests with this grant, with any outcome.
     pub(crate) fn count(&self, grant: &str) -> usize {
         self.behaviour().seen.iter().filter(|seen| *seen == grant).count()
     }
@@ -105,14 +105,14 @@ impl Service {
         self.behaviour().seen.len()
     }
 
-    /// A refresh token for somebody who signed in elsewhere.
+    /// Returns a refresh token for a user who signed in elsewhere.
     pub(crate) fn refresh_token_for(&self, user: &str) -> String {
         let mut behaviour = self.behaviour();
         let sign_in = behaviour.number();
         behaviour.new_refresh_token(user, sign_in)
     }
 
-    /// Whether a refresh token is still good.
+    /// Returns whether a refresh token is still valid.
     pub(crate) fn takes(&self, token: &str) -> bool {
         self.behaviour().refresh_tokens.get(token).is_some_and(|chain| !chain.spent)
     }
@@ -122,7 +122,7 @@ impl Service {
     }
 
     fn serve(&self, stream: TcpStream) {
-        // A client that was killed is part of the game.
+        // A client that was killed is expected.
         let Ok(Some((target, form))) = read_request(&stream) else { return };
         let Some((status, body)) = self.answer(&target, &form) else { return };
         let gave_tokens = status == 200 && body.get("access_token").is_some();
@@ -208,7 +208,7 @@ impl Behaviour {
         self.numbers
     }
 
-    /// Somebody else has redeemed that refresh token, and the service knows it no more.
+    /// Forgets a refresh token, as after another client has redeemed it.
     pub(crate) fn forget(&mut self, token: &str) {
         self.refresh_tokens.remove(token).expect("the token was given out");
     }
@@ -242,7 +242,7 @@ impl Behaviour {
         let Chain { user, sign_in, spent } = chain.clone();
         chain.spent = true;
         if spent {
-            // Somebody has stolen it, or two processes spent it: nobody may go on.
+            // It was stolen, or two processes redeemed it: end the whole sign-in.
             self.refresh_tokens.retain(|_, other| other.sign_in != sign_in);
             return refusal("invalid_grant", "bad_token");
         }
@@ -291,7 +291,7 @@ fn faulty(fault: Fault) -> Option<(u16, Value)> {
     })
 }
 
-/// The target and the form of a request; `None` for a connection that said nothing.
+/// Reads the target and the form of a request; `None` for a connection without a request.
 fn read_request(stream: &TcpStream) -> io::Result<Option<(String, HashMap<String, String>)>> {
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     let mut reader = BufReader::new(stream);
