@@ -1,4 +1,4 @@
-//! The command line. The flags that name a store have the names of the configuration they stand for.
+//! The command line. A flag that names a store has the name of the configuration value.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use tokenkeep::preset::Preset;
 
-use crate::end;
+use crate::endpoint;
 
 const CODES: &str = "\
 Exit codes:
@@ -154,10 +154,10 @@ pub(crate) struct Clear {
 #[derive(Args, Debug)]
 pub(crate) struct Migrate {
     /// The cache that is left
-    #[arg(long, value_parser = end::parse, value_name = "CACHE")]
+    #[arg(long, value_parser = endpoint::parse, value_name = "CACHE")]
     pub(crate) from: Store,
     /// The cache that has it all afterwards
-    #[arg(long, value_parser = end::parse, value_name = "CACHE")]
+    #[arg(long, value_parser = endpoint::parse, value_name = "CACHE")]
     pub(crate) to: Store,
     #[command(flatten)]
     pub(crate) change: Change,
@@ -216,7 +216,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Whether no cache in particular is meant.
+    /// Returns whether the arguments name no cache.
     pub(crate) fn is_any(&self) -> bool {
         self.preset.is_none()
             && self.application.is_none()
@@ -226,7 +226,7 @@ impl Store {
     }
 }
 
-/// A kind of store, by the name that the library has for it.
+/// A kind of store, under the library's name for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
     /// A file that is not encrypted
@@ -240,7 +240,7 @@ pub(crate) enum Kind {
     Keystore,
 }
 
-/// Where the key of an encrypted file comes from.
+/// The source of an encrypted file's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
     Kernel(String),
@@ -272,7 +272,7 @@ fn key(text: &str) -> Result<Key, String> {
     }
 }
 
-/// Above this a wait is no wait but a mistake.
+/// A longer wait is a mistake in the argument.
 const LONGEST: f64 = 86_400.0;
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -289,7 +289,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_definitions_hold_together() {
+    fn the_definitions_are_consistent() {
         Arguments::command().debug_assert();
     }
 

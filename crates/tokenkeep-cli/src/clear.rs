@@ -1,4 +1,4 @@
-//! `tokenkeep clear`: everything that a cache holds is removed, in one write under its lock.
+//! `tokenkeep clear`: removes the content of a cache, in one write under its lock.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::progress::Progress;
 use crate::stores::{Named, PATIENCE};
 use crate::words::printable;
 
-/// Removes what the named cache holds.
+/// Removes the content of the named cache.
 pub(crate) fn run(
     wanted: &Clear,
     limit: Option<Duration>,
@@ -31,7 +31,7 @@ pub(crate) fn run(
     if content.is_none() {
         return Err(Failure::nothing(format!("There is no cache at {place}")));
     }
-    // What is no token cache can be cleared as well as any other.
+    // Content that is not a token cache can be removed as well.
     let listing = list::listing(&named, content).ok().flatten();
     let held = listing.as_ref().map_or_else(|| "content that is no token cache".to_owned(), Listing::summary);
     if !wanted.change.dry_run {
@@ -62,7 +62,7 @@ pub(crate) fn run(
     Ok(Code::Ok)
 }
 
-/// What the library has to say while it works, on standard error.
+/// Prints an event of the library on standard error.
 pub(crate) fn tell(event: &Event) {
     match event {
         Event::Warning(text) | Event::Notice(text) => eprintln!("tokenkeep: {}", printable(text)),

@@ -1,4 +1,4 @@
-//! Asking before something is taken away: on a terminal a question, elsewhere `--yes`.
+//! Asks before a removal: with a question on a terminal, elsewhere by demanding `--yes`.
 
 use std::io::{self, IsTerminal};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -10,13 +10,13 @@ use crate::arguments::Change;
 use crate::exit::{Failure, Outcome};
 use crate::interrupt::Interrupt;
 
-/// How soon Ctrl-C is noticed while a question is open.
+/// How often an open question checks for Ctrl-C.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Asks `question` unless the answer was given beforehand.
+/// Asks `question` unless the arguments have the answer.
 ///
 /// # Errors
-/// Of usage where nobody can be asked; of failure when the answer is no; of interruption.
+/// Usage if there is no terminal to ask on; failed if the answer is no; interrupted.
 pub(crate) fn ask(question: &str, change: &Change, interrupt: &Interrupt) -> Outcome<()> {
     if change.yes {
         return Ok(());
@@ -27,12 +27,12 @@ pub(crate) fn ask(question: &str, change: &Change, interrupt: &Interrupt) -> Out
         )));
     }
     eprint!("{question} [y/N] ");
-    // Reading cannot be given up, so that it is left to a thread that ends with the process.
+    // A read cannot be cancelled, so a thread reads. It ends with the process.
     let (answers, answered) = mpsc::channel();
     let read = move || {
         let mut line = String::new();
         let outcome = io::stdin().read_line(&mut line).map(|_| line);
-        // Nobody listens any more after Ctrl-C.
+        // After Ctrl-C the receiver is gone.
         drop(answers.send(outcome));
     };
     std::thread::Builder::new().name("question".to_owned()).spawn(read).map_err(|error| {
@@ -57,10 +57,10 @@ pub(crate) fn ask(question: &str, change: &Change, interrupt: &Interrupt) -> Out
     }
 }
 
-/// Fails if Ctrl-C was pressed: the last moment before something is changed.
+/// Fails if Ctrl-C was pressed: the last check before a change.
 ///
 /// # Errors
-/// Of interruption.
+/// Interrupted.
 pub(crate) fn require_wanted(interrupt: &Interrupt) -> Outcome<()> {
     match interrupt.cancel().is_cancelled() {
         true => Err(Error::new(ErrorKind::Cancelled, "Interrupted; nothing was changed").into()),

@@ -1,8 +1,8 @@
-//! `tokenkeep doctor`: why sign-ins are not kept, and what to do about it.
+//! `tokenkeep doctor`: finds out why sign-ins are not kept and says what to do.
 //!
-//! Each section looks at one thing on a thread of its own, so that one that hangs (a dead network file system, a stopped
-//! keyring) costs its own answer and no other. This file collects them within the time there is; `report.rs` is what a
-//! section says, `choice.rs` draws the conclusion.
+//! Each section examines one subject on its own thread, so that one that hangs (a dead network file system, a stopped
+//! keyring) delays no other. This file collects the sections until the time limit; `report.rs` has their form,
+//! `choice.rs` draws the conclusion.
 
 mod caches;
 mod choice;
@@ -21,13 +21,13 @@ use crate::output::Output;
 use crate::stores::Named;
 use report::{Finding, Report, Section};
 
-/// All looking ends after this long, which leaves time to print within the ten seconds that are promised.
+/// The time limit of all sections, which leaves time to print within the promised ten seconds.
 const LONGEST: Duration = Duration::from_secs(8);
-/// How long the keyring may take for one question. A healthy one answers within milliseconds; one that has to be started,
+/// The time limit of one keyring call. A running keyring answers within milliseconds; one that must be started,
 /// within a second.
 const KEYRING: Duration = Duration::from_secs(3);
 
-/// How much time there is, and what may be touched.
+/// The time limit, and whether writes are allowed.
 #[derive(Clone, Copy, Debug)]
 struct Terms {
     keyring: Duration,
@@ -39,7 +39,7 @@ struct Terms {
     trial: bool,
 }
 
-/// Looks at everything, or at the named cache and what it needs.
+/// Examines the whole machine, or the named cache and its store.
 pub(crate) fn run(wanted: &Doctor, limit: Option<Duration>, output: &Output) -> Outcome {
     let named = match wanted.store.is_any() {
         true => None,
@@ -56,7 +56,7 @@ pub(crate) fn run(wanted: &Doctor, limit: Option<Duration>, output: &Output) -> 
     Ok(if report.findings().next().is_some() { Code::Findings } else { Code::Ok })
 }
 
-/// A part of the examination, and its heading.
+/// One section's heading and its work.
 type Part = (&'static str, Box<dyn FnOnce() -> Section + Send>);
 
 fn examine(named: Option<Named>, terms: Terms, limit: Duration) -> Report {
@@ -73,7 +73,7 @@ fn examine(named: Option<Named>, terms: Terms, limit: Duration) -> Report {
     Report { sections }
 }
 
-/// Which caches: the named one, or all known ones.
+/// Returns the caches to examine: the named one, or all known ones.
 fn wanted(named: Option<Named>) -> Vec<Known> {
     match named {
         Some(named) => vec![Known { owner: "named".to_owned(), named }],
@@ -81,7 +81,8 @@ fn wanted(named: Option<Named>) -> Vec<Known> {
     }
 }
 
-/// Every part at once, in their order; one that has no answer in time is a finding.
+/// Runs all parts at the same time and returns their sections in order. A part without an answer in time is a
+/// finding.
 fn all(parts: Vec<Part>, limit: Duration) -> Vec<Section> {
     let began = Instant::now();
     let started: Vec<_> = parts
@@ -89,7 +90,7 @@ fn all(parts: Vec<Part>, limit: Duration) -> Vec<Section> {
         .map(|(title, work)| {
             let (reply, answer) = mpsc::channel();
             let run = move || {
-                // Who waits may have given up.
+                // The receiver may have given up.
                 let _ = reply.send(work());
             };
             let thread = std::thread::Builder::new().name(title.to_owned()).spawn(run);

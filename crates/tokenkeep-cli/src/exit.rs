@@ -1,4 +1,4 @@
-//! Exit codes, and failures that carry one. The codes are documented in docs/cli.md and in the help.
+//! Exit codes, and failures with an exit code. docs/cli.md and the help document the codes.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -6,14 +6,14 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 use tokenkeep::{Error, ErrorKind};
 
-/// The number by which a program tells how a command ended.
+/// The exit code of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
-    /// It did what was asked.
+    /// Success.
     Ok = 0,
-    /// It failed.
+    /// Failure.
     Failed = 1,
-    /// The arguments cannot be used.
+    /// The arguments are not valid.
     Usage = 2,
     /// The doctor has findings.
     Findings = 3,
@@ -28,7 +28,7 @@ pub(crate) enum Code {
 }
 
 impl Code {
-    /// What an error of the library means for whoever started the command.
+    /// Returns the exit code for an error of the library.
     pub(crate) fn of(kind: ErrorKind) -> Self {
         match kind {
             ErrorKind::InvalidInput => Self::Usage,
@@ -46,7 +46,7 @@ impl From<Code> for ExitCode {
     }
 }
 
-/// Why a command did not do what was asked.
+/// The reason why a command failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     code: Code,
@@ -56,17 +56,17 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// Arguments that cannot be used, as only the command itself finds out.
+    /// A usage error that only the command itself detects.
     pub(crate) fn usage(text: impl Into<String>) -> Self {
         Self { code: Code::Usage, kind: "usage", text: text.into(), remedy: None }
     }
 
-    /// What was named is not there.
+    /// The named cache, account or lock does not exist.
     pub(crate) fn nothing(text: impl Into<String>) -> Self {
         Self { code: Code::Nothing, kind: "nothing_found", text: text.into(), remedy: None }
     }
 
-    /// The person did not want it.
+    /// The user answered no.
     pub(crate) fn declined(text: impl Into<String>) -> Self {
         Self { code: Code::Failed, kind: "declined", text: text.into(), remedy: None }
     }
@@ -75,12 +75,12 @@ impl Failure {
         self.code
     }
 
-    /// The library's code for what went wrong, or the command's own.
+    /// Returns the library's error code, or the command's own.
     pub(crate) fn kind(&self) -> &'static str {
         self.kind
     }
 
-    /// What failed, without the remedy.
+    /// Returns the message without the remedy.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
@@ -89,13 +89,13 @@ impl Failure {
         self.remedy.as_deref()
     }
 
-    /// What `--json` prints instead of the result.
+    /// Returns the object that `--json` prints in place of the result.
     pub(crate) fn to_json(&self) -> Value {
         json!({ "error": { "kind": self.kind, "message": self.text, "remedy": self.remedy } })
     }
 }
 
-/// An error's sentence without the remedy at its end.
+/// Returns an error's message without the remedy at its end.
 pub(crate) fn message(error: &Error) -> String {
     let text = error.to_string();
     match error.suggestion().and_then(|remedy| text.strip_suffix(&format!(". {remedy}"))) {
@@ -116,7 +116,7 @@ impl From<Error> for Failure {
 }
 
 impl From<std::io::Error> for Failure {
-    /// Standard output is the only file that a command itself writes.
+    /// A command itself writes only to standard output.
     fn from(error: std::io::Error) -> Self {
         let text = format!("Cannot write to standard output: {error}");
         Self { code: Code::Failed, kind: "io", text, remedy: None }
@@ -133,7 +133,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What a command comes to.
+/// The result of a command.
 pub(crate) type Outcome<T = Code> = std::result::Result<T, Failure>;
 
 #[cfg(test)]
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_remedy_is_told_apart_from_what_failed() {
+    fn the_remedy_is_separate_from_the_message() {
         let error = Error::new(ErrorKind::StoreLocked, "The keyring is locked").remedy("Unlock it");
         assert_eq!(message(&error), "The keyring is locked");
         let failure = Failure::from(error);

@@ -1,4 +1,4 @@
-//! Completions and the man page, made from the definitions of the arguments when they are asked for.
+//! Prints completions and the man page from the definitions of the arguments.
 
 use clap::CommandFactory;
 use clap_complete::Shell;
@@ -15,7 +15,7 @@ pub(crate) fn completions(shell: Shell, output: &Output) -> Outcome {
     Ok(Code::Ok)
 }
 
-/// Prints the man page, in roff; those of the commands follow.
+/// Prints the man page in roff, followed by the pages of the commands.
 pub(crate) fn man(output: &Output) -> Outcome {
     let mut page = Vec::new();
     let mut command = Arguments::command();

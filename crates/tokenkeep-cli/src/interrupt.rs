@@ -1,7 +1,7 @@
-//! Ctrl-C: a wait ends at once, a change is finished or was never begun.
+//! Ctrl-C: a wait ends at once; a change that has begun is finished.
 //!
-//! The library's own writes are whole whenever a process ends, so nothing here protects them. What is avoided is ending
-//! between two steps of one command, which its next run would have to finish.
+//! The library's writes are atomic at any kill, so nothing here protects them. This file avoids an end between two
+//! steps of one command, which the next run would have to finish.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -11,21 +11,22 @@ use tokenkeep::options::Cancel;
 use crate::exit::Code;
 use crate::platform;
 
-/// How long a change that is under way may take to end; a second Ctrl-C does not wait.
+/// How long a change that has begun may take to finish; a second Ctrl-C does not wait.
 const GRACE: Duration = Duration::from_secs(6);
 
-/// What arrives this soon after the first is the same key press: the terminal tells every process that stands at it, and npx's
-/// script, which cannot know that, passes on what it is told. Nobody decides anew in so short a time.
+/// A second signal within this time belongs to the same key press: the terminal signals every process in the
+/// foreground, and npx's script passes its own signal on. No user presses the key again so soon.
 const ECHO: Duration = Duration::from_millis(500);
 
-/// Thrown by Ctrl-C. Commands that only look end at once; those that change something give its [`Cancel`] to their waits.
+/// The flag that Ctrl-C sets. Commands that only read end at once; commands that change content pass its [`Cancel`]
+/// to their waits.
 #[derive(Debug)]
 pub(crate) struct Interrupt {
     cancel: Cancel,
 }
 
 impl Interrupt {
-    /// From here on Ctrl-C does not end the process by itself, but with the code 130.
+    /// Installs the handler: from here on Ctrl-C ends the process only through it, with the code 130.
     pub(crate) fn install() -> Self {
         let cancel = Cancel::new();
         let presses = Presses { cancel: cancel.clone(), first: Mutex::new(None) };
@@ -33,13 +34,13 @@ impl Interrupt {
         Self { cancel }
     }
 
-    /// For a wait that Ctrl-C is to end.
+    /// Returns the flag for a wait that Ctrl-C must end.
     pub(crate) fn cancel(&self) -> Cancel {
         self.cancel.clone()
     }
 }
 
-/// What has been pressed so far.
+/// The presses so far.
 #[derive(Debug)]
 struct Presses {
     cancel: Cancel,
@@ -49,12 +50,12 @@ struct Presses {
 impl Presses {
     fn one(&self) {
         self.cancel.cancel();
-        // Nothing can fail while it is held.
+        // No code panics while it holds this lock.
         let Ok(mut first) = self.first.lock() else { return };
         match Press::after(first.map(|first| first.elapsed())) {
             Press::First => {
                 *first = Some(Instant::now());
-                // Whatever ends because of it ends the process, and this thread with it.
+                // The process usually ends because of the cancellation, and this thread with it.
                 let late = || {
                     std::thread::sleep(GRACE);
                     std::process::exit(Code::Interrupted as i32);
@@ -67,18 +68,18 @@ impl Presses {
     }
 }
 
-/// What a Ctrl-C means.
+/// The meaning of a Ctrl-C.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Press {
     First,
-    /// The first one once more.
+    /// A second signal of the same key press.
     Echo,
-    /// Do not wait for what is under way.
+    /// Do not wait for the change that has begun.
     Impatient,
 }
 
 impl Press {
-    /// So long after the first one, if there was one.
+    /// Classifies a signal by the time since the first one, if there was one.
     fn after(first: Option<Duration>) -> Self {
         match first {
             None => Self::First,
@@ -93,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_key_press_that_arrives_by_two_ways_is_one_and_a_later_one_is_impatience() {
+    fn a_second_signal_of_the_same_key_press_is_ignored_and_a_later_one_does_not_wait() {
         assert_eq!(Press::after(None), Press::First);
         assert_eq!(Press::after(Some(Duration::from_millis(40))), Press::Echo);
         assert_eq!(Press::after(Some(Duration::from_secs(1))), Press::Impatient);

@@ -1,5 +1,5 @@
-//! Where caches stand that nobody named: those of the Azure SDKs, of Azure CLI, and of programs that use this library
-//! with its defaults. Nothing is searched for beyond these places.
+//! The known paths of caches: those of the Azure SDKs, of the Azure CLI, and of programs that use this library with
+//! its defaults. The command searches no other paths.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,18 +11,18 @@ use tokenkeep::preset::{self, PlaceKind};
 use crate::arguments::Kind;
 use crate::stores::{Named, Standing, standing};
 
-/// No data directory holds more programs of ours; a directory this full is somebody's mistake.
+/// No data directory holds more programs of this library; a directory with more entries is a mistake.
 const MOST: usize = 2_000;
 
-/// A cache, and whose it is.
+/// A cache and its owner.
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
     pub(crate) owner: String,
     pub(crate) named: Named,
 }
 
-/// The caches in known places. Files that are not there are not named; an item of the keystore is, since only asking
-/// tells whether it exists.
+/// Returns the caches at known paths. It leaves out files that do not exist. It includes keystore items, because only
+/// a request to the keystore shows whether they exist.
 pub(crate) fn caches() -> Vec<Known> {
     let mut found = Vec::new();
     found.extend(presets());
@@ -33,7 +33,7 @@ pub(crate) fn caches() -> Vec<Known> {
     found
 }
 
-/// Those whose place is known to the library. An item that several caches share is named once.
+/// Returns the caches of the library's presets. An item that several caches share appears once.
 fn presets() -> Vec<Known> {
     let mut found: Vec<Known> = Vec::new();
     for place in preset::known_caches() {
@@ -49,7 +49,7 @@ fn presets() -> Vec<Known> {
     found
 }
 
-/// Files of the Azure CLI by all the names it has had, on any system.
+/// Returns the files of the Azure CLI under all names it has used, on any system.
 fn azure_cli() -> Vec<Known> {
     let chosen = std::env::var_os("AZURE_CONFIG_DIR").filter(|text| !text.is_empty()).map(PathBuf::from);
     let home = || Some(profile()?.join(".azure"));
@@ -63,7 +63,7 @@ fn azure_cli() -> Vec<Known> {
         .collect()
 }
 
-/// The user's own folder, which on Windows is not where caches are kept.
+/// Returns the user's profile directory, which on Windows is not where caches are kept by default.
 fn profile() -> Option<PathBuf> {
     match cfg!(windows) {
         true => std::env::var_os("USERPROFILE").map(PathBuf::from),
@@ -71,7 +71,7 @@ fn profile() -> Option<PathBuf> {
     }
 }
 
-/// Files of the Azure SDKs in places where they are not by default, and in which older versions had them.
+/// Returns files of the Azure SDKs in directories other than the default and in those of older versions.
 fn azure_files() -> Vec<Known> {
     let mut folders: Vec<PathBuf> =
         [environment::user_root_directory(), environment::data_directory(), cache_directory()]
@@ -87,7 +87,7 @@ fn azure_files() -> Vec<Known> {
             continue;
         }
         match standing(&path) {
-            // Markers lead to items that have been looked for.
+            // A marker file leads to a keystore item, which is in the list already.
             Standing::Vacant if !cfg!(windows) => {}
             Standing::Nothing => {}
             _ => found.push(Known { owner: "Azure SDK".to_owned(), named: Named::file(path) }),
@@ -101,7 +101,7 @@ fn cache_directory() -> Option<PathBuf> {
     chosen.or_else(|| environment::user_root_directory().map(|home| home.join(".cache")))
 }
 
-/// Programs that use this library with nothing but a name.
+/// Returns the caches of programs that use this library with nothing but a name.
 fn own() -> Vec<Known> {
     let Some(data) = environment::data_directory() else { return Vec::new() };
     let caches = entries(&data).into_iter().map(|folder| folder.join("token_cache.json"));
@@ -121,7 +121,7 @@ fn own() -> Vec<Known> {
         .collect()
 }
 
-/// What is in a folder, in the order of names; nothing if it cannot be listed.
+/// Returns the files of a folder in the order of names; none if it cannot be listed.
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let Ok(listing) = fs::read_dir(folder) else { return Vec::new() };
     let mut paths: Vec<PathBuf> = listing.flatten().take(MOST).map(|entry| entry.path()).collect();
@@ -133,7 +133,7 @@ fn is_cache_file(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|status| !status.is_dir())
 }
 
-/// Whether a name is that of a file beside a cache: a lock, a copy, notes of a move.
+/// Returns whether a name belongs to a file beside a cache: a lock, a copy, the journal of a move.
 pub(crate) fn is_companion(name: &str) -> bool {
     const SUFFIXES: [&str; 6] = [".lockfile", ".tk-lock", ".tk-old", ".tk-moved", ".lapsed", ".claim"];
     SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
@@ -142,7 +142,7 @@ pub(crate) fn is_companion(name: &str) -> bool {
 }
 
 impl Known {
-    /// Whether nothing would be missed if it turned out not to exist: nobody named it and no file is there.
+    /// Returns whether the cache may be missing without an error: the user did not name it, and it has no file.
     pub(crate) fn is_guess(&self) -> bool {
         self.named.kind == Kind::Keystore && !self.named.path.as_deref().is_some_and(is_cache_file)
     }
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_lies_beside_a_cache_is_not_taken_for_one() {
+    fn a_file_beside_a_cache_is_not_a_cache() {
         for name in
             ["msal.cache.lockfile", "msal.cache.tk-lock", "msal.cache.corrupt-00", "msal.cache.lapsed"]
         {

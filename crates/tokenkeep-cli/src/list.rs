@@ -1,4 +1,4 @@
-//! `tokenkeep list`: whose tokens a cache holds, for what, and until when. No secret is read out of it.
+//! `tokenkeep list`: the accounts and tokens of a cache, their scopes and expiry. It reads no secret.
 
 mod view;
 
@@ -27,7 +27,7 @@ pub(crate) fn run(wanted: &List, limit: Option<Duration>, interrupt: &Interrupt,
             look(&named, wait)?.ok_or_else(|| Failure::nothing(format!("There is no cache at {named}")))?;
         return print(&[Found::new(None, named, Ok(listing))], output);
     }
-    // A keyring that does not answer is asked once, not for every item that might be in it.
+    // Wait only once for a keyring that does not answer, not once for every item.
     let mut silent = false;
     let mut found: Vec<Found> = Vec::new();
     for known in known::caches() {
@@ -44,7 +44,7 @@ pub(crate) fn run(wanted: &List, limit: Option<Duration>, interrupt: &Interrupt,
     print(&found, output)
 }
 
-/// A cache that is there, or of which that cannot be told.
+/// A cache that exists, or one that cannot be read.
 struct Found {
     owner: Option<String>,
     named: Named,
@@ -63,19 +63,19 @@ fn of_known(known: Known, wait: &WaitOptions, silent: &mut bool) -> Option<Found
     *silent |= seen.as_ref().is_err_and(|failure| failure.code() == Code::Store);
     match seen {
         Ok(None) => None,
-        // Without a file nothing says that this machine's keyring matters to anybody.
+        // Without a file, nothing shows that a failure of the keyring concerns this user.
         Err(_) if guess => None,
         Ok(Some(listing)) => Some(Found::new(Some(known.owner), known.named, Ok(listing))),
         Err(failure) => Some(Found::new(Some(known.owner), known.named, Err(failure))),
     }
 }
 
-/// Reads a cache; `None` when there is none.
+/// Reads a cache; returns `None` if it does not exist.
 fn look(named: &Named, wait: WaitOptions) -> Outcome<Option<Listing>> {
     listing(named, named.read(wait)?)
 }
 
-/// What content of a cache says.
+/// Parses the content of a cache.
 pub(crate) fn listing(named: &Named, content: Option<Secret>) -> Outcome<Option<Listing>> {
     let Some(content) = content else { return Ok(None) };
     let bytes = content.expose();
@@ -98,7 +98,7 @@ fn print(found: &[Found], output: &Output) -> Outcome {
         let text: Vec<String> = found.iter().map(|one| to_text(one, now)).collect();
         output.text(&text.join("\n"))?;
     }
-    // One that can be read is an answer; where none can, the first says why.
+    // One cache that can be read is a success. If none can, the error is the first one's.
     match found.iter().map(|one| &one.listing).find_map(|listing| listing.as_ref().err()) {
         Some(failure) if found.iter().all(|one| one.listing.is_err()) => Ok(failure.code()),
         _ => Ok(Code::Ok),

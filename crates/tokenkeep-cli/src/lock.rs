@@ -1,7 +1,8 @@
-//! `tokenkeep lock`: who has the lock of a cache, and how to be rid of one that nobody will give back.
+//! `tokenkeep lock`: shows the holder of a cache's lock, and removes an abandoned lock.
 //!
-//! What a dead process left is not deleted but taken, as any program with tokenkeep takes it, and given back: so nothing
-//! can go wrong between the look and the deed. Only `--force` removes files under a living process.
+//! The command does not delete the lock of a dead process. It acquires the lock, like any program with tokenkeep, and
+//! releases it, so that nothing can change between check and removal. Only `--force` removes files of a living
+//! process.
 
 use std::fs;
 use std::io;
@@ -20,59 +21,59 @@ use crate::output::{Output, bad, good, odd, title};
 use crate::stores;
 use crate::words::{duration, printable, rfc3339};
 
-/// The lock file of another library must stand unchanged for up to 20 seconds before its owner is believed to be dead.
+/// The lock file of another library must be unchanged for up to 20 seconds before its owner counts as dead.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The private lock of this library, and the one that all libraries know.
+/// The private lock of this library, and the common lock of all libraries.
 const FILES: [&str; 2] = [".tk-lock", ".lockfile"];
 
-/// What became of the lock.
+/// The outcome of the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Deed {
-    /// Nobody asked for more than a look.
+enum Action {
+    /// The arguments asked only for the state.
     Looked,
-    /// It would have been broken.
+    /// It would have been broken, without `--dry-run`.
     WouldBreak,
     Broken,
-    /// Its holder lives, and nobody said `--force`.
+    /// The holder lives, and there is no `--force`.
     Refused,
 }
 
-/// Tells who has the lock, and breaks it if that is wanted and may be.
+/// Prints the holder of the lock, and breaks the lock if the arguments ask for it and allow it.
 pub(crate) fn run(wanted: &Lock, limit: Option<Duration>, interrupt: &Interrupt, output: &Output) -> Outcome {
     let path = stores::path(&wanted.store)?;
     let lock = CacheLock::new(&path)?;
     let state = lock.state()?;
-    // Ages are seen from here, however long the breaking takes.
+    // Take the time before the break, so that the printed ages do not depend on its length.
     let now = SystemTime::now();
-    let deed = match (&state, wanted.break_it) {
-        (LockState::Left(_) | LockState::Held(_), false) | (LockState::Free, _) => Deed::Looked,
-        (LockState::Held(_), true) if !wanted.force => Deed::Refused,
-        (_, true) if wanted.dry_run => Deed::WouldBreak,
+    let action = match (&state, wanted.break_it) {
+        (LockState::Left(_) | LockState::Held(_), false) | (LockState::Free, _) => Action::Looked,
+        (LockState::Held(_), true) if !wanted.force => Action::Refused,
+        (_, true) if wanted.dry_run => Action::WouldBreak,
         (LockState::Left(_), true) => {
             let wait = WaitOptions { limit: limit.unwrap_or(PATIENCE), cancel: Some(interrupt.cancel()) };
             drop(lock.acquire(&wait)?);
-            Deed::Broken
+            Action::Broken
         }
         (LockState::Held(holder), true) => force(&lock, &path, holder)?,
-        // The library may come to know more states.
+        // A newer library may have more states.
         (_, true) => return Err(Failure::usage("This state of a lock is not known to this version")),
-        (_, false) => Deed::Looked,
+        (_, false) => Action::Looked,
     };
     if output.is_json() {
-        output.json(&to_json(&path, &state, deed, now))?;
+        output.json(&to_json(&path, &state, action, now))?;
     } else {
-        output.text(&to_text(&path, &state, deed, now))?;
+        output.text(&to_text(&path, &state, action, now))?;
     }
-    Ok(match (&state, deed) {
+    Ok(match (&state, action) {
         (LockState::Free, _) => Code::Nothing,
-        (LockState::Held(_), Deed::Looked | Deed::Refused) => Code::Busy,
+        (LockState::Held(_), Action::Looked | Action::Refused) => Code::Busy,
         _ => Code::Ok,
     })
 }
 
-/// Removes the lock files of a living process, unless another one has taken the lock since it was looked at.
-fn force(lock: &CacheLock, path: &Path, seen: &LockHolder) -> Outcome<Deed> {
+/// Removes the lock files of a living process, unless another process has taken the lock since the check.
+fn force(lock: &CacheLock, path: &Path, seen: &LockHolder) -> Outcome<Action> {
     match lock.state()? {
         LockState::Held(now) if now.pid != seen.pid => {
             return Err(Failure::nothing(
@@ -81,7 +82,7 @@ fn force(lock: &CacheLock, path: &Path, seen: &LockHolder) -> Outcome<Deed> {
         }
         _ => {}
     }
-    // The private file stands beside the cache itself, the other beside the path as it was given.
+    // The private file is beside the cache itself, the common one beside the path as given.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     for (beside, suffix) in [(target.as_path(), FILES[0]), (path, FILES[1])] {
         let file = with_suffix(beside, suffix);
@@ -92,7 +93,7 @@ fn force(lock: &CacheLock, path: &Path, seen: &LockHolder) -> Outcome<Deed> {
             _ => {}
         }
     }
-    Ok(Deed::Broken)
+    Ok(Action::Broken)
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -101,10 +102,10 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// What is there to be told of a state: its code, its holder, and whether that lives.
+/// Returns the printed parts of a state: its code, its holder, and whether the holder lives.
 fn told(state: &LockState) -> (&'static str, Option<&LockHolder>, Option<bool>) {
     match state {
-        // Without the system's own word a pid may have been given to another process, or be another machine's.
+        // Unless the kernel confirms the holder, its pid may belong to another process by now, or to another machine.
         LockState::Held(holder) => ("held", Some(holder), holder.certain.then_some(true)),
         LockState::Left(holder) => ("stale", Some(holder), Some(false)),
         _ => ("free", None, None),
@@ -115,7 +116,7 @@ fn since(holder: &LockHolder, now: SystemTime) -> Option<SystemTime> {
     now.checked_sub(holder.age?)
 }
 
-fn to_json(path: &Path, state: &LockState, deed: Deed, now: SystemTime) -> Value {
+fn to_json(path: &Path, state: &LockState, action: Action, now: SystemTime) -> Value {
     let (code, holder, alive) = told(state);
     let holder = holder.map(|holder| {
         json!({
@@ -131,12 +132,12 @@ fn to_json(path: &Path, state: &LockState, deed: Deed, now: SystemTime) -> Value
         "path": path.display().to_string(),
         "state": code,
         "holder": holder,
-        "broken": deed == Deed::Broken,
-        "wouldBreak": deed == Deed::WouldBreak,
+        "broken": action == Action::Broken,
+        "wouldBreak": action == Action::WouldBreak,
     })
 }
 
-fn to_text(path: &Path, state: &LockState, deed: Deed, now: SystemTime) -> String {
+fn to_text(path: &Path, state: &LockState, action: Action, now: SystemTime) -> String {
     let place = printable(&path.display().to_string());
     let (_, holder, alive) = told(state);
     let Some(holder) = holder else {
@@ -167,29 +168,29 @@ fn to_text(path: &Path, state: &LockState, deed: Deed, now: SystemTime) -> Strin
     line("alive", alive.to_owned());
     let through = if holder.ours { "tokenkeep" } else { "another library" };
     line("through", through.to_owned());
-    text.push_str(&advice(state, deed, holder));
+    text.push_str(&advice(state, action, holder));
     text
 }
 
-fn advice(state: &LockState, deed: Deed, holder: &LockHolder) -> String {
+fn advice(state: &LockState, action: Action, holder: &LockHolder) -> String {
     let stale = matches!(state, LockState::Left(_));
     let process = holder.pid.map_or_else(|| "that process".to_owned(), |pid| format!("process {pid}"));
-    let advice = match (deed, stale) {
-        (Deed::Looked, true) => {
+    let advice = match (action, stale) {
+        (Action::Looked, true) => {
             "Programs with tokenkeep take it over by themselves; for others, add --break".to_owned()
         }
-        (Deed::Looked, false) => format!("A write takes milliseconds: wait for {process}, or end it"),
-        (Deed::WouldBreak, true) => "It would be broken; nothing was changed".to_owned(),
-        (Deed::WouldBreak, false) => {
+        (Action::Looked, false) => format!("A write takes milliseconds: wait for {process}, or end it"),
+        (Action::WouldBreak, true) => "It would be broken; nothing was changed".to_owned(),
+        (Action::WouldBreak, false) => {
             format!("It would be broken under {process}, which may still write; nothing was changed")
         }
-        (Deed::Broken, true) => "It was broken: the cache can be written again".to_owned(),
-        (Deed::Broken, false) => format!(
+        (Action::Broken, true) => "It was broken: the cache can be written again".to_owned(),
+        (Action::Broken, false) => format!(
             "{} it was broken under {process}. Should that still write, what others write meanwhile can be lost: end \
              it, and look at the cache with tokenkeep list",
             bad("Warning:")
         ),
-        (Deed::Refused, _) => format!(
+        (Action::Refused, _) => format!(
             "Not broken, as its holder lives. End {process}, which frees the lock at once; --break --force breaks it \
              all the same, at the risk of losing what one of two writers writes"
         ),

@@ -1,15 +1,14 @@
-//! The command `tokenkeep`: what this machine offers to keep sign-ins safe, what its token caches hold, and how to put
-//! them right.
+//! The command `tokenkeep`: shows which stores this machine has and what its token caches hold, and repairs them.
 //!
-//! This file goes from the arguments to an exit code. One file per command does the work over the library; the words
-//! for it are `output.rs`, which store is meant `stores.rs`, and where caches of other programs stand `known.rs`.
+//! This file leads from the arguments to an exit code. Each command has a file that calls the library. `output.rs`
+//! prints, `stores.rs` finds the store that the arguments name, `known.rs` has the paths of other programs' caches.
 #![expect(clippy::print_stderr, reason = "telling a person what failed is what a command does")]
 
 mod arguments;
 mod clear;
 mod consent;
 mod doctor;
-mod end;
+mod endpoint;
 mod exit;
 mod generate;
 mod interrupt;
@@ -33,7 +32,7 @@ use exit::{Code, Failure};
 use output::Output;
 
 fn main() -> ExitCode {
-    // Prints help, the version and errors of usage, and ends with 0 or 2.
+    // Prints help, the version and usage errors, and exits with 0 or 2.
     let arguments = Arguments::parse();
     let output = Output::new(arguments.common.color.into(), arguments.common.json);
     let interrupt = interrupt::Interrupt::install();
@@ -54,10 +53,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says what failed: as an object on standard output where the output is for programs, else as a sentence.
+/// Reports a failure: as an object on standard output with `--json`, else as a sentence.
 fn report(failure: &Failure, output: &Output) -> ExitCode {
     if output.is_json() {
-        // Standard output that cannot be written leaves the sentence below.
+        // If standard output fails, print the sentence below.
         if output.json(&failure.to_json()).is_ok() {
             return failure.code().into();
         }

@@ -1,7 +1,7 @@
-//! `tokenkeep migrate`: what one cache holds goes into another, is read back there, and only then is the old copy wiped.
+//! `tokenkeep migrate`: copies a cache into another one, reads the copy back, and only then wipes the old cache.
 //!
-//! What would be done is shown first. The steps, and what a killed migration leaves to be finished by the next, are the
-//! library's; Ctrl-C ends the wait for the locks, never a move that has begun.
+//! It first shows what it would do. The steps, and the repair of a killed migration by the next one, are the
+//! library's. Ctrl-C ends the wait for the locks, never a move that has begun.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ pub(crate) fn run(
     Ok(Code::Ok)
 }
 
-/// There may still be the end of a killed migration to be done, to which nobody has to agree again.
+/// With nothing to move, finishes a killed migration, which needs no new consent.
 fn nothing_to_move(
     ends: &(Named, Named),
     dry_run: bool,
@@ -104,14 +104,14 @@ fn to_json(ends: &(Named, Named), migration: &Migration, dry_run: bool) -> Value
     })
 }
 
-/// A code for what became of it, and why no more was done.
+/// Returns a code for the fate of the old copy, and the reason if it could not be wiped.
 fn old_copy(retired: &Retired) -> (&'static str, Option<&str>) {
     match retired {
         Retired::Nothing => ("none", None),
         Retired::Overwritten => ("overwritten", None),
         Retired::Released { reason } => ("released", Some(reason)),
         Retired::Emptied => ("emptied", None),
-        // The library may come to know more.
+        // A newer library may have more outcomes.
         _ => ("other", None),
     }
 }

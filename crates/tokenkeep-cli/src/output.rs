@@ -1,6 +1,7 @@
-//! What goes to standard output: text with or without colour, or one JSON object.
+//! Prints to standard output: text with or without colour, or one JSON object.
 //!
-//! Colour only underlines what the words say already. A reader that went away (`tokenkeep list | head -1`) is no failure.
+//! Colour repeats information that the words have. A reader that closes the pipe (`tokenkeep list | head -1`) is not
+//! a failure.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -9,7 +10,7 @@ use anstream::{AutoStream, ColorChoice};
 use clap::builder::styling::{AnsiColor, Style};
 use serde_json::{Map, Value};
 
-/// The version of the JSON objects; it grows when a field changes its meaning or goes away, not when one is added.
+/// The version of the JSON objects. It grows when a field changes its meaning or goes away, not when one is added.
 const SCHEMA_VERSION: u32 = 1;
 
 const TITLE: Style = Style::new().bold();
@@ -17,7 +18,7 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 const ODD: Style = AnsiColor::Yellow.on_default().bold();
 const GOOD: Style = AnsiColor::Green.on_default();
 
-/// Where a command's result goes.
+/// The destination of a command's result.
 #[derive(Debug)]
 pub(crate) struct Output {
     color: ColorChoice,
@@ -29,12 +30,12 @@ impl Output {
         Self { color, json }
     }
 
-    /// Whether the result is for a program.
+    /// Returns whether the result is JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.json
     }
 
-    /// Prints one object, with the version of its form in front.
+    /// Prints one object, with the schema version first.
     pub(crate) fn json(&self, result: &Value) -> io::Result<()> {
         let mut object = Map::new();
         object.insert("schemaVersion".to_owned(), SCHEMA_VERSION.into());
@@ -44,13 +45,13 @@ impl Output {
         self.raw(format!("{:#}\n", Value::Object(object)).as_bytes())
     }
 
-    /// Prints text, without what this terminal cannot show of it.
+    /// Prints text, without colours that the terminal does not have.
     pub(crate) fn text(&self, text: &str) -> io::Result<()> {
         let mut stream = AutoStream::new(io::stdout().lock(), self.color);
         unless_closed(stream.write_all(text.as_bytes()).and_then(|()| stream.flush()))
     }
 
-    /// Prints bytes as they are.
+    /// Prints bytes unchanged.
     pub(crate) fn raw(&self, bytes: &[u8]) -> io::Result<()> {
         let mut stream = io::stdout().lock();
         unless_closed(stream.write_all(bytes).and_then(|()| stream.flush()))
@@ -64,22 +65,22 @@ fn unless_closed(written: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// A heading.
+/// Formats a heading.
 pub(crate) fn title(text: impl Display) -> String {
     styled(TITLE, text)
 }
 
-/// What keeps something from working.
+/// Formats a fault.
 pub(crate) fn bad(text: impl Display) -> String {
     styled(BAD, text)
 }
 
-/// What works but should not stay as it is.
+/// Formats a weakness.
 pub(crate) fn odd(text: impl Display) -> String {
     styled(ODD, text)
 }
 
-/// What is as it should be.
+/// Formats a good state.
 pub(crate) fn good(text: impl Display) -> String {
     styled(GOOD, text)
 }

@@ -1,4 +1,4 @@
-//! The only place of the command that chooses an operating system.
+//! The only file of the command that selects an operating system.
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -22,17 +22,17 @@ pub(crate) use unix::on_interrupt;
 
 use std::fs::Metadata;
 
-/// What is mounted where a cache stands, for people.
+/// The file system of a cache's directory, for display.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FileSystem {
-    /// As the system calls it: `ext4`, `nfs4`.
+    /// The system's name for it: `ext4`, `nfs4`.
     pub(crate) name: Option<String>,
-    /// Whether other machines may change its files, and locks depend on them.
+    /// Whether other machines may change its files, so that locks depend on them.
     pub(crate) remote: bool,
     pub(crate) read_only: bool,
 }
 
-/// The permission bits of a file or directory; `None` where the system has other rules.
+/// Returns the permission bits of a file or directory; `None` where the system has other rules.
 pub(crate) fn mode(status: &Metadata) -> Option<u32> {
     #[cfg(unix)]
     {
@@ -46,7 +46,7 @@ pub(crate) fn mode(status: &Metadata) -> Option<u32> {
     }
 }
 
-/// Whether a file belongs to the user of this process; `None` where that cannot be told.
+/// Returns whether a file belongs to the user of this process; `None` if that is unknown.
 pub(crate) fn is_own(status: &Metadata) -> Option<bool> {
     #[cfg(unix)]
     {

@@ -1,21 +1,21 @@
-//! That something is still going on, told on a terminal when it takes longer than a person expects. No spinner: one line
-//! that counts seconds and goes away.
+//! Says on a terminal that work is still going on, if it takes longer than a user expects: one line that counts
+//! seconds and disappears.
 
 use std::io::{self, IsTerminal};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Shorter work is not spoken of.
+/// Work that is shorter gets no line.
 const PATIENCE: Duration = Duration::from_millis(700);
 const STEP: Duration = Duration::from_secs(1);
 
-/// Shown until it is dropped.
+/// The line, shown until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Progress(Option<(Sender<()>, JoinHandle<()>)>);
 
 impl Progress {
-    /// `what` is being done, as in `Moving`. Says nothing where standard error is no terminal.
+    /// Shows that `what` is being done, for example `Moving`. Shows nothing if standard error is not a terminal.
     pub(crate) fn of(what: &'static str) -> Self {
         if !io::stderr().is_terminal() {
             return Self(None);
@@ -35,7 +35,7 @@ impl Progress {
                 eprint!("\r\x1b[K");
             }
         };
-        // Without a thread for it nothing is told, and the work is done all the same.
+        // Without a thread, the line is left out and the work goes on.
         let telling = std::thread::Builder::new().name("progress".to_owned()).spawn(telling);
         Self(telling.ok().map(|telling| (end, telling)))
     }
@@ -45,7 +45,7 @@ impl Drop for Progress {
     fn drop(&mut self) {
         if let Some((end, telling)) = self.0.take() {
             drop(end);
-            // It has nothing to hand over; joined so that its line is gone before the next is printed.
+            // Wait for the thread, so that its line is gone before the next is printed.
             drop(telling.join());
         }
     }

@@ -1,8 +1,8 @@
-//! Times, sizes and other people's text, in words fit for a terminal.
+//! Formats times, sizes and foreign text for a terminal.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Text that somebody else chose, safe to show: without what could move the cursor or forge a line.
+/// Makes foreign text safe to show: removes characters that could move the cursor or forge a line.
 pub(crate) fn printable(text: &str) -> String {
     const LONGEST: usize = 300;
     text.chars()
@@ -11,12 +11,12 @@ pub(crate) fn printable(text: &str) -> String {
         .collect()
 }
 
-/// Characters that turn the reading direction, with which a name can be made to look like another.
+/// Returns whether a character changes the reading direction, which can make a name look like another.
 fn is_directional(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A length of time, roughly: `42 minutes`.
+/// Formats a length of time roughly: `42 minutes`.
 pub(crate) fn duration(length: Duration) -> String {
     let seconds = length.as_secs();
     let (count, unit) = match seconds {
@@ -39,12 +39,12 @@ pub(crate) fn counted(count: impl Into<u64>, noun: &str) -> String {
     format!("{count} {noun}{plural}")
 }
 
-/// As [`counted`], of what is in memory.
+/// Like [`counted`], for a number in memory.
 pub(crate) fn number(count: usize, noun: &str) -> String {
     counted(u64::try_from(count).unwrap_or(u64::MAX), noun)
 }
 
-/// When a token ends, seen from `now`: `expires in 42 minutes`.
+/// Formats the expiry of a token seen from `now`: `expires in 42 minutes`.
 pub(crate) fn expiry(ends: SystemTime, now: SystemTime) -> String {
     match ends.duration_since(now) {
         Ok(left) => format!("expires in {}", duration(left)),
@@ -52,7 +52,7 @@ pub(crate) fn expiry(ends: SystemTime, now: SystemTime) -> String {
     }
 }
 
-/// A time as RFC 3339 has it, in UTC; `None` before 1970, which no cache means.
+/// Formats a time as RFC 3339 in UTC; `None` before 1970, which no cache has.
 pub(crate) fn rfc3339(time: SystemTime) -> Option<String> {
     let seconds = time.duration_since(UNIX_EPOCH).ok()?.as_secs();
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
@@ -61,7 +61,8 @@ pub(crate) fn rfc3339(time: SystemTime) -> Option<String> {
     Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"))
 }
 
-/// The date of a number of days since 1970. Years are counted from March, so that the leap day is a year's last.
+/// Returns the date of a number of days since 1970. Years are counted from March, so that the leap day is the last of
+/// a year.
 fn date(days: u64) -> Option<(u64, u64, u64)> {
     const DAYS_OF_400_YEARS: u64 = 146_097;
     let since_year_0 = days.checked_add(719_468)?;
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn expiry_is_told_in_words() {
+    fn expiry_is_formatted_in_words() {
         let now = at(1_000_000);
         assert_eq!(expiry(at(1_000_001), now), "expires in 1 second");
         assert_eq!(expiry(at(1_002_520), now), "expires in 42 minutes");

@@ -1,4 +1,5 @@
-//! The caches themselves: can they be read, who else can read them, what lies beside them, who has their locks.
+//! Examines the caches: whether they can be read, who else can read them, the files beside them, the holders of their
+//! locks.
 
 use std::fs;
 use std::path::Path;
@@ -13,14 +14,14 @@ use crate::list;
 use crate::platform;
 use crate::words::printable;
 
-/// The heading.
+/// The heading of the section.
 pub(super) const TITLE: &str = "caches";
 
-/// Looks at each of them.
+/// Examines each cache.
 pub(super) fn examine(caches: &[Known], patience: Duration) -> Section {
     let mut section = Section::new(TITLE);
     let mut count = 0_u32;
-    // A keyring that does not answer is asked once, not for every item that might be in it.
+    // Wait only once for a keyring that does not answer, not once for every item.
     let mut silent = false;
     for known in caches
         .iter()
@@ -38,12 +39,12 @@ pub(super) fn examine(caches: &[Known], patience: Duration) -> Section {
     section
 }
 
-/// Whether there is one.
+/// Returns whether the cache exists.
 fn examine_one(section: &mut Section, known: &Known, patience: Duration, silent: &mut bool) -> bool {
     let named = &known.named;
     let place = printable(&named.to_string());
     let outcome = match (named.kind, &named.key) {
-        // Nothing is wrong with a file whose key only its program knows.
+        // A file whose key only its program has is in order.
         (Kind::EncryptedFile, None) => Ok("encrypted; its program has the key".to_owned()),
         _ => match named.peek(patience).and_then(|content| list::listing(named, content)) {
             Ok(Some(listing)) => Ok(listing.summary()),
@@ -58,7 +59,7 @@ fn examine_one(section: &mut Section, known: &Known, patience: Duration, silent:
             section.fact(place.clone(), format!("{}: {} ({summary})", known.owner, named.backend()));
         }
         Err(failure) if known.is_guess() && failure.code() == Code::Store => return false,
-        // Being written, or an unfinished move, which is a finding of its own.
+        // A write in progress, or an unfinished move, which is its own finding.
         Err(failure) if failure.code() == Code::Busy => {
             section.fact(
                 place,
@@ -67,7 +68,7 @@ fn examine_one(section: &mut Section, known: &Known, patience: Duration, silent:
         }
         Err(failure) => {
             section.fact(place.clone(), format!("{}: {}, cannot be read", known.owner, named.backend()));
-            // The keyring's own trouble is told once, by its section.
+            // The keyring's section reports the keyring's own failure.
             if failure.code() != Code::Store {
                 section.finding(unreadable(&place, &failure));
             }
@@ -123,7 +124,7 @@ fn examine_file(section: &mut Section, path: &Path, kind: Kind) {
     }
 }
 
-/// What lies beside a cache: copies that were set aside, and what killed processes left.
+/// Examines the files beside a cache: copies that were moved aside, and files of killed processes.
 fn examine_companions(section: &mut Section, path: &Path) {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return };
     let name = name.to_string_lossy();
@@ -157,7 +158,7 @@ fn examine_companions(section: &mut Section, path: &Path) {
     left_over(section, folder);
 }
 
-/// Temporary files of killed writers are removed by the next writer; that there are old ones says that none came.
+/// Reports old temporary files: the next writer removes those of a killed one, so old ones mean that no writer came.
 fn left_over(section: &mut Section, folder: &Path) {
     const OLD: Duration = Duration::from_secs(600);
     let Ok(entries) = fs::read_dir(folder) else { return };

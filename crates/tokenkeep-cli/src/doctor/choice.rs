@@ -1,4 +1,4 @@
-//! What else could keep a cache, and what would: the conclusion of everything that was found out.
+//! Lists the other stores of this machine, and concludes which store tokenkeep would choose.
 
 use tokenkeep::key_source::KernelKeyring;
 
@@ -6,7 +6,7 @@ use super::keyring;
 use super::report::{Finding, Section};
 use crate::words::number;
 
-/// The heading of what stands beside the keyring.
+/// The heading of the stores other than the keyring.
 pub(super) const OTHERS: &str = "without a keyring";
 const TITLE: &str = "choice";
 
@@ -14,7 +14,7 @@ const KERNEL: &str = "kernel keyring";
 const USABLE: &str = "usable: an encrypted file whose key lives until the next restart";
 const CREDENTIALS: &str = "systemd credentials";
 
-/// Where the key of an encrypted file could come from.
+/// Lists the possible sources of an encrypted file's key.
 pub(super) fn others() -> Section {
     let mut section = Section::new(OTHERS);
     if cfg!(target_os = "linux") {
@@ -28,7 +28,8 @@ pub(super) fn others() -> Section {
     section
 }
 
-/// What systemd hands to a service; a key file among them is `--key file:$CREDENTIALS_DIRECTORY/NAME`.
+/// The credentials that systemd passes to a service; a key file among them is `--key
+/// file:$CREDENTIALS_DIRECTORY/NAME`.
 fn credentials() -> String {
     let Some(directory) = std::env::var_os("CREDENTIALS_DIRECTORY") else {
         return "none for this process (CREDENTIALS_DIRECTORY is not set)".to_owned();
@@ -42,7 +43,7 @@ fn credentials() -> String {
     }
 }
 
-/// What tokenkeep would choose on this machine, and why.
+/// Says which store tokenkeep would choose on this machine, and why.
 pub(super) fn conclude(sections: &[Section]) -> Section {
     let mut section = Section::new(TITLE);
     let (store, why) = if cfg!(windows) {

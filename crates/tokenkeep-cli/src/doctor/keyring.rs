@@ -1,9 +1,9 @@
-//! The system's own store: is it there, who provides it, is it unlocked, does it keep what it is given.
+//! Examines the system's keystore: whether it exists, its program, whether it is unlocked, whether it stores an item.
 
 use super::Terms;
 use super::report::Section;
 
-/// The heading.
+/// The heading of the section.
 pub(super) const TITLE: &str = "keyring";
 
 #[cfg(target_os = "linux")]
@@ -12,7 +12,7 @@ pub(super) use linux::examine;
 #[cfg(target_os = "macos")]
 pub(super) fn examine(_terms: Terms) -> Section {
     let mut section = Section::new(TITLE);
-    // Each look at an item can prompt, so that only a program that needs one should.
+    // Every access to an item can prompt, so the doctor makes none.
     section.fact("store", "the Keychain; not looked at, because that could prompt");
     section
 }
@@ -27,7 +27,7 @@ pub(super) fn examine(terms: Terms) -> Section {
         section.fact("trial", "not done (--dry-run)");
         return section;
     }
-    // Nothing of it reaches a disk, but the first time in a profile Windows makes a key there.
+    // This writes no file, except that Windows creates a key at the first use in a profile.
     match encrypts_and_decrypts() {
         Ok(()) => section.fact("trial", "something was encrypted for this user, and decrypted"),
         Err(error) => {
@@ -64,7 +64,7 @@ mod linux {
     use crate::doctor::report::Finding;
     use crate::platform;
 
-    /// For a program to print its version.
+    /// The time limit for a program to print its version.
     const VERSION: Duration = Duration::from_millis(1_500);
 
     pub(in crate::doctor) fn examine(terms: Terms) -> Section {
@@ -141,7 +141,7 @@ mod linux {
         Finding::of(code, failure)
     }
 
-    /// Stores, reads back over a new connection and removes a trial item, as opening a cache does.
+    /// Stores a trial item, reads it over a new connection and removes it, as opening a cache does.
     fn try_out(section: &mut Section, terms: Terms) {
         if !terms.trial {
             section.fact("trial", "not done (--dry-run)");

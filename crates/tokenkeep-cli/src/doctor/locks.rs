@@ -1,4 +1,4 @@
-//! Who has the lock of a cache, as the doctor and `tokenkeep lock` tell it.
+//! The holder of a cache's lock, for the doctor and for `tokenkeep lock`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use tokenkeep::{CacheLock, Result};
 use super::report::{Finding, Section};
 use crate::words::{duration, printable};
 
-/// A live holder of this age has most likely lost track of its lock: a write takes milliseconds.
+/// A write takes milliseconds, so a living holder of this age has most likely forgotten its lock.
 const LONG: Duration = Duration::from_secs(60);
 
-/// Looks at the lock of the cache at `path`.
+/// Examines the lock of the cache at `path`.
 pub(super) fn examine(section: &mut Section, path: &Path) {
     let shown = path.display();
     let state = match state(path) {
@@ -45,12 +45,12 @@ pub(super) fn examine(section: &mut Section, path: &Path) {
     }
 }
 
-/// Who has the lock of the cache at `path`.
+/// Returns the state of the lock of the cache at `path`.
 pub(crate) fn state(path: &Path) -> Result<LockState> {
     CacheLock::new(path)?.state()
 }
 
-/// A holder in words: `process 4711 (az), for 3 minutes`.
+/// Describes a holder: `process 4711 (az), for 3 minutes`.
 pub(crate) fn who(holder: &LockHolder) -> String {
     let process = holder.pid.map_or_else(|| "an unknown process".to_owned(), |pid| format!("process {pid}"));
     let command = holder.command.as_ref().map_or_else(String::new, |name| format!(" ({})", printable(name)));

@@ -1,4 +1,4 @@
-//! Where caches are kept: the file system and its locks, and whether this user may write there.
+//! Examines the directories of caches: the file system, its locks, and the permissions.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -8,10 +8,10 @@ use tokenkeep::environment;
 use super::report::{Finding, Section};
 use crate::platform::{self, FileSystem};
 
-/// The heading.
+/// The heading of the section.
 pub(super) const TITLE: &str = "places";
 
-/// The directory of the named cache, or the one in which caches are kept by default.
+/// Examines the directory of the named cache, or the default directory.
 pub(super) fn examine(named: Option<&Path>) -> Section {
     let mut section = Section::new(TITLE);
     let wanted = match named {
@@ -47,7 +47,7 @@ fn describe(file_system: &FileSystem) -> String {
     format!("{name}, {place}{read_only}")
 }
 
-/// Whether flock works there, tried on the directory itself, which changes nothing.
+/// Says whether flock works, tried on the directory itself, which changes nothing.
 fn locks(directory: &Path) -> String {
     if cfg!(windows) {
         return "the system's own".to_owned();
@@ -80,7 +80,7 @@ fn examine_file_system(section: &mut Section, directory: &Path, file_system: &Fi
     }
 }
 
-/// Permissions: may we write there, and may others.
+/// Examines the permissions: whether this user may write there, and whether others may.
 fn examine_rights(section: &mut Section, directory: &Path, is_the_one: bool) {
     let shown = directory.display();
     let status = match fs::metadata(directory) {
@@ -98,7 +98,8 @@ fn examine_rights(section: &mut Section, directory: &Path, is_the_one: bool) {
     if let Some(mode) = mode {
         section.fact("permissions", format!("{mode:04o}"));
     }
-    // The bits decide for the owner; root may write anyway. What Windows calls read-only keeps nobody out of a directory.
+    // The mode bits decide for the owner, and root may always write. The read-only attribute of Windows does not
+    // protect a directory.
     let own = platform::is_own(&status);
     if own == Some(true) && mode.is_some_and(|mode| mode & 0o300 != 0o300) {
         section.finding(Finding::problem(
@@ -114,7 +115,7 @@ fn examine_rights(section: &mut Section, directory: &Path, is_the_one: bool) {
             "Choose a cache path in a directory of your own",
         ));
     }
-    // A directory for everybody with the sticky bit, such as /tmp, is as meant.
+    // A directory with write permission for everyone and the sticky bit, such as /tmp, is in order.
     if mode.is_some_and(|mode| mode & 0o022 != 0 && mode & 0o1000 == 0) {
         section.finding(Finding::warning(
             "directory-open",

@@ -1,17 +1,17 @@
-//! What the doctor says: sections of facts, and findings with their remedies.
+//! The doctor's report: sections of facts, and findings with their remedies.
 
 use serde_json::{Value, json};
 
 use crate::output::{bad, good, odd, title};
 use crate::words::number;
 
-/// Everything that was found out.
+/// All sections.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) sections: Vec<Section>,
 }
 
-/// One subject.
+/// One section.
 #[derive(Debug)]
 pub(crate) struct Section {
     title: &'static str,
@@ -19,14 +19,14 @@ pub(crate) struct Section {
     findings: Vec<Finding>,
 }
 
-/// One thing that is so. `name` is stable, for programs.
+/// A fact. `name` is stable, for programs.
 #[derive(Debug)]
 struct Fact {
     name: String,
     text: String,
 }
 
-/// One thing that should be otherwise.
+/// A fault or weakness, with its remedy.
 #[derive(Debug)]
 pub(crate) struct Finding {
     /// Stable, for programs and search engines.
@@ -36,12 +36,12 @@ pub(crate) struct Finding {
     remedy: String,
 }
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Severity {
     /// Sign-ins are not kept, or not safe.
     Problem,
-    /// They are, but not as well as they could be.
+    /// Sign-ins are kept, but could be kept better.
     Warning,
 }
 
@@ -54,7 +54,7 @@ impl Finding {
         Self { code, severity: Severity::Warning, what: what.into(), remedy: remedy.into() }
     }
 
-    /// What an error of the library says, and what it suggests.
+    /// A finding with the message and the remedy of an error of the library.
     pub(crate) fn of(code: &'static str, error: &tokenkeep::Error) -> Self {
         let remedy = error.suggestion().unwrap_or("The system's own message above says what is in the way");
         Self::problem(code, crate::exit::message(error), remedy)
@@ -100,7 +100,7 @@ impl Section {
         self.findings.push(finding);
     }
 
-    /// The same section with one more finding.
+    /// Returns the section with one more finding.
     pub(crate) fn with(mut self, finding: Finding) -> Self {
         self.finding(finding);
         self
@@ -114,7 +114,7 @@ impl Section {
         &self.findings
     }
 
-    /// The text of a fact.
+    /// Returns the text of a fact.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.facts.iter().find(|fact| fact.name == name).map(|fact| fact.text.as_str())
     }

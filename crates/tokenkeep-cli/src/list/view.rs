@@ -1,6 +1,6 @@
-//! What a cache holds, without its secrets: accounts with their tokens, in text and in JSON.
+//! The content of a cache without its secrets: accounts with their tokens, as text and as JSON.
 //!
-//! The fields are chosen one by one; nothing is copied wholesale, so that a field nobody thought of stays inside.
+//! This file names every field that it prints, so that an unknown field is never printed.
 
 use std::time::SystemTime;
 
@@ -10,15 +10,15 @@ use tokenkeep::schema::{self, AccessToken, Account, Contents, IdToken, RefreshTo
 use crate::output::{good, odd};
 use crate::words::{expiry, number, printable, rfc3339};
 
-/// The accounts of a cache, and tokens of none.
+/// The accounts of a cache, and tokens without an account.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     pub(crate) people: Vec<Person>,
-    /// Tokens whose account is not there, such as those that an application has of its own.
+    /// Tokens without an account in the cache, for example an application's own.
     pub(crate) others: Vec<Token>,
 }
 
-/// An account and what it can be used for.
+/// An account and its tokens.
 #[derive(Debug)]
 pub(crate) struct Person {
     home_account_id: String,
@@ -29,7 +29,7 @@ pub(crate) struct Person {
     tokens: Vec<Token>,
 }
 
-/// A token's labels.
+/// The attributes of a token.
 #[derive(Debug)]
 pub(crate) struct Token {
     kind: &'static str,
@@ -58,13 +58,13 @@ impl Listing {
         Self { people, others }
     }
 
-    /// How many accounts and tokens, in words.
+    /// Returns the number of accounts and tokens, in words.
     pub(crate) fn summary(&self) -> String {
         let (accounts, tokens) = self.counts();
         format!("{}, {}", number(accounts, "account"), number(tokens, "token"))
     }
 
-    /// How many accounts, and how many tokens.
+    /// Returns the number of accounts and of tokens.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let tokens: usize = self.people.iter().map(|person| person.tokens.len()).sum();
         (self.people.len(), tokens + self.others.len())
@@ -102,7 +102,7 @@ impl Person {
         }
     }
 
-    /// Libraries write the id in different cases, and the cloud by any of its names.
+    /// Compares ids without case and clouds by any of their host names, because libraries write them differently.
     fn owns(&self, token: &Token) -> bool {
         let same_id =
             token.home_account_id.as_ref().is_some_and(|id| id.eq_ignore_ascii_case(&self.home_account_id));

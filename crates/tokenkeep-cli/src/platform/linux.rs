@@ -1,4 +1,4 @@
-//! What only Linux knows: the Secret Service, mounts, other processes.
+//! The Linux parts: the Secret Service, mounts, other processes.
 
 use std::fs;
 use std::path::Path;
@@ -13,12 +13,12 @@ use super::FileSystem;
 /// An item of this system's keystore.
 pub(crate) type Item = SecretServiceItem;
 
-/// The item of these names, asked for within `deadline` and without a prompt.
+/// Returns the item with these names, with a deadline and without prompts.
 pub(crate) fn item(service: &str, account: &str, deadline: Duration) -> Result<Item> {
     Ok(SecretServiceItem::new(service, account)?.deadline(deadline))
 }
 
-/// The file system that holds `directory`, or will.
+/// Returns the file system that holds `directory`, or would hold it.
 pub(crate) fn file_system(directory: &Path) -> FileSystem {
     let existing = directory.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
     let Ok(place) = fs::canonicalize(existing) else { return FileSystem::default() };
@@ -26,11 +26,12 @@ pub(crate) fn file_system(directory: &Path) -> FileSystem {
     mount_of(&place, &mounts).unwrap_or_default()
 }
 
-/// Kinds of file system that other machines, or a daemon with a mind of its own, may change.
+/// File systems that other machines, or a daemon, may change.
 const REMOTE: [&str; 12] =
     ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "coda", "fuse", "virtiofs"];
 
-/// The line of proc_pid_mountinfo(5) with the longest mount point above `place`; of equal ones the last hides the others.
+/// Finds the line of proc_pid_mountinfo(5) with the longest mount point above `place`; of equal ones, the last hides
+/// the others.
 fn mount_of(place: &Path, mounts: &str) -> Option<FileSystem> {
     let (_, found) = mounts
         .lines()
@@ -50,27 +51,29 @@ fn mount_of(place: &Path, mounts: &str) -> Option<FileSystem> {
     Some(found)
 }
 
-/// Spaces, tabs, line feeds and backslashes are octal there.
+/// Decodes the octal escapes of spaces, tabs, line feeds and backslashes.
 fn unescaped(text: &str) -> String {
     [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
         .iter()
         .fold(text.to_owned(), |text, (code, character)| text.replace(code, character))
 }
 
-/// The state letter of a process as in proc_pid_stat(5): `T` is stopped. `None` when there is no such process.
+/// Returns the state letter of a process as in proc_pid_stat(5): `T` is stopped. `None` if there is no such process.
 pub(crate) fn process_state(pid: u32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before it may hold anything, parentheses too.
+    // The name before it may contain any character, parentheses too.
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
-/// Keyrings that print a version and do nothing else when asked to.
+/// Keyrings that print their version on request and then exit.
 const KEYRINGS: [&str; 6] =
     ["gnome-keyring-daemon", "kwalletd5", "kwalletd6", "ksecretd", "keepassxc", "oo7-daemon"];
-/// Where distributions put them. Nothing is looked for in PATH: the doctor must not run what somebody left there.
+/// The directories where distributions install them. PATH is not searched: the doctor must not run another user's
+/// program.
 const PLACES: [&str; 3] = ["/usr/bin", "/usr/libexec", "/usr/local/bin"];
 
-/// The name of the program that `pid` runs and, of known keyrings, its version, asked of its own file within `limit`.
+/// Returns the name of the program that `pid` runs and, for known keyrings, the version that its file prints within
+/// `limit`.
 pub(crate) fn program_version(pid: u32, limit: Duration) -> Option<(String, Option<String>)> {
     let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let first = String::from_utf8_lossy(line.split(|byte| *byte == 0).next()?).into_owned();
@@ -90,7 +93,7 @@ fn ask_version(program: &Path, limit: Duration) -> Option<String> {
     let began = Instant::now();
     while child.try_wait().ok()?.is_none() {
         if began.elapsed() > limit {
-            // Its answer is a nicety; whether it ends now makes no difference to the caller.
+            // The version is optional; the caller does not depend on the end of this process.
             let _ = child.kill();
             let _ = child.wait();
             return None;
@@ -119,7 +122,7 @@ mod tests {
 ";
 
     #[test]
-    fn the_innermost_mount_counts_and_of_two_the_upper() {
+    fn the_innermost_mount_counts_and_of_two_the_last() {
         let name = |path: &str| mount_of(Path::new(path), MOUNTS).unwrap().name.unwrap();
         assert_eq!(name("/etc"), "ext4");
         assert_eq!(name("/home/anna"), "tmpfs");
@@ -129,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_runs() {
+    fn the_state_of_this_process_is_running() {
         assert!(matches!(process_state(std::process::id()), Some('R' | 'S')));
         assert_eq!(process_state(4_194_305), None);
     }

@@ -1,4 +1,4 @@
-//! What only macOS knows: the Keychain. Type-checked on Linux; not yet run on a Mac.
+//! The macOS parts: the Keychain. Type-checked on Linux; not yet run on a Mac.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use super::FileSystem;
 /// An item of this system's keystore.
 pub(crate) type Item = KeychainItem;
 
-/// The item of these names, asked for within `deadline` and without a prompt.
+/// Returns the item with these names, with a deadline and without prompts.
 pub(crate) fn item(service: &str, account: &str, deadline: Duration) -> Result<Item> {
     Ok(KeychainItem::new(service, account)?.deadline(deadline))
 }
 
-/// Not to be had without unsafe code.
+/// Unknown, because statfs(2) needs unsafe code.
 pub(crate) fn file_system(_directory: &Path) -> FileSystem {
     FileSystem::default()
 }

@@ -1,9 +1,9 @@
-//! What Linux and macOS have in common: signals.
+//! The part that Linux and macOS share: signals.
 
 use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
 
-/// Calls `pressed` for every Ctrl-C. Failing leaves the system's own reaction, which ends the process.
+/// Calls `pressed` for every Ctrl-C. If that cannot be installed, Ctrl-C ends the process.
 pub(crate) fn on_interrupt(pressed: impl Fn() + Send + 'static) {
     let Ok(mut signals) = Signals::new([SIGINT]) else { return };
     let listening = move || signals.forever().for_each(|_| pressed());

@@ -1,5 +1,5 @@
-//! What only Windows knows: caches are files that it encrypts, so that there is no keystore to have items in, and Ctrl-C
-//! calls a function of the process.
+//! The Windows parts. Windows encrypts caches in files, so there are no keystore items; Ctrl-C calls a function of
+//! the process.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokenkeep::{Error, ErrorKind, Result, Secret};
 
 use super::FileSystem;
 
-/// Never made.
+/// Has no values.
 #[derive(Debug)]
 pub(crate) enum Item {}
 
@@ -35,19 +35,19 @@ impl Keystore for Item {
     }
 }
 
-/// There is none.
+/// Always an error: there are no keystore items.
 pub(crate) fn item(_service: &str, _account: &str, _deadline: Duration) -> Result<Item> {
     Err(Error::new(ErrorKind::NotSupported, "On Windows caches are files, not items of a keystore")
         .remedy("Name the file with --cache-path"))
 }
 
-/// Not looked at.
+/// Not determined.
 pub(crate) fn file_system(_directory: &Path) -> FileSystem {
     FileSystem::default()
 }
 
-/// Calls `pressed` for every Ctrl-C and Ctrl-Break; closing the console ends the process as ever. Failing leaves the system's
-/// own reaction, which ends the process too.
+/// Calls `pressed` for every Ctrl-C and Ctrl-Break. Closing the console ends the process. If the handler cannot be
+/// installed, Ctrl-C ends the process.
 pub(crate) fn on_interrupt(pressed: impl FnMut() + Send + 'static) {
     drop(ctrlc::set_handler(pressed));
 }

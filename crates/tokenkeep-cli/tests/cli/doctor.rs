@@ -1,4 +1,4 @@
-//! `tokenkeep doctor`, over machines in good and in bad order.
+//! `tokenkeep doctor` on machines in good and in bad order.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use tokenkeep::inspect::SecretServiceSurvey;
 use crate::keyring::{Bus, Keyring};
 use crate::support::{Holder, Place, Said, cache};
 
-/// The codes of the findings.
+/// Returns the codes of the findings.
 fn findings(said: &Said) -> Vec<String> {
     let report: Value = serde_json::from_str(&said.stdout).expect("JSON");
     let findings = report["findings"].as_array().expect("findings");
@@ -26,7 +26,7 @@ fn provider(keyring: &Keyring) -> u32 {
 }
 
 #[test]
-fn a_machine_in_good_order() {
+fn a_machine_in_good_order_has_no_findings() {
     let keyring = Keyring::start();
     let place = Place::on(&keyring.bus);
     let pid = provider(&keyring).to_string();
@@ -44,7 +44,7 @@ fn a_machine_in_good_order() {
     assert!(left.stdout.is_empty(), "a trial item stayed behind");
 }
 
-/// As the doctor calls it, which is another on another machine.
+/// Returns the file system's name in the doctor's words, which depends on the machine.
 fn file_system(place: &Place) -> String {
     let said = place.run(&["doctor", "--json", "--dry-run"]);
     let report: Value = serde_json::from_str(&said.stdout).unwrap();
@@ -54,7 +54,7 @@ fn file_system(place: &Place) -> String {
 }
 
 #[test]
-fn without_a_session_bus() {
+fn a_missing_session_bus_is_a_finding() {
     let place = Place::new();
     let file_system = file_system(&place);
     place.transcript(
@@ -75,14 +75,14 @@ const KERNEL_BLOCKED_CHOICE: (&str, &str) = (
 );
 
 #[test]
-fn on_a_bus_without_a_keyring() {
+fn a_bus_without_a_keyring_is_a_finding() {
     let bus = Bus::start();
     let said = Place::on(&bus).run(&["doctor", "--json"]);
     assert_eq!((findings(&said), said.code), (vec!["no-secret-service".to_owned()], Some(3)));
 }
 
 #[test]
-fn a_locked_keyring_is_told_without_a_prompt() {
+fn a_locked_keyring_is_found_without_a_prompt() {
     let keyring = Keyring::start();
     keyring.by_hand(async |hand| {
         let collection = hand.default_collection().await;
@@ -119,7 +119,7 @@ fn a_stopped_keyring_costs_less_than_ten_seconds() {
 }
 
 #[test]
-fn a_cache_that_is_open_to_others_damaged_and_locked_by_the_dead() {
+fn a_cache_open_to_others_damaged_and_locked_by_a_dead_process_has_a_finding_each() {
     let place = Place::new();
     let content = cache(false);
     let path = place.file(".azure/msal_token_cache.json", &content[..content.len() - 5]);
@@ -156,7 +156,7 @@ fn a_cache_that_is_open_to_others_damaged_and_locked_by_the_dead() {
 }
 
 #[test]
-fn a_lock_that_is_held_is_no_finding_and_that_of_the_dead_is_left_as_it_is() {
+fn a_held_lock_is_no_finding_and_the_lock_of_a_dead_process_is_not_touched() {
     let place = Place::new();
     let path = place.file("cache.json", &cache(false));
     let holder = Holder::of(&path);
@@ -171,7 +171,7 @@ fn a_lock_that_is_held_is_no_finding_and_that_of_the_dead_is_left_as_it_is() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_written_and_one_that_others_can() {
+fn a_read_only_directory_and_one_that_others_can_write_are_findings() {
     let place = Place::new();
     let path = place.file("closed/cache.json", b"{}");
     let folder = path.parent().unwrap();

@@ -1,4 +1,4 @@
-//! What every command has in common: usage, colour, generated files, a reader that goes away.
+//! Behaviour of every command: usage errors, colour, generated files, a closed pipe.
 
 use std::io::Read;
 use std::process::Stdio;
@@ -6,7 +6,7 @@ use std::process::Stdio;
 use crate::support::{Place, cache};
 
 #[test]
-fn arguments_that_cannot_be_used() {
+fn invalid_arguments_end_with_usage() {
     Place::new().transcript(
         "usage",
         &[
@@ -23,7 +23,7 @@ fn arguments_that_cannot_be_used() {
 }
 
 #[test]
-fn failures_are_objects_too_where_programs_read() {
+fn failures_are_objects_with_json() {
     let said = Place::new().run(&["list", "--json"]);
     assert_eq!(said.code, Some(4));
     let value: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
@@ -31,14 +31,14 @@ fn failures_are_objects_too_where_programs_read() {
 }
 
 #[test]
-fn colour_is_for_terminals_or_those_who_ask() {
+fn colour_is_for_terminals_or_on_request() {
     let place = Place::new();
     place.file(".azure/msal_token_cache.json", &cache(true));
     assert!(!place.run(&["list"]).stdout.contains('\u{1b}'));
     let coloured = place.run(&["list", "--color", "always"]).stdout;
     assert!(coloured.contains('\u{1b}'));
     let plain = place.run(&["list", "--color", "never"]).stdout;
-    // Colour never says anything that the words do not.
+    // Colour never adds information to the words.
     let mut stripped = String::new();
     for part in coloured.split('\u{1b}') {
         stripped
@@ -63,7 +63,7 @@ fn completions_and_the_man_page_know_every_command() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_failure() {
+fn a_closed_pipe_is_no_failure() {
     let place = Place::new();
     let mut child = place.command(&["completions", "zsh"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut first = [0; 1];

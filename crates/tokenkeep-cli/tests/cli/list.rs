@@ -4,7 +4,7 @@ use crate::keyring::{Keyring, SCHEMA};
 use crate::support::{Place, SECRETS, cache};
 
 #[test]
-fn accounts_and_tokens_of_a_file() {
+fn list_shows_the_accounts_and_tokens_of_a_file() {
     let place = Place::new();
     place.file("cache.json", &cache(true));
     place.file("empty.json", b"{}");
@@ -45,7 +45,7 @@ fn no_secret_is_printed_in_any_form() {
 }
 
 #[test]
-fn the_known_places_are_looked_through() {
+fn list_without_a_cache_shows_all_known_caches() {
     let place = Place::new();
     let empty = place.run(&["list"]);
     assert_eq!((empty.code, empty.stdout.as_str()), (Some(4), ""), "{}", empty.stderr);
@@ -68,7 +68,7 @@ fn the_known_places_are_looked_through() {
 }
 
 #[test]
-fn an_item_of_the_keyring() {
+fn list_shows_an_item_of_the_keyring() {
     let keyring = Keyring::start();
     let place = Place::on(&keyring.bus);
     let service = "Microsoft.Developer.IdentityService";

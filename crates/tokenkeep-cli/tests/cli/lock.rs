@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::{Holder, Place, cache};
 
-/// A process id that no living process has: of one that has ended.
+/// Returns the process id of a process that has ended.
 fn dead_pid() -> u32 {
     let mut child = Command::new("true").spawn().unwrap();
     child.wait().unwrap();
@@ -19,14 +19,14 @@ fn json(place: &Place, arguments: &[&str]) -> (Option<i32>, Value) {
 }
 
 #[test]
-fn free_stale_and_broken() {
+fn a_stale_lock_is_shown_and_broken_and_then_free() {
     let place = Place::new();
     let path = place.file("cache.json", &cache(false));
     let pid = dead_pid();
     let before = place.run(&["lock", "--cache-path", path.to_str().unwrap()]);
     assert_eq!(before.code, Some(4), "{}", before.stderr);
     let lock = place.file("cache.json.lockfile", format!("{pid} /usr/bin/az").as_bytes());
-    // Its time is the past, so that the transcript says the same on every day.
+    // A fixed time in the past, so that the transcript is the same every day.
     let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
     std::fs::File::options().write(true).open(&lock).unwrap().set_modified(at).unwrap();
     let days = at.elapsed().unwrap().as_secs().wrapping_add(43_200) / 86_400;
@@ -79,14 +79,14 @@ fn force_breaks_the_lock_of_a_living_process_and_warns() {
     assert!(said.stdout.contains("Warning:") && said.stdout.contains("can be lost"), "{}", said.stdout);
     let (code, state) = json(&place, &["lock", "--cache-path", path]);
     assert_eq!((code, &state["state"]), (Some(4), &"free".into()), "{state}");
-    // Another can have it, and the first does not take it away when it ends.
+    // Another process can acquire it, and the end of the first holder does not release it.
     let next = Holder::of(path.as_ref());
     holder.kill();
     assert_eq!(json(&place, &["lock", "--cache-path", path]).1["holder"]["pid"], next.pid());
 }
 
 #[test]
-fn what_a_killed_program_of_ours_left_is_broken_at_once() {
+fn the_lock_of_a_killed_tokenkeep_program_is_broken_at_once() {
     let place = Place::new();
     let path = place.file("cache.json", &cache(false));
     let path = path.to_str().unwrap();

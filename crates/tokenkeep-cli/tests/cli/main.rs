@@ -1,7 +1,7 @@
-//! The command as a person meets it: transcripts over real files, real keyrings, real processes.
+//! The command as a user sees it: transcripts over real files, real keyrings, real processes.
 //!
-//! A transcript is in `tests/transcripts`; `TOKENKEEP_BLESS=1 cargo test -p tokenkeep-cli` writes what the command says
-//! now, for a person to read in the diff.
+//! The transcripts are in `tests/transcripts`. `TOKENKEEP_BLESS=1 cargo test -p tokenkeep-cli` writes the current
+//! output, to be reviewed in the diff.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,

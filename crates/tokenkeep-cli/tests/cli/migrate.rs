@@ -10,7 +10,7 @@ use crate::keyring::Keyring;
 use crate::support::{Holder, Place, SECRETS, cache, said};
 
 #[test]
-fn a_file_goes_into_the_keyring_and_back() {
+fn a_cache_moves_from_a_file_into_the_keyring_and_back() {
     let keyring = Keyring::start();
     let place = Place::on(&keyring.bus);
     let path = place.file("cache.json", &cache(true));
@@ -40,7 +40,7 @@ fn a_file_goes_into_the_keyring_and_back() {
 }
 
 #[test]
-fn what_the_other_place_holds_stays() {
+fn entries_of_the_target_stay() {
     let place = Place::new();
     let from = place.file("from.json", &cache(true));
     let to = place.file("to.json", &cache(false));
@@ -61,7 +61,7 @@ fn what_the_other_place_holds_stays() {
 }
 
 #[test]
-fn ends_that_cannot_be_used() {
+fn invalid_endpoints_end_with_usage() {
     let place = Place::new();
     place.file("cache.json", &cache(true));
     place.file("empty.json", b"{}");
@@ -80,7 +80,7 @@ fn ends_that_cannot_be_used() {
 }
 
 #[test]
-fn a_file_goes_into_an_encrypted_one_and_back() {
+fn a_cache_moves_from_a_file_into_an_encrypted_file_and_back() {
     let place = Place::new();
     let from = place.file("cache.json", &cache(true));
     let (sealed, back) = (place.home().join("sealed"), place.home().join("back.json"));
@@ -116,7 +116,7 @@ fn a_file_goes_into_an_encrypted_one_and_back() {
 }
 
 #[test]
-fn without_a_keyring_everything_stays_where_it_is() {
+fn a_migration_into_a_missing_keyring_changes_nothing() {
     let place = Place::new();
     let path = place.file("cache.json", &cache(true));
     let before = fs::read(&path).unwrap();
@@ -126,7 +126,7 @@ fn without_a_keyring_everything_stays_where_it_is() {
 }
 
 #[test]
-fn a_lock_of_either_end_is_respected_and_an_interrupt_leaves_both_whole() {
+fn a_migration_waits_for_the_locks_of_both_endpoints_and_an_interrupt_damages_neither() {
     let place = Place::new();
     let from = place.file("from.json", &cache(true));
     let to = place.file("to.json", &cache(false));
@@ -138,14 +138,14 @@ fn a_lock_of_either_end_is_respected_and_an_interrupt_leaves_both_whole() {
         assert_eq!(busy.code, Some(5), "{}", busy.stderr);
         let mut command = place.command(&[&ends[..], &["--timeout", "60"]].concat());
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        // Until it stands in the queue: nothing of it shows from outside.
+        // Until it waits in the queue, which cannot be seen from outside.
         std::thread::sleep(Duration::from_millis(500));
         let pid = rustix::process::Pid::from_raw(child.id().try_into().unwrap()).unwrap();
         let began = Instant::now();
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
         let ended = said(child.wait_with_output().unwrap());
         assert_eq!(ended.code, Some(130), "{}", ended.stderr);
-        // Whatever goes on regardless is ended after six seconds, with the same code.
+        // A process that ignores the interrupt is killed after six seconds, with the same code.
         assert!(began.elapsed() < Duration::from_secs(5), "it went on waiting");
         assert_eq!((fs::read(&from).unwrap(), fs::read(&to).unwrap()), before);
     }

@@ -1,4 +1,4 @@
-//! `--preset`: the caches of other libraries and programs by name.
+//! `--preset`: caches of other libraries and programs, by name.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -38,7 +38,7 @@ fn the_file_of_the_azure_cli_is_listed_signed_out_of_and_cleared() {
 fn an_item_of_another_library_is_found_by_its_own_attributes() {
     let keyring = Keyring::start();
     let place = Place::on(&keyring.bus);
-    // As azure-identity for Python keeps it.
+    // The attributes of azure-identity for Python.
     let attributes =
         ["xdg:schema", "msal.cache.nocae", "MsalClientID", "Microsoft.Developer.IdentityService"];
     let store = [&["store", "--label=MSALCache"][..], &attributes].concat();
@@ -64,7 +64,7 @@ fn an_item_of_another_library_is_found_by_its_own_attributes() {
 }
 
 #[test]
-fn what_was_kept_in_plaintext_without_a_keyring_is_found_in_the_file() {
+fn a_plaintext_fallback_of_another_library_is_found_in_its_file() {
     let place = Place::new();
     place.file(".IdentityService/msal.cache.nocae", &cache(false));
     let said = place.run(&["list", "--preset", "azure-identity", "--json"]);
@@ -75,7 +75,7 @@ fn what_was_kept_in_plaintext_without_a_keyring_is_found_in_the_file() {
 }
 
 #[test]
-fn items_of_each_library_are_listed_and_written_as_it_keeps_them() {
+fn items_of_each_library_are_listed_and_written_in_its_own_form() {
     let keyring = Keyring::start();
     let place = Place::on(&keyring.bus);
     let names: [(&str, &[&str], &[&str], bool); 6] = [
@@ -143,7 +143,7 @@ fn items_of_each_library_are_listed_and_written_as_it_keeps_them() {
     }
 }
 
-/// What the system's own base64 makes of a text.
+/// Runs the system's own base64 on a text.
 fn base64(options: &[&str], text: &str) -> String {
     let mut child =
         Command::new("base64").args(options).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

@@ -12,7 +12,7 @@ use crate::keyring::{Keyring, SCHEMA};
 use crate::support::{ANNA, BERT, Holder, Place, SECRETS, cache, said};
 
 #[test]
-fn an_account_goes_with_all_its_tokens_and_the_others_stay() {
+fn sign_out_removes_an_account_with_all_its_tokens_and_no_others() {
     let place = Place::new();
     let path = place.file("cache.json", &cache(true));
     place.file("empty.json", b"{}");
@@ -40,7 +40,7 @@ fn an_account_goes_with_all_its_tokens_and_the_others_stay() {
 }
 
 #[test]
-fn what_is_not_the_accounts_stays_byte_for_byte() {
+fn sign_out_keeps_all_other_entries_byte_for_byte() {
     let place = Place::new();
     let path = place.file("cache.json", &cache(true));
     let expected = schema::remove_account(&fs::read(&path).unwrap(), BERT.home_account_id).unwrap();
@@ -60,7 +60,7 @@ fn what_is_not_the_accounts_stays_byte_for_byte() {
 }
 
 #[test]
-fn a_name_that_two_accounts_have_is_not_guessed_at() {
+fn a_user_name_of_two_accounts_is_a_usage_error() {
     let place = Place::new();
     let namesake = Ids { home_account_id: "55555555-0000.66666666-0000", ..ANNA };
     let content =
@@ -78,7 +78,7 @@ fn a_name_that_two_accounts_have_is_not_guessed_at() {
 }
 
 #[test]
-fn clearing_removes_the_file() {
+fn clear_removes_the_file() {
     let place = Place::new();
     let path = place.file("cache.json", &cache(true));
     let odd = place.file("odd.json", b"{\"not a token cache");
@@ -98,7 +98,7 @@ fn clearing_removes_the_file() {
 }
 
 #[test]
-fn an_item_of_the_keyring_is_signed_out_of_and_cleared() {
+fn sign_out_and_clear_work_on_an_item_of_the_keyring() {
     let keyring = Keyring::start();
     let place = Place::on(&keyring.bus);
     let attributes = ["xdg:schema", SCHEMA, "service", "contoso", "account", "tokens"];
@@ -127,7 +127,7 @@ fn an_item_of_the_keyring_is_signed_out_of_and_cleared() {
 }
 
 #[test]
-fn a_lock_that_another_process_has_is_waited_for_as_long_as_was_said() {
+fn a_command_waits_for_the_lock_of_another_process_up_to_the_timeout() {
     let place = Place::new();
     let path = place.file("cache.json", &cache(true));
     let holder = Holder::of(&path);
@@ -146,7 +146,7 @@ fn a_lock_that_another_process_has_is_waited_for_as_long_as_was_said() {
 }
 
 #[test]
-fn an_interrupt_ends_the_wait_and_leaves_everything_whole() {
+fn an_interrupt_ends_the_wait_and_changes_nothing() {
     let place = Place::new();
     let path = place.file("cache.json", &cache(true));
     let before = fs::read(&path).unwrap();
@@ -156,7 +156,7 @@ fn an_interrupt_ends_the_wait_and_leaves_everything_whole() {
             [command, &["--yes", "--timeout", "60", "--cache-path", path.to_str().unwrap()]].concat();
         let mut command = place.command(&arguments);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        // Until it stands in the queue: nothing of it shows from outside.
+        // Until it waits in the queue, which cannot be seen from outside.
         std::thread::sleep(Duration::from_millis(500));
         let pid = rustix::process::Pid::from_raw(child.id().try_into().unwrap()).unwrap();
         let began = Instant::now();
@@ -171,7 +171,7 @@ fn an_interrupt_ends_the_wait_and_leaves_everything_whole() {
     assert_eq!(said.code, Some(0), "{}", said.stderr);
 }
 
-/// On a terminal of its own, which script(1) of the package bsdutils makes, with `answer` typed in.
+/// Runs the command on its own terminal, created by script(1) of the package bsdutils, with `answer` typed in.
 fn on_a_terminal(place: &Place, arguments: &str, answer: &str) -> (Option<i32>, String) {
     let line = format!("{} {arguments}", env!("CARGO_BIN_EXE_tokenkeep"));
     let mut command = Command::new("script");
@@ -185,7 +185,7 @@ fn on_a_terminal(place: &Place, arguments: &str, answer: &str) -> (Option<i32>, 
 }
 
 #[test]
-fn on_a_terminal_a_person_is_asked_and_no_means_no() {
+fn on_a_terminal_the_command_asks_and_no_changes_nothing() {
     let place = Place::new();
     let path = place.file("cache.json", &cache(true));
     let before = fs::read(&path).unwrap();
@@ -200,7 +200,7 @@ fn on_a_terminal_a_person_is_asked_and_no_means_no() {
 }
 
 #[test]
-fn a_wait_is_told_on_a_terminal_and_the_line_goes_away() {
+fn a_wait_shows_a_line_on_a_terminal_that_disappears() {
     let place = Place::new();
     let path = place.file("cache.json", &cache(true));
     let _holder = Holder::of(&path);
@@ -213,7 +213,7 @@ fn a_wait_is_told_on_a_terminal_and_the_line_goes_away() {
     let (told, after) = text.rsplit_once("\r\x1b[K").expect("the line is taken away");
     assert!(told.contains("Waiting") && !after.contains("Waiting") && after.contains("lock"), "{text:?}");
 
-    // Elsewhere it would stand in a log.
+    // Elsewhere the line would end up in a log.
     let arguments: Vec<_> = command.split(' ').collect();
     let said = place.run(&arguments);
     assert!(said.code == Some(5) && !said.stderr.contains("Waiting"), "{}", said.stderr);

@@ -1,4 +1,4 @@
-//! A home of its own for each test, and the runner of transcripts.
+//! A separate home directory for each test, and the runner of transcripts.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ pub(crate) use crate::caches::{ANNA, BERT, SECRETS, cache};
 pub(crate) use crate::holder::Holder;
 use crate::keyring::Bus;
 
-/// What a command said.
+/// The output of a command.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) stdout: String,
@@ -17,7 +17,7 @@ pub(crate) struct Said {
     pub(crate) code: Option<i32>,
 }
 
-/// A home, and whether there is a session in it.
+/// A home directory, and its session if there is one.
 #[derive(Debug)]
 pub(crate) struct Place {
     folder: tempfile::TempDir,
@@ -25,14 +25,14 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Without a session.
+    /// Creates a home directory without a session.
     pub(crate) fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("tk-").tempdir_in("/tmp").unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
         Self { folder, bus: None }
     }
 
-    /// In the session of `bus`.
+    /// Creates a home directory in the session of `bus`.
     pub(crate) fn on(bus: &Bus) -> Self {
         Self { bus: Some(bus.address().to_owned()), ..Self::new() }
     }
@@ -56,7 +56,7 @@ impl Place {
         path
     }
 
-    /// The command in this home, without anything inherited.
+    /// The command in this home directory, without inherited variables.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tokenkeep"));
         command.args(arguments).env_clear().env("HOME", self.home()).env("PATH", "/usr/bin:/bin");
@@ -71,8 +71,8 @@ impl Place {
         said(self.command(arguments).output().unwrap())
     }
 
-    /// Runs each line of arguments and compares all that is said with the transcript of that name. `hidden` are pairs of
-    /// what differs from run to run and the word for it.
+    /// Runs each line of arguments and compares the whole output with the transcript `name`. `hidden` are pairs of a
+    /// text that differs from run to run and the word that replaces it.
     pub(crate) fn transcript(&self, name: &str, lines: &[&str], hidden: &[(&str, &str)]) {
         let mut text = String::new();
         for line in lines {

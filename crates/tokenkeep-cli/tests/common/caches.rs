@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokenkeep::schema::{self, Ids, Record};
 
-/// Secrets that no output may hold.
+/// Secrets that no output may contain.
 pub(crate) const SECRETS: [&str; 3] = ["PLANTED-ACCESS", "PLANTED-REFRESH", "PLANTED-ID"];
 
 pub(crate) const ANNA: Ids<'static> = Ids {
@@ -19,10 +19,11 @@ pub(crate) const BERT: Ids<'static> = Ids {
     ..ANNA
 };
 
-/// A cache with Anna's tokens and, if wanted, Bert's. Hers end 42 minutes from now, his two days ago.
+/// A cache with Anna's tokens and, if `with_bert`, Bert's. Anna's expire 42 minutes from now, Bert's expired two days
+/// ago.
 pub(crate) fn cache(with_bert: bool) -> Vec<u8> {
     let now = SystemTime::now();
-    // In the middle of a minute, so that a slow run says the same.
+    // In the middle of a minute, so that a slow run prints the same.
     let soon = now + Duration::from_secs(42 * 60 + 10);
     let past = now - Duration::from_secs(2 * 86_400);
     let mut records = vec![

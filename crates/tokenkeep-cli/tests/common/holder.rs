@@ -1,4 +1,4 @@
-//! Another process that has the lock of a cache: this test program, started once more.
+//! Another process that holds the lock of a cache: this test binary, started again.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokenkeep::CacheLock;
 use tokenkeep::options::WaitOptions;
 
-/// A process that has the lock of a cache until it is killed.
+/// A process that holds the lock of a cache until it is killed.
 #[derive(Debug)]
 pub(crate) struct Holder(Child);
 
@@ -26,7 +26,7 @@ impl Holder {
         self.0.id()
     }
 
-    /// Ends it as a crash does.
+    /// Kills the process, like a crash.
     pub(crate) fn kill(mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
@@ -35,19 +35,19 @@ impl Holder {
 
 impl Drop for Holder {
     fn drop(&mut self) {
-        // Fails if it was killed before.
+        // Fails if the process has been killed already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Not a test by itself: the body of [`Holder`], which starts this binary once more.
+/// The body of [`Holder`], which starts this binary again; not a test by itself.
 #[test]
 fn holds_a_lock_for_another_test() {
     let Some(path) = std::env::var_os("HOLD_LOCK_OF") else { return };
     let guard = CacheLock::new(path).unwrap().acquire(&WaitOptions::default()).unwrap();
     println!("has the lock");
-    // Longer than any test; its owner kills it.
+    // Longer than any test; the `Holder` kills the process.
     std::thread::sleep(Duration::from_secs(120));
     drop(guard);
 }

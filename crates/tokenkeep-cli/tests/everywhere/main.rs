@@ -1,6 +1,6 @@
-//! The command where nothing but files is to be had: on every system, under Wine as well (`cargo xtask cross windows`).
+//! The command with files alone, on every system, under Wine as well (`cargo xtask cross windows`).
 //!
-//! What needs a keyring, signals or a terminal is in `tests/cli`, on Linux.
+//! Tests that need a keyring, signals or a terminal are in `tests/cli`, for Linux.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -21,7 +21,7 @@ use caches::{ANNA, BERT, SECRETS, cache};
 use holder::Holder;
 use serde_json::Value;
 
-/// A home of its own.
+/// A separate home directory.
 #[derive(Debug)]
 struct Place(tempfile::TempDir);
 
@@ -44,7 +44,7 @@ impl Place {
         self.path(name)
     }
 
-    /// The command, to which every place of this machine's user is in this home.
+    /// The command, with every path of the user in this home directory.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tokenkeep"));
         for variable in ["HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"] {
@@ -57,7 +57,7 @@ impl Place {
         command
     }
 
-    /// What it printed as JSON, and its exit code.
+    /// Returns the JSON output and the exit code.
     fn json(&self, arguments: &[&str]) -> (Option<i32>, Value) {
         let output = self.command(&[arguments, &["--json"]].concat()).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
@@ -72,13 +72,13 @@ fn word(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// The users that `list` names, in its order.
+/// Returns the users in the output of `list`, in order.
 fn users(listed: &Value) -> Vec<&str> {
     let accounts = listed["caches"][0]["content"]["accounts"].as_array().unwrap();
     accounts.iter().map(|account| account["username"].as_str().unwrap()).collect()
 }
 
-/// The best file that a system has: the one Windows encrypts, elsewhere one with a key of its own.
+/// The best encrypted file of a system: on Windows the one that Windows encrypts, elsewhere one with its own key.
 fn encrypted(place: &Place) -> (String, Vec<String>, &'static str) {
     let path = place.path("sealed.bin");
     if cfg!(windows) {
@@ -126,7 +126,7 @@ fn a_plaintext_cache_is_encrypted_listed_signed_out_of_and_cleared() {
 }
 
 #[test]
-fn a_lock_of_another_process_is_named_waited_for_and_gone_with_it() {
+fn a_command_names_the_holder_of_the_lock_and_waits_for_its_end() {
     let place = Place::new();
     let path = place.file("cache.json", &cache(false));
     let holder = Holder::of(&path);
@@ -148,7 +148,7 @@ fn a_lock_of_another_process_is_named_waited_for_and_gone_with_it() {
 }
 
 #[test]
-fn the_doctor_examines_this_system_within_ten_seconds() {
+fn the_doctor_examines_the_system_within_ten_seconds() {
     let place = Place::new();
     let began = Instant::now();
     let (code, report) = place.json(&["doctor"]);
@@ -169,7 +169,7 @@ fn the_doctor_examines_this_system_within_ten_seconds() {
         let (_, dry) = place.json(&["doctor", "--dry-run"]);
         assert!(dry.to_string().contains("not done (--dry-run)"), "{dry}");
     }
-    // Nobody told it where a session of this machine is.
+    // No environment variable leads to a session of this machine.
     if cfg!(target_os = "linux") {
         assert_eq!(findings[0]["code"], "no-session-bus", "{findings:?}");
     }
@@ -189,10 +189,10 @@ fn usage_completions_and_the_version() {
     assert!(completions.status.success() && completions.stdout.len() > 1_000);
 }
 
-/// There is no keystore item to be had on Windows, and that is said before anything is touched.
+/// Windows has no keystore items, and the command says so before it changes anything.
 #[cfg(windows)]
 #[test]
-fn items_of_a_keystore_are_a_typed_error() {
+fn a_keystore_item_is_a_typed_error() {
     let place = Place::new();
     let (code, said) = place.json(&["list", "--service-name", "s", "--account-name", "a"]);
     assert_eq!((code, &said["error"]["kind"]), (Some(1), &"not_supported".into()), "{said}");

@@ -1,4 +1,4 @@
-//! What the suite runs over.
+//! The backends that the suite runs over.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,25 +13,25 @@ use tokenkeep::{
 
 use crate::fake_keychain::FakeKeychain;
 
-/// A fresh place in which a backend keeps one cache.
+/// An empty location in which a backend keeps one cache.
 pub(crate) trait Place: Send + Sync {
-    /// The cache's persistence, as another process would make it: nothing in common with others.
+    /// Returns the cache's persistence as another process would create it, without shared state.
     fn persistence(&self) -> Arc<dyn Persistence>;
 
-    /// A persistence of the same kind for another cache.
+    /// Returns a persistence of the same kind for another cache.
     fn elsewhere(&self) -> Arc<dyn Persistence>;
 
-    /// What lies in the store, byte for byte.
+    /// Returns the stored bytes.
     fn stored(&self) -> Option<Vec<u8>>;
 
-    /// What `info` has to say.
+    /// Returns the values that `info` must have.
     fn kind(&self) -> (Backend, Protection);
 
-    /// The directory that the cache file, or the marker, is in.
+    /// Returns the directory of the cache file or the marker.
     fn directory(&self) -> &Path;
 }
 
-/// A directory of the test's own; caches in it have a name that is not ASCII.
+/// Creates a directory for one test; caches in it have a name that is not ASCII.
 fn fresh() -> TempDir {
     tempfile::tempdir().unwrap()
 }
@@ -97,7 +97,7 @@ impl SealedFile {
     }
 }
 
-/// A key that nobody but this user can read, wherever the directory is.
+/// Writes a key that only this user can read, in any directory.
 fn write_key(path: &Path) {
     let mut key = [0; 32];
     getrandom::fill(&mut key).unwrap();
@@ -110,7 +110,7 @@ fn write_key(path: &Path) {
     }
     #[cfg(not(unix))]
     {
-        // A file made by the library has the access list that is asked for.
+        // A file created by the library has the required access list.
         let maker = FilePersistence::new(path).unwrap();
         maker.prepare().unwrap();
         std::fs::write(path, key).unwrap();
@@ -139,7 +139,7 @@ impl Place for SealedFile {
     }
 }
 
-/// A file that Windows encrypts.
+/// A file encrypted by Windows.
 #[cfg(windows)]
 pub(crate) struct DataProtectionFile(TempDir);
 
@@ -178,7 +178,7 @@ impl Place for DataProtectionFile {
     }
 }
 
-/// A keychain item, in the stand-in for Apple's framework.
+/// A Keychain item in the stand-in for Apple's framework.
 pub(crate) struct Keychain {
     directory: TempDir,
     framework: Arc<FakeKeychain>,
@@ -207,7 +207,7 @@ impl Place for Keychain {
         self.open(elsewhere(&self.directory), "another account")
     }
 
-    /// The framework keeps its items out of sight of other users and programs.
+    /// The framework hides its items from other users and programs.
     fn stored(&self) -> Option<Vec<u8>> {
         std::fs::read(path(&self.directory)).ok()
     }
@@ -221,7 +221,7 @@ impl Place for Keychain {
     }
 }
 
-/// An item of a real Secret Service on a bus of its own.
+/// An item of a real Secret Service on its own bus.
 #[cfg(target_os = "linux")]
 pub(crate) struct SecretService {
     directory: TempDir,

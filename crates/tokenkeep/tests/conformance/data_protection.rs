@@ -1,4 +1,4 @@
-//! What a file that Windows encrypts promises beyond the suite.
+//! The promises of a file encrypted by Windows, beyond the suite.
 
 use std::fs;
 use std::path::Path;
@@ -12,10 +12,10 @@ use tokenkeep::{
 
 use crate::suite::CONTENT;
 
-/// Version 1, with which everything begins that the Data Protection API made.
+/// Version 1: the first bytes of every blob of the Data Protection API.
 const VERSION: [u8; 4] = [1, 0, 0, 0];
 
-/// The number of Windows' own provider, which follows.
+/// The number of Windows' own provider, which follows the version.
 const PROVIDER: [u8; 16] =
     [0xd0, 0x8c, 0x9d, 0xdf, 0x01, 0x15, 0xd1, 0x11, 0x8c, 0x7a, 0x00, 0xc0, 0x4f, 0xc2, 0x97, 0xeb];
 
@@ -31,7 +31,7 @@ fn unprotect(protector: &DataProtection, bytes: &[u8]) -> Result<Vec<u8>, ErrorK
 }
 
 #[test]
-fn the_file_is_what_the_system_made_and_nothing_else() {
+fn the_file_is_the_blob_of_the_system_and_nothing_else() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("cache.bin");
     with(&path, DataProtection::default()).begin_write().unwrap().commit(CONTENT).unwrap();
@@ -48,7 +48,7 @@ fn the_provider_is_windows_own() {
 }
 
 #[test]
-fn a_byte_that_was_changed_anywhere_is_noticed() {
+fn a_changed_byte_anywhere_is_detected() {
     let protector = DataProtection::default();
     let sealed = protector.protect(CONTENT.as_bytes(), None).unwrap();
     for at in 0..sealed.len() {
@@ -59,7 +59,7 @@ fn a_byte_that_was_changed_anywhere_is_noticed() {
 }
 
 #[test]
-fn nothing_is_encrypted_and_decrypted_too() {
+fn empty_content_is_encrypted_and_decrypted() {
     let protector = DataProtection::default();
     let sealed = protector.protect(b"", None).unwrap();
     assert!(sealed.starts_with(&VERSION));
@@ -75,7 +75,7 @@ fn an_empty_file_is_an_empty_cache() {
 }
 
 #[test]
-fn the_wrong_entropy_missing_entropy_and_too_much_of_it_open_nothing() {
+fn wrong_missing_and_extra_entropy_open_no_file() {
     let secret = DataProtection::default().entropy("one");
     let sealed = secret.protect(CONTENT.as_bytes(), None).unwrap();
     assert_eq!(unprotect(&secret, &sealed).as_deref(), Ok(CONTENT.as_bytes()));
@@ -97,7 +97,7 @@ fn no_entropy_and_empty_entropy_are_the_same() {
 }
 
 #[test]
-fn what_is_truncated_or_no_blob_at_all_is_damaged() {
+fn a_truncated_blob_and_other_content_are_damaged() {
     let protector = DataProtection::default();
     let sealed = protector.protect(CONTENT.as_bytes(), None).unwrap();
     for length in [1, 4, 20, 21, sealed.len() / 2, sealed.len() - 1] {
@@ -107,7 +107,7 @@ fn what_is_truncated_or_no_blob_at_all_is_damaged() {
 }
 
 #[test]
-fn the_machines_scope_is_told() {
+fn the_machine_scope_causes_a_warning() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("cache.bin");
     let machine = || DataProtection::new(DataProtectionScope::LocalMachine);
@@ -118,7 +118,7 @@ fn the_machines_scope_is_told() {
 }
 
 #[test]
-fn plaintext_in_its_place_is_encrypted_when_it_is_first_read() {
+fn a_plaintext_file_at_its_path_is_encrypted_at_the_first_read() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("cache.bin");
     fs::write(&path, CONTENT).unwrap();
@@ -139,7 +139,7 @@ fn plaintext_in_its_place_is_encrypted_when_it_is_first_read() {
 }
 
 #[test]
-fn a_file_encrypted_with_another_kind_of_key_is_never_written_over() {
+fn a_file_encrypted_with_another_kind_of_key_is_never_overwritten() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("cache.bin");
     let sealed = tokenkeep::storage::Sealed::new(Fixed, "app/cache");
@@ -152,7 +152,7 @@ fn a_file_encrypted_with_another_kind_of_key_is_never_written_over() {
 }
 
 #[test]
-fn config_chooses_it_without_being_told() {
+fn config_chooses_it_by_default() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("folder/cache.bin");
     let cache = Config::new("conformance").path(&path).open().unwrap();
@@ -184,14 +184,14 @@ fn long_paths_and_paths_of_every_form_are_one_cache() {
 }
 
 #[test]
-fn paths_that_name_no_file_are_refused_before_anything_is_written() {
+fn paths_that_name_no_file_are_refused_before_any_write() {
     for path in ["", r"C:\", r"C:\folder\", r"C:\folder\.", r"C:\cache.bin:stream", r"\\.\pipe\x", "CON"] {
         let refused = FilePersistence::new(path).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::InvalidInput, "{path}: {refused}");
     }
 }
 
-/// A key source that needs no file.
+/// A key source without a file.
 #[derive(Debug)]
 struct Fixed;
 

@@ -9,12 +9,12 @@ use std::time::Duration;
 use tokenkeep::Secret;
 use tokenkeep::keychain::{Item, SecurityFramework, Status};
 
-/// What was asked of the framework.
+/// A call of the framework.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Asked {
     pub(crate) function: &'static str,
     pub(crate) item: Item,
-    /// Whether a person could have been asked.
+    /// Whether the call forbids a prompt.
     pub(crate) silently: bool,
 }
 
@@ -22,14 +22,14 @@ pub(crate) struct Asked {
 pub(crate) struct FakeKeychain {
     items: Mutex<HashMap<Item, Entry>>,
     asked: Mutex<Vec<Asked>>,
-    /// What the next calls of a function answer instead of doing anything.
+    /// The statuses that the next calls of a function return in place of their work.
     refusals: Mutex<HashMap<&'static str, VecDeque<Status>>>,
     silent: Arc<AtomicUsize>,
-    /// How long each search takes.
+    /// The time that each search takes.
     delay: Mutex<Duration>,
 }
 
-/// An item keeps its number for as long as it is the same item, whatever its content.
+/// An item keeps its number while it exists, with any content.
 #[derive(Clone, Debug)]
 struct Entry {
     number: usize,
@@ -53,7 +53,7 @@ impl FakeKeychain {
         *self.delay.lock().unwrap() = delay;
     }
 
-    /// What was asked since the last look.
+    /// Returns the calls since the last time.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         std::mem::take(&mut *self.asked.lock().unwrap())
     }
@@ -62,7 +62,7 @@ impl FakeKeychain {
         self.asked().into_iter().map(|asked| asked.function).collect()
     }
 
-    /// The numbers and accounts of all items.
+    /// Returns the numbers and accounts of all items.
     pub(crate) fn items(&self) -> Vec<(usize, String)> {
         let entries = self.entries();
         let mut items: Vec<_> =

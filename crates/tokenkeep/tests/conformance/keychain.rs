@@ -1,4 +1,4 @@
-//! What a keychain item promises beyond the suite, shown on the stand-in for Apple's framework.
+//! The promises of a Keychain item beyond the suite, tested on the stand-in for Apple's framework.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ fn content(item: &KeychainItem) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn an_item_is_added_only_when_there_is_none_and_updated_in_place_after_that() {
+fn an_item_is_added_only_if_there_is_none_and_then_updated_in_place() {
     let framework = Arc::default();
     let item = item(&framework);
     assert_eq!(content(&item), None);
@@ -37,7 +37,7 @@ fn an_item_that_another_program_adds_meanwhile_is_updated() {
     let framework: Arc<FakeKeychain> = Arc::default();
     let item = item(&framework);
     item.save(b"theirs").unwrap();
-    // It was not there when we looked and is there when we add.
+    // The item was absent at the update and exists at the add.
     framework.refuse("update", Status::ITEM_NOT_FOUND);
     item.save(b"ours").unwrap();
     assert_eq!(content(&item).as_deref(), Some(&b"ours"[..]));
@@ -45,7 +45,7 @@ fn an_item_that_another_program_adds_meanwhile_is_updated() {
 }
 
 #[test]
-fn every_refusal_is_a_typed_error_that_names_the_item_and_says_what_to_do_and_nothing_is_absent() {
+fn every_refusal_is_a_typed_error_with_the_item_and_a_remedy_and_only_not_found_is_absent() {
     let framework: Arc<FakeKeychain> = Arc::default();
     let item = item(&framework);
     for (number, kind, word) in [
@@ -82,7 +82,7 @@ fn every_refusal_is_a_typed_error_that_names_the_item_and_says_what_to_do_and_no
 }
 
 #[test]
-fn nobody_is_asked_anything_unless_that_is_allowed() {
+fn no_call_prompts_unless_prompts_are_allowed() {
     let framework: Arc<FakeKeychain> = Arc::default();
     let silent = item(&framework);
     silent.save(b"{}").unwrap();
@@ -104,7 +104,7 @@ fn a_prompting_operation_outlasts_a_silent_one_of_another_thread() {
 }
 
 #[test]
-fn a_keychain_that_never_answers_is_a_typed_error_in_time_and_so_is_a_person() {
+fn a_keychain_and_a_user_that_never_answer_are_typed_errors_in_time() {
     let framework: Arc<FakeKeychain> = Arc::default();
     framework.delay(Duration::from_secs(3));
     let limit = Duration::from_millis(100);
@@ -117,7 +117,7 @@ fn a_keychain_that_never_answers_is_a_typed_error_in_time_and_so_is_a_person() {
 }
 
 #[test]
-fn the_keychain_is_tried_once_silently_and_leaves_nothing() {
+fn verification_tries_the_keychain_once_without_a_prompt_and_leaves_nothing() {
     let framework: Arc<FakeKeychain> = Arc::default();
     let item = item(&framework).prompting(Prompting::allowed());
     item.verify().unwrap();
@@ -131,7 +131,7 @@ fn the_keychain_is_tried_once_silently_and_leaves_nothing() {
 }
 
 #[test]
-fn an_item_that_can_be_read_is_proof_enough() {
+fn an_item_that_can_be_read_is_sufficient_verification() {
     let framework: Arc<FakeKeychain> = Arc::default();
     item(&framework).save(b"{}").unwrap();
     framework.asked();
@@ -140,7 +140,7 @@ fn an_item_that_can_be_read_is_proof_enough() {
 }
 
 #[test]
-fn a_trial_that_fails_is_an_error_removes_its_probe_and_is_made_again() {
+fn a_failed_verification_is_an_error_removes_its_probe_and_is_repeated() {
     let framework: Arc<FakeKeychain> = Arc::default();
     let item = item(&framework);
     framework.refuse("add", Status::MISSING_ENTITLEMENT);
@@ -152,7 +152,7 @@ fn a_trial_that_fails_is_an_error_removes_its_probe_and_is_made_again() {
 }
 
 #[test]
-fn groups_and_the_data_protection_keychain_are_asked_for_in_every_call() {
+fn the_access_group_and_the_data_protection_keychain_are_in_every_call() {
     let framework: Arc<FakeKeychain> = Arc::default();
     let grouped = item(&framework).access_group("TEAM.group");
     grouped.save(b"{}").unwrap();
@@ -167,7 +167,7 @@ fn groups_and_the_data_protection_keychain_are_asked_for_in_every_call() {
 }
 
 #[test]
-fn names_that_cannot_be_looked_for_are_refused_at_once() {
+fn names_that_cannot_be_searched_are_refused_at_once() {
     let framework: Arc<FakeKeychain> = Arc::default();
     for (service, account) in [("", "a"), ("s", ""), ("s\0", "a"), ("s", "a\0")] {
         let refused =

@@ -1,4 +1,4 @@
-//! The two lock files on Windows, and the siblings before them.
+//! The two lock files on Windows, and the siblings that find them.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -37,7 +37,8 @@ fn within(seconds: u64) -> WaitOptions {
     WaitOptions::within(Duration::from_secs(seconds))
 }
 
-/// What the JavaScript sibling does: exclusively created, shared with everybody, the pid written, the handle kept.
+/// Takes the lock like the JavaScript sibling: creates the file exclusively with full sharing, writes the pid, keeps
+/// the handle.
 fn as_javascript(path: &Path, pid: u32) -> File {
     let mut file =
         OpenOptions::new().read(true).write(true).create_new(true).share_mode(SHARE_ALL).open(path).unwrap();
@@ -45,7 +46,7 @@ fn as_javascript(path: &Path, pid: u32) -> File {
     file
 }
 
-/// The pid of a process that has been.
+/// Returns the pid of a process that has ended.
 fn dead_pid() -> u32 {
     let mut child = std::process::Command::new("cmd").args(["/c", "exit"]).spawn().unwrap();
     child.wait().unwrap();
@@ -53,7 +54,7 @@ fn dead_pid() -> u32 {
 }
 
 #[test]
-fn while_it_is_held_siblings_find_the_file_can_read_it_and_can_neither_write_nor_remove_it() {
+fn siblings_can_read_a_held_lock_file_and_can_neither_write_nor_remove_it() {
     let place = Place::new();
     let guard = place.lock().acquire(&within(5)).unwrap();
     let path = place.lock_file();
@@ -70,10 +71,10 @@ fn while_it_is_held_siblings_find_the_file_can_read_it_and_can_neither_write_nor
 }
 
 #[test]
-fn a_second_waits_and_its_time_out_names_the_holder() {
+fn a_second_acquire_waits_and_its_timeout_names_the_holder() {
     let place = Place::new();
     let _guard = place.lock().acquire(&within(5)).unwrap();
-    // In another thread's line, as another process would be.
+    // In another thread's queue, like another process.
     let error = place.lock().acquire(&WaitOptions::within(Duration::from_millis(150))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy);
     assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
@@ -89,7 +90,7 @@ fn spellings_that_differ_in_case_are_one_lock() {
 }
 
 #[test]
-fn a_living_sibling_is_waited_for_and_followed_at_once() {
+fn the_lock_of_a_living_sibling_is_waited_for_and_acquired_at_its_release() {
     let place = Place::new();
     let sibling = as_javascript(&place.lock_file(), std::process::id());
     let error = place.lock().acquire(&WaitOptions::within(Duration::from_millis(300))).unwrap_err();
@@ -108,7 +109,7 @@ fn a_living_sibling_is_waited_for_and_followed_at_once() {
 }
 
 #[test]
-fn a_dead_siblings_file_is_taken_over_after_it_stood_still_and_removed_at_the_end() {
+fn a_dead_siblings_lock_file_is_taken_over_when_it_stayed_unchanged_and_removed_at_the_release() {
     let place = Place::new();
     drop(as_javascript(&place.lock_file(), dead_pid()));
     let began = Instant::now();
@@ -123,9 +124,9 @@ fn a_dead_siblings_file_is_taken_over_after_it_stood_still_and_removed_at_the_en
 }
 
 #[test]
-fn a_living_siblings_file_without_an_open_handle_is_not_taken() {
+fn a_living_siblings_lock_file_without_an_open_handle_is_not_taken_over() {
     let place = Place::new();
-    // Python closes the file once its pid is in it.
+    // Python closes the file after it has written its pid.
     drop(as_javascript(&place.lock_file(), std::process::id()));
     let error = place.lock().acquire(&within(4)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy);
@@ -133,7 +134,7 @@ fn a_living_siblings_file_without_an_open_handle_is_not_taken() {
 }
 
 #[test]
-fn what_we_left_when_the_machine_stopped_is_taken_over_at_once() {
+fn our_lock_files_from_before_a_power_failure_are_taken_over_at_once() {
     let place = Place::new();
     let guard = place.lock().acquire(&within(5)).unwrap();
     let text = fs::read(place.lock_file()).unwrap();
@@ -146,7 +147,7 @@ fn what_we_left_when_the_machine_stopped_is_taken_over_at_once() {
 }
 
 #[test]
-fn a_cache_that_a_sibling_has_open_for_itself_for_a_moment_is_read_and_written_when_it_lets_go() {
+fn a_cache_that_a_sibling_has_open_exclusively_is_read_and_written_after_its_close() {
     let place = Place::new();
     let cache = || TokenCache::new(std::sync::Arc::new(FilePersistence::new(place.cache()).unwrap()));
     cache().begin_write().unwrap().commit(b"{}").unwrap();
@@ -164,7 +165,7 @@ fn a_cache_that_a_sibling_has_open_for_itself_for_a_moment_is_read_and_written_w
 }
 
 #[test]
-fn a_directory_where_the_cache_should_be_is_refused() {
+fn a_directory_at_the_path_of_the_cache_is_refused() {
     let place = Place::new();
     fs::create_dir(place.cache()).unwrap();
     let file = FilePersistence::new(place.cache()).unwrap();

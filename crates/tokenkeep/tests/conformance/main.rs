@@ -1,7 +1,7 @@
-//! One suite for everything that keeps a cache: whatever the backend, these are the promises.
+//! One suite for all stores: every backend keeps these promises.
 //!
-//! The suite is [`suite`]; `backends` says what exists on this system and how to look behind it. What only one backend
-//! has to promise stands in a module of its own.
+//! [`suite`] has the promises; `backends` lists the backends of this system and how to read their raw content. The
+//! promises of a single backend have their own modules.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod backends;

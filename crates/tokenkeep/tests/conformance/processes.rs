@@ -1,6 +1,6 @@
-//! Several processes on one file: none lost, and a killed holder stops nobody.
+//! Several processes on one file: no write is lost, and a killed holder stops no other process.
 //!
-//! The other processes are this very program, told by its environment to run [`worker`] instead of a test.
+//! The other processes are this test binary; an environment variable makes it run [`worker`] in place of a test.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -12,7 +12,7 @@ use tokenkeep::{TokenCache, options::Durability, storage::FilePersistence};
 const TASK: &str = "TOKENKEEP_CONFORMANCE_WORKER";
 const PATH: &str = "TOKENKEEP_CONFORMANCE_PATH";
 
-/// How the file is protected: for all processes the same.
+/// Opens the file, with the same protection in all processes.
 fn open(path: &Path) -> TokenCache {
     #[cfg(windows)]
     let file = FilePersistence::with_protector(path, tokenkeep::storage::DataProtection::default());
@@ -31,7 +31,7 @@ fn start(task: &str, path: &Path) -> Child {
         .unwrap()
 }
 
-/// Waits, bounded, for the end of a worker that has to succeed.
+/// Waits, with a limit, for a worker that must succeed.
 fn finish(mut child: Child) {
     let began = Instant::now();
     loop {
@@ -56,7 +56,7 @@ fn wait_for(path: &Path) {
     }
 }
 
-/// As a test of its own it has nothing to do and nothing to show: it is the other processes.
+/// The body of the other processes. As a test of its own it does nothing.
 #[test]
 fn worker() {
     let (Some(task), Some(path)) = (std::env::var_os(TASK), std::env::var_os(PATH)) else { return };
@@ -80,13 +80,13 @@ fn worker() {
 }
 
 #[test]
-fn four_processes_that_write_without_pause_lose_nothing() {
+fn four_processes_that_write_without_pause_lose_no_write() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("cache.bin");
     let workers: Vec<_> = ["a", "b", "c", "d"].iter().map(|name| start(name, &path)).collect();
     let reader = open(&path);
     let mut longest = 0;
-    // Reading beside them: whatever is seen is whole, and never less than before.
+    // Reads at the same time are whole and never older than the read before.
     for _ in 0..50 {
         let seen = reader.read().unwrap().map_or(0, |content| {
             let text = String::from_utf8(content.expose().to_vec()).unwrap();
@@ -107,7 +107,7 @@ fn four_processes_that_write_without_pause_lose_nothing() {
 }
 
 #[test]
-fn a_killed_holder_stops_nobody_and_leaves_the_content_whole() {
+fn a_killed_holder_stops_no_other_process_and_leaves_the_content_whole() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("cache.bin");
     open(&path).begin_write().unwrap().commit(b"before").unwrap();
@@ -120,7 +120,7 @@ fn a_killed_holder_stops_nobody_and_leaves_the_content_whole() {
     holder.wait().unwrap();
     let killed = Instant::now();
     let access = open(&path).begin_write().unwrap();
-    // The promise is a second; the bound is for a machine that does other things too.
+    // The promise is one second; the limit allows for other load on the machine.
     assert!(killed.elapsed() < Duration::from_secs(10), "{:?}", killed.elapsed());
     assert_eq!(access.content(), Some(&b"before"[..]));
     access.commit(b"after").unwrap();

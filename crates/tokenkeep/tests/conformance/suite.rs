@@ -6,7 +6,7 @@ use tokenkeep::{ErrorKind, Protection, TokenCache};
 
 use crate::backends::{self, Place};
 
-/// A token cache as msal-node writes one, with a secret in it that must not lie about.
+/// A token cache in the form of msal-node, with a secret that must not be readable in a file.
 pub(crate) const CONTENT: &str = r#"{"Account":{"uid.utid-login.example-utid":{"username":"jemand@exämple.org"}},"RefreshToken":{"r":{"secret":"SECRET-0.AXoA-令牌"}}}"#;
 const SECRET: &[u8] = b"SECRET-0.AXoA";
 
@@ -22,7 +22,7 @@ fn write(cache: &TokenCache, content: &[u8]) {
     cache.begin_write().unwrap().commit(content).unwrap();
 }
 
-/// Nothing was written yet: absent, or the empty file that was prepared.
+/// Returns whether nothing has been written: no content, or the prepared empty file.
 fn is_nothing(content: Option<Vec<u8>>) -> bool {
     content.is_none_or(|content| content.is_empty())
 }
@@ -166,7 +166,7 @@ fn a_waiting_writer_goes_on_as_soon_as_the_lock_is_free(place: &dyn Place) {
         std::thread::sleep(Duration::from_millis(100));
         let released = Instant::now();
         drop(access);
-        // A wide bound: what it excludes is polling by the second.
+        // A wide limit, to exclude only polling by the second.
         assert!(waiting.join().unwrap().duration_since(released) < Duration::from_secs(5));
     });
 }

@@ -1,4 +1,4 @@
-//! The transaction under load in one process, and changes by others that must never go unnoticed.
+//! The transaction under load in one process, and changes by other writers, which it must always notice.
 
 use std::fs::{self, File, FileTimes};
 use std::io::Write;
@@ -10,14 +10,14 @@ use tokenkeep::TokenCache;
 
 use crate::support::{Place, read, scale, write};
 
-/// Adds a line to what is stored.
+/// Appends a line to the stored content.
 fn append(cache: &TokenCache, line: &str) {
     let access = cache.begin_write().unwrap();
     let old = String::from_utf8(access.content().unwrap_or_default().to_vec()).unwrap();
     access.commit(format!("{old}{line}\n")).unwrap();
 }
 
-/// The processor time of the thread that runs `work`: what the work costs, whatever else the machine is doing.
+/// Returns the processor time of the thread that runs `work`, which does not depend on the machine's other load.
 fn cost_of(work: impl FnOnce()) -> Duration {
     let now = || {
         let time = clock_gettime(ClockId::ThreadCPUTime);
@@ -42,7 +42,7 @@ fn cycles_side_by_side(caches: &[TokenCache]) -> Duration {
 #[test]
 fn two_hundred_cycles_at_once_on_one_cache_and_on_ten_cost_no_more_than_twice_the_same_in_a_row() {
     let mut ratios = Vec::new();
-    // A busy machine can disturb a measurement, but never make it good.
+    // A busy machine can make a measurement worse, never better.
     for _ in 0..5 {
         let apart = Place::in_memory();
         let cache = apart.open();
@@ -67,7 +67,7 @@ fn two_hundred_cycles_at_once_on_one_cache_and_on_ten_cost_no_more_than_twice_th
 }
 
 #[test]
-fn readers_beside_many_writers_of_the_same_process_are_never_turned_away() {
+fn reads_beside_many_writers_of_the_same_process_never_fail() {
     let place = Place::new();
     let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(
         tokenkeep::storage::FilePersistence::new(place.cache()).unwrap(),
@@ -103,7 +103,7 @@ fn a_change_in_place_of_the_same_size_at_once_after_a_read_is_always_noticed() {
         let reader = place.open();
         for round in 0..1000 * scale() {
             let text = format!("{round:08}");
-            // As the siblings write: truncated and filled.
+            // The way in which siblings write: truncate and fill.
             fs::write(place.cache(), &text).unwrap();
             assert_eq!(read(&reader), Some(text), "round {round}");
         }
@@ -112,7 +112,7 @@ fn a_change_in_place_of_the_same_size_at_once_after_a_read_is_always_noticed() {
 
 #[test]
 fn another_file_of_the_same_size_and_time_in_the_same_inode_is_always_noticed() {
-    // Written in one tick of the clock that files are stamped by, or stamped by hand: it comes to the same.
+    // Files written in one clock tick have equal times; set them by hand for the same effect.
     let time = FileTimes::new().set_modified(SystemTime::now());
     let mut reused = 0;
     for place in [Place::new(), Place::in_memory()] {
@@ -129,7 +129,7 @@ fn another_file_of_the_same_size_and_time_in_the_same_inode_is_always_noticed() 
             assert_eq!(read(&reader), Some(text), "round {round}");
         }
     }
-    // Where no inode is ever used again this shows nothing.
+    // If the file system never reuses an inode, this test proves nothing.
     assert!(reused > 0);
 }
 
@@ -139,7 +139,7 @@ fn a_change_under_an_older_time_is_noticed() {
     let reader = place.open();
     write(&reader, "one");
     assert_eq!(read(&reader).as_deref(), Some("one"));
-    // As after the clock was set back, or from a backup.
+    // Like a file after the clock was set back, or from a backup.
     let mut file = File::create(place.cache()).unwrap();
     file.write_all(b"two").unwrap();
     let old = SystemTime::now().checked_sub(Duration::from_secs(3600)).unwrap();
@@ -177,7 +177,7 @@ fn a_file_deleted_or_truncated_by_others_is_noticed() {
 }
 
 #[test]
-fn a_transaction_that_is_dropped_writes_nothing_and_one_that_waited_sees_what_came_before() {
+fn a_dropped_transaction_writes_nothing_and_a_waiting_one_sees_the_content_before_it() {
     let place = Place::new();
     let (one, two) = (place.open(), place.open());
     write(&one, "one");

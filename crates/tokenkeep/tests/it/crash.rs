@@ -1,4 +1,5 @@
-//! Killed at every system call of lock, write and release: the content is old or new, and nobody waits for long.
+//! Kills a writer at every system call of lock, write and release. The content is old or new, and the next process
+//! does not wait long.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -26,7 +27,7 @@ fn transaction(verb: &str, cache: &Path, durability: &str) -> Command {
     command
 }
 
-/// The calls of one transaction, from what `prepare` leaves.
+/// Returns the system calls of one transaction, after `prepare`.
 fn calls(verb: &str, durability: &str, prepare: &dyn Fn(&Place)) -> Vec<Call> {
     let place = Place::new();
     prepare(&place);
@@ -35,7 +36,7 @@ fn calls(verb: &str, durability: &str, prepare: &dyn Fn(&Place)) -> Vec<Call> {
     strace::calls_between_marks(&transaction, &strace::trace_file(&elsewhere))
 }
 
-/// Kills a writer on entering every call of its transaction in turn, and looks at what it left each time.
+/// Kills a writer at the entry of every call of its transaction in turn, and checks the result each time.
 fn kill_at_every_call(durability: &str, prepare: &dyn Fn(&Place), limit: Duration) {
     kill_at_every_call_of("once", durability, prepare, limit);
 }
@@ -55,12 +56,12 @@ fn kill_at_every_call_of(verb: &str, durability: &str, prepare: &dyn Fn(&Place),
         ));
         assert_eq!(output.status.signal(), Some(Signal::KILL.as_raw()), "{call:?}: {output:?}");
 
-        // A reader that never heard of the writer.
+        // A reader without any state of the writer.
         let content = read(&place.open()).unwrap_or_default();
         assert!(content == OLD || content == NEW, "{call:?} left {content:?}");
         new += usize::from(content == NEW);
 
-        // Another process, for this one has a line and a memory of its own.
+        // Another process, because this one has its own queue and cached state.
         let mut next = Worker::serve(&place.cache());
         let (seen, took) = timed(|| next.does("begin"));
         assert_eq!(seen.replace("\\\"", "\""), content, "{call:?}");
@@ -82,7 +83,7 @@ fn with_old_content(place: &Place) {
 }
 
 #[test]
-fn a_writer_killed_at_any_call_leaves_the_old_content_or_the_new_and_holds_nobody_up() {
+fn a_writer_killed_at_any_call_leaves_the_old_or_the_new_content_and_delays_no_process() {
     kill_at_every_call("synced", &with_old_content, Duration::from_secs(1));
 }
 
@@ -93,7 +94,7 @@ fn a_writer_killed_at_any_call_of_what_it_does_ahead_leaves_nothing_in_the_way()
 
 #[test]
 fn a_writer_killed_at_any_call_of_the_first_write_leaves_nothing_in_the_way() {
-    // No lock file has ever been there: the private one is made as well.
+    // No lock file has ever existed, so the private one is created as well.
     kill_at_every_call("cached", &|place| fs::write(place.cache(), OLD).unwrap(), Duration::from_secs(1));
 }
 
@@ -104,13 +105,13 @@ fn a_writer_killed_at_any_call_of_taking_over_a_dead_writers_lock_leaves_nothing
         let mut holder = Worker::serve(&place.cache());
         holder.does("begin");
         holder.kill();
-        // What a writer that died in the middle of writing leaves besides.
+        // The temporary file of a writer that died while writing.
         fs::write(place.directory().join(left_over_name(place)), "half of a").unwrap();
     };
     kill_at_every_call("cached", &prepare, Duration::from_secs(1));
 }
 
-/// A temporary file's name, learnt from a writer that was killed before it could rename it.
+/// Returns the name of a temporary file, from a writer killed before its rename.
 fn left_over_name(place: &Place) -> String {
     let apart = Place::new();
     assert_eq!(apart.cache().file_name(), place.cache().file_name());
@@ -120,11 +121,11 @@ fn left_over_name(place: &Place) -> String {
 }
 
 #[test]
-fn what_a_killed_writer_left_is_swept_by_the_next_holder_even_if_that_one_writes_nothing() {
+fn the_next_holder_removes_the_temporary_file_of_a_killed_writer_even_if_it_writes_nothing() {
     let place = Place::new();
     with_old_content(&place);
     let mut other = Worker::serve(&place.cache());
-    // It has written, and so has had its one look around, before the other one dies.
+    // It has written, and so has made its one search for old files, before the other process dies.
     other.does("write one");
     let inject = "inject=rename,renameat,renameat2:signal=KILL:when=1";
     strace::run(strace::wrap(&once(&place.cache(), "cached"), &["-o/dev/null", "-e", inject]));
@@ -135,23 +136,23 @@ fn what_a_killed_writer_left_is_swept_by_the_next_holder_even_if_that_one_writes
 }
 
 #[test]
-fn a_writer_killed_while_it_adopts_a_dead_siblings_lock_leaves_it_adoptable() {
-    // Only the calls that touch the sibling's file: the others are those of every transaction, and each run waits
-    // two seconds for the dead sibling to be believed dead.
+fn a_dead_siblings_lock_can_be_taken_over_after_a_kill_during_the_take_over() {
+    // Only the calls on the sibling's file, because the other calls are those of every transaction, and each run
+    // waits two seconds until the sibling counts as dead.
     let sibling = |place: &Place| {
         with_old_content(place);
         fs::write(place.lockfile(), dead_pid().to_string()).unwrap();
     };
     let calls = calls("once", "cached", &sibling);
-    // From the last opening of the sibling's file on: earlier ones are looks.
+    // From the last open of the sibling's file on; earlier ones only read it.
     let last = calls.iter().rposition(|call| call.name == "openat" && call.mentions(".lockfile\"")).unwrap();
     std::thread::scope(|scope| {
         for call in &calls[last + 1..] {
             scope.spawn(move || {
                 let place = Place::new();
                 sibling(&place);
-                // How often the file is looked at varies from run to run, so that a kill falls somewhere around the
-                // adoption, or not at all; whatever it hits must be good.
+                // The number of checks of the file varies, so the kill comes somewhere near the take-over or not at
+                // all. The result must be right in each case.
                 let inject = format!("inject={}:signal=KILL:when={}", call.name, call.nth);
                 let command = strace::wrap(&once(&place.cache(), "cached"), &["-o/dev/null", "-e", &inject]);
                 strace::run(command);

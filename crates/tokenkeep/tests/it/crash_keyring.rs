@@ -1,7 +1,8 @@
-//! Killed at every system call of a write to the Secret Service: the item is old or new, and nobody waits for long.
+//! Kills a writer at every system call of a write to the Secret Service. The item is old or new, and the next process
+//! does not wait long.
 //!
-//! A real gnome-keyring on a bus of its own. The writer has two threads, one with the lock and the marker, one that
-//! speaks D-Bus. strace counts the calls of each for itself, and kills at the first of them that gets so far.
+//! A real gnome-keyring on its own bus. The writer has two threads, one with the lock and the marker, one for D-Bus.
+//! strace counts the calls of each thread and kills at the first thread that reaches the number.
 
 use std::collections::HashMap;
 use std::fs;
@@ -20,7 +21,7 @@ use crate::support::{names_in, scale, timed};
 const OLD: &str = r#"{"old":"content, which is longer than the new"}"#;
 const NEW: &str = r#"{"new":"content"}"#;
 
-/// What a kill may cost the next process, in reading or in having the lock, beyond what the same takes without one.
+/// The longest delay that a kill may add to the next process's read or acquire.
 const LIMIT: Duration = Duration::from_secs(1);
 
 /// One item in one keyring.
@@ -53,14 +54,14 @@ impl Place {
         command
     }
 
-    /// Another process on the item.
+    /// Starts another process on the item.
     fn other(&self) -> Worker {
         let worker = Worker::start(self.command("serve-item"));
         assert_eq!(worker.line(), "ready");
         worker
     }
 
-    /// No item and no file of any kind.
+    /// Removes the item and all files.
     fn clear(&self) {
         self.other().does("delete");
         for directory in [self.directory(), self.locks()] {
@@ -73,14 +74,15 @@ impl Place {
     }
 }
 
-/// The calls of one transaction that can be killed at: all of the first thread that reaches a number of a name.
+/// Returns the calls at which a kill is possible: for each name and number, those of the thread that reaches it
+/// first.
 fn targets(calls: Vec<Call>) -> Vec<Call> {
     let mut most: HashMap<String, usize> = HashMap::new();
     calls
         .into_iter()
         .filter(|call| {
-            // Another thread's call of the same name and number comes first and is among the targets already; what
-            // a thread did before the transaction was counted with it.
+            // Another thread's call of the same name and number comes first and is a target already; strace also
+            // counts the thread's calls before the transaction.
             let most = most.entry(call.name.clone()).or_insert(0);
             let first = call.nth > *most;
             *most = call.nth.max(*most);
@@ -89,7 +91,7 @@ fn targets(calls: Vec<Call>) -> Vec<Call> {
         .collect()
 }
 
-/// Kills a writer on entering calls of its transaction, of which `sample` takes some, and looks at what it left.
+/// Kills a writer at the calls that `sample` selects, and checks the result.
 fn kill_at_every_call(
     place: &Place,
     prepare: &dyn Fn(),
@@ -102,7 +104,7 @@ fn kill_at_every_call(
     let all = targets(calls).len();
     prepare();
     let calls = targets(strace::calls_between_marks(&place.once(), &strace::trace_file(&elsewhere)));
-    // Messages to the keyring, and the marker's new time before and after: it is the whole transaction.
+    // Messages to the keyring, and the marker's time before and after: these are the whole transaction.
     assert!(all > 100 && calls.len() > 100, "{all}: {calls:?}");
     for name in ["sendmsg", "utimensat"] {
         assert!(calls.iter().any(|call| call.name == name), "no {name} among {calls:?}");
@@ -120,18 +122,18 @@ fn kill_at_every_call(
     println!("{killed} kills, {new} after the item was written, they cost the next one {longest:?} at most");
 }
 
-/// What another process met after a kill.
+/// The result of another process after a kill.
 struct Seen {
     content: String,
     cost: Duration,
 }
 
-/// Kills a writer on entering one call; `None` when it ended before.
+/// Kills a writer at the entry of one call; returns `None` if it ended before.
 fn kill_at(place: &Place, call: &Call, prepare: &dyn Fn(), before: &str) -> Option<Seen> {
     prepare();
     let inject = format!("inject={}:signal=KILL:when={}", call.name, call.nth);
     let output = strace::run(strace::wrap(&place.once(), &["-o/dev/null", "-e", &inject]));
-    // How often it waits for the keyring varies, so that a run may end before its last wait.
+    // The number of waits for the keyring varies, so a run may end before its last wait.
     if output.status.success() {
         let waits = ["epoll_pwait", "recvmsg", "futex", "timerfd_settime"];
         assert!(waits.contains(&&*call.name), "{call:?}");
@@ -143,10 +145,10 @@ fn kill_at(place: &Place, call: &Call, prepare: &dyn Fn(), before: &str) -> Opti
     let (content, read) = timed(|| next.does("read").replace("\\\"", "\""));
     assert!(content == before || content == NEW, "{call:?} left {content:?}");
     let (seen, began) = timed(|| next.does("begin").replace("\\\"", "\""));
-    // What the dead one sent is with the keyring, which may be slower than the first look.
+    // The keyring may handle the dead writer's message after the first read.
     assert!(seen == content || seen == NEW, "{call:?}: {content:?}, then {seen:?}");
     next.does("commit next");
-    // The same on the same machine a moment later, with nobody killed: how busy it is, is not the kill's doing.
+    // The same on the same machine without a kill, because the machine's load is not the kill's effect.
     let mut undisturbed = place.other();
     let (content_then, usual_read) = timed(|| undisturbed.does("read"));
     assert_eq!(content_then, "next", "{call:?}");
@@ -159,13 +161,13 @@ fn kill_at(place: &Place, call: &Call, prepare: &dyn Fn(), before: &str) -> Opti
     Some(Seen { content, cost })
 }
 
-/// All of them when there is time. Otherwise every message to the keyring, and of the rest a part.
+/// Selects all calls if there is time, otherwise every message to the keyring and a part of the rest.
 fn some(every: usize) -> impl Fn(usize, &Call) -> bool {
     move |at, call| scale() > 1 || at % every == 0 || call.name == "sendmsg"
 }
 
 #[test]
-fn a_writer_killed_at_any_call_leaves_the_old_item_or_the_new_and_holds_nobody_up() {
+fn a_writer_killed_at_any_call_leaves_the_old_or_the_new_item_and_delays_no_process() {
     let place = Place::new();
     let prepare = || drop(place.other().does(&format!("write {OLD}")));
     kill_at_every_call(&place, &prepare, OLD, &some(4));

@@ -1,6 +1,6 @@
-//! Content that is no token cache, met by a client that wants to merge its change into it: a copy is kept, the listener
-//! told, the work goes on; or an error where the program asked for one. Readers touch nothing. What a key finds damaged,
-//! and that a wrong key is no damage, is tested with the encrypted file.
+//! A client commits its change to content that is not a token cache. tokenkeep keeps a copy, notifies the listener
+//! and continues, or returns an error if the program asked for it. Readers change nothing. The tests of the encrypted
+//! file cover damage that a key detects, and the wrong key, which is not damage.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -16,7 +16,7 @@ use tokenkeep::{
 
 use crate::support::{Place, names_in, write};
 
-/// One person signed in, before and after a second one signs in.
+/// One account, before and after a second one signs in.
 const BASE: &str = r#"{"Account":{"a":{"home_account_id":"a","username":"ada"}}}"#;
 const OURS: &str = r#"{"Account":{"a":{"home_account_id":"a","username":"ada"},"b":{"home_account_id":"b","username":"bob"}}}"#;
 
@@ -49,7 +49,7 @@ fn change(base: Option<&'static str>) -> Change<'static> {
 }
 
 #[test]
-fn a_client_that_finds_damage_when_it_commits_keeps_a_copy_tells_and_saves_all_it_knows() {
+fn a_commit_on_a_damaged_cache_keeps_a_copy_notifies_and_saves_all_that_the_client_has() {
     for damaged in DAMAGED {
         for base in [None, Some(BASE)] {
             let place = Place::new();
@@ -57,7 +57,7 @@ fn a_client_that_finds_damage_when_it_commits_keeps_a_copy_tells_and_saves_all_i
             let Opened { cache, events } = open(&place, OnDamage::SetAside);
             let saved = cache.begin_write().unwrap().commit_change(&change(base)).unwrap();
             let text = String::from_utf8(saved.content.unwrap().expose().to_vec()).unwrap();
-            // Whoever was signed in before is in the client's memory alone by now.
+            // By now only the client's memory has the earlier account.
             assert!(text.contains("ada") && text.contains("bob"), "{text}");
             assert_eq!(fs::read_to_string(place.cache()).unwrap(), text);
 
@@ -73,7 +73,7 @@ fn a_client_that_finds_damage_when_it_commits_keeps_a_copy_tells_and_saves_all_i
 }
 
 #[test]
-fn the_same_damage_met_twice_is_kept_once() {
+fn the_same_damage_found_twice_is_copied_once() {
     let place = Place::new();
     let Opened { cache, events } = open(&place, OnDamage::SetAside);
     for _ in 0..2 {
@@ -97,15 +97,15 @@ fn damage_found_at_a_commit_is_an_error_where_the_program_asked_for_one() {
         assert_eq!(fs::read(place.cache()).unwrap(), damaged);
         assert_eq!(place.names(), ["cache.json", "cache.json.tk-lock"]);
         assert!(events.lock().unwrap().is_empty());
-        // The rule belongs to the handle: another one on the same cache goes on.
+        // The rule belongs to the handle: another handle of the same cache continues.
         cache.on_damage(OnDamage::SetAside).begin_write().unwrap().commit_change(&change(None)).unwrap();
         assert_eq!(events.lock().unwrap().len(), 1);
     }
 }
 
 #[test]
-fn damage_that_cannot_be_kept_is_not_written_over() {
-    // A copy that went well tells the name that must not be free.
+fn damaged_content_that_cannot_be_copied_is_not_overwritten() {
+    // A successful copy gives the name to block.
     let name = {
         let place = Place::new();
         fs::write(place.cache(), DAMAGED[0]).unwrap();
@@ -123,7 +123,7 @@ fn damage_that_cannot_be_kept_is_not_written_over() {
 }
 
 #[test]
-fn damage_that_was_a_program_in_the_middle_of_writing_is_no_damage_at_the_second_look() {
+fn a_half_written_file_is_not_damaged_when_it_is_read_again() {
     let place = Place::new();
     fs::write(place.cache(), DAMAGED[0]).unwrap();
     let Opened { cache, events } = open(&place, OnDamage::SetAside);
@@ -137,7 +137,7 @@ fn damage_that_was_a_program_in_the_middle_of_writing_is_no_damage_at_the_second
 }
 
 #[test]
-fn readers_give_what_is_there_and_set_nothing_aside() {
+fn reads_return_the_content_and_move_nothing_aside() {
     for damaged in DAMAGED {
         let place = Place::new();
         fs::write(place.cache(), damaged).unwrap();
@@ -145,7 +145,7 @@ fn readers_give_what_is_there_and_set_nothing_aside() {
         assert_eq!(cache.read().unwrap().unwrap().expose(), damaged);
         let direct = FilePersistence::new(place.cache()).unwrap();
         assert_eq!(direct.load(None).unwrap().content.unwrap().expose(), damaged);
-        // Nor does a writer who has no need to understand it.
+        // Nor does a writer that need not parse the content.
         assert_eq!(cache.begin_write().unwrap().content(), Some(damaged));
         assert_eq!(fs::read(place.cache()).unwrap(), damaged);
         assert!(events.lock().unwrap().is_empty());

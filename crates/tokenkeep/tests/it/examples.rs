@@ -1,16 +1,16 @@
-//! The examples run and say what they should. Cargo builds them beside the tests.
+//! The examples run and print the expected text. Cargo builds them beside the tests.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::support::Place;
 
-/// What an example prints; it must end well.
+/// Returns the output of an example, which must succeed.
 fn run(name: &str, arguments: &[&Path]) -> String {
     let tests = std::env::current_exe().unwrap();
     let program = tests.parent().and_then(Path::parent).unwrap().join("examples").join(name);
     let mut command = Command::new(&program);
-    // No keyring of whoever runs the tests.
+    // Without the keyring of the user who runs the tests.
     command.args(arguments).env_remove("DBUS_SESSION_BUS_ADDRESS").env("XDG_RUNTIME_DIR", "/nonexistent");
     let output = command.output().unwrap_or_else(|error| panic!("{}: {error}", program.display()));
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -54,7 +54,7 @@ fn a_custom_persistence_keeps_its_versions() {
 }
 
 #[test]
-fn a_token_of_the_oauth2_crate_is_there_in_the_next_run() {
+fn the_next_run_finds_the_token_of_the_oauth2_crate() {
     let place = Place::new();
     let first = run("oauth2_device_code", &[&place.cache()]);
     assert!(first.contains("enter ABCD-EFGH") && first.ends_with("signed in\n"), "{first}");
@@ -63,8 +63,8 @@ fn a_token_of_the_oauth2_crate_is_there_in_the_next_run() {
 
 #[test]
 fn every_example_is_run_by_a_test() {
-    // `sealed` is started by the tests of the encrypted file, which need another process to read and write one, and
-    // `watch` by those that sign in with other languages.
+    // The tests of the encrypted file start `sealed`, because they need another process to read and write a file. The
+    // tests with other languages start `watch`.
     let elsewhere = ["sealed", "watch"];
     let here = include_str!("examples.rs");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");

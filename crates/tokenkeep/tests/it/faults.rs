@@ -1,5 +1,5 @@
-//! Every system call of a transaction fails in turn, in every way a file system knows: the error is typed and says
-//! what to do, the old content is whole, nothing is left behind, and the next operation works.
+//! Makes every system call of a transaction fail in turn, with every error of a file system. The error is typed and
+//! has a remedy, the old content is whole, no file is left, and the next operation succeeds.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::support::{Place, read, write};
 const OLD: &str = r#"{"old":"content, which is longer than the new"}"#;
 const NEW: &str = r#"{"new":"content"}"#;
 
-/// What the kernel may answer, and the kind of error that has to come of it.
+/// An error of the kernel, and the kind of error that must result.
 const FAULTS: [(&str, &str); 5] = [
     ("ENOSPC", "storage_full"),
     ("EDQUOT", "storage_full"),
@@ -29,8 +29,8 @@ fn once(verb: &str, cache: &Path) -> Command {
     command
 }
 
-/// The calls of one transaction that reach the file system or wait; not those that ask for memory or the time. Nor
-/// `close`, whose failure Rust's library does not report (nothing is lost by it: what matters has been synced before).
+/// Returns the calls of one transaction that reach the file system or wait; not those for memory or time. Also not
+/// `close`: Rust's library ignores its failure, and the content has been synced before.
 fn calls(verb: &str) -> Vec<Call> {
     let place = Place::new();
     write(&place.open(), OLD);
@@ -46,7 +46,7 @@ fn calls(verb: &str) -> Vec<Call> {
         .collect()
 }
 
-/// Runs a transaction in which one call fails, and returns what it said.
+/// Runs a transaction in which one call fails, and returns its output.
 fn fail(verb: &str, place: &Place, call: &Call, errno: &str) -> String {
     let inject = format!("inject={}:error={errno}:when={}", call.name, call.nth);
     let output = strace::run(strace::wrap(&once(verb, &place.cache()), &["-o/dev/null", "-e", &inject]));
@@ -78,14 +78,14 @@ fn every_fault(verb: &str) {
     assert!(failed > 50 && survived > 20, "{failed} failed, {survived} survived");
 }
 
-/// What is wrong after a fault, if anything is.
+/// Returns the fault in the state after a failed call, if there is one.
 fn complaint(place: &Place, kind: &str, answer: &str) -> Option<String> {
     let mut expected = NEW;
     if answer != "ok" {
         if !answer.starts_with(&format!("err {kind} ")) {
             return Some("the kind".to_owned());
         }
-        // Only the sync of the directory comes after the content is in its place, and says so.
+        // Only the directory's sync comes after the rename, and its error says so.
         let placed = answer.contains("is in place");
         if !placed {
             expected = OLD;
@@ -112,7 +112,7 @@ fn complaint(place: &Place, kind: &str, answer: &str) -> Option<String> {
 }
 
 #[test]
-fn a_large_write_reserves_its_space_first_and_where_there_is_none_writes_nothing() {
+fn a_large_write_reserves_its_space_first_and_writes_nothing_if_there_is_none() {
     let length = 600_000;
     let large = |place: &Place, errno: &str| {
         let mut command = worker::command("once", &place.cache());
@@ -130,7 +130,7 @@ fn a_large_write_reserves_its_space_first_and_where_there_is_none_writes_nothing
         assert_eq!(read(&place.open()).as_deref(), Some(OLD));
         assert_eq!(place.names(), ["cache.json", "cache.json.tk-lock"]);
     }
-    // A signal, and a file system that cannot.
+    // A signal, and a file system without fallocate.
     for errno in ["EINTR", "EOPNOTSUPP"] {
         let place = Place::new();
         assert_eq!(large(&place, errno), "ok");
@@ -139,7 +139,7 @@ fn a_large_write_reserves_its_space_first_and_where_there_is_none_writes_nothing
 }
 
 #[test]
-fn an_interruption_by_a_signal_at_any_call_is_no_failure() {
+fn a_signal_at_any_call_is_no_failure() {
     for verb in VERBS {
         for call in &calls(verb) {
             let place = Place::new();
@@ -152,7 +152,7 @@ fn an_interruption_by_a_signal_at_any_call_is_no_failure() {
 }
 
 #[test]
-fn content_is_on_the_disk_before_it_gets_its_name_and_the_name_before_it_is_acknowledged() {
+fn content_is_synced_before_the_rename_and_the_rename_before_the_call_returns() {
     let place = Place::new();
     write(&place.open(), OLD);
     let elsewhere = tempfile::tempdir().unwrap();
@@ -170,8 +170,8 @@ fn content_is_on_the_disk_before_it_gets_its_name_and_the_name_before_it_is_ackn
     let renamed = at("rename", &|call| call.name.starts_with("rename"));
     let listed = at("fsync of the directory", &|call| sync(call) && call.mentions(&directory));
     let freed = at("unlink", &|call| call.name.starts_with("unlink") && call.mentions(".lockfile"));
-    // The lock is free before the name is synced. Whoever builds on the content meanwhile syncs the same directory before
-    // anything is acknowledged to them; and the acknowledgement of this write, which is the mark, comes after all of it.
+    // The lock is released before the name is synced. A later writer syncs the same directory before its own call
+    // returns; and this call returns, which is the mark, after all of it.
     let order = [written, dated, synced, renamed, freed, listed];
     assert!(order.is_sorted(), "{order:?}: {calls:#?}");
 }

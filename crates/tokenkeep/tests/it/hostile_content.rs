@@ -1,4 +1,5 @@
-//! A client's change merged into content that is cut, nested, doubled or enormous, through the whole transaction.
+//! Commits a client's change to content that is truncated, nested, duplicated or enormous, through the whole
+//! transaction.
 
 use std::fs;
 use std::sync::{Arc, Mutex};
@@ -16,12 +17,12 @@ use tokenkeep::{
 use crate::support::Place;
 use crate::support::sibling::make_old;
 
-/// One of everything that parsers stumble over: escapes, characters of several bytes, numbers, nesting, white space.
+/// Everything that is difficult for parsers: escapes, multi-byte characters, numbers, nesting, white space.
 const CACHE: &str = r#"{"Account": {"a": {"home_account_id": "a", "username": "Zo\u00eb \"\\", "name": "東京 🔑",
 "n": [-1.5e+3, 0, true, null, {}]}}, "Unknown": {"deep": [[["x"]]]}}"#;
 const OURS: &str = r#"{"Account":{"b":{"home_account_id":"b","username":"bob"}}}"#;
 
-/// A cache on whatever stands at the place, and the copies that were set aside from it.
+/// Returns a cache on the file at the path, and the copies that it moved aside.
 fn open(place: &Place) -> (TokenCache, Arc<Mutex<Vec<String>>>) {
     let copies: Arc<Mutex<Vec<String>>> = Arc::default();
     let heard = Arc::clone(&copies);
@@ -36,7 +37,7 @@ fn open(place: &Place) -> (TokenCache, Arc<Mutex<Vec<String>>>) {
     (TokenCache::with_options(Arc::new(persistence), wait, OnDamage::SetAside, listen), copies)
 }
 
-/// Signs somebody in and returns what is stored then.
+/// Signs an account in and returns the stored content.
 fn sign_in(cache: &TokenCache) -> Value {
     let access = cache.begin_write().unwrap();
     let saved = access.commit_change(&Change::additions(OURS.as_bytes())).unwrap();
@@ -44,21 +45,21 @@ fn sign_in(cache: &TokenCache) -> Value {
 }
 
 #[test]
-fn a_cache_cut_off_after_any_byte_is_kept_and_never_taken_for_a_smaller_one() {
+fn a_cache_truncated_after_any_byte_is_copied_and_never_taken_for_a_smaller_cache() {
     let place = Place::in_memory();
     let (cache, copies) = open(&place);
     let whole = CACHE.as_bytes();
     for end in 0..whole.len() {
         let cut = &whole[..end];
         fs::write(place.cache(), cut).unwrap();
-        // What was written just now would be waited for.
+        // Fresh content would be taken for a write in progress.
         make_old(&place.cache(), Duration::from_secs(1));
         assert_eq!(cache.read().unwrap().unwrap().expose(), cut, "cut at {end}");
         assert!(!is_msal_cache(cut), "cut at {end}");
         let stored = sign_in(&cache);
         assert_eq!(stored["Account"].as_object().unwrap().len(), 1, "cut at {end}");
         match (&copies.lock().unwrap().drain(..).collect::<Vec<_>>()[..], end) {
-            // Nothing is nothing: there is no damage in it, and nothing to keep.
+            // Empty content is not damaged and needs no copy.
             ([], 0) => {}
             ([copy], 1..) => {
                 assert_eq!(fs::read(copy).unwrap(), cut, "cut at {end}");
@@ -75,7 +76,7 @@ fn a_cache_cut_off_after_any_byte_is_kept_and_never_taken_for_a_smaller_one() {
 }
 
 #[test]
-fn of_a_key_that_stands_twice_the_last_counts_as_for_every_client() {
+fn the_last_of_two_equal_keys_counts_as_in_every_client() {
     for text in [
         r#"{"Account":{"a":{"username":"first"},"a":{"username":"last"}}}"#,
         r#"{"Account":{"a":{"username":"first"}},"Account":{"a":{"username":"last"}}}"#,
@@ -104,7 +105,7 @@ fn entries_nested_a_hundred_thousand_deep_are_kept_as_they_are() {
 }
 
 #[test]
-fn a_cache_beyond_sixty_four_megabytes_takes_another_sign_in() {
+fn a_cache_of_more_than_sixty_four_megabytes_takes_another_sign_in() {
     let place = Place::in_memory();
     let padding = "x".repeat(64 << 20);
     fs::write(place.cache(), format!("{{\"Account\":{{\"a\":{{\"padding\":\"{padding}\"}}}}}}")).unwrap();

@@ -1,4 +1,5 @@
-//! Content of every kind, paths of every kind, and file systems that refuse, end or are mounted on the very file.
+//! Content of every kind, paths of every kind, and file systems that refuse, are full, or are mounted on the cache
+//! file.
 
 use std::ffi::OsString;
 use std::fs;
@@ -16,7 +17,7 @@ use crate::support::worker::{self, Worker};
 use crate::support::{Place, names_in, open, read, timed, user, write};
 
 #[test]
-fn content_of_every_kind_comes_back_as_it_was() {
+fn content_of_every_kind_is_read_as_it_was_written() {
     let contents: [&[u8]; 9] = [
         b"",
         b"x",
@@ -38,7 +39,7 @@ fn content_of_every_kind_comes_back_as_it_was() {
 }
 
 #[test]
-fn sixty_four_megabytes_come_back_as_they_were() {
+fn sixty_four_megabytes_are_read_as_they_were_written() {
     let place = Place::in_memory();
     let content: Vec<u8> =
         (0..64_u32 << 20).map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
@@ -85,7 +86,7 @@ fn paths_that_cannot_work_are_refused_before_anything_is_created() {
     refused(place.directory().join("."));
     refused(place.directory().join(".."));
     refused(PathBuf::from("/"));
-    // Too long as a whole: only the system knows where.
+    // The whole path is too long; only the system knows the limit.
     let deep = (0..30).fold(place.directory().to_owned(), |path, _| path.join("d".repeat(200)));
     let error = open(&deep.join("cache")).begin_write().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
@@ -93,7 +94,7 @@ fn paths_that_cannot_work_are_refused_before_anything_is_created() {
 }
 
 #[test]
-fn what_stands_at_the_cache_path_is_refused_unless_it_is_a_plain_file() {
+fn anything_but_a_regular_file_at_the_cache_path_is_refused() {
     let place = Place::new();
     fs::create_dir(place.cache()).unwrap();
     let error = place.open().begin_write().unwrap_err();
@@ -106,14 +107,14 @@ fn what_stands_at_the_cache_path_is_refused_unless_it_is_a_plain_file() {
 }
 
 #[test]
-fn pipes_devices_and_sockets_at_the_cache_path_are_refused_at_once_and_left_alone() {
+fn pipes_devices_and_sockets_at_the_cache_path_are_refused_at_once_and_unchanged() {
     let node = |path: &Path, kind: &[&str]| {
         assert!(user::as_root("mknod").arg(path).args(kind).status().unwrap().success());
     };
     type Plant<'a> = &'a dyn Fn(&Path);
     let plant: [(&str, Plant<'_>); 3] = [
         ("a FIFO", &|path| node(path, &["p"])),
-        // /dev/null by another name: opening a device can do anything, so that it must not even be opened.
+        // The device /dev/null. It must not be opened, because the open of a device can have any effect.
         ("a device", &|path| node(path, &["c", "1", "3"])),
         ("a socket", &|path| drop(std::os::unix::net::UnixListener::bind(path).unwrap())),
     ];
@@ -121,7 +122,7 @@ fn pipes_devices_and_sockets_at_the_cache_path_are_refused_at_once_and_left_alon
         let place = Place::new();
         plant(&place.cache());
         let before = fs::symlink_metadata(place.cache()).unwrap();
-        // A FIFO that is opened for reading waits for a writer, for ever.
+        // An open of a FIFO for reading would wait for a writer without limit.
         let (outcomes, took) = timed(|| {
             let persistence = FilePersistence::new(place.cache()).unwrap();
             [
@@ -147,7 +148,7 @@ fn a_file_of_another_user_is_refused_by_all_but_root() {
     let place = Place::new();
     fs::write(place.cache(), "planted").unwrap();
     fs::set_permissions(place.cache(), fs::Permissions::from_mode(0o666)).unwrap();
-    // The directory is nobody's own; the file in it is still ours.
+    // The directory belongs to the user nobody; the file in it is still ours.
     user::give_to_nobody(place.directory());
     let program = user::PublicCopy::of(worker::program());
     let mut command = Command::new(program.path());
@@ -165,7 +166,7 @@ fn a_file_of_another_user_is_refused_by_all_but_root() {
 }
 
 #[test]
-fn a_symbolic_link_is_followed_only_where_nobody_else_can_have_a_hand_in_it() {
+fn a_symbolic_link_is_followed_only_where_no_other_user_can_change_it() {
     let place = Place::new();
     let elsewhere = Place::new();
     write(&elsewhere.open(), "content");
@@ -196,7 +197,7 @@ fn a_symbolic_link_is_followed_only_where_nobody_else_can_have_a_hand_in_it() {
     fs::remove_file(place.cache()).unwrap();
     symlink("cache.json", place.cache()).unwrap();
     refused("a loop");
-    // A dangling one leads to a file that is made.
+    // A dangling link leads to a new file.
     fs::remove_file(place.cache()).unwrap();
     symlink("made", place.cache()).unwrap();
     write(&place.open(), "new");
@@ -204,7 +205,7 @@ fn a_symbolic_link_is_followed_only_where_nobody_else_can_have_a_hand_in_it() {
 }
 
 #[test]
-fn root_leaves_a_rewritten_file_and_its_lock_to_their_owner() {
+fn a_file_rewritten_by_root_and_its_lock_keep_their_owner() {
     let place = Place::new();
     write(&place.open(), "old");
     fs::remove_file(place.private()).unwrap();
@@ -222,7 +223,7 @@ fn root_leaves_a_rewritten_file_and_its_lock_to_their_owner() {
 }
 
 #[test]
-fn an_unprivileged_user_in_a_directory_that_cannot_be_written_reads_and_gets_a_clear_error() {
+fn in_a_read_only_directory_an_unprivileged_user_reads_and_a_write_is_a_clear_error() {
     let place = Place::new();
     write(&place.open(), "content");
     fs::remove_file(place.private()).unwrap();
@@ -240,7 +241,7 @@ fn an_unprivileged_user_in_a_directory_that_cannot_be_written_reads_and_gets_a_c
 }
 
 #[test]
-fn a_directory_that_others_can_write_is_warned_of() {
+fn a_directory_that_others_can_write_causes_a_warning() {
     let place = Place::new();
     fs::set_permissions(place.directory(), fs::Permissions::from_mode(0o777)).unwrap();
     let (sender, events) = std::sync::mpsc::channel();
@@ -251,7 +252,7 @@ fn a_directory_that_others_can_write_is_warned_of() {
     assert!(events.try_iter().any(|event| warned(&event)));
 }
 
-/// A worker in a mount namespace of its own, after `mounts` were made in it.
+/// Starts a worker in its own mount namespace, with these `mounts`.
 fn mounted(mounts: &str, place: &Place, cache: &Path) -> Worker {
     let mut command = user::as_root("unshare");
     command.args(["--mount", "--propagation", "private", "sh", "-ec"]);
@@ -279,7 +280,7 @@ fn a_full_disk_leaves_the_old_content_whole_and_a_sign_out_possible() {
 }
 
 #[test]
-fn a_file_that_something_is_mounted_on_is_written_in_place_and_said_to_be_unsafe() {
+fn a_file_that_is_a_mount_point_is_written_in_place_with_a_warning() {
     let place = Place::new();
     fs::write(place.directory().join("real"), "old content, the longer one").unwrap();
     fs::write(place.cache(), "").unwrap();
@@ -295,7 +296,7 @@ fn a_file_that_something_is_mounted_on_is_written_in_place_and_said_to_be_unsafe
 }
 
 #[test]
-fn a_limit_on_the_size_of_files_is_an_error_and_not_the_end_of_the_process() {
+fn the_limit_on_file_sizes_is_an_error_and_does_not_kill_the_process() {
     let place = Place::new();
     write(&place.open(), "old");
     let mut command = Command::new("bash");
@@ -312,12 +313,12 @@ fn a_limit_on_the_size_of_files_is_an_error_and_not_the_end_of_the_process() {
 }
 
 #[test]
-fn a_file_that_a_dead_sibling_left_half_written_is_never_silently_empty() {
+fn a_file_that_a_dead_sibling_left_half_written_is_never_read_as_empty() {
     let place = Place::new();
     fs::write(place.cache(), "{\"Account\":{\"half").unwrap();
     fs::write(place.lockfile(), dead_pid().to_string()).unwrap();
     let cache = place.open();
-    // Busy while the sibling may still be writing; then what stands there, for the client to judge.
+    // Busy while the sibling may still be writing; after that the content as it is, for the client to judge.
     for _ in 0..10 {
         match cache.read() {
             Err(error) => assert_eq!(error.kind(), ErrorKind::Busy, "{error}"),

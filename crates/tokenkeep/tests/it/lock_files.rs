@@ -1,4 +1,4 @@
-//! The lock's two files: what a crash left in them, what others do to them, who may read them, what may stand there.
+//! The two lock files: after crashes, changes by others, permissions, and other file types at their paths.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -25,7 +25,7 @@ fn a_killed_holder_delays_the_next_one_by_less_than_a_second() {
         let waiting = round % 2 == 0;
         let lock = lock(&place);
         let (_, took) = if waiting {
-            // In the middle of waiting when the holder dies.
+            // The holder dies while these wait.
             thread::scope(|scope| {
                 let waiter = scope.spawn(|| lock.acquire(&within(20_000)).unwrap());
                 thread::sleep(Duration::from_millis(5));
@@ -43,9 +43,9 @@ fn a_killed_holder_delays_the_next_one_by_less_than_a_second() {
 }
 
 #[test]
-fn whatever_a_crash_left_is_taken_over_at_once() {
+fn lock_files_after_any_crash_are_taken_over_at_once() {
     let ours = |place: &Place| {
-        // A real record, of a process that has died holding the lock.
+        // A real record of a process that died with the lock.
         let mut holder = Worker::serve(&place.cache());
         holder.does("acquire");
         holder.kill();
@@ -96,8 +96,8 @@ fn the_lock_file_is_locked_from_the_instant_it_appears() {
         let Ok(file) = File::options().read(true).write(true).open(place.lockfile()) else { return };
         seen.fetch_add(1, Ordering::Relaxed);
         if file.try_lock().is_ok() {
-            // Only permissible on a file that is the lock file no longer; and while we have its flock, nobody can
-            // make it the lock file again.
+            // Allowed only on a file that is no longer the lock file. While we have its flock, no process can make it
+            // the lock file again.
             let there = fs::symlink_metadata(place.lockfile()).map(|status| status.ino()).ok();
             assert_ne!(there, Some(file.metadata().unwrap().ino()), "the lock file stood there unlocked");
             file.unlock().unwrap();
@@ -113,7 +113,7 @@ fn the_lock_file_is_locked_from_the_instant_it_appears() {
 }
 
 #[test]
-fn a_lock_file_that_is_no_longer_ours_is_left_alone() {
+fn a_lock_file_that_another_process_replaced_is_not_removed() {
     let place = Place::new();
     let held = lock(&place).acquire(&within(0)).unwrap();
     fs::remove_file(place.lockfile()).unwrap();
@@ -123,7 +123,7 @@ fn a_lock_file_that_is_no_longer_ours_is_left_alone() {
 }
 
 #[test]
-fn ours_exclude_each_other_while_a_sibling_removes_the_lock_file_all_the_time() {
+fn tokenkeep_processes_exclude_each_other_while_a_sibling_keeps_removing_the_lock_file() {
     let place = Place::in_memory();
     let stray_unlink = || drop(fs::remove_file(place.lockfile()));
     let ends = beside(stray_unlink, || {
@@ -139,17 +139,17 @@ fn ours_exclude_each_other_while_a_sibling_removes_the_lock_file_all_the_time() 
 }
 
 #[test]
-fn a_private_file_removed_by_hand_while_it_is_held_or_waited_for_breaks_nothing() {
+fn removing_the_private_file_by_hand_while_it_is_held_or_waited_for_breaks_nothing() {
     let place = Place::new();
     let mut holder = Worker::serve(&place.cache());
     holder.does("acquire");
     fs::remove_file(place.private()).unwrap();
-    // A newcomer makes a new private file and still meets the holder at the lock file.
+    // A new process creates a new private file and finds the holder at the common lock file.
     assert_eq!(lock(&place).acquire(&within(100)).unwrap_err().kind(), ErrorKind::Busy);
     holder.does("release");
     drop(lock(&place).acquire(&within(1000)).unwrap());
 
-    // Removed between a waiter's opening it and its getting it.
+    // Removed between a waiter's open and its flock.
     holder.does("acquire");
     let (sender, receiver) = mpsc::channel();
     let lock = lock(&place);
@@ -168,7 +168,7 @@ fn a_private_file_removed_by_hand_while_it_is_held_or_waited_for_breaks_nothing(
 }
 
 #[test]
-fn a_private_file_removed_again_and_again_makes_no_error() {
+fn repeated_removals_of_the_private_file_cause_no_error() {
     let place = Place::in_memory();
     let remove = || {
         drop(fs::remove_file(place.private()));
@@ -183,7 +183,7 @@ fn a_private_file_removed_again_and_again_makes_no_error() {
 }
 
 #[test]
-fn a_directory_removed_while_its_lock_is_waited_for_is_created_again() {
+fn a_directory_removed_during_a_wait_for_its_lock_is_created_again() {
     let place = Place::new();
     let path = place.directory().join("inner").join("cache.json");
     let mut holder = Worker::serve(&path);
@@ -199,7 +199,7 @@ fn a_directory_removed_while_its_lock_is_waited_for_is_created_again() {
 }
 
 #[test]
-fn what_stands_where_a_lock_file_belongs_is_refused_unless_it_is_a_plain_file() {
+fn anything_but_a_regular_file_at_the_path_of_a_lock_file_is_refused() {
     type Plant = fn(&Path);
     let plant: [(&str, Plant); 3] = [
         ("a symbolic link", |path| symlink("elsewhere", path).unwrap()),
@@ -239,7 +239,7 @@ fn a_lock_file_of_another_user_is_refused() {
             let path = lockfile(&place);
             fs::write(&path, "").unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            // The file itself stays ours, in a directory of nobody's.
+            // The file itself stays ours, in a directory of the user nobody.
             user::give_to_nobody(place.directory());
             let program = user::PublicCopy::of(worker::program());
             let mut command = Command::new(program.path());
@@ -254,7 +254,7 @@ fn a_lock_file_of_another_user_is_refused() {
 }
 
 #[test]
-fn files_and_directories_are_private_from_creation_whatever_the_umask() {
+fn files_and_directories_are_private_from_creation_with_any_umask() {
     for umask in ["000", "777", "027"] {
         let place = Place::new();
         user::give_to_nobody(place.directory());

@@ -1,4 +1,4 @@
-//! Who has the lock, seen from outside: a look that changes nothing.
+//! Reads the state of the lock without changing it.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ fn state(place: &Place) -> LockState {
 }
 
 #[test]
-fn a_lock_that_nobody_has_is_free_and_stays_without_files() {
+fn the_state_of_a_free_lock_is_free_and_creates_no_files() {
     let place = Place::new();
     assert_eq!(state(&place), LockState::Free);
     assert!(place.names().is_empty());
@@ -23,7 +23,7 @@ fn a_lock_that_nobody_has_is_free_and_stays_without_files() {
 }
 
 #[test]
-fn a_process_that_holds_it_is_named_and_one_that_was_killed_has_left_it() {
+fn the_state_names_a_living_holder_and_is_left_after_a_killed_one() {
     let place = Place::new();
     let mut worker = Worker::serve(&place.cache());
     worker.does("begin");
@@ -34,18 +34,18 @@ fn a_process_that_holds_it_is_named_and_one_that_was_killed_has_left_it() {
     let LockState::Left(holder) = state(&place) else { panic!("{:?}", state(&place)) };
     assert!(holder.ours && !holder.certain);
     assert_eq!(place.names(), before);
-    // The next one clears it away.
+    // The next acquire removes it.
     drop(CacheLock::new(place.cache()).unwrap().acquire(&WaitOptions::default()).unwrap());
     assert_eq!(state(&place), LockState::Free);
 }
 
 #[test]
-fn a_sibling_is_judged_by_its_process() {
+fn the_state_of_a_siblings_lock_depends_on_its_process() {
     let place = Place::new();
     fs::write(place.lockfile(), format!("{} /usr/bin/az", std::process::id())).unwrap();
     let LockState::Held(holder) = state(&place) else { panic!("{:?}", state(&place)) };
     assert_eq!((holder.pid, holder.ours, holder.certain), (Some(std::process::id()), false, false));
-    // Beyond the highest process id there can be.
+    // Above the highest possible process id.
     fs::write(place.lockfile(), "4194305 /usr/bin/az").unwrap();
     let LockState::Left(holder) = state(&place) else { panic!("{:?}", state(&place)) };
     assert_eq!(holder.command.as_deref(), Some("/usr/bin/az"));

@@ -1,9 +1,9 @@
-//! The promises of the core, one module per behaviour, through the public face and from other processes.
+//! The promises of the core, one module for each behaviour, through the public API and from other processes.
 //!
-//! The quick form runs with `cargo test`; `cargo xtask torture` runs the same tests for longer (`support::scale`).
+//! `cargo test` runs the short form; `cargo xtask torture` runs the same tests for longer (`support::scale`).
 //!
-//! On Linux: processes are traced, judged by `/proc` and stopped at single system calls. What every system has to promise
-//! is in the conformance suite.
+//! For Linux: the tests trace processes, read `/proc`, and stop processes at single system calls. The conformance
+//! suite has the promises of every system.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,

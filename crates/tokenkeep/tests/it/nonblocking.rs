@@ -1,6 +1,6 @@
-//! The futures: they wake whoever waits, need no runtime, and dropping one cancels it.
+//! The futures: they wake their waiters, need no runtime, and dropping one cancels it.
 //!
-//! The executor here is the smallest one possible; that of tokio has its own tests in `tokenkeep-azure`.
+//! The executor here is the smallest possible; `tokenkeep-azure` tests the futures under tokio.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
@@ -38,13 +38,13 @@ fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Polls once, with a waker that nobody listens to.
+/// Polls once, with a waker that does nothing.
 fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
 #[test]
-fn the_verbs_do_what_the_blocking_ones_do() {
+fn the_nonblocking_calls_do_what_the_blocking_calls_do() {
     let place = Place::new();
     let cache = place.open().nonblocking();
     block_on(async {
@@ -70,13 +70,13 @@ fn nothing_happens_before_the_first_poll() {
     drop(cache.nonblocking().update(|_| "never"));
     let access = block_on(cache.nonblocking().begin_write()).unwrap();
     drop(access.commit(b"never".to_vec()));
-    // The lock comes free although nothing was awaited.
+    // The lock becomes free although the future was never awaited.
     write(&cache, "now");
     assert_eq!(read(&cache).unwrap(), "now");
 }
 
 #[test]
-fn dropping_a_wait_gives_up_the_place_in_the_line() {
+fn dropping_a_waiting_future_removes_it_from_the_queue() {
     let place = Place::new();
     let cache = place.open();
     let held = cache.begin_write().unwrap();
@@ -92,20 +92,20 @@ fn dropping_a_wait_gives_up_the_place_in_the_line() {
         thread::sleep(Duration::from_millis(20));
     }
     held.commit("held").unwrap();
-    // Whoever still stood in the line would be served first.
+    // If the dropped future were still in the queue, it would get the lock first.
     write(&cache, "after");
     assert_eq!(read(&cache).unwrap(), "after");
     assert!(!ran.load(Ordering::SeqCst), "the update was cancelled before it began");
 }
 
 #[test]
-fn a_lock_that_comes_for_a_dropped_future_is_free_at_once() {
+fn a_lock_acquired_for_a_dropped_future_is_free_at_once() {
     let place = Place::new();
     let cache = place.open();
     for _ in 0..20 * scale() {
         let mut waiting = Box::pin(cache.nonblocking().begin_write());
         assert!(poll_once(waiting.as_mut()).is_pending());
-        // Sometimes before the lock is had and sometimes after.
+        // Sometimes before the lock is acquired and sometimes after.
         thread::sleep(Duration::from_micros(u64::from(rand() % 400)));
         drop(waiting);
     }
@@ -113,7 +113,7 @@ fn a_lock_that_comes_for_a_dropped_future_is_free_at_once() {
     drop(cache.begin_write_waiting(&wait).unwrap());
 }
 
-/// Not random enough for anything but a pause.
+/// Random enough for a pause, and for nothing else.
 fn rand() -> u32 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos() / 100
 }
@@ -127,7 +127,7 @@ fn a_write_access_dropped_by_a_future_releases_the_lock() {
 }
 
 #[test]
-fn a_lock_of_its_own_is_waited_for_and_released_by_another_thread() {
+fn a_cache_lock_is_waited_for_and_released_by_another_thread() {
     let place = Place::new();
     let lock = tokenkeep::CacheLock::new(place.cache()).unwrap();
     let wait = WaitOptions::default();
@@ -142,7 +142,7 @@ fn a_lock_of_its_own_is_waited_for_and_released_by_another_thread() {
 }
 
 #[test]
-fn the_switch_of_the_caller_works_and_is_not_thrown_by_a_dropped_future() {
+fn the_cancel_of_the_caller_works_and_a_dropped_future_does_not_trigger_it() {
     let place = Place::new();
     let cache = place.open();
     let held = cache.begin_write().unwrap();
@@ -164,7 +164,7 @@ fn the_switch_of_the_caller_works_and_is_not_thrown_by_a_dropped_future() {
 }
 
 #[test]
-fn many_writers_waiting_at_once_all_get_their_turn() {
+fn many_waiting_writers_all_get_the_lock() {
     let place = Place::in_memory();
     let cache = open(&place.cache());
     let writers: Vec<_> = (0..60)
@@ -179,7 +179,7 @@ fn many_writers_waiting_at_once_all_get_their_turn() {
         })
         .map(Box::pin)
         .collect();
-    // All of them wait before the first is let in.
+    // All of them wait before the first gets the lock.
     let held = cache.begin_write().unwrap();
     let mut writers = writers;
     for writer in &mut writers {
@@ -197,7 +197,7 @@ fn many_writers_waiting_at_once_all_get_their_turn() {
 }
 
 #[test]
-fn a_panic_goes_on_in_whoever_awaits_and_the_next_operation_works() {
+fn a_panic_continues_in_the_awaiting_task_and_the_next_operation_works() {
     let place = Place::new();
     let cache = place.open().nonblocking();
     let panicking = cache.update(|_| -> Secret { panic!("a mistake of the program") });

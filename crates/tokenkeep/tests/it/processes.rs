@@ -1,7 +1,7 @@
-//! Many processes write and read one cache: nothing acknowledged is lost, nobody is inside together, nothing torn is
-//! read; with kills, and on file systems that cannot flock or link.
+//! Many processes write and read one cache: no acknowledged write is lost, no two hold the lock at once, no read is
+//! torn. Also with kills, and on file systems without flock or links.
 //!
-//! What a process finds wrong (`ledger.rs` of the torture program) it says on its standard error before it fails.
+//! A process that finds a fault (`ledger.rs` of the torture program) prints it to standard error and fails.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +18,7 @@ fn count(place: &Place, name: &str, times: u64, durability: &str) -> Command {
     command
 }
 
-/// The numbers that stand in the cache at the end.
+/// Returns the numbers in the cache at the end.
 fn numbers(place: &Place) -> BTreeMap<String, u64> {
     let content: serde_json::Value = serde_json::from_str(&read(&place.open()).unwrap()).unwrap();
     let fields = content.as_object().unwrap().iter();
@@ -57,7 +57,7 @@ fn four_processes_that_sync_every_write_lose_no_update_and_read_nothing_torn() {
     write_and_watch(4, 12 * scale(), "synced");
 }
 
-/// A counting process that is killed and started again, and what it was last told to have written.
+/// A counting process that is killed and restarted, and the last write that it acknowledged.
 struct Mortal<'a> {
     worker: Worker,
     acknowledged: u64,
@@ -65,7 +65,7 @@ struct Mortal<'a> {
 }
 
 impl Mortal<'_> {
-    /// Takes note of acknowledgements. They never fall behind, whatever happened in between.
+    /// Records acknowledgements, which must never decrease.
     fn listen(&mut self, lines: impl IntoIterator<Item = String>) {
         for line in lines {
             let number = line.strip_prefix("did ").unwrap().parse().unwrap();
@@ -87,15 +87,15 @@ impl Mortal<'_> {
     fn replace(&mut self, traced: bool) {
         self.worker = Worker::start((self.start)());
         if traced {
-            // strace must be past its own beginnings: killed in them, it would let go of the process it started.
+            // strace must have started the process: killed earlier, it would leave the process running.
             let line = self.worker.line();
             self.listen([line]);
         }
     }
 }
 
-/// Kills one of three writers every few milliseconds for a while; returns how many died. `traced`: the writers are
-/// children of strace.
+/// Kills one of three writers every few milliseconds for a while; returns the number of kills. `traced`: the writers
+/// are children of strace.
 fn kill_at_random(
     place: &Place,
     start: &dyn Fn(&str) -> Command,
@@ -139,7 +139,7 @@ fn kill_at_random(
     let numbers = numbers(place);
     for (name, mortal) in ["a", "b", "c"].iter().zip(&mortals) {
         let stored = numbers.get(*name).copied().unwrap_or(0);
-        // Killed between writing and telling: one more than was acknowledged.
+        // Killed between the write and its acknowledgement: one more than was acknowledged.
         assert!(
             stored >= mortal.acknowledged,
             "{name}: {} acknowledged, {stored} stored",
@@ -151,7 +151,7 @@ fn kill_at_random(
 }
 
 #[test]
-fn what_was_acknowledged_survives_the_killing_of_any_process() {
+fn acknowledged_writes_survive_the_kill_of_any_process() {
     let place = Place::in_memory();
     let start = |name: &str| count(&place, name, 1_000_000, "cached");
     let watch = worker::command("watch", &place.cache());
@@ -161,15 +161,15 @@ fn what_was_acknowledged_survives_the_killing_of_any_process() {
     assert_eq!(place.names(), ["cache.json", "cache.json.tk-lock", "cache.json.witness"]);
 }
 
-/// What a file system that cannot do something answers.
+/// The answer of a file system without flock.
 const NO_FLOCK: &str = "inject=flock:error=ENOLCK";
 const NO_LINK: &str = "inject=link,linkat:error=EPERM";
-/// Of the renames that replace nothing, which are the second best after links.
+/// Makes a rename without replacement fail, which is the alternative to links.
 const NO_RENAME: &str = "inject=renameat2:error=EINVAL";
 const POOR: [&[&str]; 5] =
     [&[NO_FLOCK], &[NO_LINK], &[NO_FLOCK, NO_LINK], &[NO_LINK, NO_RENAME], &[NO_FLOCK, NO_LINK, NO_RENAME]];
 
-/// The same program on such a file system; everything else runs untraced.
+/// Runs the program on such a file system; the other processes run untraced.
 fn on_a_poor_file_system(command: &Command, lacks: &[&str]) -> Command {
     let mut options = vec!["-o/dev/null", "--seccomp-bpf"];
     for inject in lacks {
@@ -198,11 +198,11 @@ fn processes_exclude_each_other_without_flock_without_links_and_without_both() {
 }
 
 #[test]
-fn what_was_acknowledged_survives_kills_without_flock_or_without_links() {
+fn acknowledged_writes_survive_kills_without_flock_or_without_links() {
     for lacks in POOR {
         let place = Place::in_memory();
         let start = |name: &str| on_a_poor_file_system(&count(&place, name, 1_000_000, "cached"), lacks);
-        // Readers too: either a file system can flock, or it cannot.
+        // Readers too, because a file system either has flock or does not.
         let watch = on_a_poor_file_system(&worker::command("watch", &place.cache()), lacks);
         let kills = kill_at_random(&place, &start, watch, Duration::from_secs(scale()), true);
         println!("{lacks:?}: {kills} kills");
@@ -217,7 +217,7 @@ fn a_killed_holder_is_succeeded_within_a_second_without_flock_or_without_links()
         let mut holder = serve();
         assert_eq!(holder.line(), "ready");
         holder.does("begin");
-        // That the file system really lacks what it should lack.
+        // Check that the file system really lacks the call.
         let inode = |path| fs::metadata(path).unwrap().ino();
         assert_eq!(inode(place.lockfile()) != inode(place.private()), !lacks.is_empty(), "{lacks:?}");
         let free = fs::File::open(place.private()).unwrap().try_lock().is_ok();
@@ -232,7 +232,7 @@ fn a_killed_holder_is_succeeded_within_a_second_without_flock_or_without_links()
 }
 
 #[test]
-fn a_living_holder_is_respected_without_flock_or_without_links() {
+fn a_living_holder_keeps_the_lock_without_flock_or_without_links() {
     for lacks in POOR {
         let place = Place::new();
         let serve = || Worker::start(on_a_poor_file_system(&worker::command("serve", &place.cache()), lacks));

@@ -1,5 +1,5 @@
-//! A file system that other machines share: a free lock of theirs proves nothing. Linux tells such a file system by a
-//! number that statfs answers; here strace answers NFS's.
+//! A file system that other machines share: a free flock proves nothing there. Linux identifies such a file system by
+//! a number from statfs; here strace answers with NFS's number.
 
 use std::fs;
 use std::process::Command;
@@ -23,7 +23,7 @@ fn serve(place: &Place) -> Worker {
     worker
 }
 
-/// A lock held by a process of ours that died, on this machine or, by its record, on another one.
+/// Creates the lock of a dead tokenkeep process, of this machine or, by its record, of another one.
 fn left_by_the_dead(place: &Place, elsewhere: bool) {
     let mut holder = serve(place);
     holder.does("acquire");
@@ -33,13 +33,13 @@ fn left_by_the_dead(place: &Place, elsewhere: bool) {
         let here = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
         assert!(record.contains(here.trim()), "{record:?}");
         let there = "00000000-0000-4000-8000-00000000c11e";
-        // In place: both names are of one file.
+        // Written in place, because both names are of one file.
         fs::write(place.lockfile(), record.replace(here.trim(), there)).unwrap();
     }
 }
 
 #[test]
-fn processes_of_one_machine_exclude_each_other_on_a_shared_file_system_and_lose_nothing() {
+fn processes_of_one_machine_exclude_each_other_on_a_shared_file_system_and_lose_no_write() {
     let place = Place::in_memory();
     let rounds = (40 * scale()).to_string();
     let workers = ["a", "b", "c"].map(|name| {
@@ -57,7 +57,7 @@ fn processes_of_one_machine_exclude_each_other_on_a_shared_file_system_and_lose_
 }
 
 #[test]
-fn a_dead_process_of_this_machine_is_succeeded_at_once() {
+fn the_lock_of_a_dead_process_of_this_machine_is_taken_over_at_once() {
     let place = Place::new();
     left_by_the_dead(&place, false);
     let mut next = serve(&place);
@@ -67,14 +67,14 @@ fn a_dead_process_of_this_machine_is_succeeded_at_once() {
 }
 
 #[test]
-fn a_process_of_another_machine_is_respected_though_its_lock_looks_free_until_it_is_forgotten() {
+fn a_process_of_another_machine_keeps_its_lock_although_the_flock_is_free_until_the_lock_is_old() {
     let place = Place::new();
     left_by_the_dead(&place, true);
     let mut next = serve(&place);
     next.does("limit 3000");
     let answer = next.ask("write next");
     assert!(answer.starts_with("err busy"), "{answer}");
-    // On a file system of this machine alone a free lock is enough.
+    // On a local file system a free flock is enough.
     make_old(&place.lockfile(), Duration::from_secs(11 * 60));
     next.does("limit 20000");
     next.does("write next");
@@ -90,11 +90,11 @@ fn the_same_lock_on_a_file_system_of_this_machine_is_taken_over_at_once() {
 }
 
 #[test]
-fn a_sibling_that_is_not_known_here_may_live_elsewhere_and_is_given_longer() {
+fn a_sibling_with_an_unknown_pid_may_run_on_another_machine_and_gets_more_time() {
     let place = Place::new();
     fs::write(place.lockfile(), dead_pid().to_string()).unwrap();
     let mut next = serve(&place);
-    // Two seconds would do on a file system of this machine.
+    // Two seconds are enough on a local file system.
     next.does("limit 6000");
     let answer = next.ask("write next");
     assert!(answer.starts_with("err busy"), "{answer}");

@@ -1,4 +1,4 @@
-//! What is left of a secret in the memory of a process that has let go of it: nothing, in all that the process can see.
+//! A process that has dropped a cache has no copy of the secret in the memory that it can read.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -8,7 +8,7 @@ use crate::support::worker::{self, Worker};
 
 const SEED: u64 = 0x7046_6b65_6570_0001;
 
-/// The letters of the token, as `torture residue` makes them; a part, since a copy may have lost its ends.
+/// The letters of the token that `torture residue` makes; a part, because a copy may have lost its ends.
 fn needle() -> Vec<u8> {
     let mut state = SEED;
     let letters = (0..64).map(|_| {
@@ -18,7 +18,7 @@ fn needle() -> Vec<u8> {
     letters.skip(20).take(16).collect()
 }
 
-/// Where the letters stand in what another process has mapped and can write: its heap, its stacks, its data.
+/// Returns the addresses of the letters in another process's writable memory: heap, stacks, data.
 fn copies_in(pid: u32) -> Vec<String> {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
     let memory = File::open(format!("/proc/{pid}/mem")).unwrap_or_else(|error| {
@@ -38,7 +38,7 @@ fn copies_in(pid: u32) -> Vec<String> {
         let (start, end) = (address(start), address(end));
         let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
         if memory.read_exact_at(&mut bytes, start).is_err() {
-            // A guard page, or a part that is not there yet.
+            // A guard page, or memory without pages yet.
             continue;
         }
         looked_at += bytes.len();
@@ -55,7 +55,7 @@ fn copies_in(pid: u32) -> Vec<String> {
 }
 
 #[test]
-fn a_process_that_has_let_go_of_a_cache_has_no_copy_of_it_left() {
+fn a_process_that_has_dropped_a_cache_has_no_copy_of_it_in_memory() {
     let place = Place::new();
     let mut command = worker::command("residue", &place.cache());
     command.arg(SEED.to_string());

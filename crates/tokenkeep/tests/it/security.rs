@@ -1,4 +1,4 @@
-//! Secrets stay out of whatever is printed, and out of every file but the cache.
+//! Secrets stay out of all printed text and of every file but the cache.
 
 use std::error::Error as _;
 use std::fs;
@@ -14,11 +14,11 @@ use tokenkeep::{
 
 use crate::support::{Place, strace, worker};
 
-/// Planted as content; nothing that is printed may hold it.
+/// Planted as content; no printed text may contain it.
 const CANARY: &str = "CANARY-b1946ac92492d2347c6235b4d2611184";
 
 #[test]
-fn nothing_that_is_printed_holds_content() {
+fn no_printed_text_contains_content() {
     let place = Place::new();
     let printed = Arc::new(Mutex::new(Vec::new()));
     let listen = {
@@ -61,7 +61,7 @@ fn nothing_that_is_printed_holds_content() {
 }
 
 #[test]
-fn lock_files_hold_nothing_secret_and_temporary_files_are_private_from_creation() {
+fn lock_files_have_no_secret_and_temporary_files_are_private_from_creation() {
     let place = Place::new();
     let elsewhere = tempfile::tempdir().unwrap();
     let mut command = worker::command("once", &place.cache());

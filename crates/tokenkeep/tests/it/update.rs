@@ -5,7 +5,7 @@ use std::fs;
 use crate::support::{Place, open, read};
 
 #[test]
-fn update_hands_over_what_is_stored_and_stores_what_comes_back() {
+fn update_passes_the_stored_content_and_stores_the_returned_content() {
     let place = Place::new();
     let cache = place.open();
     cache.update(|old| format!("first after {}", old.is_some())).unwrap();
@@ -26,7 +26,7 @@ fn an_update_that_changes_nothing_does_not_touch_the_file() {
 }
 
 #[test]
-fn clear_removes_what_is_stored_and_says_whether_there_was_anything() {
+fn clear_removes_the_content_and_returns_whether_there_was_any() {
     let place = Place::new();
     let cache = place.open();
     assert!(!cache.clear().unwrap());

@@ -1,4 +1,4 @@
-//! Watching: what other processes change is told, all of it, once, and without flooding anybody.
+//! Watching: every change by another process is reported, once, and at a limited rate.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,10 +19,10 @@ use crate::support::{Place, open, scale};
 /// An event that comes at all comes much sooner, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// After this long nothing comes any more: several times what a watcher waits for others.
+/// After this time no event can come: several times the watcher's own pause.
 const QUIET: Duration = Duration::from_millis(1_000);
 
-/// A cache with these people signed in.
+/// Returns a cache with these accounts signed in.
 fn cache_of(names: &[&str]) -> String {
     let accounts: Vec<String> = names
         .iter()
@@ -35,7 +35,7 @@ fn cache_of(names: &[&str]) -> String {
     format!(r#"{{"Account":{{{}}}}}"#, accounts.join(","))
 }
 
-/// A watcher, and everybody as its events have it.
+/// A watcher, and the accounts according to its events.
 struct Witness {
     events: Receiver<Result<CacheChanged>>,
     people: BTreeSet<String>,
@@ -48,7 +48,7 @@ impl Witness {
         Self::with(cache, WatchOptions::default())
     }
 
-    /// Beside people who are there already.
+    /// With accounts that are signed in already.
     fn knowing(mut self, names: &[&str]) -> Self {
         self.people = set(names);
         self
@@ -77,7 +77,7 @@ impl Witness {
         }
     }
 
-    /// Takes in events until it is these people.
+    /// Receives events until these are the accounts.
     fn until(&mut self, expected: &BTreeSet<String>) {
         while self.people != *expected {
             self.next();
@@ -109,7 +109,7 @@ fn people(path: &Path, name: &str, count: usize) -> Command {
 }
 
 #[test]
-fn who_signs_in_and_out_elsewhere_is_told_and_what_one_does_oneself_is_not() {
+fn sign_ins_and_outs_of_others_are_reported_and_own_ones_are_not() {
     let place = Place::new();
     let cache = place.open();
     cache.update(|_| cache_of(&["ada"])).unwrap();
@@ -126,13 +126,13 @@ fn who_signs_in_and_out_elsewhere_is_told_and_what_one_does_oneself_is_not() {
     cache.clone().update(|_| cache_of(&["ada", "bob"])).unwrap();
     witness.hears_nothing();
 
-    // What others did, seen by one's own write first, is still what others did.
+    // A change by another process is reported also if an own write is the first to see it.
     other.ask(&format!("write {}", cache_of(&["bob", "cay"])));
     cache.update(|old| String::from_utf8_lossy(old.unwrap()).replace("}}}", "}}} ")).unwrap();
     let event = witness.next();
     assert_eq!((names(&event.added), names(&event.removed)), (vec!["cay".into()], vec!["ada".into()]));
 
-    // The same content as an own write of before, but written by somebody else.
+    // The content of an earlier own write, written by another process.
     cache.clear().unwrap();
     witness.people.clear();
     other.ask(&format!("write {}", cache_of(&["bob"])));
@@ -163,7 +163,7 @@ fn a_new_refresh_token_is_a_change_and_a_new_access_token_is_not() {
 }
 
 #[test]
-fn many_quick_writes_are_few_events_that_miss_nobody() {
+fn many_quick_writes_cause_few_events_that_miss_no_account() {
     let place = Place::in_memory();
     let cache = place.open();
     let mut witness = Witness::of(&cache);
@@ -181,7 +181,7 @@ fn many_quick_writes_are_few_events_that_miss_nobody() {
 }
 
 #[test]
-fn eight_processes_that_write_at_once_are_seen_whole_by_all_who_watch() {
+fn all_watchers_see_all_accounts_of_eight_processes_that_write_at_once() {
     let place = Place::in_memory();
     let caches: Vec<TokenCache> = (0..3).map(|_| place.open()).collect();
     let mut witnesses: Vec<Witness> = caches.iter().map(Witness::of).collect();
@@ -201,12 +201,12 @@ fn eight_processes_that_write_at_once_are_seen_whole_by_all_who_watch() {
 }
 
 #[test]
-fn a_directory_that_goes_and_comes_back_is_watched_again() {
+fn a_directory_that_is_removed_and_created_again_is_watched_again() {
     let place = Place::new();
     let folder = place.directory().join("one").join("two");
     let path = folder.join("cache.json");
     let cache = open(&path);
-    // Not there yet, nor what is above it.
+    // Neither the directory nor its parent exists yet.
     let mut witness = Witness::of(&cache);
     for round in 0..3 {
         fs::create_dir_all(&folder).unwrap();
@@ -223,7 +223,7 @@ fn a_directory_that_goes_and_comes_back_is_watched_again() {
         }
         witness.until(&set(&[]));
     }
-    // And at once, so that nobody can have looked in between.
+    // Recreated directly, so that the watcher cannot have checked in between.
     fs::create_dir_all(&folder).unwrap();
     fs::write(&path, cache_of(&["ada"])).unwrap();
     witness.until(&set(&["ada"]));
@@ -236,7 +236,7 @@ fn a_directory_that_goes_and_comes_back_is_watched_again() {
 }
 
 #[test]
-fn siblings_that_write_in_place_and_links_are_seen_through() {
+fn writes_in_place_by_siblings_and_through_links_are_reported() {
     let place = Place::new();
     let elsewhere = place.directory().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
@@ -250,7 +250,7 @@ fn siblings_that_write_in_place_and_links_are_seen_through() {
 }
 
 #[test]
-fn a_writer_that_is_stopped_between_emptying_and_filling_signs_nobody_out() {
+fn a_writer_stopped_between_truncating_and_filling_signs_no_account_out() {
     let place = Place::new();
     let cache = place.open();
     cache.update(|_| cache_of(&["ada"])).unwrap();
@@ -259,13 +259,13 @@ fn a_writer_that_is_stopped_between_emptying_and_filling_signs_nobody_out() {
     std::thread::sleep(Duration::from_millis(600));
     fs::write(place.cache(), cache_of(&["ada", "bob"])).unwrap();
     assert_eq!(names(&witness.next().added), ["bob"]);
-    // One that stays empty has nobody in it.
+    // A file that stays empty has no accounts.
     fs::write(place.cache(), "").unwrap();
     witness.until(&set(&[]));
 }
 
 #[test]
-fn what_cannot_be_read_is_told_once_and_nobody_is_taken_for_gone() {
+fn an_unreadable_cache_is_reported_once_and_signs_no_account_out() {
     let place = Place::new();
     let cache = place.open();
     cache.update(|_| cache_of(&["ada"])).unwrap();
@@ -279,19 +279,19 @@ fn what_cannot_be_read_is_told_once_and_nobody_is_taken_for_gone() {
 }
 
 #[test]
-fn nothing_is_told_after_the_watcher_was_dropped() {
+fn no_event_comes_after_the_watcher_was_dropped() {
     let place = Place::new();
     let cache = place.open();
     let (sender, events) = channel();
     let watcher = cache.watch(move |event| drop(sender.send(event))).unwrap();
     drop(watcher);
     fs::write(place.cache(), cache_of(&["ada"])).unwrap();
-    // The thread has ended, and its callback with it.
+    // The thread has ended, and with it the callback.
     assert!(matches!(events.recv_timeout(PATIENCE), Err(std::sync::mpsc::RecvTimeoutError::Disconnected)));
 }
 
 #[test]
-fn a_keyring_item_tells_by_its_marker_and_without_one_when_it_is_read_again() {
+fn changes_of_a_keyring_item_are_reported_by_its_marker_or_without_one_at_the_next_read() {
     let keyring = Keyring::start();
     let (marker, locks): (PathBuf, PathBuf) =
         (keyring.bus.folder().join("cache").join("marker"), keyring.bus.folder().join("locks"));
@@ -314,7 +314,7 @@ fn a_keyring_item_tells_by_its_marker_and_without_one_when_it_is_read_again() {
     other.ask("delete");
     assert_eq!(names(&witness.next().removed), ["ada"]);
 
-    // As keytar does it: the item alone.
+    // Like keytar: the item without the marker.
     other.ask(&format!("write {}", cache_of(&["ada"])));
     witness.until(&set(&["ada"]));
     let by_hand = ["store", "--label=x", "xdg:schema", "org.freedesktop.Secret.Generic"];

@@ -1,4 +1,4 @@
-//! `migrate`: everything arrives, nothing stays behind, and what cannot be brought together is refused.
+//! `migrate` moves every entry, leaves none behind, and refuses content that cannot be merged.
 
 use std::fs;
 use std::path::Path;
@@ -23,11 +23,11 @@ fn two_files() -> (Home, Opened, Opened) {
 }
 
 #[test]
-fn everything_goes_over_and_the_old_place_is_empty_and_overwritten() {
+fn migrate_moves_every_entry_and_overwrites_and_empties_the_source() {
     let (home, from, to) = two_files();
     from.write(&cache_of(&["ada", "bob"]));
     to.write(&cache_of(&["eve"]));
-    // An open descriptor sees what is left of the old file.
+    // An open descriptor shows the remaining content of the old file.
     let old = fs::File::open(home.cache()).unwrap();
     let planned = plan(&from.cache, &to.cache).unwrap();
     assert_eq!((planned.entries, planned.outdated), (6, 0));
@@ -45,7 +45,7 @@ fn everything_goes_over_and_the_old_place_is_empty_and_overwritten() {
     assert!(!home.shows("hush-ada"));
     assert_eq!(home.names(), ["cache.json", "cache.json.tk-moved", "other-cache"]);
 
-    // Again there is nothing to do; what comes later is moved too.
+    // A second migration does nothing; entries added later are moved too.
     let again = migrate(&from.cache, &to.cache).unwrap();
     assert_eq!((again.entries, again.old_copy), (0, Retired::Nothing));
     from.write(&cache_of(&["kim"]));
@@ -54,7 +54,7 @@ fn everything_goes_over_and_the_old_place_is_empty_and_overwritten() {
 }
 
 #[test]
-fn the_note_beside_the_cache_tells_where_it_went_and_no_secret() {
+fn the_journal_beside_the_cache_names_the_target_and_no_secret() {
     let (home, from, to) = two_files();
     from.write(&cache_of(&["ada"]));
     migrate(&from.cache, &to.cache).unwrap();
@@ -65,11 +65,11 @@ fn the_note_beside_the_cache_tells_where_it_went_and_no_secret() {
 }
 
 #[test]
-fn what_had_arrived_before_a_kill_is_not_brought_back_after_a_sign_out() {
+fn entries_moved_before_a_kill_do_not_return_after_a_sign_out() {
     let (home, from, to) = two_files();
     from.write(&cache_of(&["ada", "bob"]));
     migrate(&from.cache, &to.cache).unwrap();
-    // As it is when the process is killed before it empties the old place.
+    // The state after a kill before the source was emptied.
     let note = home.path().join("cache.json.tk-moved");
     let text = fs::read_to_string(&note).unwrap();
     fs::write(&note, text.replace("state moved", "state arrived")).unwrap();
@@ -79,7 +79,7 @@ fn what_had_arrived_before_a_kill_is_not_brought_back_after_a_sign_out() {
     let done = migrate(&from.cache, &to.cache).unwrap();
     assert_eq!((done.resumed, done.entries, done.old_copy), (true, 0, Retired::Overwritten));
     assert_eq!((from.read().as_str(), to.people()), ("{}", set(&["bob"])));
-    // Other content than what had arrived is new.
+    // Content other than the moved content is new.
     fs::write(&note, text.replace("state moved", "state arrived")).unwrap();
     from.write(&cache_of(&["ada"]));
     assert!(!migrate(&from.cache, &to.cache).unwrap().resumed);
@@ -87,13 +87,13 @@ fn what_had_arrived_before_a_kill_is_not_brought_back_after_a_sign_out() {
 }
 
 #[test]
-fn of_two_versions_the_newer_is_kept_whichever_side_has_it() {
+fn the_newer_of_two_versions_is_kept_from_either_side() {
     for (from_time, to_time, kept) in [(1, 2, 2), (2, 1, 2), (1, 1, 1)] {
         let (_home, from, to) = two_files();
         from.write(&cache_at(&["ada"], from_time));
         to.write(&cache_at(&["ada"], to_time));
         let done = migrate(&from.cache, &to.cache).unwrap();
-        // The refresh token, which has no time of its own, goes with the access token that came with it.
+        // A refresh token has no time of its own; it follows the access token of the same sign-in.
         assert_eq!(to.read(), cache_at(&["ada"], kept), "{from_time} {to_time}");
         let moved = if from_time > to_time { 2 } else { 0 };
         let outdated = if from_time < to_time { 2 } else { 0 };
@@ -102,7 +102,7 @@ fn of_two_versions_the_newer_is_kept_whichever_side_has_it() {
 }
 
 #[test]
-fn without_any_time_the_version_that_was_in_use_is_kept() {
+fn without_times_the_version_of_the_target_is_kept() {
     let (_home, from, to) = two_files();
     let token = |secret: &str| format!(r#"{{"RefreshToken":{{"k":{{"secret":"{secret}"}}}}}}"#);
     from.write(&token("in use"));
@@ -112,7 +112,7 @@ fn without_any_time_the_version_that_was_in_use_is_kept() {
 }
 
 #[test]
-fn what_two_libraries_wrote_of_one_thing_stays_one_thing_and_keeps_the_key_of_where_it_goes() {
+fn one_entry_written_by_two_libraries_stays_one_and_keeps_the_key_of_the_target() {
     let token = |environment: &str, secret: &str, more: &str| {
         format!(
             r#"{{"home_account_id":"u.t","environment":"{environment}","client_id":"c","credential_type":"RefreshToken","secret":"{secret}"{more}}}"#
@@ -140,13 +140,13 @@ fn what_two_libraries_wrote_of_one_thing_stays_one_thing_and_keeps_the_key_of_wh
         assert_eq!(tokens.keys().collect::<Vec<_>>(), [node]);
         let kept = &tokens[node];
         assert_eq!(kept["secret"], if from_time > to_time { "arriving" } else { "staying" });
-        // What its library finds it by, and what only one of them knows, stays.
+        // The members by which its library finds it, and those that only one of them has, stay.
         assert_eq!((&kept["environment"], &kept["resource"]), (&"login.windows.net".into(), &"r".into()));
         let (moved, outdated) = (done.entries, done.outdated);
         assert_eq!((moved, outdated), if from_time > to_time { (2, 0) } else { (0, 2) });
         assert_eq!(united["AccessToken"].as_object().unwrap().len(), 1);
     }
-    // Of whom it is has to be said: without that each key is another entry.
+    // The entry must name its owner: without the name, each key is another entry.
     let (_home, from, to) = two_files();
     from.write(r#"{"RefreshToken":{"one":{"secret":"1"}}}"#);
     to.write(r#"{"RefreshToken":{"two":{"secret":"2"}}}"#);
@@ -155,7 +155,7 @@ fn what_two_libraries_wrote_of_one_thing_stays_one_thing_and_keeps_the_key_of_wh
 }
 
 #[test]
-fn what_is_unknown_is_united_and_kept_as_it_was_written() {
+fn unknown_entries_are_merged_and_kept_as_written() {
     let (_home, from, to) = two_files();
     from.write(r#"{"Account": {}, "Later": {"a": 1,  "b": [1, 2]}, "Own": {"x": "\u0061"}, "n": 1.50}"#);
     to.write(r#"{"Later": {"b": 3, "c": {}}, "AppMetadata": {"m": {}}, "n": 2, "Own": {"x":"a"}}"#);
@@ -172,7 +172,7 @@ fn content_that_is_no_token_cache_moves_as_a_whole_or_not_at_all() {
     from.write("opaque hush-ada");
     let done = migrate(&from.cache, &to.cache).unwrap();
     assert_eq!((done.entries, to.read().as_str()), (1, "opaque hush-ada"));
-    // Twice the same is no conflict.
+    // Equal content is no conflict.
     from.write("opaque hush-ada");
     migrate(&from.cache, &to.cache).unwrap();
     for other in ["something else", &cache_of(&["bob"])] {
@@ -186,7 +186,7 @@ fn content_that_is_no_token_cache_moves_as_a_whole_or_not_at_all() {
 }
 
 #[test]
-fn a_part_of_a_cache_is_damage_and_stays_where_it_is() {
+fn a_truncated_cache_is_damaged_and_stays_in_the_source() {
     let (home, from, to) = two_files();
     let torn = &cache_of(&["ada"])[..100];
     fs::write(home.cache(), torn).unwrap();
@@ -196,7 +196,7 @@ fn a_part_of_a_cache_is_damage_and_stays_where_it_is() {
 }
 
 #[test]
-fn a_store_that_cannot_be_opened_is_left_as_it_is() {
+fn a_store_that_cannot_be_opened_is_not_changed() {
     let (home, from, _) = two_files();
     from.write(&cache_of(&["ada"]));
     let path = home.path().join("locked-cache");
@@ -211,7 +211,7 @@ fn a_store_that_cannot_be_opened_is_left_as_it_is() {
 }
 
 #[test]
-fn a_file_changes_its_key_or_its_kind_in_its_place() {
+fn a_file_changes_its_key_or_its_kind_at_the_same_path() {
     let home = Home::new();
     let (plain, first) = (Opened::plain(&home.cache()), Opened::sealed(&home.cache(), &home.key()));
     let second = Opened::sealed(&home.cache(), &home.make_key("second"));
@@ -224,7 +224,7 @@ fn a_file_changes_its_key_or_its_kind_in_its_place() {
         let mut left = Vec::new();
         std::io::Read::read_to_end(&mut &old, &mut left).unwrap();
         assert!(left.len() > 100 && left.iter().all(|byte| *byte == 0));
-        // Once more there is nothing to do, although the old store cannot read what stands there.
+        // A second migration does nothing, although the old store cannot read the file any more.
         assert_eq!(migrate(&from.cache, &to.cache).unwrap().entries, 0);
     }
     assert!(!home.shows("hush-ada"));
@@ -232,7 +232,7 @@ fn a_file_changes_its_key_or_its_kind_in_its_place() {
 }
 
 #[test]
-fn a_store_is_not_moved_into_itself_nor_into_memory() {
+fn a_store_cannot_move_into_itself_or_into_memory() {
     let keyring = Keyring::start();
     let home = Home::new();
     let other = home.path().join("other-cache");
@@ -256,7 +256,7 @@ fn a_store_is_not_moved_into_itself_nor_into_memory() {
 }
 
 #[test]
-fn what_was_in_memory_can_be_kept() {
+fn content_in_memory_can_move_to_a_file() {
     let (home, _, to) = two_files();
     let memory = TokenCache::new(Arc::new(MemoryPersistence::new()));
     memory.begin_write().unwrap().commit(cache_of(&["ada"])).unwrap();
@@ -269,10 +269,10 @@ fn what_was_in_memory_can_be_kept() {
 }
 
 #[test]
-fn between_the_keyring_and_files_there_and_back() {
+fn a_cache_moves_between_the_keyring_and_files_in_both_directions() {
     let keyring = Keyring::start();
     let home = Home::new();
-    // The item's marker stands where the files are.
+    // The item's marker is at the path of the files.
     let item = Opened::item(&keyring, &home.cache(), None);
     let sealed = Opened::sealed(&home.cache(), &home.key());
     let plain = Opened::plain(&home.cache());
@@ -280,7 +280,7 @@ fn between_the_keyring_and_files_there_and_back() {
     let done = migrate(&item.cache, &sealed.cache).unwrap();
     assert_eq!((done.entries, done.old_copy), (3, Retired::Emptied));
     assert_eq!(sealed.people(), set(&["ada"]));
-    // Nothing is written over it by a program that knows the item only.
+    // A program that knows only the item does not overwrite it.
     assert_eq!(item.cache.read().unwrap_err().kind(), ErrorKind::MarkerOccupied);
     assert_eq!(item.cache.begin_write().unwrap_err().kind(), ErrorKind::MarkerOccupied);
 
@@ -295,7 +295,7 @@ fn between_the_keyring_and_files_there_and_back() {
 }
 
 #[test]
-fn a_hard_link_of_somebody_elses_keeps_its_content_and_is_told() {
+fn another_hard_link_to_the_source_keeps_its_content_and_is_reported() {
     let (home, from, to) = two_files();
     from.write(&cache_of(&["ada"]));
     let backup = home.path().join("backup");
@@ -312,7 +312,7 @@ fn a_hard_link_of_somebody_elses_keeps_its_content_and_is_told() {
 }
 
 #[test]
-fn moves_in_opposite_directions_do_not_wait_for_each_other_in_a_circle() {
+fn moves_in_opposite_directions_do_not_deadlock() {
     let (home, from, to) = two_files();
     from.write(&cache_of(&["ada"]));
     let limit = WaitOptions::within(std::time::Duration::from_secs(20));
@@ -322,7 +322,7 @@ fn moves_in_opposite_directions_do_not_wait_for_each_other_in_a_circle() {
         for number in 0..4 {
             let (limit, barrier, home) = (&limit, &barrier, &home);
             scope.spawn(move || {
-                // Handles of their own, as other processes have them.
+                // Separate handles, like those of other processes.
                 let one = plain(&home.cache());
                 let other = Opened::sealed(&home.path().join("other-cache"), &home.key()).cache;
                 barrier.wait();

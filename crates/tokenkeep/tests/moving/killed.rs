@@ -1,4 +1,4 @@
-//! Killed at every system call of a move: everybody is signed in somewhere, and doing it again finishes it.
+//! Kills a move at every system call: every account is in one of the stores, and a second run finishes the move.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
@@ -17,17 +17,17 @@ use crate::stores::{APP, Home, Opened, answer, cache_of, contains, people_in, pr
 use crate::support::scale;
 use crate::support::strace::{self, Call};
 
-/// A move that is killed over and over.
+/// A move that is killed many times.
 struct Case<'a> {
     home: &'a Home,
     keyring: Option<&'a Keyring>,
-    /// What the program is told.
+    /// The arguments of the program.
     words: Vec<String>,
-    /// Puts everything back to before the move.
+    /// Restores the state before the move.
     prepare: Box<dyn Fn() + 'a>,
-    /// Everybody who can be found in any of the places, without the library's help.
+    /// Returns the accounts in all stores, read without the library.
     found: Box<dyn Fn() -> BTreeSet<String> + 'a>,
-    /// Who is found in the new place, by its own means.
+    /// Returns the accounts in the target, read without the library.
     arrived: Box<dyn Fn() -> BTreeSet<String> + 'a>,
 }
 
@@ -44,7 +44,8 @@ impl Case<'_> {
         command
     }
 
-    /// The calls of one run from the first that mentions the cache on, none twice that the same kill would hit.
+    /// Returns the calls of one run from the first one on the cache, without calls at which the same kill would
+    /// happen twice.
     fn calls(&self) -> Vec<Call> {
         (self.prepare)();
         let elsewhere = tempfile::tempdir().unwrap();
@@ -57,7 +58,7 @@ impl Case<'_> {
         let calls = strace::parse(&fs::read_to_string(trace).unwrap());
         let first = calls.iter().position(mentions).unwrap();
         let calls = calls.into_iter().enumerate().filter_map(|(at, call)| {
-            // Threads are counted each for itself, and the first to get so far is killed.
+            // strace counts the calls of each thread and kills the first thread that reaches the number.
             let most = most.entry(call.name.clone()).or_insert(0);
             let new = call.nth > *most;
             *most = call.nth.max(*most);
@@ -66,7 +67,7 @@ impl Case<'_> {
         calls.collect()
     }
 
-    /// `every`: how many of the calls, of those that change no file, are left out in the quick form.
+    /// `every`: in the short form, the fraction of the calls that change no file.
     fn kill_at_every_call(&self, every: usize, everybody: &BTreeSet<String>) {
         let calls = self.calls();
         assert!(calls.iter().any(|call| call.name.starts_with("rename")), "{calls:?}");
@@ -77,11 +78,11 @@ impl Case<'_> {
                 continue;
             }
             (self.prepare)();
-            // An open descriptor sees what becomes of the old file.
+            // An open descriptor shows the content of the old file.
             let mut old = File::open(self.home.cache()).unwrap();
             let inject = format!("inject={}:signal=KILL:when={}", call.name, call.nth);
             let output = strace::run(self.traced(&["-o/dev/null", "-e", &inject]));
-            // How often it waits for another process varies.
+            // The number of waits for another process varies.
             if !output.status.success() {
                 assert_eq!(output.status.signal(), Some(9), "{call:?}: {output:?}");
                 killed += 1;
@@ -114,7 +115,7 @@ fn raw(home: &Home, name: &str) -> Vec<u8> {
     fs::read(home.path().join(name)).unwrap_or_default()
 }
 
-/// What an encrypted file holds, if it is one.
+/// Returns the accounts in an encrypted file; none for another file.
 fn unsealed(home: &Home, key: &str, bytes: Vec<u8>) -> BTreeSet<String> {
     let sealed = Sealed::new(KeyFile::at(home.path().join(key)), format!("{key}/token_cache"));
     sealed.unprotect(Secret::new(bytes)).map(|content| people_in(content.expose())).unwrap_or_default()
@@ -129,7 +130,7 @@ fn in_item(item: &SecretServiceItem) -> BTreeSet<String> {
 }
 
 #[test]
-fn from_a_plaintext_file_to_an_encrypted_one_elsewhere() {
+fn a_killed_move_from_a_plaintext_file_to_an_encrypted_file_loses_no_account() {
     let home = Home::new();
     let other = home.path().join("other-cache");
     let to = format!("sealed:{}:{}", home.key().display(), other.display());
@@ -153,7 +154,7 @@ fn from_a_plaintext_file_to_an_encrypted_one_elsewhere() {
 }
 
 #[test]
-fn from_one_kind_of_file_to_another_in_its_place() {
+fn a_killed_move_to_another_kind_of_file_at_the_same_path_loses_no_account() {
     let home = Home::new();
     let path = home.cache();
     let to = format!("sealed:{}:{}", home.key().display(), path.display());
@@ -170,7 +171,7 @@ fn from_one_kind_of_file_to_another_in_its_place() {
 }
 
 #[test]
-fn from_the_place_of_the_marker_into_the_keyring_by_opening() {
+fn a_killed_import_into_the_keyring_at_opening_loses_no_account() {
     let (home, keyring) = (Home::new(), Keyring::start());
     let item = item_of(&keyring);
     let path = home.cache();
@@ -192,7 +193,7 @@ fn from_the_place_of_the_marker_into_the_keyring_by_opening() {
 }
 
 #[test]
-fn from_the_keyring_to_an_encrypted_file_in_the_place_of_its_marker() {
+fn a_killed_move_from_the_keyring_to_a_file_at_the_marker_loses_no_account() {
     let (home, keyring) = (Home::new(), Keyring::start());
     let item = item_of(&keyring);
     let path = home.cache();
@@ -219,7 +220,7 @@ fn from_the_keyring_to_an_encrypted_file_in_the_place_of_its_marker() {
 }
 
 #[test]
-fn when_the_keyring_is_killed_in_the_middle_the_old_copy_stays_and_the_next_time_it_moves() {
+fn after_a_kill_of_the_keyring_the_source_stays_and_the_next_opening_moves_it() {
     let keyring = Keyring::start();
     let item = item_of(&keyring);
     let (mut failed, mut moved) = (0, 0);
@@ -235,7 +236,7 @@ fn when_the_keyring_is_killed_in_the_middle_the_old_copy_stays_and_the_next_time
             });
             answer(&home, Some(&keyring), &["open", path.to_str().unwrap(), APP, "none", "read"])
         });
-        // It may also have been too late to disturb, or the item may be unread when it has moved.
+        // The kill may come too late, or the moved item may not have been read yet.
         let left = people_in(&raw(&home, "cache.json"));
         match said.starts_with("ok") {
             true => moved += 1,

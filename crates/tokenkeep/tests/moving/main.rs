@@ -1,4 +1,4 @@
-//! Moving between stores: by itself from weaker to better ones, by hand between any two, killed wherever it may be.
+//! Moves between stores: at opening from a weaker to a better store, by `migrate` between any two, and with kills.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,

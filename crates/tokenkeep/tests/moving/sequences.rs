@@ -1,4 +1,4 @@
-//! Whatever order stores come, go and are exchanged in: nobody who signed in is lost.
+//! No account is lost in any sequence of stores that become available, disappear or are replaced.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,14 +16,14 @@ use crate::keyring::Keyring;
 use crate::stores::{APP, Home, answer, cache_of, people_in, succeed};
 use crate::support::scale;
 
-/// One thing that happens to a user's cache.
+/// A change to a user's cache.
 #[derive(Clone, Debug)]
 enum Act {
-    /// Somebody signs in, in a program that is configured so.
+    /// A sign-in in a program with this configuration.
     SignIn { keyring: bool, fallbacks: Fallbacks },
-    /// Somebody signs in with another library, which keeps plaintext and knows nothing else.
+    /// A sign-in with another library, which writes plaintext only.
     SignInElsewhere,
-    /// A person moves the cache by hand.
+    /// A migration by the user.
     Migrate { from: Place, to: Place },
 }
 
@@ -56,7 +56,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     vec(act, 2..10)
 }
 
-/// One user's cache.
+/// A user's cache.
 struct World<'a> {
     home: Home,
     keyring: &'a Keyring,
@@ -98,7 +98,7 @@ impl<'a> World<'a> {
                 let (cache, path) = (cache_of(&[&who]), self.home.cache());
                 let fallbacks = self.fallbacks(*fallbacks);
                 let words = ["open", path.to_str().unwrap(), APP, &fallbacks, "add", &cache];
-                // Refusing is allowed, for want of a store or of a key. Saying yes and losing it is not.
+                // A refusal for want of a store or a key is allowed. A success that loses the account is not.
                 if answer(&self.home, keyring.then_some(self.keyring), &words).starts_with("ok") {
                     self.signed_in.insert(who);
                 }
@@ -119,7 +119,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Everybody who is in any of the places, found without the library's help in choosing one.
+    /// Returns the accounts in all stores, read without the library's choice of a store.
     fn found(&self) -> BTreeSet<String> {
         let item = self.item.load().unwrap().map(|content| people_in(content.expose())).unwrap_or_default();
         let file = fs::read(self.home.cache()).unwrap_or_default();
@@ -133,7 +133,7 @@ impl<'a> World<'a> {
         item.into_iter().chain(file).chain(other).collect()
     }
 
-    /// Brings everything into the keyring and returns who is signed in there.
+    /// Moves all content into the keyring and returns the accounts in it.
     fn gather(&self) -> BTreeSet<String> {
         let (home, keyring) = (&self.home, Some(self.keyring));
         let (path, fallbacks) = (home.cache(), self.fallbacks(Fallbacks::Both));
@@ -146,7 +146,7 @@ impl<'a> World<'a> {
 }
 
 #[test]
-fn nobody_is_lost_in_any_sequence_of_changes() {
+fn no_account_is_lost_in_any_sequence_of_changes() {
     let keyring = Keyring::start();
     let cases = u32::try_from(8 * scale()).unwrap();
     let config = Config { cases, failure_persistence: None, ..Config::default() };
@@ -165,7 +165,7 @@ fn nobody_is_lost_in_any_sequence_of_changes() {
 }
 
 #[test]
-fn ten_times_there_and_back_and_everybody_stays() {
+fn ten_moves_in_both_directions_lose_no_account() {
     let keyring = Keyring::start();
     let mut world = World::new(&keyring);
     for round in 0..10 {

@@ -1,4 +1,4 @@
-//! Sign-ins to move, and places to move them between.
+//! Caches to move, and stores to move them between.
 
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
@@ -18,15 +18,15 @@ use tokenkeep::{
 use crate::keyring::Keyring;
 use crate::support::worker;
 
-/// The application, and with it the item and the partition of encrypted files.
+/// The application's name, from which the item and the partition of encrypted files follow.
 pub(crate) const APP: &str = "app";
 
-/// A cache with the sign-ins of these people: an account and its tokens each.
+/// Returns a cache with these accounts, each with its tokens.
 pub(crate) fn cache_of(people: &[&str]) -> String {
     cache_at(people, 1_700_000_000)
 }
 
-/// As [`cache_of`], with access tokens obtained at that second and secrets that tell it.
+/// Like [`cache_of`], with access tokens of this second, and with secrets that contain it.
 pub(crate) fn cache_at(people: &[&str], time: u64) -> String {
     let section = |name: &str, entry: &dyn Fn(&str) -> String| {
         let entries: Vec<_> = people.iter().map(|who| format!(r#""{who}-{name}":{}"#, entry(who))).collect();
@@ -53,7 +53,7 @@ pub(crate) fn cache_at(people: &[&str], time: u64) -> String {
     format!("{{{}}}", sections.join(","))
 }
 
-/// Who is signed in, by refresh tokens: an account without one is not.
+/// Returns the accounts with a refresh token.
 pub(crate) fn people_in(content: &[u8]) -> BTreeSet<String> {
     let Ok(cache) = serde_json::from_slice::<serde_json::Value>(content) else { return BTreeSet::new() };
     let tokens = cache["RefreshToken"].as_object().cloned().unwrap_or_default();
@@ -68,12 +68,12 @@ pub(crate) fn set(people: &[&str]) -> BTreeSet<String> {
     people.iter().map(|&who| who.to_owned()).collect()
 }
 
-/// A directory of the test's own, with a key named after the application.
+/// A directory for one test, with a key named after the application.
 pub(crate) struct Home(TempDir);
 
 impl Home {
     pub(crate) fn new() -> Self {
-        // In memory where there is such a file system: much is synced here, and nobody pulls the plug.
+        // In memory if possible: the tests sync often and need no durability.
         let shared = Path::new("/dev/shm");
         let place = if shared.is_dir() { shared } else { Path::new("/tmp") };
         let home = Self(tempfile::Builder::new().prefix("tk-").tempdir_in(place).unwrap());
@@ -81,7 +81,7 @@ impl Home {
         home
     }
 
-    /// A key file of that name.
+    /// Creates a key file with this name.
     pub(crate) fn make_key(&self, name: &str) -> PathBuf {
         let key = self.path().join(name);
         let mut bytes = [0; 32];
@@ -103,14 +103,14 @@ impl Home {
         self.path().join("cache.json")
     }
 
-    /// The names in the directory, but for those of locks and keys, sorted.
+    /// Returns the sorted names in the directory, without locks and keys.
     pub(crate) fn names(&self) -> Vec<String> {
         let mut names = crate::support::names_in(self.path());
         names.retain(|name| !name.ends_with("lock") && !name.ends_with("lockfile") && name.contains("cache"));
         names
     }
 
-    /// Whether any file here holds these words in the clear.
+    /// Returns whether a file here contains these words in plaintext.
     pub(crate) fn shows(&self, words: &str) -> bool {
         fs::read_dir(self.path()).unwrap().any(|entry| {
             let path = entry.unwrap().path();
@@ -123,7 +123,7 @@ pub(crate) fn contains(bytes: &[u8], words: &[u8]) -> bool {
     bytes.windows(words.len()).any(|part| part == words)
 }
 
-/// A cache and what it told.
+/// A cache and its events.
 pub(crate) struct Opened {
     pub(crate) cache: TokenCache,
     events: Arc<Mutex<Vec<Event>>>,
@@ -146,7 +146,7 @@ impl Opened {
         Self::over(|listener| sealed_file(path, key).on_event(listener))
     }
 
-    /// The application's item in that keyring, with its marker at `path`, and a file that may have stood in for it.
+    /// Returns the application's item in a keyring, with its marker at `path`, and a file that may have replaced it.
     pub(crate) fn item(keyring: &Keyring, path: &Path, stand_in: Option<FilePersistence>) -> Self {
         Self::over(|listener| {
             let item = SecretServiceItem::new(APP, "token_cache").unwrap().on_bus(keyring.bus.address());
@@ -172,7 +172,7 @@ impl Opened {
         people_in(self.read().as_bytes())
     }
 
-    /// What it told since the last time.
+    /// Returns the events since the last time.
     pub(crate) fn events(&self) -> Vec<Event> {
         std::mem::take(&mut *self.events.lock().unwrap())
     }
@@ -180,13 +180,13 @@ impl Opened {
 
 type Listener = Box<dyn Fn(&Event) + Send + Sync>;
 
-/// An encrypted file as a configuration of the application would make it.
+/// Returns an encrypted file as a configuration of the application would create it.
 pub(crate) fn sealed_file(path: &Path, key: &Path) -> FilePersistence {
     FilePersistence::with_protector(path, Sealed::new(KeyFile::at(key), format!("{APP}/token_cache")))
         .unwrap()
 }
 
-/// The `torture` program in the session of that keyring, or in one without a bus.
+/// Returns the `torture` program in the session of the keyring, or in a session without a bus.
 pub(crate) fn program(home: &Home, keyring: Option<&Keyring>, words: &[&str]) -> Command {
     let mut command = Command::new(worker::program());
     command.args(words).env_clear().env("HOME", home.path()).env("PATH", "/usr/bin:/bin");
@@ -207,7 +207,7 @@ pub(crate) fn answer(home: &Home, keyring: Option<&Keyring>, words: &[&str]) -> 
     said.trim_end().to_owned()
 }
 
-/// As [`answer`], of what must succeed; returns what follows the `ok`.
+/// Like [`answer`], for a call that must succeed; returns the text after `ok`.
 pub(crate) fn succeed(home: &Home, keyring: Option<&Keyring>, words: &[&str]) -> String {
     let said = answer(home, keyring, words);
     match said.strip_prefix("ok") {
@@ -216,13 +216,13 @@ pub(crate) fn succeed(home: &Home, keyring: Option<&Keyring>, words: &[&str]) ->
     }
 }
 
-/// Who a configuration with these fallbacks finds signed in.
+/// Returns the accounts that a configuration with these fallbacks finds.
 pub(crate) fn people_of(home: &Home, keyring: Option<&Keyring>, fallbacks: &str) -> BTreeSet<String> {
     let said = succeed(home, keyring, &["open", home.cache().to_str().unwrap(), APP, fallbacks, "read"]);
     people_in(said.replace("\\\"", "\"").as_bytes())
 }
 
-/// Signs somebody in through a configuration with these fallbacks.
+/// Signs an account in through a configuration with these fallbacks.
 pub(crate) fn sign_in(home: &Home, keyring: Option<&Keyring>, fallbacks: &str, who: &str) {
     let cache = cache_of(&[who]);
     succeed(home, keyring, &["open", home.cache().to_str().unwrap(), APP, fallbacks, "add", &cache]);

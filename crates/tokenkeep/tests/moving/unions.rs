@@ -1,4 +1,4 @@
-//! Two caches that come together, tried with random ones: every entry of either, each in its newer version.
+//! Merges of two random caches: the result has every entry of either, each in its newer version.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use tokenkeep::{
 use crate::stores::Home;
 use crate::support::scale;
 
-/// Which entries there are, and in which version: the section (the last one is unknown to everybody), whose, which.
+/// The entries and their versions, by section (the last one is unknown to all libraries), owner and number.
 type Model = BTreeMap<(usize, u8, u8), u8>;
 
 fn name(section: usize) -> &'static str {
@@ -26,7 +26,7 @@ fn name(section: usize) -> &'static str {
 }
 
 fn text(model: &Model) -> String {
-    // Without a known section it would be no token cache.
+    // Without a known section it would not be a token cache.
     let mut root: BTreeMap<&str, Map<String, Value>> = BTreeMap::from([("Account", Map::new())]);
     for (&(section, who, slot), &version) in model {
         let entry = json!({
@@ -58,7 +58,7 @@ fn caches() -> impl Strategy<Value = Model> {
 }
 
 #[test]
-fn every_entry_of_either_side_is_there_in_its_newer_version() {
+fn a_merge_has_every_entry_of_either_side_in_its_newer_version() {
     let home = Home::new();
     let path = home.cache();
     let cases = u32::try_from(64 * scale()).unwrap();
@@ -76,7 +76,7 @@ fn every_entry_of_either_side_is_there_in_its_newer_version() {
         let (mut taken, mut outdated) = (0, 0);
         for (key, version) in arriving.iter().chain(&staying) {
             let other = expected.entry(*key).or_insert(*version);
-            // Nobody knows how old what is unknown is: then that is kept which was in use.
+            // The age of an unknown entry is unknown, so the target's version is kept.
             *other = if key.0 == Section::ALL.len() { *other } else { *version.max(other) };
         }
         for (key, version) in &arriving {

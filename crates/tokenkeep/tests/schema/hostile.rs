@@ -1,4 +1,4 @@
-//! Content that was made to break a parser.
+//! Content designed to break a parser.
 
 use std::time::{Duration, Instant};
 
@@ -41,12 +41,12 @@ fn sixty_four_megabytes_are_merged_in_reasonable_time() {
     .unwrap();
     assert_eq!(merged.undeleted, 1024);
     assert_eq!(merged.content.len(), theirs.len() + r#","Account":{"eve":{"home_account_id":"eve"}}"#.len());
-    // 0.1 s when optimised. The bound is for what grows with the square of the size, not for a busy machine.
+    // 0.1 s when optimised. The limit catches quadratic growth, not a busy machine.
     assert!(start.elapsed() < Duration::from_secs(120), "{:?}", start.elapsed());
 }
 
 #[test]
-fn what_is_not_json_by_the_book_is_refused() {
+fn text_that_is_not_valid_json_is_refused() {
     for broken in [
         "{\"a\":01}",
         "{\"a\":+1}",
@@ -98,7 +98,7 @@ fn what_is_not_json_by_the_book_is_refused() {
 }
 
 #[test]
-fn what_json_parse_accepts_is_accepted() {
+fn text_that_json_parse_accepts_is_accepted() {
     for fine in [
         r#"{"a":"\ud800"}"#,
         r#"{"a":1e999}"#,
@@ -117,7 +117,7 @@ fn what_json_parse_accepts_is_accepted() {
 }
 
 #[test]
-fn entries_that_are_no_objects_are_kept() {
+fn entries_that_are_not_objects_are_kept() {
     let theirs = br#"{"Account":{"a":null,"b":7,"c":[],"d":""},"AccessToken":{"e":true}}"#;
     let merged = merge_texts(Some(theirs), SIGN_IN, Some(theirs), true);
     assert!(merged.content.expose().starts_with(br#"{"Account":{"a":null,"b":7,"c":[],"d":"","eve":"#));
@@ -125,7 +125,7 @@ fn entries_that_are_no_objects_are_kept() {
 }
 
 #[test]
-fn what_an_error_or_a_debug_output_says_holds_nothing_of_the_cache() {
+fn errors_and_debug_output_contain_nothing_of_the_cache() {
     let theirs = br#"{"RefreshToken":{"k":{"secret":"hush-hush"}"#;
     let change = Change::additions(br#"{"RefreshToken":{"k":{"secret":"hush-hush"}}}"#);
     let error = merge(&change, Some(theirs)).unwrap_err();

@@ -1,4 +1,4 @@
-//! What the token cache's text means: merging, removing an account, telling whole from torn.
+//! The schema of the token cache: merging, removing an account, telling whole content from truncated content.
 #![allow(clippy::unwrap_used)] // Helpers are tests too.
 
 mod hostile;

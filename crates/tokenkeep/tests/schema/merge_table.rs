@@ -1,4 +1,4 @@
-//! The table of who wins, row by row.
+//! The table of the merge, row by row.
 
 use serde_json::json;
 use tokenkeep::ErrorKind;
@@ -15,10 +15,10 @@ fn signed_in() -> Cache {
         .app("1")
 }
 
-// What we did not change
+// Entries that we did not change
 
 #[test]
-fn what_we_did_not_touch_is_taken_from_theirs() {
+fn an_entry_we_did_not_change_is_taken_from_theirs() {
     let base = signed_in();
     let theirs = base.clone().refresh("ada", "r2").access("ada", "a2", "50").account("bob", "Bob").app("2");
     let merged = merged(&base, &base, &theirs);
@@ -28,7 +28,7 @@ fn what_we_did_not_touch_is_taken_from_theirs() {
 }
 
 #[test]
-fn what_others_deleted_and_we_did_not_touch_stays_deleted() {
+fn an_entry_others_deleted_and_we_did_not_change_stays_deleted() {
     let theirs = signed_in().without(Section::RefreshToken, "ada-rt");
     assert_merged(&merged(&signed_in(), &signed_in(), &theirs), &theirs);
 }
@@ -36,13 +36,13 @@ fn what_others_deleted_and_we_did_not_touch_stays_deleted() {
 // Added or changed by us alone
 
 #[test]
-fn what_we_added_is_added() {
+fn an_entry_we_added_is_added() {
     let ours = signed_in().account("bob", "Bob").refresh("bob", "r1");
     assert_merged(&merged(&signed_in(), &ours, &signed_in()), &ours);
 }
 
 #[test]
-fn what_we_added_joins_what_others_added() {
+fn an_entry_we_added_joins_those_others_added() {
     let ours = signed_in().refresh("bob", "r");
     let theirs = signed_in().refresh("eve", "r");
     let both = signed_in().refresh("eve", "r").refresh("bob", "r");
@@ -50,7 +50,7 @@ fn what_we_added_joins_what_others_added() {
 }
 
 #[test]
-fn what_we_changed_is_ours_even_if_an_access_token_gets_older() {
+fn an_entry_only_we_changed_is_ours_even_if_its_access_token_gets_older() {
     let ours = signed_in()
         .refresh("ada", "r2")
         .access("ada", "a2", "50")
@@ -61,14 +61,14 @@ fn what_we_changed_is_ours_even_if_an_access_token_gets_older() {
 }
 
 #[test]
-fn what_we_changed_and_others_deleted_is_ours_while_the_account_is_there() {
+fn an_entry_we_changed_and_others_deleted_is_ours_while_the_account_exists() {
     let ours = signed_in().refresh("ada", "r2");
     let theirs = signed_in().without(Section::RefreshToken, "ada-rt");
     assert_merged(&merged(&signed_in(), &ours, &theirs), &ours);
 }
 
 #[test]
-fn what_we_changed_is_taken_whole_with_the_fields_nobody_knows() {
+fn an_entry_we_changed_is_taken_whole_with_its_unknown_fields() {
     let entry =
         |secret: &str| json!({ "home_account_id": "ada", "secret": secret, "future": [1, { "x": null }] });
     let base = signed_in().with(Section::RefreshToken, "ada-rt", entry("r1"));
@@ -79,7 +79,7 @@ fn what_we_changed_is_taken_whole_with_the_fields_nobody_knows() {
 // Added or changed by both
 
 #[test]
-fn of_two_new_access_tokens_the_later_one_stays() {
+fn the_later_of_two_new_access_tokens_stays() {
     for (ours, theirs, winner) in [
         (json!("200"), json!("300"), "theirs"),
         (json!("300"), json!("200"), "ours"),
@@ -102,7 +102,7 @@ fn of_two_new_access_tokens_the_later_one_stays() {
 }
 
 #[test]
-fn of_two_changes_of_anything_else_ours_stays() {
+fn our_change_of_any_other_entry_wins_over_theirs() {
     let ours = signed_in().refresh("ada", "ours").id("ada", "ours").account("ada", "ours").app("ours");
     let theirs =
         signed_in().refresh("ada", "theirs").id("ada", "theirs").account("ada", "theirs").app("theirs");
@@ -110,7 +110,7 @@ fn of_two_changes_of_anything_else_ours_stays() {
 }
 
 #[test]
-fn the_same_change_made_by_both_leaves_theirs_as_it_is_written() {
+fn an_equal_change_by_both_keeps_the_text_of_theirs() {
     let ours = signed_in().refresh("ada", "r2");
     let theirs =
         serde_json::to_string_pretty(&serde_json::from_slice::<serde_json::Value>(&ours.text()).unwrap())
@@ -148,14 +148,14 @@ fn a_token_we_deleted_and_others_changed_stays() {
 
 #[test]
 fn a_token_that_only_the_client_writes_differently_can_be_deleted() {
-    // msal-node drops a `tenantProfiles` of null, so what it calls its base is not what is stored.
+    // msal-node drops a `tenantProfiles` of null, so the base that it reports differs from the stored content.
     let stored = |secret| json!({ "home_account_id": "ada", "credential_type": "RefreshToken", "secret": secret, "x": null });
     let held = signed_in().with(Section::RefreshToken, "ada-rt", stored("r1"));
     let ours = signed_in().without(Section::RefreshToken, "ada-rt");
     let (held, base, ours_text) = (held.text(), signed_in().text(), ours.text());
     let change = Change { held: Some(&held), base: Some(&base), ours: &ours_text, disturbed: false };
     assert_merged(&merge(&change, Some(&held)).unwrap(), &ours);
-    // Without knowing what the client was given, it looks as if somebody else had changed the token.
+    // Without the content that the client loaded, another process seems to have changed the token.
     let change = Change { held: None, ..change };
     assert_eq!(merge(&change, Some(&held)).unwrap().undeleted, 1);
 }
@@ -184,10 +184,10 @@ fn nothing_is_deleted_while_the_window_is_disturbed() {
 // Signing out
 
 #[test]
-fn signing_out_takes_every_entry_of_the_account_with_it() {
+fn signing_out_removes_every_entry_of_the_account() {
     let base = signed_in().account("bob", "Bob").refresh("bob", "r");
     let ours = Cache::new().account("bob", "Bob").refresh("bob", "r").app("1");
-    // Meanwhile a token was refreshed, one added, and one of a kind unknown to us was there all along.
+    // In the meantime one token was refreshed, one was added, and one of an unknown kind existed all along.
     let unknown = json!({ "home_account_id": "ADA", "credential_type": "ATExt", "secret": "x" });
     let theirs = base
         .clone()
@@ -203,7 +203,7 @@ fn signing_out_takes_every_entry_of_the_account_with_it() {
 }
 
 #[test]
-fn signing_out_takes_what_was_added_for_the_account_in_the_same_window() {
+fn signing_out_removes_entries_added_for_the_account_in_the_same_window() {
     let ours = Cache::new().access("ada", "late", "200").app("1");
     assert_merged(&merged(&signed_in(), &ours, &signed_in()), &Cache::new().app("1"));
 }
@@ -232,7 +232,7 @@ fn an_account_whose_entry_became_another_accounts_is_signed_out() {
 }
 
 #[test]
-fn an_account_without_a_name_takes_nothing_with_it() {
+fn removing_an_account_without_an_id_removes_no_other_entry() {
     for id in [json!(""), json!(null), json!(7)] {
         let anonymous = json!({ "home_account_id": id, "environment": "e" });
         let ours = signed_in().with(
@@ -248,7 +248,7 @@ fn an_account_without_a_name_takes_nothing_with_it() {
 // Signed out by others
 
 #[test]
-fn what_we_refreshed_for_an_account_that_is_gone_is_dropped_and_reported() {
+fn a_refreshed_token_of_an_account_signed_out_by_others_is_dropped_and_reported() {
     let base = signed_in().account("bob", "Bob").refresh("bob", "r1");
     let ours =
         base.clone().refresh("ada", "r2").access("ada", "a2", "200").id("ada", "new").refresh("bob", "r2");
@@ -260,7 +260,7 @@ fn what_we_refreshed_for_an_account_that_is_gone_is_dropped_and_reported() {
 }
 
 #[test]
-fn a_sign_out_by_others_is_no_conflict_for_a_client_that_changed_nothing_of_it() {
+fn a_sign_out_by_others_is_no_conflict_if_we_changed_no_entry_of_the_account() {
     let base = signed_in().account("bob", "Bob");
     let theirs = Cache::new().account("bob", "Bob").app("1");
     let merged = merged(&base, &base.clone().refresh("bob", "r1"), &theirs);
@@ -284,7 +284,7 @@ fn an_account_signed_out_by_others_and_in_again_by_us_is_written_whole() {
 }
 
 #[test]
-fn an_account_that_others_moved_to_another_key_is_not_gone() {
+fn an_account_others_moved_to_another_key_is_not_signed_out() {
     let ours = signed_in().refresh("ada", "r2");
     let theirs = signed_in().without(Section::Account, "ada-e").with(
         Section::Account,
@@ -296,7 +296,7 @@ fn an_account_that_others_moved_to_another_key_is_not_gone() {
 }
 
 #[test]
-fn a_store_that_was_emptied_signed_everybody_out() {
+fn an_emptied_store_signs_every_account_out() {
     let ours = signed_in().refresh("ada", "r2").account("bob", "Bob").refresh("bob", "r1");
     let expected = Cache::new().account("bob", "Bob").refresh("bob", "r1");
     for theirs in [None, Some(&b""[..]), Some(b"{}")] {
@@ -307,7 +307,7 @@ fn a_store_that_was_emptied_signed_everybody_out() {
     }
 }
 
-// What we do not know
+// Unknown entries
 
 #[test]
 fn entries_the_client_never_saw_stay() {
@@ -320,7 +320,7 @@ fn entries_the_client_never_saw_stay() {
 }
 
 #[test]
-fn an_entry_of_an_unknown_type_is_not_deleted_by_missing() {
+fn an_entry_of_unknown_type_missing_from_ours_is_not_deleted() {
     let base = signed_in().with(Section::AccessToken, "ext", json!({ "credential_type": "ATExt" }));
     let merged = merged(&base, &signed_in(), &base);
     assert_same(merged.content.expose(), &base);
@@ -339,7 +339,7 @@ fn an_unknown_section_follows_our_change_but_never_our_deletion_and_never_a_disp
     assert_same(merged(&base, &signed_in(), &base).content.expose(), &base);
 }
 
-// No base
+// Without a base
 
 #[test]
 fn without_a_base_nothing_is_deleted() {
@@ -361,7 +361,7 @@ fn without_anything_stored_the_result_is_ours() {
     assert!(!merged.unchanged);
 }
 
-// What cannot be merged
+// Content that cannot be merged
 
 #[test]
 fn a_stored_cache_that_is_damaged_is_an_error() {

@@ -1,4 +1,4 @@
-//! What we do not change is kept byte for byte.
+//! Entries that we do not change stay byte for byte.
 
 use tokenkeep::schema::{Change, merge};
 
@@ -31,7 +31,7 @@ fn every_entry_of_every_library_stays_as_written_when_an_account_is_added() {
                 "{name} {section}: the order"
             );
         }
-        // Values of one depth contain neither braces nor brackets unless in strings: their text can be cut out.
+        // Values of one depth have braces and brackets only inside strings, so their text can be cut out.
         for entry in text.split_inclusive('}').filter_map(|piece| Some(&piece[piece.rfind('{')?..])) {
             assert!(merged.contains(entry), "{name}: {entry}");
         }
@@ -59,7 +59,7 @@ fn keys_are_the_same_however_they_are_escaped() {
     let ours = "{\"RefreshToken\":{\"a-é😀\":{\"s\":\"2\"}}}".as_bytes();
     let merged = merge_texts(Some(base), ours, Some(base), false);
     assert_eq!(merged.content.expose(), ours);
-    // Lone surrogates are keys of their own.
+    // Lone surrogates are distinct keys.
     let lone = br#"{"RefreshToken":{"\ud800":{"s":"1"},"\ud801":{"s":"1"},"\ufffd":{"s":"1"}}}"#;
     assert!(merge_texts(None, lone, Some(lone), false).unchanged);
     assert_eq!(merge_texts(None, lone, None, false).content.expose(), lone);
@@ -85,7 +85,7 @@ fn numbers_differ_when_they_are_written_differently_and_objects_do_not() {
 }
 
 #[test]
-fn of_duplicate_keys_the_last_counts_and_nothing_else_is_lost() {
+fn the_last_of_duplicate_keys_counts_and_no_other_entry_is_lost() {
     let theirs = br#"{"Account":{"gone":{}},"X":1,"Account":{"a":{"v":1},"b":{"v":1},"a":{"v":2}},"X":2}"#;
     assert_eq!(merge_texts(None, b"{}", Some(theirs), false).content.expose(), theirs);
     let merged = merge_texts(None, br#"{"Account":{"c":{"v":1}}}"#, Some(theirs), false);

@@ -1,4 +1,4 @@
-//! What holds for every cache and every change, tried with random ones.
+//! Properties of every cache and every change, tested with random ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +10,10 @@ use tokenkeep::schema::{Change, Merged, Section, is_msal_cache, is_whole, merge,
 
 use crate::support::{Cache, VECTORS, merge_texts};
 
-/// Which entry: the section, whose it is, and which of several.
+/// An entry's key: the section, the owner, and a number.
 type Key = (usize, u8, u8);
 
-/// A cache as a model: which entries there are, and in which version.
+/// The model of a cache: its entries and their versions.
 type Model = BTreeMap<Key, u8>;
 
 const ACCOUNT: usize = Section::Account as usize;
@@ -53,7 +53,7 @@ fn caches() -> impl Strategy<Value = Model> {
     btree_map((0..5_usize, 0..3_u8, 0..2_u8), 0..3_u8, 0..20)
 }
 
-/// One thing a client does to its cache.
+/// A client's change to its cache.
 #[derive(Clone, Debug)]
 enum Act {
     Put(Key, u8),
@@ -65,7 +65,7 @@ fn acts(people: std::ops::Range<u8>) -> impl Strategy<Value = Vec<Act>> {
     let key = move || (0..5_usize, people.clone(), 0..2_u8);
     let act = prop_oneof![
         6 => (key(), 0..4_u8).prop_map(|(key, version)| Act::Put(key, version)),
-        // Clients do not remove accounts without their tokens, nor what they know of applications.
+        // Clients do not remove accounts without their tokens, nor application metadata.
         2 => key().prop_filter("tokens", |key| key.0 != ACCOUNT && key.0 != APP_METADATA).prop_map(Act::Remove),
         1 => key().prop_map(|key| Act::SignOut(key.1)),
     ];
@@ -98,9 +98,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_change_of_what_is_stored_results_in_ours(base in caches(), acts in acts(0..3)) {
+    fn a_change_of_the_stored_content_results_in_ours(base in caches(), acts in acts(0..3)) {
         let ours = after(&base, &acts);
-        // Tokens that never had an account of theirs are not removed by signing it out.
+        // A sign-out does not remove tokens that never had an account.
         let signed_out: BTreeSet<_> = accounts(&base).difference(&accounts(&ours)).copied().collect();
         let expected: Model = ours
             .iter()
@@ -114,7 +114,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_vanishes_that_we_did_not_delete(base in caches(), ours in acts(0..3), theirs in acts(0..3)) {
+    fn no_entry_disappears_that_we_did_not_delete(base in caches(), ours in acts(0..3), theirs in acts(0..3)) {
         let (ours, theirs) = (after(&base, &ours), after(&base, &theirs));
         let (_, result) = merged(&base, &ours, &theirs);
         let signed_out: BTreeSet<_> = accounts(&base).difference(&accounts(&ours)).copied().collect();
@@ -126,7 +126,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_new_of_ours_vanishes_unless_its_account_does(base in caches(), ours in acts(0..3), theirs in acts(0..3)) {
+    fn no_new_entry_of_ours_disappears_unless_its_account_does(base in caches(), ours in acts(0..3), theirs in acts(0..3)) {
         let (ours, theirs) = (after(&base, &ours), after(&base, &theirs));
         let (merged, result) = merged(&base, &ours, &theirs);
         let gone = |model: &Model, who: u8| accounts(&base).contains(&who) && !accounts(model).contains(&who);
@@ -140,7 +140,7 @@ proptest! {
                 prop_assert!(!result.contains_key(key), "{:?} outlives its account", key);
             } else if result.get(key) != Some(version) {
                 let later = key.0 == Section::AccessToken as usize && result.get(key) > Some(version);
-                // By others, and we did not sign it in anew.
+                // Signed out by others, and not signed in again by us.
                 let signed_out = gone(&theirs, key.1) && !signed_in(key.1);
                 prop_assert!(later || signed_out, "{:?} is lost", key);
                 dropped += usize::from(signed_out);
@@ -150,7 +150,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_comes_back(base in caches(), ours in acts(0..3), theirs in acts(0..3)) {
+    fn no_deleted_entry_returns(base in caches(), ours in acts(0..3), theirs in acts(0..3)) {
         let (ours, theirs) = (after(&base, &ours), after(&base, &theirs));
         let (_, result) = merged(&base, &ours, &theirs);
         let signed_in_anew: BTreeSet<_> =
@@ -190,7 +190,7 @@ proptest! {
     }
 
     #[test]
-    fn knowing_what_was_held_makes_no_difference_where_the_client_writes_as_it_reads(
+    fn the_loaded_content_makes_no_difference_if_the_client_writes_what_it_reads(
         base in caches(), ours in acts(0..3), theirs in acts(0..3), disturbed: bool
     ) {
         let (base, ours, theirs) = (text(&base), text(&after(&base, &ours)), text(&after(&base, &theirs)));
@@ -201,7 +201,7 @@ proptest! {
     }
 
     #[test]
-    fn removing_an_account_is_what_signing_out_does(cache in caches(), who in 0..3_u8) {
+    fn remove_account_equals_a_sign_out_by_a_client(cache in caches(), who in 0..3_u8) {
         let removal = remove_account(&text(&cache), PEOPLE[usize::from(who)]).unwrap();
         prop_assert_eq!(model(removal.content.expose()), after(&cache, &[Act::SignOut(who)]));
     }
@@ -228,13 +228,13 @@ proptest! {
                 _ => _ = text.remove(at),
             }
         }
-        // serde does not look at the encoding of what it ignores.
+        // serde does not check the encoding of values that it ignores.
         let json = std::str::from_utf8(&text).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok());
         prop_assert_eq!(is_whole(&text), json || !text.trim_ascii_start().starts_with(b"{"));
     }
 
     #[test]
-    fn values_that_mean_the_same_are_the_same_however_they_are_spelt(value in json_values()) {
+    fn equal_values_are_equal_in_any_spelling(value in json_values()) {
         let value = json!({ "Account": { "a": value } });
         let (stored, ours) = (value.to_string(), respelt(&value));
         prop_assert_eq!(&serde_json::from_str::<Value>(&ours).unwrap(), &value);
@@ -242,7 +242,7 @@ proptest! {
     }
 
     #[test]
-    fn values_that_differ_are_different(one in json_values(), other in json_values()) {
+    fn different_values_are_different(one in json_values(), other in json_values()) {
         let stored = json!({ "Account": { "a": &one } }).to_string();
         let ours = json!({ "Account": { "a": &other } }).to_string();
         let merged = merge_texts(None, ours.as_bytes(), Some(stored.as_bytes()), false);
@@ -280,7 +280,7 @@ fn json_values() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The value as a perverse writer would put it: members backwards, everything escaped, space everywhere.
+/// Writes the value in an unusual form: members backwards, everything escaped, white space everywhere.
 fn respelt(value: &Value) -> String {
     match value {
         Value::Object(members) => {
@@ -302,7 +302,7 @@ fn respelt_text(text: &str) -> String {
     format!("\"{}\"", text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect::<String>())
 }
 
-/// Bytes that are often nearly a cache.
+/// Random bytes, often close to a cache.
 fn soup() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         8 => prop::sample::select(vec![

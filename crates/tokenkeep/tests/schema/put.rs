@@ -1,4 +1,4 @@
-//! What is put into a cache is what each library would have written, and touches nothing else.
+//! `put` writes the entry that each library would write, and changes no other entry.
 
 use std::time::{Duration, SystemTime};
 
@@ -25,7 +25,7 @@ fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
-/// What one sign-in stores.
+/// Returns the records of one sign-in.
 fn sign_in<'a>(ids: Ids<'a>, family: Option<&'a str>) -> [Record<'a>; 5] {
     [
         Record::access_token(
@@ -66,7 +66,7 @@ fn new_entries_get_the_keys_that_the_library_of_the_cache_gives() {
         for section in [Section::RefreshToken, Section::IdToken, Section::Account] {
             let theirs = keys(&original, section, ADA)[0].replace(ADA, BOB);
             let theirs = match (library, section) {
-                // Python ends the key with the scopes, which a refresh token put by us has none of.
+                // Python's key ends with the scopes; a refresh token that we store has none.
                 ("msal-python", Section::RefreshToken) => theirs.replace("user.read openid profile", ""),
                 _ => theirs,
             };
@@ -97,14 +97,14 @@ fn an_entry_that_is_there_keeps_its_key_its_order_and_what_is_unknown() {
         let mut expected = before.clone();
         let entry = expected["RefreshToken"].as_object_mut().unwrap().values_mut().next().unwrap();
         entry["secret"] = "rotated".into();
-        // With the order of all members.
+        // Including the order of all members.
         assert_eq!(json(next.expose()).to_string(), expected.to_string(), "{library}");
     }
 }
 
 #[test]
 fn other_names_of_the_cloud_are_the_same_entry() {
-    // As Python wrote it, and another library in the meantime.
+    // Written by Python, and by another library in the meantime.
     let content = put(
         Some(vector("msal-python")),
         &[Record::refresh_token(ids(ADA, "login.microsoft.com"), None, "one")],
@@ -141,7 +141,7 @@ fn all_twins_of_a_refresh_token_are_renewed() {
 }
 
 #[test]
-fn an_access_token_takes_the_place_of_those_for_some_of_the_same_scopes() {
+fn an_access_token_replaces_those_that_share_some_of_its_scopes() {
     let ids = Ids { home_account_id: "u.t", environment: "e", client_id: "c", realm: "t" };
     let token = |scopes: &[&str], secret: &str| Record::access_token(ids, scopes, secret, at(1), at(2));
     let content =
@@ -158,7 +158,7 @@ fn an_access_token_takes_the_place_of_those_for_some_of_the_same_scopes() {
 }
 
 #[test]
-fn a_renewed_access_token_keeps_no_time_of_the_old_one() {
+fn a_renewed_access_token_keeps_no_times_of_the_old_one() {
     let ids = ids(ADA, "login.windows.net");
     let token = Record::access_token(
         ids,
@@ -196,7 +196,7 @@ fn everything_written_is_a_string_in_plain_ascii() {
 }
 
 #[test]
-fn a_spent_refresh_token_is_removed_and_nothing_else() {
+fn a_redeemed_refresh_token_is_removed_and_no_other_entry() {
     let removal = remove_refresh_token(vector("msal-node"), b"fake-refresh-token-of-ada").unwrap();
     assert_eq!(removal.removed, 1);
     let mut expected = json(vector("msal-node"));
@@ -207,7 +207,7 @@ fn a_spent_refresh_token_is_removed_and_nothing_else() {
 }
 
 #[test]
-fn what_is_no_cache_is_refused() {
+fn content_that_is_not_a_cache_is_refused() {
     let error = put(Some(b"[1]"), &[Record::app_metadata(Ids::default(), None)]).unwrap_err();
     assert_eq!(error.kind(), tokenkeep::ErrorKind::Damaged);
 }
@@ -261,7 +261,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_was_put_is_found_and_putting_it_again_changes_nothing(vector in 0..VECTORS.len(), people in prop::collection::vec(person(), 1..4)) {
+    fn a_stored_entry_is_found_and_storing_it_again_changes_nothing(vector in 0..VECTORS.len(), people in prop::collection::vec(person(), 1..4)) {
         let mut content = VECTORS[vector].1.as_bytes().to_vec();
         for person in &people {
             let records = records(person);
@@ -296,7 +296,7 @@ proptest! {
             prop_assert_eq!(after.len(), before.len() + 1, "{}", section);
             prop_assert!(before.iter().zip(after).all(|(before, after)| before == after), "{}", section);
         }
-        // And signing that person out again leaves what was there.
+        // Signing that user out again restores the earlier content.
         let removed = remove_account(next.expose(), &person.home).unwrap();
         prop_assert_eq!(removed.removed, 4);
     }

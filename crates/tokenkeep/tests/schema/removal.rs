@@ -1,4 +1,4 @@
-//! Removing one account.
+//! The removal of an account.
 
 use serde_json::json;
 use tokenkeep::ErrorKind;
@@ -7,7 +7,7 @@ use tokenkeep::schema::{Section, remove_account};
 use crate::support::{Cache, VECTORS, assert_same};
 
 #[test]
-fn removing_an_account_removes_it_everywhere_whatever_its_case() {
+fn removing_an_account_removes_all_its_entries_in_any_case_of_the_id() {
     let kept =
         Cache::new().account("bob", "Bob").refresh("bob", "r").app("1").root("Future", json!({ "a": 1 }));
     let all =
@@ -22,7 +22,7 @@ fn removing_an_account_removes_it_everywhere_whatever_its_case() {
 }
 
 #[test]
-fn removing_an_account_that_is_not_there_changes_no_byte() {
+fn removing_a_missing_account_changes_no_byte() {
     for (name, text) in VECTORS {
         let removal = remove_account(text.as_bytes(), "nobody").unwrap();
         assert_eq!(removal.removed, 0);
@@ -44,7 +44,7 @@ fn every_librarys_account_can_be_removed() {
 }
 
 #[test]
-fn no_account_is_named_nothing() {
+fn an_empty_id_names_no_account() {
     assert_eq!(remove_account(b"{}", "").unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 

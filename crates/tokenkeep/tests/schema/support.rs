@@ -1,4 +1,4 @@
-//! Small caches to write tests with, and the real ones.
+//! Small caches for tests, and the real ones.
 
 use serde_json::{Map, Value, json};
 use tokenkeep::schema::{Change, Merged, Section, merge};
@@ -17,13 +17,13 @@ pub(crate) const VECTORS: [(&str, &str); 5] = [
 pub(crate) struct Cache(Map<String, Value>);
 
 impl Cache {
-    /// A cache as a client writes one that holds nothing.
+    /// A cache as a client without entries writes it.
     pub(crate) fn new() -> Self {
         let sections = Section::ALL.map(|section| (section.name().to_owned(), json!({})));
         Self(Map::from_iter(sections))
     }
 
-    /// With `entry` under `key`, replacing what was there.
+    /// Sets `entry` under `key`.
     pub(crate) fn with(mut self, section: Section, key: &str, entry: Value) -> Self {
         let section = self.0.entry(section.name()).or_insert_with(|| json!({}));
         section.as_object_mut().unwrap().insert(key.to_owned(), entry);
@@ -59,7 +59,7 @@ impl Cache {
         self.with(Section::AppMetadata, "appmetadata", json!({ "client_id": "c", "family_id": family }))
     }
 
-    /// A member of the root that no library knows.
+    /// Sets a member of the root that no library knows.
     pub(crate) fn root(mut self, name: &str, value: Value) -> Self {
         self.0.insert(name.to_owned(), value);
         self
@@ -70,12 +70,12 @@ impl Cache {
     }
 }
 
-/// Merges an undisturbed change of `base` to `ours`, made on exactly what was stored, into `theirs`.
+/// Merges an undisturbed change from `base` to `ours` into `theirs`; the client loaded `base` unchanged.
 pub(crate) fn merged(base: &Cache, ours: &Cache, theirs: &Cache) -> Merged {
     merge_texts(Some(&base.text()), &ours.text(), Some(&theirs.text()), false)
 }
 
-/// As [`merged`], with a window that another access disturbed.
+/// Like [`merged`], with a window disturbed by another access.
 pub(crate) fn merged_disturbed(base: &Cache, ours: &Cache, theirs: &Cache) -> Merged {
     merge_texts(Some(&base.text()), &ours.text(), Some(&theirs.text()), true)
 }
@@ -89,7 +89,7 @@ pub(crate) fn merge_texts(
     merge(&Change { held: base, base, ours, disturbed }, theirs).unwrap()
 }
 
-/// Whether both texts are the same JSON, by a parser that is not ours.
+/// Checks with another parser that both texts are the same JSON.
 #[track_caller]
 pub(crate) fn assert_same(text: &[u8], expected: &Cache) {
     let text: Value = serde_json::from_slice(text).unwrap();

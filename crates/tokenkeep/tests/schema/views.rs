@@ -1,4 +1,4 @@
-//! The typed views, over caches as the libraries write them.
+//! The typed views, on caches of the real libraries.
 
 use std::time::{Duration, SystemTime};
 
@@ -55,7 +55,7 @@ fn every_library_s_entries_are_seen_with_their_fields() {
 }
 
 #[test]
-fn families_and_what_is_not_one() {
+fn a_family_is_read_and_an_empty_one_is_none() {
     let families = |text: &str| -> Vec<Option<String>> {
         let contents = Contents::parse(text.as_bytes()).unwrap();
         contents.refresh_tokens().map(|token| token.family_id().map(Into::into)).collect()
@@ -88,7 +88,7 @@ fn a_token_of_the_app_itself_has_no_account() {
 }
 
 #[test]
-fn nothing_that_is_printed_holds_a_token() {
+fn no_printed_text_contains_a_token() {
     for (library, text) in VECTORS {
         let contents = Contents::parse(text.as_bytes()).unwrap();
         let mut printed = format!("{contents:?}");
@@ -105,7 +105,7 @@ fn nothing_that_is_printed_holds_a_token() {
 }
 
 #[test]
-fn fields_of_the_wrong_kind_say_nothing_and_numbers_are_read() {
+fn fields_of_the_wrong_type_are_absent_and_numbers_are_read() {
     let text =
         br#"{"AccessToken":{"k":{"secret":5,"expires_on":1700000000.5,"target":["a"],"home_account_id":null,
         "client_id":{},"realm":7,"cached_at":"soon","refresh_on":"-1e999"}}}"#;
@@ -119,7 +119,7 @@ fn fields_of_the_wrong_kind_say_nothing_and_numbers_are_read() {
     let expected = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_500);
     assert_eq!(token.expires_on(), Some(expected));
     assert_eq!((token.cached_at(), token.refresh_on()), (None, None));
-    // Without a time it must not be used.
+    // A token without a time must not be used.
     let timeless = Contents::parse(br#"{"AccessToken":{"k":{"secret":"s"}}}"#).unwrap();
     assert!(timeless.access_tokens().next().unwrap().is_expired(SystemTime::UNIX_EPOCH));
 }

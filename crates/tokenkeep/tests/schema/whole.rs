@@ -1,4 +1,4 @@
-//! Telling a whole cache from a piece of one, and a token cache from other content.
+//! Tells a whole cache from a truncated one, and a token cache from other content.
 
 use tokenkeep::schema::{is_msal_cache, is_whole, without_bom};
 
@@ -29,7 +29,7 @@ fn a_cache_written_over_a_longer_one_is_not_whole() {
 }
 
 #[test]
-fn bytes_of_zero_behind_a_cache_make_it_torn() {
+fn zero_bytes_behind_a_cache_make_it_torn() {
     assert!(is_whole(b"{} \r\n\t"));
     assert!(!is_whole(b"{}\0"));
     assert!(!is_whole(b"{}{}"));
@@ -44,7 +44,7 @@ fn content_that_is_no_json_object_counts_as_whole() {
 }
 
 #[test]
-fn a_token_cache_has_a_known_section_or_nothing_at_all() {
+fn a_token_cache_has_a_known_section_or_is_empty() {
     for content in [
         &b"{}"[..],
         b" { } ",
@@ -66,7 +66,7 @@ fn a_token_cache_has_a_known_section_or_nothing_at_all() {
 }
 
 #[test]
-fn a_byte_order_mark_is_accepted_and_can_be_taken_off() {
+fn a_byte_order_mark_is_accepted_and_can_be_removed() {
     assert!(is_whole(b"\xEF\xBB\xBF{}") && !is_whole(b"\xEF\xBB\xBF{"));
     assert!(is_msal_cache(b"\xEF\xBB\xBF{}"));
     assert_eq!(without_bom(b"\xEF\xBB\xBF{}"), b"{}");

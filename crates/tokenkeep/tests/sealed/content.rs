@@ -1,4 +1,4 @@
-//! What is in the file: everything comes back, nothing is readable, and no change goes unnoticed.
+//! The content of the file: it is read back, it is not readable without the key, and every change is detected.
 
 use std::fs;
 use std::time::Instant;
@@ -13,7 +13,7 @@ fn kind_of(protector: &impl Protector, bytes: &[u8]) -> ErrorKind {
     protector.unprotect(Secret::from(bytes)).expect_err("it was opened").kind()
 }
 
-/// A protector and what it makes of `content`.
+/// Returns a protector and `content` encrypted by it.
 fn sealed(place: &Place, content: &[u8]) -> (Sealed, Vec<u8>) {
     let protector = Sealed::new(KeyFile::at(place.key("key")), "app/cache");
     let bytes = protector.protect(content, None).unwrap().into_owned();
@@ -21,7 +21,7 @@ fn sealed(place: &Place, content: &[u8]) -> (Sealed, Vec<u8>) {
 }
 
 #[test]
-fn what_is_written_is_read_back_and_cannot_be_read_otherwise() {
+fn content_is_read_back_and_is_not_readable_in_the_file() {
     let place = Place::new();
     let opened = place.written();
     assert_eq!(opened.read().unwrap().as_deref(), Some(CONTENT));
@@ -35,7 +35,7 @@ fn what_is_written_is_read_back_and_cannot_be_read_otherwise() {
 }
 
 #[test]
-fn content_of_any_length_comes_back_and_each_write_looks_different() {
+fn content_of_any_length_is_read_back_and_two_writes_differ() {
     let place = Place::new();
     for length in [0, 1, 63, 64, 65, 4096, 1 << 20] {
         let content: Vec<u8> = (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect();
@@ -46,21 +46,21 @@ fn content_of_any_length_comes_back_and_each_write_looks_different() {
 }
 
 #[test]
-fn every_flipped_bit_of_a_small_file_is_noticed_as_damage() {
+fn every_flipped_bit_of_a_small_file_is_damage() {
     let place = Place::new();
     let (protector, whole) = sealed(&place, CONTENT.as_bytes());
     for bit in 0..whole.len() * 8 {
         let mut bytes = whole.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
         let kind = kind_of(&protector, &bytes);
-        // A header that claims to be longer than the file looks as if the rest were missing.
+        // A header that claims more bytes than the file has looks like a truncated file.
         let claims_more = (8..10).contains(&(bit / 8)) && kind == ErrorKind::Truncated;
         assert!(claims_more || kind == ErrorKind::Damaged, "bit {bit}: {kind}");
     }
 }
 
 #[test]
-fn flipped_bits_anywhere_in_a_large_file_are_noticed_as_damage() {
+fn flipped_bits_anywhere_in_a_large_file_are_damage() {
     let place = Place::new();
     let (protector, mut bytes) = sealed(&place, &vec![b'x'; 4 << 20]);
     let bits = bytes.len() * 8;
@@ -73,7 +73,7 @@ fn flipped_bits_anywhere_in_a_large_file_are_noticed_as_damage() {
 }
 
 #[test]
-fn a_file_cut_off_anywhere_is_truncated_and_one_with_something_appended_is_damaged() {
+fn a_shorter_file_is_truncated_and_a_longer_one_is_damaged() {
     let place = Place::new();
     let (protector, whole) = sealed(&place, CONTENT.as_bytes());
     for length in 1..whole.len() {
@@ -93,12 +93,12 @@ fn a_file_with_another_key_is_told_from_a_damaged_one() {
     assert_eq!(kind_of(&other, &bytes), ErrorKind::WrongKey);
     let passphrase = Sealed::new(Passphrase::new(b"words".as_slice()), "app/cache");
     assert_eq!(kind_of(&passphrase, &bytes), ErrorKind::WrongKey);
-    // Not even a damaged one is given up while its key is not at hand.
+    // A file is not given up while its key is missing, not even a damaged one.
     assert_eq!(kind_of(&other, &bytes[..bytes.len() - 1]), ErrorKind::WrongKey);
 }
 
 #[test]
-fn a_file_in_the_place_of_another_cache_with_the_same_key_is_refused() {
+fn the_file_of_another_cache_with_the_same_key_is_refused() {
     let place = Place::new();
     let (mine, bytes) = sealed(&place, CONTENT.as_bytes());
     for name in ["app/cache2", "app/cach", "app", "", "ap/pcache"] {
@@ -108,7 +108,7 @@ fn a_file_in_the_place_of_another_cache_with_the_same_key_is_refused() {
     assert_eq!(mine.unprotect(Secret::new(bytes)).unwrap().expose(), CONTENT.as_bytes());
 }
 
-/// The file with another byte in its header, whose check is right again.
+/// Returns the file with another byte in its header and a correct header checksum.
 pub(crate) fn with_header_byte(whole: &[u8], at: usize, value: u8) -> Vec<u8> {
     let mut bytes = whole.to_vec();
     bytes[at] = value;
@@ -143,7 +143,7 @@ fn a_newer_version_algorithm_or_feature_is_neither_damage_nor_a_wrong_key() {
 }
 
 #[test]
-fn an_attacker_who_repairs_the_headers_check_is_still_noticed() {
+fn a_changed_header_with_a_correct_checksum_is_detected() {
     let place = Place::new();
     let (protector, whole) = sealed(&place, CONTENT.as_bytes());
     let header = usize::from(u16::from_be_bytes([whole[8], whole[9]])) - 8;
@@ -160,7 +160,7 @@ fn an_attacker_who_repairs_the_headers_check_is_still_noticed() {
 }
 
 #[test]
-fn a_planted_file_cannot_make_the_program_spend_memory_or_time() {
+fn a_hostile_file_cannot_make_the_program_use_much_memory_or_time() {
     let place = Place::new();
     let protector = Sealed::new(Passphrase::new(b"words".as_slice()).cost(cheap()), "app/cache");
     let whole = protector.protect(CONTENT.as_bytes(), None).unwrap().into_owned();
@@ -216,7 +216,7 @@ fn sixty_four_megabytes_come_back_within_three_times_their_size() {
     let mut peaks = Vec::new();
     for verb in ["write", "read"] {
         let program = example(&[cache.to_str().unwrap(), "app/cache", &source, verb]);
-        // Only a parent can ask the kernel for the peak of a process that has ended.
+        // Only a parent can ask the kernel for the peak memory of a process that has ended.
         let script = "import resource, subprocess, sys\n\
             i, o = open(sys.argv[1], 'rb'), open(sys.argv[2], 'wb')\n\
             subprocess.run(sys.argv[3:], stdin=i, stdout=o, check=True)\n\
@@ -232,6 +232,6 @@ fn sixty_four_megabytes_come_back_within_three_times_their_size() {
     assert!(fs::metadata(&cache).unwrap().len() < (64 << 20) + 200);
     let [write, read] = peaks[..] else { panic!("two runs") };
     println!("peak memory: writing {write} MiB, reading {read} MiB");
-    // Writing: the program's own copy, the cache's, and the encrypted one.
+    // A write has the program's copy, the cache's copy and the encrypted copy.
     assert!(write <= 3 * 64 + 16 && read <= 2 * 64 + 16, "writing {write} MiB, reading {read} MiB");
 }

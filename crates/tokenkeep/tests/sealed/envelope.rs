@@ -1,4 +1,4 @@
-//! The envelope in a real Secret Service: a small item with the key, and a cache of any size in a file.
+//! The key in a real Secret Service: a small item with the key, and a cache of any size in a file.
 
 use std::process::{Child, Command, Stdio};
 
@@ -22,7 +22,7 @@ fn opened(keyring: &Keyring, place: &Place, cache: &str) -> Opened {
     Opened::new(&place.path().join(cache), source, "app/cache")
 }
 
-/// The example program in the session of that keyring.
+/// Returns the example program in the session of the keyring.
 fn example(keyring: &Keyring, place: &Place, cache: &str, verb: &str) -> Command {
     let mut command = keyring.bus.command(program().to_str().unwrap());
     command.arg(place.path().join(cache)).args(["app/cache", &format!("item:{SERVICE}"), verb]);
@@ -30,34 +30,34 @@ fn example(keyring: &Keyring, place: &Place, cache: &str, verb: &str) -> Command
 }
 
 #[test]
-fn the_key_is_in_the_keyring_as_text_and_nothing_else_is() {
+fn the_keyring_holds_the_key_as_text_and_nothing_else() {
     let (keyring, place) = (Keyring::start(), Place::new());
     let first = opened(&keyring, &place, "cache.bin");
     first.file.verify().unwrap();
     first.write(CONTENT);
     let key = item(&keyring).load().unwrap().unwrap();
     assert!(key.len() == 44 && key.expose().is_ascii(), "{} bytes", key.len());
-    // secret-tool, with which a person would copy it, finds it too.
+    // secret-tool finds it too, with which a user would copy it.
     let found = keyring.secret_tool(&["lookup", "service", SERVICE, "account", "key"], "");
     assert_eq!(found.stdout.trim_ascii(), key.expose());
     assert_eq!(opened(&keyring, &place, "cache.bin").read().unwrap().as_deref(), Some(CONTENT));
 }
 
 #[test]
-fn processes_that_make_the_key_at_the_same_time_agree_on_it() {
+fn processes_that_create_the_key_at_the_same_time_agree_on_it() {
     const PROCESSES: usize = 6;
     let keyring = Keyring::start();
     for round in 0..3 {
         let place = Place::new();
         item(&keyring).delete().unwrap();
-        // Different caches, so that only the lock of the key keeps them apart.
+        // Different caches, so that only the key's lock separates them.
         let start = |number: usize| -> Child {
             let mut command = example(&keyring, &place, &format!("cache-{number}"), "write");
             command.stdin(Stdio::piped()).spawn().unwrap()
         };
         let mut children: Vec<_> = (0..PROCESSES).map(start).collect();
         for child in &mut children {
-            // All wait for their input: closing it lets them go.
+            // All wait for their input; closing it starts them.
             drop(child.stdin.take());
         }
         for mut child in children {
@@ -78,12 +78,12 @@ fn processes_that_make_the_key_at_the_same_time_agree_on_it() {
 }
 
 #[test]
-fn a_cache_that_no_item_could_hold_fits() {
+fn a_cache_too_large_for_an_item_is_stored() {
     let (keyring, place) = (Keyring::start(), Place::new());
     let mut content = vec![b'x'; 64 << 20];
     content.push(b'.');
     assert_eq!(item(&keyring).save(&content).unwrap_err().kind(), ErrorKind::InvalidInput);
-    // Without optimisation encrypting takes a second for every few megabytes.
+    // Without optimisation, encryption takes a second for a few megabytes.
     if std::env::var_os("TOKENKEEP_TORTURE").is_none() {
         content.drain(..56 << 20);
     }
@@ -98,19 +98,19 @@ fn a_cache_that_no_item_could_hold_fits() {
 }
 
 #[test]
-fn a_keyring_that_is_killed_leaves_a_typed_error_and_the_file_as_it_was() {
+fn a_killed_keyring_is_a_typed_error_and_the_file_stays_unchanged() {
     let (keyring, place) = (Keyring::start(), Place::new());
     let known = opened(&keyring, &place, "cache.bin");
     known.write(CONTENT);
     let before = std::fs::read(place.cache()).unwrap();
     keyring.kill();
-    // Who has the key goes on reading and writing; who has it not is told why.
+    // A process with the key continues to read and write; a process without it gets the reason.
     known.cache.forget();
     assert_eq!(known.read().unwrap().as_deref(), Some(CONTENT));
     let other = opened(&keyring, &place, "cache.bin");
     assert_eq!(other.read().unwrap_err().kind(), ErrorKind::StoreUnavailable);
     assert_eq!(other.cache.begin_write().unwrap_err().kind(), ErrorKind::StoreUnavailable);
-    // A new file would need the key where the next process finds it.
+    // A new file would need its key in the keyring, for the next process.
     let new = opened(&keyring, &place, "new.bin");
     assert_eq!(
         new.cache.begin_write().unwrap().commit(OTHER).unwrap_err().kind(),
@@ -125,9 +125,9 @@ fn a_keyring_that_is_killed_leaves_a_typed_error_and_the_file_as_it_was() {
 }
 
 #[test]
-fn a_keyring_killed_while_it_makes_the_key_leaves_no_file_without_a_key() {
+fn a_kill_of_the_keyring_while_it_stores_the_key_leaves_no_file_without_a_key() {
     let keyring = Keyring::start();
-    // Milliseconds around those that making an item takes.
+    // Milliseconds around the time that it takes to store an item.
     for delay in [0_u64, 1, 2, 3, 4, 5, 6, 8, 10, 16, 32] {
         let place = Place::new();
         item(&keyring).delete().unwrap();

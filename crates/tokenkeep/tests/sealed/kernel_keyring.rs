@@ -1,4 +1,4 @@
-//! Keys in the kernel's memory: the real kernel, as root and as others, allowed and forbidden.
+//! Keys in the kernel's memory: on the real kernel, as root and as other users, allowed and forbidden.
 
 use std::fs;
 use std::os::unix::fs::chown;
@@ -10,7 +10,7 @@ use tokenkeep::{Persistence, Protection, event::Event};
 
 use crate::support::{CONTENT, OTHER, Opened, Place, example, fail, home_of, run, succeed, unprivileged};
 
-/// Users of these tests' own, one for each test that has one: what one leaves is cleared away beside the others.
+/// The users of these tests, one for each test that needs one, because a test removes all keys of its user.
 const USER: u32 = 54_331;
 const HOMELESS: u32 = 54_341;
 const OUTSIDER: u32 = 54_342;
@@ -19,7 +19,7 @@ const PERM: i32 = 1;
 const NOSYS: i32 = 38;
 const DQUOT: i32 = 122;
 
-/// A name that no other test or run uses. What the kernel keeps under it for the user who runs the test is removed.
+/// A name that no other test or run uses. Dropping it removes the key that the kernel keeps under it for this user.
 struct Name(String);
 
 impl Name {
@@ -37,7 +37,7 @@ impl Name {
         linux_keyutils::KeyRing::get_persistent(linux_keyutils::KeyRingIdentifier::Process).unwrap()
     }
 
-    /// Removes the key of the user who runs the test; `false` when there is none.
+    /// Removes the key of the user who runs the test; returns `false` if there is none.
     fn forget(&self) -> bool {
         let ring = Self::keyring();
         ring.search(&format!("tokenkeep:{}", self.0)).is_ok_and(|key| ring.unlink_key(key).is_ok())
@@ -50,13 +50,13 @@ impl Drop for Name {
     }
 }
 
-/// What the kernel keeps for a user of a test, removed at the end. Else it would stay for days, and a machine that runs
-/// the tests often would come to the end of the user's quota.
+/// Removes the keys of a test's user at the end. They would stay for days, and repeated runs would exhaust the user's
+/// quota.
 struct KeysOf(u32);
 
 impl Drop for KeysOf {
     fn drop(&mut self) {
-        // Becomes the user by itself: an interpreter may lie where only root can start it.
+        // The script changes to the user itself, because the interpreter's directory may be accessible to root only.
         let clear = "import ctypes, os, platform, sys\n\
             keyctl = {'x86_64': 250, 'aarch64': 219}[platform.machine()]\n\
             libc = ctypes.CDLL(None)\n\
@@ -66,7 +66,7 @@ impl Drop for KeysOf {
             ring = libc.syscall(keyctl, get_persistent, -1, process_keyring)\n\
             assert ring > 0 and libc.syscall(keyctl, clear, ring) == 0";
         let cleared = Command::new("python3").args(["-c", clear, &self.0.to_string()]).status();
-        // A second panic while the first unwinds would hide it.
+        // A second panic during the unwinding would hide the first.
         assert!(std::thread::panicking() || cleared.is_ok_and(|status| status.success()));
     }
 }
@@ -76,7 +76,7 @@ fn words<'a>(cache: &'a Path, source: &'a str, verb: &'a str) -> [&'a str; 4] {
 }
 
 #[test]
-fn the_key_is_shared_by_processes_and_said_not_to_survive_a_restart() {
+fn processes_share_the_key_and_a_warning_says_that_a_restart_loses_it() {
     let (place, name) = (Place::new(), Name::new());
     let (cache, source) = (place.cache(), name.source());
     succeed(&mut example(&words(&cache, &source, "verify")), b"");
@@ -91,7 +91,7 @@ fn the_key_is_shared_by_processes_and_said_not_to_survive_a_restart() {
 }
 
 #[test]
-fn only_whoever_opens_the_keyring_can_read_or_even_see_the_key() {
+fn only_a_process_that_opens_the_keyring_can_read_or_see_the_key() {
     let (place, name) = (Place::new(), Name::new());
     Opened::new(&place.cache(), KernelKeyring::new(&name.0).lock_directory(place.locks()), "app/cache")
         .write(CONTENT);
@@ -116,11 +116,11 @@ fn threads_of_one_process_share_the_key() {
 }
 
 #[test]
-fn eight_processes_that_make_the_key_at_the_same_time_agree_on_it() {
+fn eight_processes_that_create_the_key_at_the_same_time_agree_on_it() {
     for _ in 0..5 {
         let (place, name) = (Place::new(), Name::new());
         let source = name.source();
-        // Two processes per cache: the lock of a cache does not keep those of different caches apart.
+        // Two processes for each cache: the lock of a cache does not separate processes of different caches.
         let caches: Vec<_> = (0..4).map(|number| place.path().join(format!("cache-{number}"))).collect();
         let children: Vec<_> = (0..8)
             .map(|number| {
@@ -129,7 +129,7 @@ fn eight_processes_that_make_the_key_at_the_same_time_agree_on_it() {
             })
             .collect();
         for mut child in children {
-            // All wait for their input: closing it lets them go.
+            // All wait for their input; closing it starts them.
             drop(child.stdin.take());
             assert!(child.wait().unwrap().success());
         }
@@ -141,7 +141,7 @@ fn eight_processes_that_make_the_key_at_the_same_time_agree_on_it() {
 }
 
 #[test]
-fn a_key_that_is_gone_for_good_leaves_an_empty_cache_and_a_copy() {
+fn a_lost_key_leaves_an_empty_cache_and_a_copy() {
     let (place, name) = (Place::new(), Name::new());
     let opened =
         Opened::new(&place.cache(), KernelKeyring::new(&name.0).lock_directory(place.locks()), "app/cache");
@@ -151,7 +151,7 @@ fn a_key_that_is_gone_for_good_leaves_an_empty_cache_and_a_copy() {
     opened.cache.forget();
     opened.file.verify().unwrap();
     assert_eq!(opened.read().unwrap(), None);
-    // Reading changes nothing, and it is told once.
+    // A read changes nothing, and the event comes once.
     opened.cache.forget();
     assert_eq!(opened.read().unwrap(), None);
     assert_eq!(fs::read(place.cache()).unwrap(), old);
@@ -163,14 +163,14 @@ fn a_key_that_is_gone_for_good_leaves_an_empty_cache_and_a_copy() {
     opened.write(OTHER);
     assert_eq!(opened.read().unwrap().as_deref(), Some(OTHER));
     assert_eq!(fs::read(place.path().join("cache.bin.lapsed")).unwrap(), old);
-    // The next time there is one copy still.
+    // The next loss keeps only one copy.
     assert!(name.forget());
     opened.write(CONTENT);
     assert_eq!(place.names(), ["cache.bin", "cache.bin.lapsed"]);
 }
 
 #[test]
-fn a_key_under_another_name_or_of_another_user_or_namespace_is_not_given_up() {
+fn a_key_with_another_name_user_or_namespace_is_not_given_up() {
     let (place, name) = (Place::new(), Name::new());
     let (cache, source) = (place.cache(), name.source());
     succeed(&mut example(&words(&cache, &source, "write")), CONTENT.as_bytes());
@@ -186,7 +186,7 @@ fn a_key_under_another_name_or_of_another_user_or_namespace_is_not_given_up() {
     assert!(said.starts_with("missing_key") && said.contains("namespace"), "{said}");
     assert_eq!(fs::read(&cache).unwrap(), before);
 
-    // Root opens the cache of a user, as with sudo, and finds no key of its own for it.
+    // Root opens the cache of a user, like sudo, and has no key for it.
     let (place, program) = home_of(USER);
     let _keys = KeysOf(USER);
     let cache = place.cache();
@@ -197,7 +197,7 @@ fn a_key_under_another_name_or_of_another_user_or_namespace_is_not_given_up() {
 }
 
 #[test]
-fn a_user_without_rights_or_a_home_keeps_a_key_too() {
+fn a_user_without_rights_or_a_home_can_keep_a_key() {
     let (place, program) = home_of(HOMELESS);
     let _keys = (KeysOf(HOMELESS), KeysOf(OUTSIDER));
     let (cache, name) = (place.cache(), Name::new());
@@ -210,7 +210,7 @@ fn a_user_without_rights_or_a_home_keeps_a_key_too() {
     succeed(&mut user("verify"), b"");
     succeed(&mut user("write"), CONTENT.as_bytes());
     assert_eq!(succeed(&mut user("read"), b""), CONTENT);
-    // Another user of the machine has the file, but not the key.
+    // Another user has the file, but not the key.
     let mut other = unprivileged(OUTSIDER);
     chown(&cache, Some(OUTSIDER), Some(OUTSIDER)).unwrap();
     chown(place.path(), Some(OUTSIDER), Some(OUTSIDER)).unwrap();
@@ -221,7 +221,7 @@ fn a_user_without_rights_or_a_home_keeps_a_key_too() {
     assert!(said.starts_with("missing_key"), "{said}");
 }
 
-/// The command, with every call to the key service failing with `errno`.
+/// Returns the command with a filter that makes every call to the key service fail with `errno`.
 fn forbidden(command: &Command, errno: i32) -> Command {
     let mut python = Command::new("python3");
     python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sealed/seccomp.py")).arg(errno.to_string());
@@ -230,7 +230,7 @@ fn forbidden(command: &Command, errno: i32) -> Command {
 }
 
 #[test]
-fn a_kernel_that_refuses_says_why_and_what_to_do() {
+fn a_refusal_by_the_kernel_is_an_error_with_reason_and_remedy() {
     let (place, name) = (Place::new(), Name::new());
     let (cache, source) = (place.cache(), name.source());
     succeed(&mut example(&words(&cache, &source, "write")), CONTENT.as_bytes());
@@ -246,12 +246,12 @@ fn a_kernel_that_refuses_says_why_and_what_to_do() {
 }
 
 #[test]
-fn a_used_up_quota_says_so_and_leaves_nothing_behind() {
+fn an_exhausted_quota_is_an_error_and_leaves_nothing_behind() {
     let (place, program) = home_of(FULL);
     let _keys = KeysOf(FULL);
     let (cache, name) = (place.cache(), Name::new());
     let source = name.source();
-    // Becomes the user, fills the quota with keys that go when the process does, and becomes the program.
+    // Changes to the user, fills the quota with keys that end with the process, and executes the program.
     let fill = "import ctypes, os, platform, sys\n\
         add_key, keyctl = {'x86_64': (248, 250), 'aarch64': (217, 219)}[platform.machine()]\n\
         libc = ctypes.CDLL(None)\n\

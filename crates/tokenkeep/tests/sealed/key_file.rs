@@ -33,7 +33,7 @@ fn one_key_is_the_same_in_every_notation() {
 }
 
 #[test]
-fn what_is_no_key_is_refused_with_the_reason() {
+fn content_that_is_not_a_key_is_refused_with_the_reason() {
     let place = Place::new();
     let write = |name: &str, bytes: &[u8]| {
         let path = place.path().join(name);
@@ -93,13 +93,13 @@ fn a_key_file_others_can_read_or_change_is_refused_unless_it_is_roots() {
     assert!(said.starts_with("unsafe_file") && said.contains("belongs to user 54322"), "{said}");
     set(0, 0o400);
     assert!(fail(&mut run(), b"").starts_with("permission_denied"));
-    // Secrets as container runtimes mount them: root's, readable through the group or by everybody.
+    // Secrets as container runtimes mount them: owned by root, readable by the group or by everyone.
     set(0, 0o440);
     succeed(&mut run(), b"");
 }
 
 #[test]
-fn a_mounted_secret_that_everybody_can_read_works_with_a_warning() {
+fn a_mounted_secret_that_everyone_can_read_works_with_a_warning() {
     let place = Place::new();
     let data = place.path().join("..data");
     fs::create_dir(&data).unwrap();
@@ -115,7 +115,7 @@ fn a_mounted_secret_that_everybody_can_read_works_with_a_warning() {
 }
 
 #[test]
-fn a_replaced_key_file_is_noticed_and_the_right_one_heals() {
+fn a_replaced_key_file_is_detected_and_the_right_one_works_again() {
     let place = Place::new();
     let opened = place.written();
     let right = fs::read(place.path().join("key")).unwrap();

@@ -1,4 +1,4 @@
-//! Keys in a keystore: one small item, made once, whatever the size of the cache.
+//! Keys in a keystore: one small item, created once, for a cache of any size.
 
 use std::fs;
 use std::sync::Barrier;
@@ -14,7 +14,7 @@ fn opened(place: &Place, cache: &str) -> Opened {
 }
 
 #[test]
-fn the_key_is_made_once_and_kept_as_text() {
+fn the_key_is_created_once_and_stored_as_text() {
     let place = Place::new();
     let first = opened(&place, "cache.bin");
     first.file.verify().unwrap();
@@ -30,7 +30,7 @@ fn the_key_is_made_once_and_kept_as_text() {
 }
 
 #[test]
-fn programs_that_make_the_key_at_the_same_time_agree_on_it() {
+fn programs_that_create_the_key_at_the_same_time_agree_on_it() {
     for _ in 0..10 {
         let place = Place::new();
         let barrier = Barrier::new(8);
@@ -38,7 +38,7 @@ fn programs_that_make_the_key_at_the_same_time_agree_on_it() {
             for number in 0..8 {
                 let (place, barrier) = (&place, &barrier);
                 scope.spawn(move || {
-                    // Different caches, so that only the lock of the item keeps them apart.
+                    // Different caches, so that only the item's lock separates them.
                     let opened = opened(place, &format!("cache-{number}"));
                     barrier.wait();
                     opened.write(CONTENT);
@@ -67,7 +67,7 @@ fn a_removed_item_is_a_missing_key_and_a_new_file_gets_a_new_one() {
 }
 
 #[test]
-fn an_item_that_holds_something_else_is_never_overwritten() {
+fn an_item_with_other_content_is_never_overwritten() {
     let place = Place::new();
     fs::write(place.path().join("item"), CONTENT).unwrap();
     let opened = opened(&place, "cache.bin");
@@ -79,7 +79,7 @@ fn an_item_that_holds_something_else_is_never_overwritten() {
 }
 
 #[test]
-fn an_item_without_content_is_a_missing_key_and_gets_one() {
+fn an_empty_item_is_a_missing_key_and_gets_a_new_one() {
     let place = Place::new();
     let item = place.path().join("item");
     fs::write(&item, "").unwrap();
@@ -88,7 +88,7 @@ fn an_item_without_content_is_a_missing_key_and_gets_one() {
     first.write(CONTENT);
     assert_eq!(fs::read(&item).unwrap().len(), 44);
     assert_eq!(opened(&place, "cache.bin").read().unwrap().as_deref(), Some(CONTENT));
-    // The key of a file that exists is another matter: a new one would not open it.
+    // An existing file is different: a new key would not open it.
     fs::write(&item, "").unwrap();
     let other = opened(&place, "cache.bin");
     assert_eq!(other.read().unwrap_err().kind(), ErrorKind::MissingKey);
@@ -97,11 +97,11 @@ fn an_item_without_content_is_a_missing_key_and_gets_one() {
 }
 
 #[test]
-fn a_replaced_item_is_noticed_by_a_program_that_runs() {
+fn a_running_program_notices_a_replaced_item() {
     let place = Place::new();
     let running = opened(&place, "cache.bin");
     running.write(CONTENT);
-    // Somebody signs out by removing file and item; another process signs in.
+    // A sign-out removes the file and the item; another process signs in.
     fs::remove_file(place.path().join("item")).unwrap();
     fs::remove_file(place.cache()).unwrap();
     opened(&place, "cache.bin").write(OTHER);

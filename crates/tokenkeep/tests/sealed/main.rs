@@ -1,4 +1,4 @@
-//! The encrypted file, through the public face: what it promises about content, keys and whoever tampers with them.
+//! The encrypted file through the public API: content, keys, and tampering.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,

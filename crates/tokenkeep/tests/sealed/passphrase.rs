@@ -15,7 +15,7 @@ fn words(text: &str) -> Passphrase {
 }
 
 #[test]
-fn the_passphrase_opens_what_it_encrypted_and_another_does_not() {
+fn a_passphrase_opens_its_file_and_another_one_does_not() {
     let place = Place::new();
     let opened = Opened::new(&place.cache(), words("correct horse"), "app/cache");
     opened.write(CONTENT);
@@ -47,7 +47,7 @@ fn a_key_is_derived_once_for_all_caches_writes_and_other_processes_of_a_file() {
     }
     let fresh = asked.swap(0, Ordering::Relaxed);
     assert_eq!(fresh, 1);
-    // Another process derives it once too, and its writes keep the salt, so that the first need not do it again.
+    // Another process also derives it once. Its writes keep the salt, so the first process need not derive it again.
     let second = Opened::new(&place.cache(), counting(&asked), "app/cache");
     second.write(CONTENT);
     second.write(OTHER);
@@ -58,7 +58,7 @@ fn a_key_is_derived_once_for_all_caches_writes_and_other_processes_of_a_file() {
 }
 
 #[test]
-fn a_wrong_passphrase_is_asked_for_again() {
+fn a_wrong_passphrase_causes_another_request() {
     let place = Place::new();
     Opened::new(&place.cache(), words("right"), "app/cache").write(CONTENT);
     let tries = AtomicUsize::new(0);
@@ -72,7 +72,7 @@ fn a_wrong_passphrase_is_asked_for_again() {
 }
 
 #[test]
-fn an_unset_or_empty_passphrase_and_one_that_was_refused_are_told() {
+fn a_missing_an_empty_and_a_refused_passphrase_are_errors() {
     let place = Place::new();
     Opened::new(&place.cache(), words("words"), "app/cache").write(CONTENT);
     let unset = Passphrase::from_environment("TOKENKEEP_TEST_UNSET");
@@ -107,7 +107,7 @@ fn the_default_cost_takes_a_moment_but_not_a_second() {
     Opened::new(&place.cache(), Passphrase::new(b"words".as_slice()), "app/cache").write(CONTENT);
     let took = began.elapsed();
     println!("deriving a key at the default cost and writing: {took:?}");
-    // Wide: other tests share the processors.
+    // Wide limits, because other tests share the processors.
     assert!((20..5000).contains(&took.as_millis()), "{took:?}");
 }
 

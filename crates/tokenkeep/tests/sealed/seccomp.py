@@ -18,7 +18,7 @@ def instruction(code, value, if_true=0, if_false=0):
     return struct.pack("HBBI", code, if_true, if_false, value)
 
 
-# The number of the call is the first word of what a filter sees.
+# The first word of a filter's input is the number of the call.
 program = instruction(LOAD_WORD, 0)
 for left, number in reversed(list(enumerate(reversed(KEY_CALLS)))):
     program += instruction(JUMP_IF_EQUAL, number, if_true=left + 1)

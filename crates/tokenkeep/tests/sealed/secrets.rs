@@ -1,4 +1,4 @@
-//! Nothing secret is in an error, an event or a `Debug`.
+//! No error, event or `Debug` output contains a secret.
 
 use std::error::Error as _;
 use std::fmt::Write as _;
@@ -27,7 +27,7 @@ fn no_error_event_or_debug_output_holds_a_secret() {
     let place = Place::new();
     let key = fs::read(place.key("key")).unwrap();
     let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    // A key with something after it: not usable, and not to be quoted.
+    // A key with extra characters: unusable, and not to be quoted in the error.
     fs::write(place.path().join("odd"), format!("{hex}!")).unwrap();
     fs::write(place.path().join("item"), format!("{hex} {WORDS}")).unwrap();
     let item = || KeystoreItem::new(FileKeystore(place.path().join("item"))).lock_directory(place.locks());

@@ -1,4 +1,4 @@
-//! Places, keys and other processes for the tests of the encrypted file.
+//! Directories, keys and other processes for the tests of the encrypted file.
 
 use std::fs::{self, Permissions};
 use std::io::Write;
@@ -16,17 +16,17 @@ use tokenkeep::{
     storage::{FilePersistence, Keystore, Sealed},
 };
 
-/// What the caches of these tests hold: small, and a token cache.
+/// The content of the caches in these tests: a small token cache.
 pub(crate) const CONTENT: &str =
     r#"{"Account":{"uid.utid-login.example-utid":{"username":"somebody@example.org"}}}"#;
 pub(crate) const OTHER: &str = r#"{"Account":{}}"#;
 
-/// The home of programs that a test starts, and the locks of keys that it makes itself: beside the cache, so that
-/// nothing is left in the home of whoever runs the tests.
+/// The home directory of programs that a test starts, and the directory of key locks. It is beside the cache, so that
+/// the tests leave nothing in the home directory of the user who runs them.
 const HOME: &str = "home";
 const LOCKS: &str = "locks";
 
-/// A directory of the test's own.
+/// A directory for one test.
 pub(crate) struct Place(TempDir);
 
 impl Place {
@@ -42,12 +42,12 @@ impl Place {
         self.path().join("cache.bin")
     }
 
-    /// Where the locks of keys stand that this process makes.
+    /// Returns the directory of this process's key locks.
     pub(crate) fn locks(&self) -> PathBuf {
         self.path().join(LOCKS)
     }
 
-    /// A key file with a new key, under `name`.
+    /// Creates a key file `name` with a new key.
     pub(crate) fn key(&self, name: &str) -> PathBuf {
         let path = self.path().join(name);
         let mut key = [0; 32];
@@ -57,14 +57,14 @@ impl Place {
         path
     }
 
-    /// A cache under a new key, holding [`CONTENT`].
+    /// Creates a cache under a new key, with [`CONTENT`].
     pub(crate) fn written(&self) -> Opened {
         let opened = Opened::new(&self.cache(), KeyFile::at(self.key("key")), "app/cache");
         opened.write(CONTENT);
         opened
     }
 
-    /// The names in the directory that are not of locks, sorted.
+    /// Returns the sorted names in the directory, without locks.
     pub(crate) fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(self.path())
             .unwrap()
@@ -77,7 +77,7 @@ impl Place {
     }
 }
 
-/// An open cache and what it told.
+/// An open cache and its events.
 pub(crate) struct Opened {
     pub(crate) file: FilePersistence,
     pub(crate) cache: TokenCache,
@@ -116,13 +116,13 @@ impl Opened {
         self.cache.begin_write().unwrap().commit(content).unwrap();
     }
 
-    /// What it told since the last time.
+    /// Returns the events since the last time.
     pub(crate) fn events(&self) -> Vec<Event> {
         std::mem::take(&mut *self.events.lock().unwrap())
     }
 }
 
-/// A keystore that is a file: like a real one it is shared by everybody who opens it, and slow enough for a race.
+/// A keystore in a file: shared by all that open it, like a real one, and slow enough for a race.
 #[derive(Clone, Debug)]
 pub(crate) struct FileKeystore(pub(crate) PathBuf);
 
@@ -134,7 +134,7 @@ impl Keystore for FileKeystore {
     }
 
     fn save(&self, content: &[u8]) -> Result<()> {
-        // Whole or not at all, as a keystore does it.
+        // Written atomically, like an item of a keystore.
         let new = self.0.with_extension(format!("{:?}", std::thread::current().id()));
         fs::write(&new, content).unwrap();
         fs::rename(&new, &self.0).unwrap();
@@ -154,7 +154,7 @@ impl Keystore for FileKeystore {
     }
 }
 
-/// The example program `sealed`, built for the profile of this very test.
+/// Returns the example program `sealed`, built for the profile of this test.
 pub(crate) fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
@@ -173,7 +173,7 @@ pub(crate) fn program() -> &'static Path {
     })
 }
 
-/// A run of the example program: `words` are its arguments, the first of them the cache.
+/// Runs the example program; `words` are its arguments, the first of them the cache.
 pub(crate) fn example(words: &[&str]) -> Command {
     let mut command = Command::new(program());
     command.args(words).env("HOME", Path::new(words[0]).with_file_name(HOME)).env_remove("XDG_DATA_HOME");
@@ -192,21 +192,21 @@ pub(crate) fn run(command: &mut Command, input: &[u8]) -> Output {
     })
 }
 
-/// As [`run`], for a command that must succeed; returns its output.
+/// Like [`run`], for a command that must succeed; returns its output.
 pub(crate) fn succeed(command: &mut Command, input: &[u8]) -> String {
     let output = run(command, input);
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// As [`run`], for a command that must fail; returns what it says about it.
+/// Like [`run`], for a command that must fail; returns its error output.
 pub(crate) fn fail(command: &mut Command, input: &[u8]) -> String {
     let output = run(command, input);
     assert!(!output.status.success(), "{command:?} succeeded");
     String::from_utf8(output.stderr).unwrap()
 }
 
-/// The words after `setpriv` that run a program as a user without rights, who has no home.
+/// Returns a `setpriv` command for a user without rights and without a home directory.
 pub(crate) fn unprivileged(user: u32) -> Command {
     assert!(
         rustix::process::geteuid().is_root(),
@@ -223,7 +223,7 @@ pub(crate) fn unprivileged(user: u32) -> Command {
     command
 }
 
-/// A directory of `user`'s own, with a copy of the example program that `user` may run.
+/// Creates a directory owned by `user`, with a copy of the example program that `user` may run.
 pub(crate) fn home_of(user: u32) -> (Place, PathBuf) {
     let place = Place::new();
     let copy = place.path().join("sealed");

@@ -1,4 +1,4 @@
-//! A plaintext cache in the place of an encrypted one is taken over, at whatever moment the program is killed.
+//! Imports a plaintext cache at the path of an encrypted one, also with a kill at any moment.
 
 use std::collections::HashMap;
 use std::fs;
@@ -23,14 +23,14 @@ fn with_plaintext(content: &str) -> (Place, Opened) {
 }
 
 #[test]
-fn the_first_access_encrypts_a_plaintext_cache_in_its_place() {
+fn the_first_access_encrypts_a_plaintext_cache_at_its_path() {
     for content in [CONTENT, "\u{feff}{\"Account\":{}}"] {
         let (place, opened) = with_plaintext(content);
         opened.file.verify().unwrap();
         assert_eq!(opened.read().unwrap().as_deref(), Some(content));
         assert!(is_encrypted(&place), "{content}");
         assert!(matches!(&opened.events()[..], [Event::Encrypted { path }] if *path == place.cache()));
-        // The next access finds it encrypted, and says nothing.
+        // The next access finds an encrypted file and reports nothing.
         opened.cache.forget();
         assert_eq!(opened.read().unwrap().as_deref(), Some(content));
         assert!(opened.events().is_empty());
@@ -39,7 +39,7 @@ fn the_first_access_encrypts_a_plaintext_cache_in_its_place() {
 }
 
 #[test]
-fn an_empty_marker_is_an_empty_cache_and_stays_until_something_is_written() {
+fn an_empty_marker_is_an_empty_cache_and_stays_until_the_first_write() {
     let (place, opened) = with_plaintext("{}\n");
     opened.file.verify().unwrap();
     assert_eq!(opened.read().unwrap().as_deref(), Some("{}\n"));
@@ -50,7 +50,7 @@ fn an_empty_marker_is_an_empty_cache_and_stays_until_something_is_written() {
 }
 
 #[test]
-fn a_writer_builds_on_the_plaintext_it_found() {
+fn a_write_keeps_the_entries_of_the_plaintext() {
     let (place, opened) = with_plaintext(CONTENT);
     let access = opened.cache.begin_write().unwrap();
     assert_eq!(access.content(), Some(CONTENT.as_bytes()));
@@ -59,7 +59,7 @@ fn a_writer_builds_on_the_plaintext_it_found() {
 }
 
 #[test]
-fn opening_can_take_it_over_at_once() {
+fn opening_can_import_the_plaintext_at_once() {
     let (place, opened) = with_plaintext(CONTENT);
     assert!(opened.file.encrypt_plaintext(&WaitOptions::default()).unwrap());
     assert!(is_encrypted(&place));
@@ -67,18 +67,18 @@ fn opening_can_take_it_over_at_once() {
 }
 
 #[test]
-fn a_direct_save_does_not_overwrite_a_plaintext_cache_nobody_has_read() {
+fn a_direct_save_does_not_overwrite_a_plaintext_cache_that_was_not_read() {
     let (place, opened) = with_plaintext(CONTENT);
     let guard = CacheLock::new(place.cache()).unwrap().acquire(&WaitOptions::default()).unwrap();
     assert_eq!(opened.file.save(&guard, b"new").unwrap_err().kind(), ErrorKind::Unprotected);
     assert_eq!(fs::read(place.cache()).unwrap(), CONTENT.as_bytes());
-    // An empty cache, as the sibling libraries leave it beside a keystore, holds nothing to lose.
+    // An empty cache, which siblings write beside a keystore, has nothing to lose.
     fs::write(place.cache(), "{}").unwrap();
     opened.file.save(&guard, b"new").unwrap();
 }
 
 #[test]
-fn plaintext_stays_when_its_key_is_missing() {
+fn the_plaintext_stays_if_the_key_is_missing() {
     let (place, _) = with_plaintext(CONTENT);
     let keyless = Opened::new(&place.cache(), KeyFile::at(place.path().join("nowhere")), "app/cache");
     assert_eq!(keyless.read().unwrap_err().kind(), ErrorKind::MissingKey);
@@ -86,9 +86,9 @@ fn plaintext_stays_when_its_key_is_missing() {
 }
 
 #[test]
-fn the_plaintext_is_overwritten_where_it_was_but_not_through_a_name_of_somebody_elses() {
+fn the_plaintext_is_overwritten_on_the_disk_but_not_through_another_hard_link() {
     let (place, opened) = with_plaintext(CONTENT);
-    // An open descriptor sees what is left of the old file.
+    // An open descriptor shows the remaining content of the old file.
     let old = fs::File::open(place.cache()).unwrap();
     opened.read().unwrap();
     let left = std::io::read_to_string(old).unwrap();
@@ -108,7 +108,7 @@ fn the_plaintext_is_overwritten_where_it_was_but_not_through_a_name_of_somebody_
 }
 
 #[test]
-fn plaintext_that_is_no_token_cache_is_damage_and_kept() {
+fn plaintext_that_is_not_a_token_cache_is_damage_and_kept() {
     let (place, opened) = with_plaintext("{\"Account\":{\"torn");
     assert_eq!(opened.read().unwrap_err().kind(), ErrorKind::Damaged);
     opened.write(OTHER);
@@ -117,7 +117,8 @@ fn plaintext_that_is_no_token_cache_is_damage_and_kept() {
     assert!(is_encrypted(&place));
 }
 
-/// The system calls of a run from its first look at the cache on: the name, and which of that name it is.
+/// Returns the system calls of a run from its first one on the cache: the name, and its number among the calls of
+/// that name.
 fn calls_of(words: &[&str; 4], trace: &Path) -> Vec<(String, usize)> {
     let program = example(words);
     let mut traced = Command::new("strace");
@@ -130,7 +131,7 @@ fn calls_of(words: &[&str; 4], trace: &Path) -> Vec<(String, usize)> {
         let Some((name, rest)) = line.split_once('(') else { continue };
         let nth = counts.entry(name.to_owned()).or_insert(0);
         *nth += 1;
-        // The path is among the arguments of the program itself too.
+        // The arguments of the program itself contain the path too.
         if name != "execve" && (!calls.is_empty() || rest.contains(words[0])) {
             calls.push((name.to_owned(), *nth));
         }
@@ -139,13 +140,13 @@ fn calls_of(words: &[&str; 4], trace: &Path) -> Vec<(String, usize)> {
 }
 
 #[test]
-fn no_sign_in_is_lost_when_it_is_killed_at_any_system_call() {
+fn a_kill_at_any_system_call_of_the_import_loses_no_account() {
     let place = Place::new();
     let source = format!("key-file:{}", place.key("key").display());
     let cache = place.cache();
     let words = [cache.to_str().unwrap(), "app/cache", &source, "read"];
     fs::write(&cache, CONTENT).unwrap();
-    // The first run makes the private lock file, which stays; those that follow do not.
+    // The first run creates the private lock file, which stays; later runs do not.
     assert_eq!(succeed(&mut example(&words), b""), CONTENT);
     fs::write(&cache, CONTENT).unwrap();
     let elsewhere = Place::new();

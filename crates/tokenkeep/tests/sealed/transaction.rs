@@ -1,4 +1,4 @@
-//! What a transaction does about a key that does not fit, and about damage.
+//! Transactions with a key that does not fit, and with damaged content.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ use tokenkeep::{
 use crate::content::{cheap, with_header_byte};
 use crate::support::{CONTENT, OTHER, Opened, Place};
 
-/// Tries every way to write, and shows that the file stays as it is.
+/// Tries every way to write and checks that the file stays the same.
 fn nothing_can_write(opened: &Opened, path: &Path, kind: ErrorKind) {
     let before = fs::read(path).unwrap();
     assert_eq!(opened.read().unwrap_err().kind(), kind);
@@ -29,7 +29,7 @@ fn nothing_can_write(opened: &Opened, path: &Path, kind: ErrorKind) {
 }
 
 #[test]
-fn nothing_is_written_over_a_cache_whose_key_is_wrong_or_missing() {
+fn a_cache_with_a_wrong_or_missing_key_is_never_overwritten() {
     let place = Place::new();
     place.written();
     let other = Opened::new(&place.cache(), KeyFile::at(place.key("other")), "app/cache");
@@ -44,7 +44,7 @@ fn nothing_is_written_over_a_cache_whose_key_is_wrong_or_missing() {
 }
 
 #[test]
-fn nothing_is_written_over_a_cache_of_a_newer_release() {
+fn a_cache_of_a_newer_release_is_never_overwritten() {
     let place = Place::new();
     let opened = place.written();
     let newer = with_header_byte(&fs::read(place.cache()).unwrap(), 10, 2);
@@ -55,7 +55,7 @@ fn nothing_is_written_over_a_cache_of_a_newer_release() {
 }
 
 #[test]
-fn a_program_that_lost_its_configuration_does_not_write_plaintext_over_the_encrypted_cache() {
+fn a_program_without_a_key_configuration_does_not_overwrite_an_encrypted_cache_with_plaintext() {
     let place = Place::new();
     place.written();
     let before = fs::read(place.cache()).unwrap();
@@ -89,13 +89,13 @@ fn a_reader_reports_damage_and_changes_nothing() {
 }
 
 #[test]
-fn a_writer_keeps_a_copy_of_damaged_content_and_goes_on_with_an_empty_cache() {
+fn a_write_copies_damaged_content_and_starts_with_an_empty_cache() {
     let place = Place::new();
     let opened = place.written();
     let damaged = damage(&place.cache());
     let access = opened.cache.begin_write().unwrap();
     assert_eq!(access.content(), None);
-    // Until something is committed, the damaged file stays where it is.
+    // Until a commit, the damaged file stays at its path.
     assert_eq!(fs::read(place.cache()).unwrap(), damaged);
     access.commit(OTHER).unwrap();
     assert_eq!(opened.read().unwrap().as_deref(), Some(OTHER));
@@ -106,7 +106,7 @@ fn a_writer_keeps_a_copy_of_damaged_content_and_goes_on_with_an_empty_cache() {
 }
 
 #[test]
-fn a_change_is_merged_into_an_empty_cache_when_the_stored_one_is_damaged() {
+fn a_change_is_merged_into_an_empty_cache_if_the_stored_one_is_damaged() {
     let place = Place::new();
     let opened = place.written();
     fs::write(place.cache(), b"neither encrypted nor a token cache").unwrap();
@@ -129,13 +129,13 @@ fn damage_is_an_error_where_the_program_asked_for_one() {
 }
 
 #[test]
-fn damage_that_was_another_program_writing_is_no_damage_at_the_second_look() {
+fn a_half_written_file_is_not_damaged_when_it_is_read_again() {
     let place = Place::new();
     let opened = place.written();
     let whole = fs::read(place.cache()).unwrap();
     fs::write(place.cache(), &whole[..whole.len() / 2]).unwrap();
     let path = place.cache();
-    // Restored while the writer, who holds the lock, waits between its two looks.
+    // Restored while the writer, which holds the lock, waits between its two reads.
     let restorer = std::thread::spawn(move || {
         std::thread::sleep(std::time::Duration::from_millis(20));
         fs::write(path, whole).unwrap();

@@ -1,4 +1,4 @@
-//! Files that an independent implementation made, and files for it to read. Its source is beside the vectors.
+//! Files written by an independent implementation, and files for it to read. Its source is beside the vectors.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -27,7 +27,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// A key that is known: for a kernel that is not this one.
+/// A fixed key, in place of another kernel's.
 #[derive(Debug)]
 struct Known(Kind, Key);
 
@@ -53,7 +53,7 @@ impl KeySource for Known {
     }
 }
 
-/// What opens a vector: the real source wherever it can have the key.
+/// Returns a protector for a vector, with the real key source where it can have the key.
 fn protector(place: &Place, vector: &Value) -> Sealed {
     let partition = vector["partition"].as_str().unwrap();
     let key = unhex(vector["key"].as_str().unwrap_or_default());
@@ -80,7 +80,7 @@ fn protector(place: &Place, vector: &Value) -> Sealed {
 }
 
 #[test]
-fn every_vector_of_the_independent_implementation_is_opened_or_refused_as_it_says() {
+fn every_vector_of_the_independent_implementation_is_opened_or_refused_as_expected() {
     let mut count = 0;
     for entry in fs::read_dir(folder()).unwrap() {
         let path = entry.unwrap().path();

@@ -1,4 +1,4 @@
-//! What is stored comes back, and other programs see it as keytar would have stored it.
+//! Stored content is read back unchanged, and other programs see it as keytar would have stored it.
 
 use std::time::{Duration, Instant};
 
@@ -8,14 +8,14 @@ use crate::keyring::Keyring;
 use crate::{ATTRIBUTES, item};
 
 #[test]
-fn content_of_every_size_comes_back_whole() {
+fn content_of_every_size_is_read_back_whole() {
     let keyring = Keyring::start();
     let (mut writer, mut reader) = (item(&keyring.bus), item(&keyring.bus));
     assert_eq!(reader.load().unwrap(), None);
     let mut before = Duration::ZERO;
     for size in [0, 1, 15, 16, 17, 4096, 1 << 20, 5 << 20] {
-        // Unoptimised, the ciphers of both sides and the bus take half a second of the processor for 5 MiB, which a busy
-        // machine stretches beyond the usual deadline. How busy it is, the fifth of that size has just shown.
+        // Unoptimised, the encryption on both sides and the bus take half a second of processor time for 5 MiB, and a
+        // busy machine takes longer than the usual deadline. The time for a fifth of that size shows how busy it is.
         let deadline = (20 * before).max(Duration::from_secs(5));
         (writer, reader) = (writer.deadline(deadline), reader.deadline(deadline));
         let content: Vec<u8> = b"{\"a\": 1}\n".iter().copied().cycle().take(size).collect();
@@ -39,7 +39,7 @@ fn empty_content_is_not_an_absent_item() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_kept_whole() {
+fn bytes_that_are_not_text_are_kept_whole() {
     let keyring = Keyring::start();
     let item = item(&keyring.bus);
     let content = b"before\0after \xff\xfe";
@@ -48,7 +48,7 @@ fn bytes_that_are_no_text_are_kept_whole() {
 }
 
 #[test]
-fn a_new_item_looks_as_if_keytar_had_made_it() {
+fn a_new_item_equals_one_that_keytar_made() {
     let keyring = Keyring::start();
     item(&keyring.bus).save(b"{}").unwrap();
     let (attributes, label) = keyring.by_hand(async |hand| {
@@ -62,7 +62,7 @@ fn a_new_item_looks_as_if_keytar_had_made_it() {
 }
 
 #[test]
-fn secret_tool_prints_what_we_stored() {
+fn secret_tool_prints_the_stored_content() {
     let keyring = Keyring::start();
     item(&keyring.bus).save("{\"text\": \"été\"}".as_bytes()).unwrap();
     let output = keyring.secret_tool(&["lookup", "service", "Some Service", "account", "an account"], "");
@@ -72,7 +72,7 @@ fn secret_tool_prints_what_we_stored() {
 #[test]
 fn an_item_of_secret_tool_is_read_and_updated_in_place() {
     let schema = ["xdg:schema", "org.freedesktop.Secret.Generic"];
-    // secret-tool stores a schema only when told to.
+    // secret-tool stores a schema only if asked.
     for schema in [&schema[..], &[]] {
         let keyring = Keyring::start();
         let attributes = ["service", "Some Service", "account", "an account", "extra", "kept"];
@@ -110,7 +110,7 @@ fn an_item_with_another_schema_is_not_ours() {
 }
 
 #[test]
-fn an_item_in_another_collection_is_found_and_stays_there() {
+fn an_item_in_another_collection_is_found_and_stays_in_it() {
     let keyring = Keyring::start();
     let theirs = keyring.by_hand(async |hand| {
         hand.create("/org/freedesktop/secrets/collection/session", &ATTRIBUTES, b"elsewhere").await
@@ -123,7 +123,7 @@ fn an_item_in_another_collection_is_found_and_stays_there() {
 }
 
 #[test]
-fn items_of_other_accounts_and_services_are_left_alone() {
+fn items_of_other_accounts_and_services_do_not_change() {
     let keyring = Keyring::start();
     let item = item(&keyring.bus);
     let other = |service: &str, account: &str| {

@@ -1,4 +1,4 @@
-//! Several items with our attributes.
+//! Several items with the attributes of ours.
 
 use tokenkeep::{ErrorKind, storage::Keystore};
 
@@ -9,7 +9,7 @@ const LOGIN: &str = "/org/freedesktop/secrets/collection/login";
 const SESSION: &str = "/org/freedesktop/secrets/collection/session";
 
 #[test]
-fn items_that_differ_are_refused_by_name_and_without_their_content() {
+fn items_with_different_content_are_an_error_that_names_them_without_their_content() {
     let keyring = Keyring::start();
     let paths = keyring.by_hand(async |hand| {
         [hand.create(LOGIN, &ATTRIBUTES, b"one secret").await, hand.create(LOGIN, &ATTRIBUTES, b"two").await]
@@ -24,7 +24,7 @@ fn items_that_differ_are_refused_by_name_and_without_their_content() {
 }
 
 #[test]
-fn items_with_other_attributes_than_each_other_are_refused_also_by_delete() {
+fn items_with_different_attributes_are_an_error_for_delete_too() {
     let keyring = Keyring::start();
     let richer = [ATTRIBUTES[0], ATTRIBUTES[1], ATTRIBUTES[2], ("username", "somebody")];
     keyring.by_hand(async |hand| {
@@ -38,7 +38,7 @@ fn items_with_other_attributes_than_each_other_are_refused_also_by_delete() {
 }
 
 #[test]
-fn one_item_stored_twice_is_read_and_becomes_one_again_when_written() {
+fn two_equal_items_are_read_and_a_write_leaves_one() {
     let keyring = Keyring::start();
     keyring.by_hand(async |hand| {
         hand.create(LOGIN, &ATTRIBUTES, b"same").await;
@@ -52,7 +52,7 @@ fn one_item_stored_twice_is_read_and_becomes_one_again_when_written() {
 }
 
 #[test]
-fn delete_leaves_nothing_of_items_with_the_same_attributes() {
+fn delete_removes_all_items_with_equal_attributes() {
     let keyring = Keyring::start();
     keyring.by_hand(async |hand| {
         hand.create(LOGIN, &ATTRIBUTES, b"one").await;

@@ -1,4 +1,4 @@
-//! A keyring that is locked says so, at once and without a prompt.
+//! A locked keyring is a typed error, at once and without a prompt.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokenkeep::{ErrorKind, storage::Keystore};
 use crate::keyring::Keyring;
 use crate::{ATTRIBUTES, assert_kind, failure, item};
 
-/// Generous: the machine may be busy. The services answer within some milliseconds.
+/// A wide limit, because the machine may be busy. The services answer within milliseconds.
 const AT_ONCE: Duration = Duration::from_millis(1000);
 
 fn lock(keyring: &Keyring) {
@@ -29,7 +29,7 @@ fn an_item_in_a_locked_collection_is_locked_not_absent() {
         assert_kind(&error, ErrorKind::StoreLocked, "Unlock the keyring");
         assert!(time < AT_ONCE, "{time:?}");
     }
-    // Unlocked again, nothing has changed.
+    // After the unlock, nothing has changed.
     keyring.restart();
     assert_eq!(item.load().unwrap().unwrap().expose(), b"content");
 }

@@ -1,5 +1,5 @@
-//! The Linux Secret Service through the public face of the crate: against a real gnome-keyring on a private bus, and
-//! against buses and services that misbehave.
+//! The Linux Secret Service through the public API: with a real gnome-keyring on a private bus, and with buses and
+//! services that misbehave.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping it")]
 
@@ -23,16 +23,16 @@ use std::time::{Duration, Instant};
 use keyring::Bus;
 use tokenkeep::{Error, ErrorKind, storage::SecretServiceItem};
 
-/// The item that tests are about, in the keyring on `bus`.
+/// Returns the item of the tests, in the keyring on `bus`.
 fn item(bus: &Bus) -> SecretServiceItem {
     SecretServiceItem::new("Some Service", "an account").expect("a valid name").on_bus(bus.address())
 }
 
-/// Its attributes, as keytar writes them.
+/// The attributes of the item, as keytar writes them.
 const ATTRIBUTES: [(&str, &str); 3] =
     [("xdg:schema", keyring::SCHEMA), ("service", "Some Service"), ("account", "an account")];
 
-/// What failed and how long that took.
+/// Returns the error of `work` and the time it took.
 fn failure<T: std::fmt::Debug>(work: impl FnOnce() -> Result<T, Error>) -> (Error, Duration) {
     let start = Instant::now();
     let error = work().expect_err("a failure");

@@ -1,4 +1,5 @@
-//! The item with its marker file: what peers notice, what is never overwritten, who excludes whom.
+//! The item with its marker file: changes that other processes notice, content that is never overwritten, and
+//! exclusion.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -28,7 +29,7 @@ fn persistence(bus: &Bus) -> KeystorePersistence {
     persistence_at(bus, &marker(bus))
 }
 
-/// A cache as another process would have it: nothing in common with other caches.
+/// Opens the cache like another process, without shared state.
 fn cache(bus: &Bus) -> TokenCache {
     TokenCache::new(Arc::new(persistence(bus)))
 }
@@ -42,7 +43,7 @@ fn read(cache: &TokenCache) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn what_is_written_is_noticed_by_others_and_the_marker_is_private() {
+fn other_processes_notice_a_write_and_the_marker_is_private() {
     let keyring = Keyring::start();
     let (ours, theirs) = (cache(&keyring.bus), cache(&keyring.bus));
     assert_eq!(read(&theirs), None);
@@ -58,7 +59,7 @@ fn what_is_written_is_noticed_by_others_and_the_marker_is_private() {
 }
 
 #[test]
-fn an_unchanged_marker_saves_the_way_to_the_keyring() {
+fn a_read_with_an_unchanged_marker_makes_no_keyring_call() {
     let keyring = Keyring::start();
     let cache = cache(&keyring.bus);
     write(&cache, b"{}");
@@ -67,13 +68,13 @@ fn an_unchanged_marker_saves_the_way_to_the_keyring() {
 }
 
 #[test]
-fn a_missing_marker_hides_nothing_and_comes_back_with_a_commit() {
+fn a_missing_marker_hides_no_content_and_a_commit_creates_it() {
     let keyring = Keyring::start();
     let (ours, theirs) = (cache(&keyring.bus), cache(&keyring.bus));
     write(&ours, b"{\"a\":1}");
     fs::remove_file(marker(&keyring.bus)).unwrap();
     assert_eq!(read(&theirs).as_deref(), Some(&b"{\"a\":1}"[..]));
-    // Somebody who knows no marker writes the item alone.
+    // A program without a marker writes only the item.
     item(&keyring.bus).save(b"{\"a\":2}").unwrap();
     assert_eq!(read(&theirs).as_deref(), Some(&b"{\"a\":2}"[..]));
     assert_eq!(read(&ours).as_deref(), Some(&b"{\"a\":2}"[..]));
@@ -83,7 +84,7 @@ fn a_missing_marker_hides_nothing_and_comes_back_with_a_commit() {
 }
 
 #[test]
-fn a_write_builds_on_what_was_stored_without_touching_the_marker() {
+fn a_write_keeps_content_that_was_stored_without_touching_the_marker() {
     let keyring = Keyring::start();
     let cache = cache(&keyring.bus);
     write(&cache, b"{\"a\":1}");
@@ -92,7 +93,7 @@ fn a_write_builds_on_what_was_stored_without_touching_the_marker() {
 }
 
 #[test]
-fn delete_removes_the_item_keeps_the_marker_and_is_noticed() {
+fn delete_removes_the_item_keeps_the_marker_and_others_notice() {
     let keyring = Keyring::start();
     let (ours, theirs) = (cache(&keyring.bus), cache(&keyring.bus));
     assert!(!ours.begin_write().unwrap().delete().unwrap());
@@ -107,11 +108,11 @@ fn delete_removes_the_item_keeps_the_marker_and_is_noticed() {
 }
 
 #[test]
-fn a_marker_with_another_stores_content_is_never_overwritten() {
+fn a_marker_file_with_content_of_another_store_is_never_overwritten() {
     let keyring = Keyring::start();
     let (bus, path) = (&keyring.bus, marker(&keyring.bus));
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    // No token cache, and nobody said that it may be of a fallback.
+    // Not a token cache, and not configured as a fallback.
     let old = b"{\"secrets\": {\"k\": {\"secret\": \"xyz\"}}}";
     fs::write(&path, old).unwrap();
     let refused = |error: Error| {
@@ -122,7 +123,7 @@ fn a_marker_with_another_stores_content_is_never_overwritten() {
     refused(cache(bus).read().unwrap_err());
     refused(cache(bus).begin_write().unwrap_err());
     refused(persistence(bus).take_in(&WaitOptions::default()).unwrap_err());
-    // Beside an item, what is in the item counts; but still nothing is written.
+    // If there is an item, its content is read; the marker file is still not overwritten.
     item(bus).save(b"{\"a\":1}").unwrap();
     assert_eq!(read(&cache(bus)).as_deref(), Some(&b"{\"a\":1}"[..]));
     refused(cache(bus).begin_write().unwrap().commit(b"{}").unwrap_err());
@@ -143,7 +144,7 @@ fn markers_of_all_siblings_are_vacant() {
 }
 
 #[test]
-fn a_writer_in_the_middle_of_its_work_leaves_the_reader_in_doubt() {
+fn a_reader_does_not_trust_the_marker_during_a_write() {
     let keyring = Keyring::start();
     let cache = cache(&keyring.bus);
     write(&cache, b"{\"a\":1}");
@@ -152,13 +153,13 @@ fn a_writer_in_the_middle_of_its_work_leaves_the_reader_in_doubt() {
     fs::write(&lock_file, "1").unwrap();
     assert_eq!(read(&cache).as_deref(), Some(&b"{\"a\":1}"[..]));
     fs::remove_file(&lock_file).unwrap();
-    // The marker has not changed since, and is not believed.
+    // The marker has not changed since, and the reader does not trust it.
     item(&keyring.bus).save(b"{\"a\":2}").unwrap();
     assert_eq!(read(&cache).as_deref(), Some(&b"{\"a\":2}"[..]));
 }
 
 #[test]
-fn writers_through_several_paths_to_one_item_lose_nothing() {
+fn writers_through_several_marker_paths_to_one_item_lose_no_write() {
     let keyring = Keyring::start();
     let paths: Vec<_> = (0..2).map(|n| keyring.bus.folder().join(format!("cache {n}"))).collect();
     thread::scope(|scope| {
@@ -179,7 +180,7 @@ fn writers_through_several_paths_to_one_item_lose_nothing() {
 }
 
 #[test]
-fn content_that_cannot_be_used_is_kept_in_an_item_of_its_own() {
+fn unusable_content_is_copied_to_another_item() {
     let keyring = Keyring::start();
     let persistence = persistence(&keyring.bus);
     item(&keyring.bus).save(b"damaged").unwrap();
@@ -194,7 +195,7 @@ fn content_that_cannot_be_used_is_kept_in_an_item_of_its_own() {
 }
 
 #[test]
-fn a_store_that_ends_with_the_log_in_is_told_once() {
+fn a_store_that_a_log_out_empties_causes_one_warning() {
     let keyring = Keyring::start();
     keyring.by_hand(async |hand| {
         hand.set_default_collection("/org/freedesktop/secrets/collection/session").await;
@@ -219,7 +220,7 @@ fn a_store_that_ends_with_the_log_in_is_told_once() {
 }
 
 #[test]
-fn verification_also_tries_the_place_of_the_marker() {
+fn verification_also_checks_the_path_of_the_marker() {
     let keyring = Keyring::start();
     let path = keyring.bus.folder().join("a file");
     fs::write(&path, "").unwrap();
@@ -229,7 +230,7 @@ fn verification_also_tries_the_place_of_the_marker() {
     assert!(!marker(&keyring.bus).exists());
 }
 
-/// A keystore that takes everything and loses the answer.
+/// A keystore that stores all items and loses the answer.
 #[derive(Debug, Default)]
 struct Forgetful;
 
@@ -256,7 +257,7 @@ impl Keystore for Forgetful {
 }
 
 #[test]
-fn a_change_whose_outcome_is_unknown_makes_everybody_look_again() {
+fn a_change_with_an_unknown_outcome_makes_every_process_read_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cache");
     let keystore = KeystorePersistence::new(&path, Forgetful).unwrap().lock_directory(folder.path());
@@ -279,10 +280,10 @@ fn a_change_whose_outcome_is_unknown_makes_everybody_look_again() {
     assert_eq!(keystore.info().backend, Backend::Custom);
 }
 
-/// A file that ends in the middle of an object may be a write in motion, for which readers wait. A keyring keeps what it
-/// was given whole, so that this is what somebody stored.
+/// In a file, a truncated object may be a write in progress, for which readers wait. A keyring stores an item whole,
+/// so a program stored exactly this.
 #[test]
-fn a_piece_of_a_cache_in_the_keyring_is_read_as_it_is_and_at_once() {
+fn a_truncated_cache_in_the_keyring_is_read_as_it_is_and_at_once() {
     let keyring = Keyring::start();
     let cache = cache(&keyring.bus);
     write(&cache, b"{}");
@@ -296,9 +297,10 @@ fn a_piece_of_a_cache_in_the_keyring_is_read_as_it_is_and_at_once() {
     assert_eq!(cache.begin_write().unwrap().content(), Some(&piece[..]));
 }
 
-/// gnome-keyring tells nobody of a `SetSecret`, and counts an item's changes in whole seconds: only reading tells.
+/// gnome-keyring sends no signal for `SetSecret` and counts changes of an item in whole seconds. Only a read shows a
+/// change.
 #[test]
-fn a_writer_sees_what_was_set_a_moment_ago_without_lock_or_marker() {
+fn a_write_sees_content_that_was_just_set_without_lock_or_marker() {
     let keyring = Keyring::start();
     let (cache, theirs) = (cache(&keyring.bus), item(&keyring.bus));
     for round in 0..5 {

@@ -1,4 +1,4 @@
-//! Prompts, against a service of the test's own: a person who answers, refuses, or is not there.
+//! Prompts, with a fake service: the user answers, refuses, or is away.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ use crate::{assert_kind, failure, item};
 
 const COLLECTION: &str = "/org/freedesktop/secrets/collection/own";
 
-/// What the person at the screen does.
+/// The reaction of the user to a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Person {
     Answers,
@@ -26,7 +26,7 @@ enum Person {
     IsAway,
 }
 
-/// A Secret Service with one collection, which is locked until a person answers its prompt.
+/// A Secret Service with one collection, which is locked until the user answers its prompt.
 #[derive(Clone, Debug)]
 struct Service {
     person: Person,
@@ -47,7 +47,7 @@ impl Service {
         }
     }
 
-    /// Serves on `bus` as long as the connection is kept.
+    /// Serves on `bus` until the connection is dropped.
     fn serve(&self, bus: &Bus) -> Connection {
         zbus::block_on(async {
             let connection = bus.connect().await;
@@ -68,7 +68,7 @@ fn path(text: &'static str) -> ObjectPath<'static> {
 #[interface(name = "org.freedesktop.Secret.Service")]
 impl Service {
     fn open_session(&self, _algorithm: &str, _input: OwnedVariant) -> (OwnedVariant, OwnedObjectPath) {
-        // Some element of the group: these tests look at no secret.
+        // Any element of the group, because these tests read no secret.
         let mut public = [0_u8; 128];
         public[127] = 4;
         (Variant::from(&public[..]).try_into().unwrap(), path("/session").into())
@@ -151,19 +151,19 @@ fn asking(bus: &Bus) -> SecretServiceItem {
 }
 
 #[test]
-fn a_person_who_answers_unlocks_the_keyring() {
+fn an_answered_prompt_unlocks_the_keyring() {
     let (bus, service) = (Bus::start(), Service::new(Person::Answers));
     let _connection = service.serve(&bus);
     let item = asking(&bus);
     assert_eq!(item.load().unwrap(), None);
     assert_eq!(service.prompts.load(Ordering::SeqCst), 1);
-    // Once unlocked, nobody is asked again.
+    // Once unlocked, there is no further prompt.
     assert_eq!(item.load().unwrap(), None);
     assert_eq!(service.prompts.load(Ordering::SeqCst), 1);
 }
 
 #[test]
-fn a_person_who_dismisses_the_prompt_keeps_it_locked() {
+fn a_dismissed_prompt_leaves_the_keyring_locked() {
     let (bus, service) = (Bus::start(), Service::new(Person::Dismisses));
     let _connection = service.serve(&bus);
     let (error, _) = failure(|| asking(&bus).load());
@@ -171,10 +171,10 @@ fn a_person_who_dismisses_the_prompt_keeps_it_locked() {
 }
 
 #[test]
-fn a_prompt_that_nobody_answers_is_taken_away_after_its_limit() {
+fn an_unanswered_prompt_is_removed_after_its_limit() {
     let (bus, service) = (Bus::start(), Service::new(Person::IsAway));
     let _connection = service.serve(&bus);
-    // The time a person has is their own: it may be longer than the deadline of the operation.
+    // The time for the user is separate: it may be longer than the deadline of the operation.
     let item = asking(&bus).deadline(LIMIT / 2);
     let (error, time) = failure(|| item.load());
     assert_kind(&error, ErrorKind::StoreLocked, "nobody answered");
@@ -183,7 +183,7 @@ fn a_prompt_that_nobody_answers_is_taken_away_after_its_limit() {
 }
 
 #[test]
-fn a_service_that_dies_while_its_prompt_is_shown_ends_the_waiting() {
+fn the_end_of_the_service_during_its_prompt_ends_the_wait() {
     let (bus, service) = (Bus::start(), Service::new(Person::IsAway));
     let connection = service.serve(&bus);
     let item = item(&bus).prompting(Prompting::Allowed { limit: Duration::from_secs(60) });
@@ -201,7 +201,7 @@ fn a_service_that_dies_while_its_prompt_is_shown_ends_the_waiting() {
 }
 
 #[test]
-fn without_permission_no_prompt_is_even_created() {
+fn without_permission_no_prompt_is_created() {
     let (bus, service) = (Bus::start(), Service::new(Person::Answers));
     let _connection = service.serve(&bus);
     assert_kind(&item(&bus).load().unwrap_err(), ErrorKind::StoreLocked, "not allowed");
@@ -210,10 +210,10 @@ fn without_permission_no_prompt_is_even_created() {
 }
 
 #[test]
-fn verification_asks_to_unlock_the_keyring_but_not_for_its_probe() {
+fn verification_prompts_to_unlock_the_keyring_but_not_for_its_probe() {
     let (bus, service) = (Bus::start(), Service::new(Person::Answers));
     let _connection = service.serve(&bus);
-    // The service asks once more for each new item, which a probe must not bring about.
+    // The service prompts again for each new item; the probe must not cause that.
     let error = asking(&bus).verify().unwrap_err();
     assert_kind(&error, ErrorKind::StoreLocked, "not allowed");
     assert_eq!(service.prompts.load(Ordering::SeqCst), 1);
@@ -221,7 +221,7 @@ fn verification_asks_to_unlock_the_keyring_but_not_for_its_probe() {
 }
 
 #[test]
-fn a_missing_default_collection_is_created_with_a_persons_help() {
+fn a_missing_default_collection_is_created_through_a_prompt() {
     let (bus, service) = (Bus::start(), Service::new(Person::Answers));
     service.has_collection.store(false, Ordering::SeqCst);
     let _connection = service.serve(&bus);

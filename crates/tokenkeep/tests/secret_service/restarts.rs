@@ -1,4 +1,4 @@
-//! The keyring or the bus goes away between calls, and comes back or does not.
+//! The keyring or the bus ends between two calls, with and without a restart.
 
 use tokenkeep::{ErrorKind, storage::Keystore};
 
@@ -6,7 +6,7 @@ use crate::keyring::Keyring;
 use crate::{assert_kind, failure, item};
 
 #[test]
-fn a_restart_of_the_keyring_goes_unnoticed() {
+fn a_restart_of_the_keyring_causes_no_error() {
     let keyring = Keyring::start();
     let item = item(&keyring.bus);
     item.save(b"one").unwrap();
@@ -21,7 +21,7 @@ fn a_restart_of_the_keyring_goes_unnoticed() {
 }
 
 #[test]
-fn a_restart_of_the_bus_goes_unnoticed() {
+fn a_restart_of_the_bus_causes_no_error() {
     let mut keyring = Keyring::start();
     let item = item(&keyring.bus);
     item.save(b"one").unwrap();
@@ -35,7 +35,7 @@ fn a_restart_of_the_bus_goes_unnoticed() {
 }
 
 #[test]
-fn a_keyring_that_does_not_come_back_is_unavailable() {
+fn a_keyring_that_does_not_restart_is_unavailable() {
     let keyring = Keyring::start();
     let item = item(&keyring.bus);
     item.save(b"one").unwrap();
@@ -46,7 +46,7 @@ fn a_keyring_that_does_not_come_back_is_unavailable() {
 }
 
 #[test]
-fn a_bus_that_does_not_come_back_is_unavailable() {
+fn a_bus_that_does_not_restart_is_unavailable() {
     let mut keyring = Keyring::start();
     let item = item(&keyring.bus);
     item.save(b"one").unwrap();

@@ -1,4 +1,4 @@
-//! Items as the libraries of other languages make them: found, read, updated in place; new ones as theirs would be.
+//! Items of the libraries of other languages: found, read, and updated in place; new ones are equal to theirs.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::keyring::{Keyring, SCHEMA};
 const LOGIN: &str = "/org/freedesktop/secrets/collection/login";
 const CACHE: &[u8] = br#"{"Account":{"who":"ada"}}"#;
 const OTHER: &[u8] = br#"{"Account":{"who":"bob"}}"#;
-// What `base64` prints for them.
+// The output of `base64` for them.
 const CACHE_ENCODED: &[u8] = b"eyJBY2NvdW50Ijp7IndobyI6ImFkYSJ9fQ==";
 const OTHER_ENCODED: &[u8] = b"eyJBY2NvdW50Ijp7IndobyI6ImJvYiJ9fQ==";
 
@@ -21,7 +21,7 @@ fn item(keyring: &Keyring, shape: &ItemShape) -> SecretServiceItem {
     SecretServiceItem::shaped(shape.clone()).unwrap().on_bus(keyring.bus.address())
 }
 
-/// The attributes of every item that has the first of `sought`, with label and what is stored.
+/// Returns the attributes, label and stored content of every item with the first of `sought`.
 fn all_with(keyring: &Keyring, sought: &[(&str, &str)]) -> Vec<(HashMap<String, String>, String, Vec<u8>)> {
     keyring.by_hand(async |hand| {
         let mut all = Vec::new();
@@ -36,8 +36,8 @@ fn map(attributes: &[(&str, &str)]) -> HashMap<String, String> {
     attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// What `all_with` finds of an item that was given `attributes`. gnome-keyring marks an item without a schema as a generic
-/// one by itself, when it writes its file: sooner or later.
+/// Returns the result of `all_with` without the schema that gnome-keyring adds. It marks an item without a schema as
+/// a generic one when it writes its file, at any later time.
 fn all_given(
     keyring: &Keyring,
     sought: &[(&str, &str)],
@@ -53,7 +53,7 @@ fn all_given(
     all
 }
 
-/// A shape, what its items have, and how a new one is stored.
+/// A shape, the attributes of its items, and the stored form of a new one.
 struct Case {
     shape: ItemShape,
     attributes: &'static [(&'static str, &'static str)],
@@ -61,7 +61,7 @@ struct Case {
     stored: &'static [u8],
 }
 
-/// What the libraries leave in the keyring, as their sources say; the interop tests ask the libraries themselves.
+/// The items of the libraries according to their sources; the interop tests use the libraries themselves.
 fn cases() -> Vec<Case> {
     vec![
         Case {
@@ -143,7 +143,7 @@ fn an_item_with_more_attributes_is_updated_in_place_in_the_form_it_has() {
 }
 
 #[test]
-fn what_dotnet_wrote_is_found_whatever_its_schema() {
+fn an_item_of_dotnet_is_found_with_any_schema() {
     let keyring = Keyring::start();
     let attributes = [("xdg:schema", "another"), ("Version", "1"), ("Product", "apps")];
     keyring.by_hand(async |hand| hand.create(LOGIN, &attributes, CACHE_ENCODED).await);
@@ -155,7 +155,7 @@ fn what_dotnet_wrote_is_found_whatever_its_schema() {
 }
 
 #[test]
-fn an_item_of_java_that_dotnet_shares_keeps_what_dotnet_finds_it_by() {
+fn an_item_of_java_shared_with_dotnet_keeps_the_attributes_that_dotnet_searches() {
     let keyring = Keyring::start();
     let of = |name: &str| {
         let preset: Preset = name.parse().unwrap();
@@ -172,7 +172,7 @@ fn an_item_of_java_that_dotnet_shares_keeps_what_dotnet_finds_it_by() {
 }
 
 #[test]
-fn several_candidates_are_listed_by_what_a_person_knows_them_by() {
+fn several_matching_items_are_listed_by_their_labels() {
     let keyring = Keyring::start();
     let (one, two) = (
         [("xdg:schema", "msal.cache"), ("id", "x")],
@@ -197,7 +197,7 @@ fn several_candidates_are_listed_by_what_a_person_knows_them_by() {
 }
 
 #[test]
-fn an_item_without_a_name_to_find_it_by_is_refused() {
+fn an_item_without_a_searchable_name_is_refused() {
     let nul = ItemShape::python_given("a\0", &[]);
     let many = [
         ItemShape::python_given("", &[]),
@@ -212,7 +212,7 @@ fn an_item_without_a_name_to_find_it_by_is_refused() {
 }
 
 #[test]
-fn content_that_is_no_cache_is_kept_byte_for_byte() {
+fn content_that_is_not_a_cache_is_kept_byte_for_byte() {
     let keyring = Keyring::start();
     let item = item(&keyring, &ItemShape::js("svc", "acc"));
     for content in [&b"bm90IGEgY2FjaGU="[..], b"text", b"\xff\0"] {
@@ -222,7 +222,7 @@ fn content_that_is_no_cache_is_kept_byte_for_byte() {
 }
 
 #[test]
-fn every_preset_says_where_its_cache_is() {
+fn every_preset_has_the_location_of_its_cache() {
     let names = Names::default().path("/p").service("s").account("a").schema("x");
     let names = names.attribute("one", "1").attribute("two", "2");
     for preset in Preset::ALL {

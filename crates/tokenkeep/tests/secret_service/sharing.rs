@@ -1,4 +1,4 @@
-//! One item, many threads and connections.
+//! One item with many threads and connections.
 
 use std::sync::Barrier;
 use std::thread;
@@ -63,7 +63,7 @@ fn connections_are_closed_with_their_item() {
     for _ in 0..20 {
         item(&keyring.bus).load().unwrap();
     }
-    // Their threads end by themselves, a little later.
+    // The threads end by themselves, a little later.
     let start = Instant::now();
     while connections() > before {
         assert!(start.elapsed() < Duration::from_secs(10), "{} connections are left", connections() - before);

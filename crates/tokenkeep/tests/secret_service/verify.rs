@@ -1,4 +1,4 @@
-//! Verification tells the truth, leaves nothing behind and stands the company of others.
+//! Verification gives the right answer, leaves nothing in the keyring, and runs in several processes at once.
 
 use std::sync::Barrier;
 use std::thread;
@@ -16,7 +16,7 @@ fn probes(keyring: &Keyring) -> usize {
 }
 
 #[test]
-fn a_working_keyring_is_verified_and_left_as_it_was() {
+fn verification_of_a_working_keyring_succeeds_and_leaves_no_trace() {
     let keyring = Keyring::start();
     let item = item(&keyring.bus);
     item.verify().unwrap();
@@ -26,11 +26,11 @@ fn a_working_keyring_is_verified_and_left_as_it_was() {
 }
 
 #[test]
-fn an_item_that_reads_back_is_proof_enough() {
+fn an_item_that_can_be_read_is_sufficient_verification() {
     let keyring = Keyring::start();
     let item = item(&keyring.bus);
     item.save(b"content").unwrap();
-    // A probe would have to be written into the default collection, which has no room for it now.
+    // A probe would go into the default collection, which has no room for it now.
     keyring.by_hand(async |hand| {
         hand.create("/org/freedesktop/secrets/collection/session", &ATTRIBUTES, b"content").await;
         hand.lock(&hand.default_collection().await).await;
@@ -39,7 +39,7 @@ fn an_item_that_reads_back_is_proof_enough() {
 }
 
 #[test]
-fn eight_at_a_time_never_fail_and_leave_nothing() {
+fn eight_verifications_at_a_time_never_fail_and_leave_nothing() {
     let keyring = Keyring::start();
     for _ in 0..3 {
         let start = Barrier::new(8);
@@ -57,7 +57,7 @@ fn eight_at_a_time_never_fail_and_leave_nothing() {
 }
 
 #[test]
-fn a_default_collection_that_ends_with_the_log_in_is_told() {
+fn a_default_collection_that_ends_at_log_out_causes_a_warning() {
     let keyring = Keyring::start();
     keyring.by_hand(async |hand| {
         hand.set_default_collection("/org/freedesktop/secrets/collection/session").await;

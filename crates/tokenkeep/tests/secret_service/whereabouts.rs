@@ -1,4 +1,4 @@
-//! What is remembered of where the item was: it saves messages and never decides.
+//! The remembered path of the item saves messages and never decides.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -15,7 +15,7 @@ use crate::{ATTRIBUTES, assert_kind, item};
 const LOGIN: &str = "/org/freedesktop/secrets/collection/login";
 
 #[test]
-fn an_item_that_was_removed_and_made_anew_is_read_and_written_where_it_is_now() {
+fn an_item_removed_and_created_again_is_read_and_written_at_its_new_path() {
     let keyring = Keyring::start();
     let item = item(&keyring.bus);
     item.save(b"old").unwrap();
@@ -48,7 +48,7 @@ fn a_second_item_that_appears_is_noticed_by_the_next_reader() {
 }
 
 #[test]
-fn a_keyring_that_was_locked_since_is_locked_for_the_write_too() {
+fn a_keyring_locked_after_the_read_is_locked_for_the_write() {
     let keyring = Keyring::start();
     let item = item(&keyring.bus);
     item.save(b"one").unwrap();
@@ -62,7 +62,7 @@ fn a_keyring_that_was_locked_since_is_locked_for_the_write_too() {
 }
 
 #[test]
-fn reading_and_then_writing_asks_the_service_three_times() {
+fn a_read_and_a_write_make_three_calls_to_the_service() {
     let keyring = Keyring::start();
     let item = item(&keyring.bus);
     item.save(b"one").unwrap();
@@ -77,7 +77,7 @@ fn reading_and_then_writing_asks_the_service_three_times() {
         .map_while(Result::ok)
         .filter(|line| line.starts_with("method call"))
         .filter_map(|line| line.split("member=").nth(1).map(str::to_owned));
-    // It sees what is called once it is there.
+    // The monitor sees calls from the time at which it is ready.
     let began = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -99,6 +99,6 @@ fn reading_and_then_writing_asks_the_service_three_times() {
         calls.skip_while(|call| call == "ReadAlias").take_while(|call| call != "ReadAlias").collect();
     monitor.kill().unwrap();
     monitor.wait().unwrap();
-    // The search last: it vouches for what was read.
+    // The search comes last, because it confirms the content that was read.
     assert_eq!(seen, ["GetSecret", "SearchItems", "SetSecret"]);
 }

@@ -1,18 +1,18 @@
-//! A process that a test needs beside it: ended with its value, and heard when the test fails.
+//! A process that a test needs: killed when its value is dropped, and its output shown when the test fails.
 
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-/// A child process that ends with its value. What it says on its error output is kept, and told together with how it
-/// ended when the test fails that it serves: a service that crashes under a test looks like a fault of ours.
+/// A child process that ends with its value. When its test fails, its error output and its exit status are printed,
+/// because a crash of a service under a test looks like a fault of the library.
 #[derive(Debug)]
 pub(crate) struct Daemon {
     pub(crate) child: Child,
     name: String,
     said: File,
-    /// How it ended, if nobody here ended it.
+    /// The exit status, if the process ended by itself.
     by_itself: Option<ExitStatus>,
     killed: bool,
 }
@@ -30,18 +30,18 @@ impl Daemon {
             self.by_itself = self.child.try_wait().expect("the process's state");
             self.killed = true;
         }
-        // Fails only if it ended by itself.
+        // Fails only if the process has ended by itself.
         let _ = self.child.kill();
         self.child.wait().expect("the process's end");
     }
 
-    /// How the process ended, if by itself, and what it said.
+    /// Returns the exit status, if the process ended by itself, and its output.
     pub(crate) fn account(&mut self) -> String {
         if !self.killed {
             self.by_itself = self.child.try_wait().expect("the process's state");
         }
         let mut said = vec![0; 1 << 16];
-        // At a place of its own choice: the process writes through the same position.
+        // Read at an explicit position, because the process writes through the shared one.
         let length = self.said.read_at(&mut said, 0).expect("what the daemon said");
         let said = String::from_utf8_lossy(&said[..length]);
         let ended = match self.by_itself {
@@ -72,7 +72,7 @@ pub(crate) fn spawn(command: &mut Command, package: &str) -> Child {
 }
 
 #[test]
-fn a_daemon_that_crashes_leaves_its_last_words() {
+fn the_output_of_a_crashed_daemon_is_kept() {
     let mut command = Command::new("sh");
     let mut daemon = Daemon::start(command.args(["-c", "echo no way to go on >&2; kill -TRAP $$"]), "dash");
     daemon.child.wait().expect("its end");

@@ -1,8 +1,8 @@
 //! Private message buses and keyrings for tests.
 //!
-//! Each [`Bus`] is a dbus-daemon with a configuration that starts nothing by itself, each [`Keyring`] a
-//! gnome-keyring-daemon on a bus of its own, with folders of its own. All are ended by their process when dropped,
-//! and tell how they fared when the test fails ([`daemon`]).
+//! Each [`Bus`] is a dbus-daemon whose configuration starts no services. Each [`Keyring`] is a gnome-keyring-daemon
+//! on its own bus, with its own directories. Dropping one kills its process; a failing test prints its output
+//! ([`daemon`]).
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 mod daemon;
@@ -22,12 +22,12 @@ use zbus::wire::{OwnedObjectPath, OwnedVariant, Variant};
 
 use self::daemon::{Daemon, spawn};
 
-/// How long a daemon may take to be ready before a test fails. Generous: several test suites may share two cores.
+/// The longest time for a daemon to become ready. Several test suites may share two cores.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) const SCHEMA: &str = "org.freedesktop.Secret.Generic";
 
-/// A message bus of its own, with folders of its own.
+/// A private message bus with its own directories.
 #[derive(Debug)]
 pub(crate) struct Bus {
     daemon: Daemon,
@@ -45,7 +45,7 @@ impl Bus {
         Self { daemon, address, folders }
     }
 
-    /// Ends the bus as a crash does and starts it again at the same address.
+    /// Kills the bus, like a crash, and starts it again at the same address.
     pub(crate) fn restart(&mut self) {
         self.daemon.kill();
         let (daemon, address) = start_bus(self.folders.path());
@@ -61,7 +61,7 @@ impl Bus {
         self.folders.path()
     }
 
-    /// A command in the environment of this bus's session.
+    /// Returns a command in the environment of this bus's session.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         let folder = self.folders.path();
@@ -74,12 +74,12 @@ impl Bus {
         command
     }
 
-    /// Ends the bus as a crash does.
+    /// Kills the bus, like a crash.
     pub(crate) fn kill(&mut self) {
         self.daemon.kill();
     }
 
-    /// A connection of the test's own.
+    /// Opens a separate connection for the test.
     pub(crate) async fn connect(&self) -> Connection {
         let builder = zbus::connection::Builder::address(self.address.as_str());
         builder.build().await.expect("a connection to the bus")
@@ -87,7 +87,7 @@ impl Bus {
 }
 
 fn new_folders() -> TempDir {
-    // A short name: the path of a socket has at most 107 bytes.
+    // A short name, because the path of a socket has at most 107 bytes.
     let folders = tempfile::Builder::new().prefix("tk-").tempdir_in("/tmp").expect("a temporary folder");
     for name in ["data", "run", "home"] {
         let folder = folders.path().join(name);
@@ -107,12 +107,12 @@ fn start_bus(folder: &Path) -> (Daemon, String) {
     let mut address = String::new();
     let output = daemon.child.stdout.take().expect("the daemon's output");
     BufReader::new(output).read_line(&mut address).expect("the bus's address");
-    // Without its identity, which is another after a restart.
+    // Without the identity, which changes at a restart.
     let address = address.trim().split(',').next().expect("an address").to_owned();
     (daemon, address)
 }
 
-/// An unlocked gnome-keyring on a bus of its own.
+/// An unlocked gnome-keyring on its own bus.
 #[derive(Debug)]
 pub(crate) struct Keyring {
     daemon: Mutex<Daemon>,
@@ -126,7 +126,8 @@ impl Keyring {
         Self { daemon, bus }
     }
 
-    /// An unlocked keyring beside another, not encrypted, that is in the text form which gnome-keyring also reads.
+    /// Starts an unlocked keyring beside another one, which is unencrypted and in the text form that gnome-keyring
+    /// also reads.
     pub(crate) fn start_beside(keyring_file: &str) -> Self {
         let folders = new_folders();
         let keyrings = folders.path().join("data/keyrings");
@@ -137,26 +138,26 @@ impl Keyring {
         Self { daemon, bus }
     }
 
-    /// A keyring that was never used: it has no default collection.
+    /// Starts a keyring that was never used: it has no default collection.
     pub(crate) fn start_without_collections() -> Self {
         let bus = Bus::start();
         let daemon = Mutex::new(start_keyring(&bus, Collections::None));
         Self { daemon, bus }
     }
 
-    /// Ends the keyring as a crash does; the bus stays.
+    /// Kills the keyring, like a crash; the bus stays.
     pub(crate) fn kill(&self) {
         self.daemon.lock().expect("the daemon").kill();
     }
 
-    /// Ends the keyring and starts it again over the same files.
+    /// Ends the keyring and starts it again with the same files.
     pub(crate) fn restart(&self) {
         let mut daemon = self.daemon.lock().expect("the daemon");
         daemon.kill();
         *daemon = start_keyring(&self.bus, Collections::Login);
     }
 
-    /// Runs secret-tool with `input` and returns what it printed.
+    /// Runs secret-tool with `input` and returns its output.
     pub(crate) fn secret_tool(&self, arguments: &[&str], input: &str) -> Output {
         let mut command = self.bus.command("secret-tool");
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -167,7 +168,7 @@ impl Keyring {
         child.wait_with_output().expect("secret-tool's output")
     }
 
-    /// Does something to the keyring behind the library's back.
+    /// Changes the keyring without the library under test.
     pub(crate) fn by_hand<T>(&self, work: impl AsyncFnOnce(Hand) -> T) -> T {
         zbus::block_on(async { work(Hand::on(&self.bus).await).await })
     }
@@ -186,7 +187,7 @@ impl Hand {
         Self(bus.connect().await)
     }
 
-    /// The paths of all items with these attributes, locked or not.
+    /// Returns the paths of all items with these attributes, locked or not.
     pub(crate) async fn search(&self, attributes: &[(&str, &str)]) -> Vec<OwnedObjectPath> {
         let attributes: HashMap<_, _> = attributes.iter().copied().collect();
         let body = (attributes,);
@@ -197,7 +198,7 @@ impl Hand {
         unlocked
     }
 
-    /// Creates an item beside what is there, with exactly these attributes.
+    /// Creates an item with exactly these attributes, in addition to the existing ones.
     pub(crate) async fn create(
         &self,
         collection: &str,
@@ -229,7 +230,7 @@ impl Hand {
         self.property(item, "Label").await.try_into().expect("a string")
     }
 
-    /// What an unlocked item holds, as it is stored.
+    /// Returns the stored content of an unlocked item.
     pub(crate) async fn secret(&self, item: &OwnedObjectPath) -> Vec<u8> {
         let plain = ("plain", Variant::from(""));
         let answer = self.0.call_method(Some(NAME), PATH, Some(SERVICE), "OpenSession", &plain).await;
@@ -249,7 +250,7 @@ impl Hand {
         answer.expect("a property").body().deserialize().expect("its value")
     }
 
-    /// How many connections the bus has, ours included.
+    /// Returns the number of connections of the bus, ours included.
     pub(crate) async fn connections(&self) -> usize {
         let bus = Some("org.freedesktop.DBus");
         let answer = self.0.call_method(bus, "/org/freedesktop/DBus", bus, "ListNames", &()).await;
@@ -279,7 +280,7 @@ impl Hand {
         assert_eq!(unlocked, body.0);
     }
 
-    /// Removes an item that no prompt protects.
+    /// Deletes an item that needs no prompt.
     pub(crate) async fn delete(&self, item: &OwnedObjectPath) {
         let interface = Some("org.freedesktop.Secret.Item");
         let answer = self.0.call_method(Some(NAME), item, interface, "Delete", &()).await;
@@ -293,10 +294,10 @@ impl Hand {
     }
 }
 
-/// What a keyring starts with.
+/// The collections with which a keyring starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Collections {
-    /// The keyring "login", unlocked, which is the default collection.
+    /// The keyring "login", unlocked, as the default collection.
     Login,
     None,
 }

@@ -1,4 +1,4 @@
-//! What several modules of tests need: other processes, traces, lock files as siblings leave them.
+//! Shared by several test modules: other processes, traces, lock files of siblings.
 
 pub(crate) mod sibling;
 pub(crate) mod strace;
@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use tokenkeep::{TokenCache, options::Durability, storage::FilePersistence};
 
-/// How many times longer than usual a test should try: 1, or what `cargo xtask torture` says.
+/// The factor for repetitions: 1, or the value that `cargo xtask torture` sets.
 pub(crate) fn scale() -> u64 {
     std::env::var("TOKENKEEP_TORTURE").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
-/// A directory of the test's own and a cache path in it.
+/// A directory for one test, and the path of a cache in it.
 pub(crate) struct Place {
     directory: tempfile::TempDir,
 }
@@ -26,7 +26,7 @@ impl Place {
         Self { directory: tempfile::tempdir().unwrap() }
     }
 
-    /// On a file system in memory, where thousands of writes cost little.
+    /// On a file system in memory, where thousands of writes are cheap.
     pub(crate) fn in_memory() -> Self {
         let shared = Path::new("/dev/shm");
         if shared.is_dir() { Self { directory: tempfile::tempdir_in(shared).unwrap() } } else { Self::new() }
@@ -48,12 +48,12 @@ impl Place {
         self.directory.path().join("cache.json.tk-lock")
     }
 
-    /// The names in the directory, sorted.
+    /// Returns the sorted names in the directory.
     pub(crate) fn names(&self) -> Vec<String> {
         names_in(self.directory())
     }
 
-    /// The cache, as a program would open it, unsynced because nobody pulls the plug here.
+    /// Opens the cache like a program, unsynced because the tests survive no power failure.
     pub(crate) fn open(&self) -> TokenCache {
         open(&self.cache())
     }
@@ -72,7 +72,7 @@ pub(crate) fn open(path: &Path) -> TokenCache {
     TokenCache::new(std::sync::Arc::new(FilePersistence::new(path).unwrap().durability(Durability::Cached)))
 }
 
-/// What is stored, as text.
+/// Returns the stored content as text.
 pub(crate) fn read(cache: &TokenCache) -> Option<String> {
     cache.read().unwrap().map(|content| String::from_utf8_lossy(content.expose()).into_owned())
 }
@@ -81,7 +81,7 @@ pub(crate) fn write(cache: &TokenCache, text: &str) {
     cache.begin_write().unwrap().commit(text).unwrap();
 }
 
-/// Waits until `done`, looking every millisecond; panics after ten seconds with `what`.
+/// Waits until `done`, checked every millisecond; panics with `what` after ten seconds.
 pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     let began = Instant::now();
     while !done() {
@@ -90,14 +90,14 @@ pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// How long `work` takes, and what it yields.
+/// Returns the time that `work` takes, and its result.
 pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let began = Instant::now();
     let result = work();
     (result, began.elapsed())
 }
 
-/// Does `background` over and over, in a thread of its own, until `foreground` has ended, well or not.
+/// Repeats `background` in its own thread until `foreground` has ended, also by a panic.
 pub(crate) fn beside<T>(background: impl Fn() + Sync, foreground: impl FnOnce() -> T) -> T {
     struct Done<'a>(&'a AtomicBool);
     impl Drop for Done<'_> {

@@ -1,4 +1,4 @@
-//! Lock files as the sibling libraries write them.
+//! Lock files in the form of the sibling libraries.
 
 use std::fs::{self, File, FileTimes};
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 type Format = fn(u32) -> String;
 
-/// Each library's name and what it writes for a process.
+/// The name of each library and the content that it writes for a process.
 pub(crate) const FORMATS: [(&str, Format); 5] = [
     ("JavaScript", |pid| format!("{pid}")),
     ("Python", |pid| format!("{pid} /usr/bin/az")),
@@ -28,7 +28,7 @@ impl Sleeper {
         self.0.id()
     }
 
-    /// Ends it without reaping it.
+    /// Kills it without reaping it.
     pub(crate) fn into_zombie(mut self) -> Zombie {
         self.0.kill().unwrap();
         let stat = format!("/proc/{}/stat", self.0.id());
@@ -54,14 +54,14 @@ impl Zombie {
     }
 }
 
-/// The pid of a process that has been and is reaped.
+/// Returns the pid of a process that has ended and is reaped.
 pub(crate) fn dead_pid() -> u32 {
     let mut child = Command::new("true").spawn().unwrap();
     child.wait().unwrap();
     child.id()
 }
 
-/// Makes a file look as if it was written `age` ago.
+/// Sets the times of a file to `age` ago.
 pub(crate) fn make_old(path: &Path, age: Duration) {
     let times = FileTimes::new().set_modified(SystemTime::now().checked_sub(age).unwrap());
     File::options().write(true).open(path).unwrap().set_times(times).unwrap();

@@ -1,4 +1,4 @@
-//! System calls of another process: watched, failed or made deadly by strace.
+//! Traces the system calls of another process with strace, makes them fail, or kills the process at them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,8 @@ pub(crate) struct Call {
     pub(crate) name: String,
     /// The whole line after the name, with the paths of descriptors: `(3</tmp/x>) = 0`.
     pub(crate) rest: String,
-    /// Which of this thread's calls of this name it is, counted from 1 at the thread's start: what `when=` means.
+    /// The number of this call among the thread's calls of this name, from 1 at the thread's start: the meaning of
+    /// `when=`.
     pub(crate) nth: usize,
 }
 
@@ -21,7 +22,7 @@ impl Call {
     }
 }
 
-/// strace in front of `command`, with these expressions.
+/// Returns `command` under strace with these expressions.
 pub(crate) fn wrap(command: &Command, options: &[&str]) -> Command {
     let mut strace = Command::new("strace");
     strace.args(["-qq", "-f"]).args(options).arg("--").arg(command.get_program()).args(command.get_args());
@@ -31,14 +32,14 @@ pub(crate) fn wrap(command: &Command, options: &[&str]) -> Command {
     strace
 }
 
-/// Runs to the end; a missing strace is one line that says what to do.
+/// Runs the command to its end; a missing strace is an error with a remedy.
 pub(crate) fn run(mut command: Command) -> Output {
     command.output().unwrap_or_else(|error| {
         panic!("cannot run strace ({error}): install it with `apt-get install strace` or `cargo xtask setup`")
     })
 }
 
-/// The calls between the two marks that `torture once` makes, of a run that nothing disturbs.
+/// Returns the calls between the two marks of `torture once`, from an undisturbed run.
 pub(crate) fn calls_between_marks(command: &Command, trace: &Path) -> Vec<Call> {
     let file = trace.to_str().unwrap();
     let output = run(wrap(command, &["-y", "-s", "256", "-o", file]));
@@ -70,7 +71,7 @@ pub(crate) fn parse(trace: &str) -> Vec<Call> {
     calls
 }
 
-/// Where a test may put a trace without its showing in the directory under test.
+/// Returns a path for a trace outside the directory under test.
 pub(crate) fn trace_file(directory: &tempfile::TempDir) -> PathBuf {
     directory.path().join("trace")
 }

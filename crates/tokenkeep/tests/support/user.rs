@@ -1,4 +1,4 @@
-//! Running as somebody else: root for what only root can arrange, nobody for what root is never refused.
+//! Runs commands as another user: as root where only root may, and as nobody where root is never refused.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -7,14 +7,14 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-/// A user without rights; every system has one with this number, under whatever name.
+/// A user without rights; every system has one with this number, under various names.
 pub(crate) const NOBODY: u32 = 65534;
 
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// A command that runs as root, directly or by a sudo that asks for nothing.
+/// Returns a command that runs as root, directly or by a sudo without a password.
 pub(crate) fn as_root(program: impl AsRef<std::ffi::OsStr>) -> Command {
     if is_root() {
         return Command::new(program);
@@ -29,7 +29,7 @@ pub(crate) fn as_root(program: impl AsRef<std::ffi::OsStr>) -> Command {
     sudo
 }
 
-/// The same command, run without any right: as nobody.
+/// Returns the command run as the user nobody, without rights.
 pub(crate) fn as_nobody(command: &Command) -> Command {
     let mut unprivileged = as_root("setpriv");
     unprivileged.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--"]);
@@ -37,13 +37,13 @@ pub(crate) fn as_nobody(command: &Command) -> Command {
     unprivileged
 }
 
-/// Makes nobody the owner of a file or directory.
+/// Makes the user nobody the owner of a file or directory.
 pub(crate) fn give_to_nobody(path: &Path) {
     let mut give = as_root("chown");
     assert!(give.arg(NOBODY.to_string()).arg(path).status().unwrap().success());
 }
 
-/// A copy of a program that every user may execute: a target directory below /root is closed to others.
+/// A copy of a program that every user may execute, because other users cannot enter a target directory below /root.
 pub(crate) struct PublicCopy(TempDir);
 
 impl PublicCopy {

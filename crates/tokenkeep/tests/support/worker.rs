@@ -1,4 +1,4 @@
-//! The `torture` program as a child process: built once, obedient, and gone when the test is.
+//! The `torture` program as a child process, killed at the end of the test.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// No answer takes longer than this unless a test says so.
+/// The longest time for an answer, unless a test has its own limit.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The program, built for the profile of this very test, so that it is never older than what it tests.
+/// Returns the program, built for the profile of this test, so that it is never older than the library.
 pub(crate) fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
@@ -33,7 +33,7 @@ pub(crate) fn program() -> &'static Path {
     })
 }
 
-/// A command that runs the program with a verb and a path.
+/// Returns a command that runs the program with a verb and a path.
 pub(crate) fn command(verb: &str, path: &Path) -> Command {
     let mut command = Command::new(program());
     command.arg(verb).arg(path);
@@ -48,7 +48,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// A process that holds the cache at `path` and obeys [`Worker::ask`].
+    /// Starts a process that holds the cache at `path` and obeys [`Worker::ask`].
     pub(crate) fn serve(path: &Path) -> Self {
         let worker = Self::start(command("serve", path));
         assert_eq!(worker.line(), "ready");
@@ -61,7 +61,7 @@ impl Worker {
         let output = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
         std::thread::spawn(move || {
-            // The thread ends with the pipe, or with the test that no longer listens.
+            // The thread ends with the pipe, or when the test no longer receives.
             for line in output.lines().map_while(Result::ok) {
                 if sender.send(line).is_err() {
                     return;
@@ -71,13 +71,13 @@ impl Worker {
         Self { child, input, lines }
     }
 
-    /// Gives a command and waits for its answer.
+    /// Sends a command and waits for the answer.
     pub(crate) fn ask(&mut self, words: &str) -> String {
         self.tell(words);
         self.line()
     }
 
-    /// As [`Worker::ask`], for a command that must succeed; returns what follows the `ok`.
+    /// Like [`Worker::ask`], for a command that must succeed; returns the text after `ok`.
     pub(crate) fn does(&mut self, words: &str) -> String {
         let answer = self.ask(words);
         match answer.strip_prefix("ok") {
@@ -86,7 +86,7 @@ impl Worker {
         }
     }
 
-    /// Gives a command and does not wait.
+    /// Sends a command and does not wait.
     pub(crate) fn tell(&mut self, words: &str) {
         writeln!(self.input.as_mut().unwrap(), "{words}").unwrap();
     }
@@ -95,7 +95,7 @@ impl Worker {
         self.line_within(PATIENCE).expect("the worker neither answered nor ended")
     }
 
-    /// The next line; `None` when none came in time. Panics when the worker has ended.
+    /// Returns the next line; `None` if none came in time. Panics if the worker has ended.
     pub(crate) fn line_within(&self, limit: Duration) -> Option<String> {
         match self.lines.recv_timeout(limit) {
             Ok(line) => Some(line),
@@ -104,12 +104,12 @@ impl Worker {
         }
     }
 
-    /// Every line that came until the worker ended.
+    /// Returns every line until the worker ended.
     pub(crate) fn remaining_lines(&self) -> Vec<String> {
         self.lines.iter().collect()
     }
 
-    /// How many lines have come since the last look.
+    /// Returns the number of lines since the last call.
     pub(crate) fn drain(&self) -> usize {
         self.lines.try_iter().count()
     }
@@ -123,13 +123,13 @@ impl Worker {
         kill_process(pid, signal).unwrap();
     }
 
-    /// SIGKILL, and wait until it is gone.
+    /// Sends SIGKILL and waits for the end.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Where the child is strace: SIGKILL to the process that it traces, and wait until both are gone.
+    /// Where the child is strace: sends SIGKILL to the traced process and waits for the end of both.
     pub(crate) fn kill_traced(&mut self) {
         let children = format!("/proc/{0}/task/{0}/children", self.child.id());
         let child = std::fs::read_to_string(children).unwrap();
@@ -137,7 +137,7 @@ impl Worker {
         self.child.wait().unwrap();
     }
 
-    /// Closes its input and waits for its end.
+    /// Closes the worker's input and waits for its end.
     pub(crate) fn finish(&mut self) -> ExitStatus {
         self.input = None;
         self.child.wait().unwrap()
@@ -146,7 +146,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // It may have ended long ago; either way nothing is left behind.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,8 +1,8 @@
-// Prints the cache that the real msal4j writes after two people signed in with the device code flow.
+// Prints the cache that the real msal4j writes after two sign-ins with the device code flow.
 // Run with Java 11 or newer and msal4j 1.17.2 with its dependencies on the class path:
 //     mvn dependency:copy -Dartifact=com.microsoft.azure:msal4j:1.17.2 (and its dependencies)
 //     java -cp 'lib/*' Msal4j.java > ../msal4j.json
-// Nothing goes over a network: the client below answers every request itself, with tokens that open nothing.
+// Nothing goes over a network: the client below answers every request, with tokens that open nothing.
 import com.microsoft.aad.msal4j.DeviceCodeFlowParameters;
 import com.microsoft.aad.msal4j.HttpResponse;
 import com.microsoft.aad.msal4j.IHttpClient;

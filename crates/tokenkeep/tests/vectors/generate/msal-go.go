@@ -1,9 +1,9 @@
-// Prints the cache that the real msal for Go writes after two people signed in with the device code flow.
+// Prints the cache that the real msal for Go writes after two sign-ins with the device code flow.
 //
 //	go mod init vector && go get github.com/AzureAD/microsoft-authentication-library-for-go@v1.10.1
 //	go run msal-go.go > ../msal-go.json
 //
-// Nothing goes over a network: the transport below answers every request itself, with tokens that open nothing.
+// Nothing goes over a network: the transport below answers every request, with tokens that open nothing.
 package main
 
 import (
@@ -29,7 +29,7 @@ const (
 
 type person struct{ name, full, oid string }
 
-// transport is the sign-in service, for one person.
+// transport is the sign-in service for one account.
 type transport struct{ who person }
 
 func encode(value any) string {
@@ -81,7 +81,7 @@ func (t transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	}, err
 }
 
-// store is where the library leaves its cache.
+// store receives the library's cache.
 type store struct{ content []byte }
 
 func (s *store) Replace(_ context.Context, into cache.Unmarshaler, _ cache.ReplaceHints) error {

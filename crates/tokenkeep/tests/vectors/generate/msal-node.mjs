@@ -1,6 +1,6 @@
-// Prints the cache that the real @azure/msal-node writes after two people signed in with the device code flow.
+// Prints the cache that the real @azure/msal-node writes after two sign-ins with the device code flow.
 // Run where it is installed: `npm install @azure/msal-node@7.2.1 && node msal-node.mjs > ../msal-node.json`.
-// Nothing goes over a network: the client below answers every request itself, with tokens that open nothing.
+// Nothing goes over a network: the client below answers every request, with tokens that open nothing.
 import { PublicClientApplication } from "@azure/msal-node";
 
 const CLIENT = "11111111-aaaa-4aaa-8aaa-000000000001";

@@ -1,7 +1,7 @@
-"""Prints the cache that the real msal (Python) writes after two people got tokens and one token of the app itself.
+"""Prints the cache that the real msal (Python) writes after two users got tokens, and one token of the application itself.
 
 Run with `pip install msal==1.39.0 && python msal-python.py > ../msal-python.json`. Nothing goes over a network: the
-cache is fed the events that a sign-in would have fed it, with tokens that open nothing.
+program adds the events of a sign-in to the cache, with tokens that open nothing.
 """
 import base64
 import json

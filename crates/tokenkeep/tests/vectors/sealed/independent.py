@@ -1,10 +1,10 @@
 """A second implementation of the encrypted file, written from docs/format.md alone.
 
-    independent.py write            writes the vectors beside this file anew (they are fixed: nothing is random)
-    independent.py check FOLDER     checks them, and the files the Rust tests have just written into FOLDER
+independent.py write            writes the vectors beside this file again (they are fixed: nothing is random)
+independent.py check FOLDER     checks them, and the files that the Rust tests have just written into FOLDER
 
-Encryption is done twice: by `cryptography` (ChaCha20-Poly1305 under a subkey that HChaCha20, below, derives) and by
-libsodium through PyNaCl. Both must agree with each other and with what a vector says.
+It encrypts twice: with `cryptography` (ChaCha20-Poly1305 under a subkey from HChaCha20, below) and with libsodium through
+PyNaCl. Both must agree with each other and with the vector.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ SOURCES = {"keystore-item": 1, "kernel-keyring": 2, "passphrase": 3, "key-file":
 
 
 class Refused(Exception):
-    """The file cannot be opened; the message is the error's code."""
+    """The file cannot be opened; the message is the code of the error."""
 
 
 def hkdf(key, purpose, length):
@@ -39,7 +39,7 @@ def rotate(word, bits):
 
 
 def hchacha20(key, nonce):
-    """The subkey for the first 16 bytes of an extended nonce: draft-irtf-cfrg-xchacha, section 2.2."""
+    """Returns the subkey for the first 16 bytes of an extended nonce: draft-irtf-cfrg-xchacha, section 2.2."""
     state = list(struct.unpack("<4I", b"expand 32-byte k") + struct.unpack("<8I", key) + struct.unpack("<4I", nonce))
 
     def quarter(a, b, c, d):
@@ -109,7 +109,7 @@ def derive(passphrase, parameters):
 
 
 def key_of(vector, parameters):
-    """The 32 bytes that the key source of a vector gives."""
+    """Returns the 32 bytes of a vector's key source."""
     if "passphrase" in vector:
         return derive(vector["passphrase"].encode(), parameters)
     key = bytes.fromhex(vector["key"])
@@ -144,7 +144,7 @@ def open_file(file, vector):
 
 
 def fixed(label, length):
-    """Bytes that look random and are the same each time."""
+    """Returns pseudo-random bytes that are the same each time."""
     return hashlib.shake_256(b"tokenkeep test vector: " + label.encode()).digest(length)
 
 
@@ -244,7 +244,7 @@ def check_one(path):
 
 
 def check(folder):
-    # The example of draft-irtf-cfrg-xchacha, section 2.2.1, so that this implementation itself is known to be right.
+    # The example of draft-irtf-cfrg-xchacha, section 2.2.1, which shows that this implementation is right.
     expected = "82413b4227b27bfed30e42508a877d73a0f9e4d58a74a853c12ec41326d3ecdc"
     assert hchacha20(bytes(range(32)), bytes.fromhex("000000090000004a0000000031415927")).hex() == expected
     for name, vector in vectors():

@@ -1,10 +1,10 @@
-//! One end of a migration: a cache named in one argument, by the flags that name it elsewhere.
+//! An endpoint of a migration: one argument that names a cache, with the flags of the other commands.
 
 use clap::Parser;
 
 use crate::arguments::Store;
 
-/// The flags without their dashes, and commas between them: `service-name=contoso,account-name=tokens`.
+/// The flags without dashes, separated by commas: `service-name=contoso,account-name=tokens`.
 #[derive(Debug, Parser)]
 #[command(no_binary_name = true, disable_help_flag = true)]
 struct Flags {
@@ -12,10 +12,10 @@ struct Flags {
     store: Store,
 }
 
-/// Reads `NAME=VALUE,...`; anything else is the path of a file.
+/// Parses `NAME=VALUE,...`; any other text is the path of a file.
 ///
 /// # Errors
-/// In words, for the error of usage.
+/// The text of the usage error.
 pub(crate) fn parse(text: &str) -> Result<Store, String> {
     if text.is_empty() {
         return Err("want a file, or NAME=VALUE,... with the names of the flags".to_owned());
@@ -30,7 +30,7 @@ pub(crate) fn parse(text: &str) -> Result<Store, String> {
     })
 }
 
-/// At the commas behind which a flag begins: a path may have others.
+/// Splits at the commas before a flag, because a path may contain other commas.
 fn parts(text: &str) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
     for piece in text.split(',') {
@@ -45,7 +45,7 @@ fn parts(text: &str) -> Vec<String> {
     parts
 }
 
-/// `name=`, of small letters and dashes.
+/// Returns whether the text begins with `name=`, in small letters and dashes.
 fn begins_a_flag(text: &str) -> bool {
     let name = text.split_once('=').map(|(name, _)| name);
     name.is_some_and(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
@@ -59,13 +59,13 @@ mod tests {
     use crate::arguments::Kind;
 
     #[test]
-    fn a_path_alone_is_a_file() {
+    fn a_path_without_flags_names_a_file() {
         let store = parse("/home/a,b=c/cache.json").unwrap();
         assert_eq!(store.cache_path.unwrap(), Path::new("/home/a,b=c/cache.json"));
     }
 
     #[test]
-    fn flags_are_those_of_the_other_commands() {
+    fn an_endpoint_takes_the_flags_of_the_other_commands() {
         let store = parse("cache-path=/a,b/c=d,service-name=s,account-name=a,store=keystore").unwrap();
         assert_eq!(store.cache_path.unwrap(), Path::new("/a,b/c=d"));
         assert_eq!((store.service_name.as_deref(), store.account_name.as_deref()), (Some("s"), Some("a")));
