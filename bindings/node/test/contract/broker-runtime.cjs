@@ -1,6 +1,6 @@
 // @ts-check
-// A stand-in for @azure/msal-node-runtime with its whole face: what it was asked is in `calls`, what it answers is in
-// `script`. Answers come later, from no call of the plugin's, as the real one's do.
+// A stand-in for @azure/msal-node-runtime with all of its functions. `calls` has the calls it received, `script` the
+// answers it gives. Answers come later, outside the plugin's call, as those of the real one do.
 exports.ErrorStatus = {};
 for (const [status, name] of [
   "Unexpected",
@@ -55,11 +55,11 @@ const token = {
   account: account("ada"),
 };
 
-/** What was called, in order. @type {unknown[][]} */
+/** The calls, in order. @type {unknown[][]} */
 exports.calls = [];
 /**
- * By the name of a call: `fails` is thrown by the answer's `CheckError`, `throws` by the call itself, `answer` is added to
- * the answer. @type {Record<string, { fails?: unknown, throws?: unknown, answer?: object }>}
+ * By the name of a call: `fails` is thrown by the answer's `CheckError`, `throws` by the call itself, `answer` is
+ * added to the answer. @type {Record<string, { fails?: unknown, throws?: unknown, answer?: object }>}
  */
 exports.script = {};
 /** The last logger that was registered. @type {Function | undefined} */

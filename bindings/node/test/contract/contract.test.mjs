@@ -1,14 +1,15 @@
 // @ts-check
 /**
- * The Node contract: what a drop-in keeps, improves and changes, checked on ours and on the original alike.
+ * The Node contract: the behaviour that a drop-in replacement keeps, improves and changes, checked on ours and on the
+ * original.
  *
- * Each row of the contract is one or more tests. A test says by which rule it goes:
+ * Each row of the contract has one or more tests. Each test states its rule:
  *
  * - `keep`: both packages do this;
- * - `improve` and `change`: what the original does and what ours does instead, both stated, both checked, so that a
- *   deviation is always visible here and never a weakened test.
+ * - `improve` and `change`: the behaviour of the original and of ours are both stated and both checked, so that every
+ *   deviation is visible here and no test is weakened.
  *
- * Tests that need a keyring, a second process or a broken installation start their own; this process sees no bus.
+ * Tests that need a keyring, a second process or a broken installation start their own. This process sees no bus.
  */
 import "./isolate.mjs";
 import assert from "node:assert/strict";

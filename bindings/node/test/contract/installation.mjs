@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Copies of the package in a project of their own: what it needs can be left out, or replaced.
+ * Copies the package into a project, where its dependencies can be left out or replaced.
  */
 import { cp, mkdir, realpath, writeFile } from "node:fs/promises";
 import { basename, join, sep } from "node:path";
@@ -10,21 +10,21 @@ import { isOriginal, subject } from "../support/subject.mjs";
 
 const MODULES = fileURLToPath(new URL("../node_modules", import.meta.url));
 
-/** What is in a package's folder here, but not in the package. */
+/** Entries of the package's folder that are not packed. */
 const NOT_PACKED = new Set(["node_modules", "test", "test-types", "target", "src", "ts"]);
 
 /**
- * Copies the package and what it needs, so that nothing else is found on the way up.
+ * Copies the package and its dependencies, so that Node finds no others in parent folders.
  *
  * @param {string} dir
  * @param {object} [options]
- * @param {string} [options.runtime]  source of a stand-in for the broker's runtime; none is installed without
+ * @param {string} [options.runtime]  source of a stand-in for the broker's runtime; without it no runtime is installed
  * @param {boolean} [options.native]  whether compiled addons are copied too
  */
 export async function copyPackage(dir, { runtime, native = true } = {}) {
   for (const name of isOriginal ? [subject, "keytar"] : [subject]) {
     const from = await realpath(join(MODULES, name));
-    /** Looks only below the package itself: its own place may be inside a node_modules. @param {string} path */
+    /** Checks only paths inside the package, because the package itself may be inside a node_modules. @param {string} path */
     const filter = (path) => {
       const parts = path.slice(from.length).split(sep);
       const packed = name === "keytar" || !parts.some((part) => NOT_PACKED.has(part));
@@ -41,7 +41,7 @@ export async function copyPackage(dir, { runtime, native = true } = {}) {
 }
 
 /**
- * Runs an ES module beside the copies and returns what it printed.
+ * Runs an ES module beside the copies and returns its output.
  *
  * @param {string} dir
  * @param {string} program

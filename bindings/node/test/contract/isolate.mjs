@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Takes the real desktop session away from this process before any package is loaded: what the contract tests do here
- * can reach no keyring, and the home directory is nobody's.
+ * Removes the desktop session from this process before any package is loaded, so that the contract tests reach no
+ * real keyring and no real home directory.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -20,5 +20,5 @@ for (const name of [
   delete process.env[name];
 }
 process.env.HOME = home;
-// libsecret looks for a bus in here when no address is given.
+// libsecret looks here for a bus if there is no address.
 process.env.XDG_RUNTIME_DIR = home;

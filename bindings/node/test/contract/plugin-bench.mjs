@@ -1,14 +1,14 @@
 // @ts-check
 /**
- * Token caches and contexts as small as a plugin can be given: what msal-node passes, without msal-node.
+ * The smallest token caches and contexts that a plugin can get: the objects that msal-node passes, without msal-node.
  */
 import { access } from "node:fs/promises";
 
-/** What an MSAL cache without entries serialises to. */
+/** The serialised form of an MSAL cache without entries. */
 export const MSAL_EMPTY = '{"Account":{},"IdToken":{},"AccessToken":{},"RefreshToken":{},"AppMetadata":{}}';
 
 /**
- * A cache with one account.
+ * Returns a cache with one account.
  *
  * @param {string} name
  */
@@ -28,14 +28,14 @@ export function entry(name) {
 }
 
 /**
- * A token cache: what it is given to deserialise is what it holds, until the test puts something else there.
+ * Returns a token cache. It holds the text that it last deserialised, until the test sets another one.
  *
  * @param {string} content
  */
 export function tokenCache(content = MSAL_EMPTY) {
   const cache = {
     content,
-    /** Everything it was given. @type {string[]} */
+    /** All texts that it deserialised. @type {string[]} */
     seen: [],
     serialize: () => cache.content,
     deserialize: (/** @type {string} */ text) => {
@@ -47,7 +47,7 @@ export function tokenCache(content = MSAL_EMPTY) {
 }
 
 /**
- * What msal-node hands to both plugin methods.
+ * Returns the context that msal-node passes to both plugin methods.
  *
  * @template Cache
  * @param {Cache} cache
@@ -66,7 +66,7 @@ export function lockfileExists(cachePath) {
 }
 
 /**
- * A whole write: before, the client's change, after; and after in `finally`, as msal-node does it.
+ * Runs a whole write: before, the client's change, and after in `finally`, as msal-node does it.
  *
  * @param {any} plugin
  * @param {string} content what the client holds once it has changed

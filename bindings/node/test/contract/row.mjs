@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { scratchDirectory } from "../support/scratch.mjs";
 import { imported, isOriginal } from "../support/subject.mjs";
 
-/** Every row; the name is how a test refers to it. */
+/** Every row, by the name that its tests use. */
 const ROWS = /** @type {const} */ ([
   "exports",
   "create()",
@@ -44,7 +44,7 @@ const ROWS = /** @type {const} */ ([
 /** @typedef {typeof ROWS[number]} Row */
 
 /**
- * What a contract test is given.
+ * The arguments of a contract test.
  *
  * @typedef {object} Bench
  * @property {any} ext      the package under test
@@ -64,7 +64,7 @@ function register(name, row, check) {
 }
 
 /**
- * Both packages do this.
+ * Tests behaviour that both packages have.
  *
  * @param {Row} row
  * @param {string} sentence
@@ -75,7 +75,7 @@ export function keep(row, sentence, check) {
 }
 
 /**
- * Ours is better; what the original does is stated beside it.
+ * Tests behaviour that is better in ours, and states that of the original.
  *
  * @param {Row} row
  * @param {string} sentence  what ours does
@@ -86,7 +86,7 @@ export function improve(row, sentence, { original, ours }) {
 }
 
 /**
- * Ours is different on purpose; a program could notice, so the package's README lists it.
+ * Tests a difference that a program could notice; the package's README lists it.
  *
  * @param {Row} row
  * @param {string} sentence  what ours does
@@ -96,13 +96,13 @@ export function change(row, sentence, { original, ours }) {
   register(`${row} [change]: ${sentence}`, row, isOriginal ? original : ours);
 }
 
-/** Rows nobody has written a test for. */
+/** Returns the rows without a test. */
 export function rowsWithoutTests() {
   return ROWS.filter((row) => !tested.has(row));
 }
 
 /**
- * The error a promise rejects with; throws when it does not reject.
+ * Returns the error with which a promise rejects; throws if it does not reject.
  *
  * @param {Promise<unknown> | (() => Promise<unknown>)} attempt
  * @returns {Promise<any>}

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Programs that were bundled, run where there is no `node_modules` to be found on the way up: what is not in the bundle, or
- * beside it, is not there.
+ * Bundled programs, run without a `node_modules` in any parent folder: they have only the files in the bundle or
+ * beside it.
  */
 import { cp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -29,7 +29,7 @@ after(async () => {
   }
 });
 
-test("bun build --compile makes an executable that needs nothing beside it", async (t) => {
+test("bun build --compile makes an executable that needs no other file", async (t) => {
   const elsewhere = await scratchDirectory(t);
   const executable = join(elsewhere, "program");
   const bun = await tool("Bun");
@@ -38,7 +38,7 @@ test("bun build --compile makes an executable that needs nothing beside it", asy
   await signsInAndStays(t, [executable], elsewhere);
 });
 
-test("webpack with node-loader makes a bundle that needs nothing but its own files", async (t) => {
+test("webpack with node-loader makes a bundle that needs only its own files", async (t) => {
   const elsewhere = await scratchDirectory(t);
   const webpack = await tool("webpack");
   const loader = join(webpack, "..", "..", "..", "node-loader");

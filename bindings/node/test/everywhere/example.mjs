@@ -1,5 +1,5 @@
 // @ts-check
-/** A project with the document's example in it, and what running it twice has to show. */
+/** A project with the example of the document, and the required result of running it twice. */
 import assert from "node:assert/strict";
 import { cp, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,14 +11,14 @@ import { scratchDirectory } from "../support/scratch.mjs";
 const DEMO = fileURLToPath(new URL("../../../../demo", import.meta.url));
 const PROGRAM = fileURLToPath(new URL("program.mjs", import.meta.url));
 
-/** What the project depends on. */
+/** The dependencies of the project. */
 export const DEPENDENCIES = { tokenkeep: `^${packedVersion()}`, "@azure/msal-node": "7.2.1" };
 
 /**
- * Puts the program, the example and the offline service into a project.
+ * Writes the program, the example and the offline service into a project.
  *
  * @param {string} folder
- * @param {{ embed?: boolean }} [options] whether the program asks bundlers to take the addon along
+ * @param {{ embed?: boolean }} [options] whether the program asks bundlers to include the addon
  */
 export async function writeExample(folder, { embed = false } = {}) {
   await cp(join(DEMO, "signin"), join(folder, "signin"), { recursive: true });
@@ -29,7 +29,7 @@ export async function writeExample(folder, { embed = false } = {}) {
 }
 
 /**
- * Runs it twice as a user of its own, who has no keyring.
+ * Runs the program twice as a user without a keyring.
  *
  * @param {import("../support/scratch.mjs").Scope} scope
  * @param {string[]} command

@@ -1,5 +1,5 @@
 // @ts-check
-/** The packed package as other package managers install it, from the same registry, without install scripts. */
+/** The packed package, installed by other package managers from the same registry, without install scripts. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -9,10 +9,10 @@ import { scratchDirectory } from "../support/scratch.mjs";
 import { DEPENDENCIES, signsInAndStays, writeExample } from "./example.mjs";
 import { tool } from "./runtimes.mjs";
 
-/** What each is told beside what npm's own variables tell. @param {string} registry @param {string} home */
+/** The settings of each, in addition to npm's own variables. @param {string} registry @param {string} home */
 const SETTINGS = (registry, home) => ({
   HOME: home,
-  // Yarn 4 reads no variables of npm's.
+  // Yarn 4 reads no variables of npm.
   YARN_NPM_REGISTRY_SERVER: registry,
   YARN_UNSAFE_HTTP_WHITELIST: "127.0.0.1",
   YARN_ENABLE_SCRIPTS: "false",

@@ -1,13 +1,13 @@
 // @ts-check
 /**
- * The document's example as a program of somebody's: signs in offline at the first start, and finds the sign-in without any
- * network at the second. Copied into a project, beside `example.mjs` and `signin`, and run there by whatever can run it.
+ * The example of the document as a program: the first run signs in offline, the second run finds the sign-in without
+ * a network. The tests copy it into a project, beside `example.mjs` and `signin`, and run it with each runtime.
  *
- * Prints who is signed in, where the cache is, and the code with which the keyring fails (`store_unavailable`).
+ * Prints the signed-in account, the path of the cache, and the code of the keyring's error (`store_unavailable`).
  */
 import process from "node:process";
 import { LibSecretPersistence } from "tokenkeep";
-// @ts-expect-error: beside this file only in a project.
+// @ts-expect-error: this file exists only in a project.
 import { createClient } from "./example.mjs";
 // @ts-expect-error
 import { KNOWN_HOST, SignInService } from "./signin/service.mjs";

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * JavaScript runtimes and package managers, as npm packages that need no install script. Each is installed once, into a
- * folder that later runs find again.
+ * JavaScript runtimes and package managers, as npm packages without install scripts. Each is installed once, into a
+ * folder that later runs reuse.
  */
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
@@ -15,7 +15,7 @@ const CACHE = fileURLToPath(new URL("../node_modules/.cache/runtimes", import.me
 const INSTALL_MS = 5 * 60_000;
 
 /**
- * What is installed, and which file of it is run.
+ * The packages, and the file of each that is run.
  *
  * @typedef {object} Tool
  * @property {Record<string, string>} packages
@@ -48,7 +48,7 @@ export const TOOLS = /** @satisfies {Record<string, Tool>} */ ({
 
 /** @typedef {keyof typeof TOOLS} Name */
 
-/** The path of a tool's program, installed if need be. @param {Name} name */
+/** Returns the path of a tool's program, and installs the tool if it is missing. @param {Name} name */
 export async function tool(name) {
   const { packages, file } = TOOLS[name];
   const versions = Object.entries(packages).map(([one, version]) => `${one}@${version}`);

@@ -1,5 +1,5 @@
 // @ts-check
-/** The packed package in every runtime, as npm installs it: the document's example signs in, and stays signed in. */
+/** The packed package in every runtime, installed by npm: the example of the document signs in and stays signed in. */
 import { after, before, test } from "node:test";
 import { install } from "../packages/project.mjs";
 import { DEPENDENCIES, signsInAndStays, writeExample } from "./example.mjs";

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * One item in the keyring, several programs: what keytar, the original and `secret-tool` wrote we read, what we write
- * they read, and nobody ends up with two items or fewer attributes.
+ * Several programs share one keyring item. The package reads the items of keytar, the original and `secret-tool`,
+ * they read its items, and no write creates a second item or drops attributes.
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ import { ORIGINAL } from "../support/subject.mjs";
 const SERVICE = "interop service";
 const ACCOUNT = "interop account";
 
-/** Contents that differ in what could go wrong: plain, not ASCII, large. */
+/** Contents with different risks: plain, not ASCII, large. */
 const CONTENTS = {
   JSON: '{"Account":{}}',
   "text of many scripts": '{"name":"Zoë 東京 🔑"}',
@@ -22,7 +22,7 @@ const CONTENTS = {
 };
 
 /**
- * Equal, without printing a megabyte when they are not.
+ * Asserts equality without printing a megabyte on failure.
  *
  * @param {string | null} actual
  * @param {string} expected
@@ -86,7 +86,7 @@ for (const [name, content] of Object.entries(CONTENTS)) {
     assertSame(await lookup(session, SERVICE, ACCOUNT), content);
   });
 
-  // secret-tool takes no more than 8 KB from its input.
+  // secret-tool reads at most 8 KB of input.
   if (content.length <= 8192) {
     test(`${name}, written by secret-tool store, is read by the package`, async (t) => {
       const { actor, session } = await setUp(t);
@@ -96,7 +96,7 @@ for (const [name, content] of Object.entries(CONTENTS)) {
   }
 }
 
-test("keytar and the package, writing in turn, keep one item between them", async (t) => {
+test("keytar and the package, writing in turn, share one item", async (t) => {
   const { actor } = await setUp(t);
   const found = await actor.run(
     async ({ scene, service, account }) => {
@@ -112,7 +112,7 @@ test("keytar and the package, writing in turn, keep one item between them", asyn
   assert.deepEqual(found, [{ account: ACCOUNT, password: "last" }]);
 });
 
-test("an item removed by the package is gone for keytar, and the other way round", async (t) => {
+test("an item removed by the package is absent for keytar, and the other way round", async (t) => {
   const { actor } = await setUp(t);
   const seen = await actor.run(
     async ({ scene, service, account }) => {
@@ -156,7 +156,7 @@ for (const [writer, reader] of [
   ["the original", "the package"],
   ["the package", "the original"],
 ]) {
-  test(`somebody who signed in with ${writer} is signed in with ${reader}, and stays so when it writes`, async (t) => {
+  test(`an account signed in with ${writer} is signed in with ${reader}, and stays so when it writes`, async (t) => {
     const session = await startSession(t);
     /** @param {string | undefined} who */
     const start = (who) => startActor(t, session.env, who === "the original" ? ORIGINAL : undefined);

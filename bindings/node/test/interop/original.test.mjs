@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The package and the original side by side on one plaintext cache, as in a team that updates one program before the
- * other: each reads what the other wrote, and each waits while the other is writing.
+ * The package and the original on one plaintext cache, as in a team that updates one program first: each reads the
+ * other's writes, and each waits for the other's lock.
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -31,10 +31,10 @@ async function pair(t, lock) {
   return { ours, theirs };
 }
 
-/** Longer than the original's granularity of a millisecond and a kernel tick: it misses faster changes. */
+/** Longer than the original's resolution of a millisecond plus a kernel tick, because it misses faster changes. */
 const tick = () => new Promise((resolve) => setTimeout(resolve, 50));
 
-test("sign-ins made by the package and by the original in turn are all there, for both", async (t) => {
+test("both find all sign-ins that the package and the original made in turn", async (t) => {
   const { ours, theirs } = await pair(t);
   const expected = [];
   for (let round = 0; round < 10; round++) {
@@ -49,7 +49,7 @@ test("sign-ins made by the package and by the original in turn are all there, fo
   }
 });
 
-/** A write that stays between lock and save until it is let go. */
+/** Starts a write that stays between lock and save until it is released. */
 const startWrite = async (/** @type {any} */ { tools, scene, user }) => {
   const { persistence } = scene.plugin;
   const save = persistence.save.bind(persistence);

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * One cache file for Rust (`tokenkeep-azure`), the real msal-node over our plugin, and the real msal for Python: whoever
- * signs in with one is signed in with all, and a refresh token that one has redeemed is replaced for all.
+ * One cache file for Rust (`tokenkeep-azure`), the real msal-node with our plugin, and the real msal for Python. An
+ * account that one signs in is signed in for all, and a refresh token that one redeems is replaced for all.
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -19,7 +19,7 @@ const execute = promisify(execFile);
 
 const ADA = "ada@contoso.example";
 const SCOPE = /** @type {string} */ (SCOPES[0]);
-/** Needs a token of its own, and so a redeemed refresh token. */
+/** A scope with its own token, which therefore redeems the refresh token. */
 const OTHER = "https://other.example/.default";
 
 /** Longer than anything here takes on two busy cores. */
@@ -36,7 +36,7 @@ function program(variable) {
 }
 
 /**
- * A cache, a service whose refresh tokens are good once, and those who use both.
+ * Creates a cache, a service with one-time refresh tokens, and clients that use both.
  *
  * @param {import("node:test").TestContext} t
  */
@@ -85,7 +85,7 @@ test("signed in by Rust: msal-node finds the token without network, and refreshe
   const { client } = await node();
   const found = await silently(client, ADA);
   assert.deepEqual([found.accessToken, found.fromCache], [token, true]);
-  assert.equal(service.requests.length, asked, "nobody was asked");
+  assert.equal(service.requests.length, asked, "no request was sent");
   assert.equal(found.account?.name, "Ada");
 
   await rust("--no-prompt", "--scope", OTHER);
@@ -102,12 +102,12 @@ test("signed in by msal-node: Rust finds the token without network, and refreshe
   const asked = service.requests.length;
   assert.equal((await rust("--no-prompt")).token, signedIn?.accessToken);
   assert.equal((await rust("--no-prompt", "--list")).username, ADA);
-  assert.equal(service.requests.length, asked, "nobody was asked");
+  assert.equal(service.requests.length, asked, "no request was sent");
 
   const renewed = await silently(client, ADA, { forceRefresh: true });
   assert.equal((await rust("--no-prompt")).token, renewed.accessToken);
   await rust("--no-prompt", "--scope", OTHER);
-  // The same client, which had been running all the time.
+  // The same client, which has been running all the time.
   await silently(client, ADA, { forceRefresh: true });
   assert.equal(redeemed(), 3);
 });
@@ -121,7 +121,7 @@ test("signed in by Rust: msal for Python finds the token without network, and re
   await rust("--no-prompt", "--scope", OTHER);
   assert.deepEqual((await python("refresh")).requests, ["refresh_token"]);
   assert.equal(redeemed(), 2);
-  // And what Python has redeemed is not redeemed again.
+  // A refresh token that Python redeemed is not redeemed again.
   await rust("--no-prompt", "--scope", "https://third.example/.default");
   assert.equal(redeemed(), 3);
 });
@@ -131,7 +131,7 @@ test("signed in by msal for Python: Rust finds the token without network, and re
   const { token } = await python("sign-in");
   const asked = service.requests.length;
   assert.equal((await rust("--no-prompt")).token, token);
-  assert.equal(service.requests.length, asked, "nobody was asked");
+  assert.equal(service.requests.length, asked, "no request was sent");
 
   await rust("--no-prompt", "--scope", OTHER);
   assert.deepEqual((await python("refresh")).requests, ["refresh_token"]);
@@ -140,7 +140,7 @@ test("signed in by msal for Python: Rust finds the token without network, and re
   assert.equal(redeemed(), 3);
 });
 
-test("a sign-out in Rust is one for all", async (t) => {
+test("a sign-out in Rust signs out in all", async (t) => {
   const { rust, node } = await stage(t);
   const { client } = await node();
   await signInWithDeviceCode(client, ADA);
@@ -148,7 +148,7 @@ test("a sign-out in Rust is one for all", async (t) => {
   assert.deepEqual(await client.getTokenCache().getAllAccounts(), []);
 });
 
-test("a sign-out in msal-node is one for Rust", async (t) => {
+test("a sign-out in msal-node signs out in Rust", async (t) => {
   const { rust, node } = await stage(t);
   await rust("--user", ADA);
   const { client } = await node();

@@ -1,8 +1,8 @@
-"""msal for Python on the shared cache: signs in, or gets a token for who is signed in, and says what it took.
+"""msal for Python on the shared cache: signs in, or gets a token for the signed-in account, and reports the cost.
 
 person.py PATH ORIGIN CLIENT TENANT (sign-in | silent | refresh) SCOPE
 
-Prints {"token", "error", "username", "requests"}; the last are the token requests it made of the service.
+Prints {"token", "error", "username", "requests"}; the last field has its token requests to the service.
 """
 import json
 import sys
@@ -15,7 +15,7 @@ from msal_extensions import FilePersistence, PersistedTokenCache
 
 path, origin, client, tenant, action, scope = sys.argv[1:7]
 HOST = "login.microsoftonline.com"
-# As the public list of Entra ID has it.
+# The public list of Entra ID.
 ALIASES = [HOST, "login.windows.net", "login.microsoft.com", "sts.windows.net"]
 requests = []
 
@@ -30,7 +30,7 @@ class Answer:
 
 
 class Loopback:
-    """The transport that msal is given: every request goes to the service of the test."""
+    """The transport for msal: sends every request to the test's service."""
 
     def get(self, url, params=None, headers=None, **_):
         if "/discovery/instance" in url:

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Watching across languages: msal-node's people are told to a program in Rust, those of one in Rust to the plugin.
+ * Watching across languages: a program in Rust reports msal-node's accounts, the plugin those of a program in Rust.
  */
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
@@ -40,7 +40,7 @@ async function stage(t) {
   return { path, origin, plugin, client };
 }
 
-test("who signs in and out with msal-node is told to a program in Rust", async (t) => {
+test("a program in Rust reports sign-ins and sign-outs of msal-node", async (t) => {
   const { path, client } = await stage(t);
   const rust = track(spawn(program("TOKENKEEP_WATCH"), [path], { stdio: ["pipe", "pipe", "inherit"] }));
   t.after(() => end(rust, "SIGKILL"));
@@ -60,7 +60,7 @@ test("who signs in and out with msal-node is told to a program in Rust", async (
   await until("its end", () => rust.exitCode === 0, { deadline: LIMIT_MS });
 });
 
-test("who signs in and out with a program in Rust is told to the plugin", async (t) => {
+test("the plugin reports sign-ins and sign-outs of a program in Rust", async (t) => {
   const { path, origin, plugin } = await stage(t);
   /** @type {string[]} */
   const told = [];

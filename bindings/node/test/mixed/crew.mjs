@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * The processes of a crowd: each signs in so many people on one cache file and keeps a journal of what it saw, did
- * and had acknowledged. All clocks are CLOCK_MONOTONIC in nanoseconds, so the journals can be laid side by side.
+ * The processes of a mixed run. Each signs in a number of accounts on one cache file and keeps a journal of the
+ * content it saw, its writes and its acknowledged sign-ins. All clocks are CLOCK_MONOTONIC in nanoseconds, so the
+ * journals are comparable.
  */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
@@ -29,10 +30,10 @@ import { python, signer } from "./programs.mjs";
  * @typedef {import("../support/scratch.mjs").Scope & { env: NodeJS.ProcessEnv }} Place
  */
 
-/** What is ours. @param {string} kind */
+/** Returns whether a process is of tokenkeep. @param {string} kind */
 export const isOurs = (kind) => kind === "node" || kind === "rust";
 
-/** As patient as by default, but looking more often, so that processes meet. */
+/** The default limit, with more frequent tries, so that processes collide. */
 const LOCK = { retryNumber: 5_000, retryDelay: 10 };
 
 /** @param {Place} place @param {Kind} kind @param {string} name @param {Work} work @returns {Promise<Member>} */
@@ -60,7 +61,7 @@ export async function enlist(place, kind, name, work) {
 
 const PYTHON = fileURLToPath(new URL("signer.py", import.meta.url));
 
-/** The lock each Python must have come with: that the absence of portalocker is real. */
+/** The lock class that each Python must use, to check that portalocker is really absent. */
 const PYTHON_LOCK = /** @type {Record<string, string>} */ ({
   python: "msal_extensions.filelock",
   portalocker: "msal_extensions.cache_lock",
@@ -73,11 +74,11 @@ async function nodeMember(place, kind, packageName, name, work) {
   return { name, kind, play: () => actor.run(signInAll, { ...work, name }, work.deadline) };
 }
 
-/** In the actor: a real msal-node client over the package's own plugin, which is watched from outside. */
+/** Runs in the actor: opens a real msal-node client with the package's own plugin, observed from outside. */
 const openWatched = async (/** @type {any} */ { tools, scene, path, witness, name, lock }) => {
   const { readFileSync, readlinkSync, symlinkSync, unlinkSync } = await import("node:fs");
   const now = () => Number(process.hrtime.bigint());
-  /** As in judge.mjs, which this function cannot see. @param {string} text */
+  /** Like `entries` in judge.mjs, which this function cannot reach. @param {string} text */
   const entries = (text) => {
     /** @type {Record<string, Record<string, any>>} */
     const { Account = {}, RefreshToken = {} } = JSON.parse(text);
@@ -97,7 +98,7 @@ const openWatched = async (/** @type {any} */ { tools, scene, path, witness, nam
     try {
       return readlinkSync(witness);
     } catch {
-      // It left between the two calls; it was there all the same.
+      // The other process may remove the link between the two calls; it was inside all the same.
       return "unknown";
     }
   };
@@ -105,7 +106,7 @@ const openWatched = async (/** @type {any} */ { tools, scene, path, witness, nam
     try {
       return entries(readFileSync(path, "utf8"));
     } catch {
-      // Somebody is writing in place at this moment.
+      // A sibling is writing in place at this moment.
       return null;
     }
   };
@@ -172,7 +173,7 @@ async function programMember(place, kind, name, { deadline }, program, args) {
   return { name, kind, play: () => child.finish("go\n", deadline) };
 }
 
-/** Somebody of ours who reads all the time. @param {Place} place @param {Work} work */
+/** Starts a process of tokenkeep that reads all the time. @param {Place} place @param {Work} work */
 export async function startReader(place, { path, deadline }) {
   const child = await startProgram(place, signer(), ["read", path]);
   await child.ready;
@@ -186,7 +187,7 @@ export async function startReader(place, { path, deadline }) {
 async function startProgram(place, program, args) {
   const child = track(spawn(program, args, { env: place.env, stdio: ["pipe", "pipe", "pipe"] }));
   place.after(() => end(child, "SIGKILL"));
-  // Its exit code tells more than EPIPE.
+  // Its exit code is more informative than EPIPE.
   child.stdin.on("error", () => {});
   let stderr = "";
   child.stderr.setEncoding("utf8").on("data", (text) => {

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Judges a run of a crowd from the journals of its members and the file they left: what was acknowledged and is
- * missing, who was inside together with whom, and which write it was that lost an entry, and by what right.
+ * Judges a mixed run from the journals of its processes and the final file: the acknowledged accounts that are
+ * missing, the processes that were inside at once, and the write that lost an entry, with its cause.
  */
 import { isOurs } from "./crew.mjs";
 
@@ -16,8 +16,8 @@ import { isOurs } from "./crew.mjs";
  */
 
 /**
- * What counts in a cache: the account and the refresh token of everybody, by home account id. Some libraries write them
- * one after the other, each under a lock of its own, so that either can be lost alone.
+ * Returns the entries that count in a cache: the account and the refresh token of each user, by home account id. Some
+ * libraries write them one after the other under separate locks, so that either can be lost alone.
  *
  * @param {string} text
  */
@@ -49,10 +49,10 @@ export function judge(accounts, left) {
     const acknowledged = journal.flatMap((entry) => (entry.at === "signed-in" ? [entry] : []));
     const lost = acknowledged.flatMap(({ person, id }) => {
       const traces = entriesOf(id).flatMap((entry) => (present.has(entry) ? [] : [trace(entry, writes)]));
-      // Of two, the one that is held against us.
+      // Of two traces, the one that blames tokenkeep.
       const found = traces.find(({ ours }) => ours) ?? traces[0];
       if (found?.writes.length === 0) {
-        // It acknowledged what it never handed to its own store.
+        // The process acknowledged an account that it never passed to its own store.
         return [{ person, owner: kind, ...found, ours: isOurs(kind) }];
       }
       return found ? [{ person, owner: kind, ...found }] : [];
@@ -69,11 +69,11 @@ export function judge(accounts, left) {
     rows,
     losses,
     overlaps,
-    /** Ours inside with ours; one whom nobody could name counts as ours. */
+    /** Two of tokenkeep inside at once; an unknown process counts as one of tokenkeep. */
     ourOverlaps: overlaps.filter(
       ({ inside, came }) => isOurs(came) && (isOurs(inside) || inside === "unknown"),
     ).length,
-    /** Writes of ours that dropped something they had found. */
+    /** Writes of tokenkeep that dropped an entry they had found. */
     dropped: writes.filter(
       ({ kind, found, wrote }) => isOurs(kind) && found.some((entry) => !wrote.includes(entry)),
     ),
@@ -81,8 +81,8 @@ export function judge(accounts, left) {
 }
 
 /**
- * The write that took an entry away for good, and how it could. A section surely lasted from `entered` to `saving`, and
- * the file changed somewhere from `saving` to `saved`; the release of the lock comes after that.
+ * Finds the write that removed an entry permanently, and its cause. A process was inside at least from `entered` to
+ * `saving`, the file changed between `saving` and `saved`, and the lock is released after that.
  *
  * @param {string} entry
  * @param {Write[]} writes in the order in which they began to save, which is that of the lock: a process may be slow to
@@ -96,8 +96,8 @@ function trace(entry, writes) {
     return { by: "nobody", how: "nobody wrote it", ours: true, writes: [] };
   }
   const next = writes[last + 1];
-  // A write that began before may have ended after it, if both were inside. It is to blame where the next one found the
-  // entry gone already.
+  // A write that began earlier may have ended later, if both were inside. It is to blame if the next one found the
+  // entry gone.
   const beneath = writes.slice(0, last).findLast(({ saved }) => saved > kept.saving);
   const isFree = next && !next.there?.includes(entry) && next.entered > kept.saved;
   const taker = beneath && (!next || isFree) ? beneath : next;
@@ -112,12 +112,12 @@ function blame(entry, kept, taker, writes) {
   const by = taker.kind;
   const within = kept.entered > taker.entered && kept.entered < taker.saved;
   if (taker.there?.includes(entry) && !within) {
-    // It lay in the file when the taker had the lock already. (What came while the taker was inside may be in the
-    // journal too: it looks a moment after it has noted its entry.)
+    // The entry was in the file when the second writer had the lock. (The journal may also show entries that came
+    // while it was inside: it reads the file a moment after it has recorded its entry.)
     return { by, how: "did not look at the file under its lock", ours: isOurs(by) };
   }
   if (taker.there === null) {
-    // Nothing whole lay there: what two who write in place leave when they write at once.
+    // The file was not a whole cache: the result of two siblings that write in place at once.
     const siblings = writes.filter(({ kind, saving }) => !isOurs(kind) && saving < taker.entered);
     const atOnce = siblings.some((one) =>
       siblings.some((two) => one !== two && one.saving < two.saved && two.saving < one.saved),
@@ -125,12 +125,12 @@ function blame(entry, kept, taker, writes) {
     return { by, how: "found what two siblings had written over each other", ours: !atOnce };
   }
   if (taker.entered > kept.saved) {
-    // Kept, released, and gone again before the next one came in: somebody wrote without a section.
+    // Kept, released, and gone before the next entry: a process wrote without the lock.
     return { by, how: "found it gone, though nobody was seen to write", ours: isOurs(kept.kind) };
   }
-  // Both inside at once: whoever came second came in spite of the other's lock, unless a third had taken that away.
+  // Both were inside at once: the second entered in spite of the lock, unless a third had removed the lock file.
   const [first, second] = taker.entered > kept.entered ? [kept, taker] : [taker, kept];
-  // All of them do: the original whatever lock file it finds, the others the file that they opened, or think they did.
+  // All kinds can do so: the original removes any lock file, the others the file that they opened or take for it.
   const removers = writes.some(
     ({ kind, name }) => !isOurs(kind) && name !== first.name && name !== second.name,
   );

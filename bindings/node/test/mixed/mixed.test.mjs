@@ -1,10 +1,10 @@
 // @ts-check
 /**
- * Many processes of several kinds on one cache file. Among ourselves nothing is lost, nobody overlaps, nothing
- * unreadable is seen. Beside siblings we break nothing of theirs, and every loss is traced to a write of a sibling
- * that ignored a lock or did not look. `docs/siblings.md` has the figures.
+ * Many processes of several kinds on one cache file. Processes of tokenkeep alone lose no sign-in, never overlap, and
+ * read only whole caches. Beside siblings they damage no sibling's entries, and every loss is traced to a sibling's
+ * write that ignored a lock or did not read the file. `docs/siblings.md` has the results.
  *
- * TOKENKEEP_TORTURE=n repeats each crowd n times, with up to eight processes.
+ * TOKENKEEP_TORTURE=n repeats each run n times, with up to eight processes.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -22,8 +22,7 @@ const RUNS = TORTURE || 2;
 const COUNT = TORTURE ? 25 : 10;
 
 /**
- * Runs a crowd and looks at what came of it. Whenever somebody lost something, and whenever it is not as it should be,
- * the whole record is kept.
+ * Runs a mixed run and examines the result. Keeps the whole record of a run with a loss or a failure.
  *
  * @param {import("node:test").TestContext} t
  * @param {Kind[]} kinds
@@ -65,7 +64,7 @@ const FOUR = ["node", "rust", "node", "rust"];
 const OURS = TORTURE ? [...FOUR, ...FOUR] : FOUR;
 
 for (let round = 1; round <= RUNS; round++) {
-  test(`${OURS.length} of ours, run ${round}: nothing is lost`, async (t) => {
+  test(`${OURS.length} of tokenkeep, run ${round}: no sign-in is lost`, async (t) => {
     await crowd(t, OURS, ({ losses, overlaps, read }) => {
       assert.deepEqual(losses, []);
       assert.deepEqual(overlaps, []);
@@ -75,13 +74,13 @@ for (let round = 1; round <= RUNS; round++) {
   });
 }
 
-/** Each sibling alone among ours: nobody else can be blamed for what goes wrong then. @type {Kind[]} */
+/** Each sibling alone among processes of tokenkeep, so that every fault is its own or ours. @type {Kind[]} */
 const SIBLINGS = ["original", "python", "portalocker"];
 const BESIDE = FOUR.slice(0, TORTURE ? 4 : 2);
 
 for (const sibling of SIBLINGS) {
   for (let round = 1; round <= RUNS; round++) {
-    test(`${BESIDE.length} of ours and one ${sibling}, run ${round}: we break nothing of its`, async (t) => {
+    test(`${BESIDE.length} of tokenkeep and one ${sibling}, run ${round}: the sibling loses no entry to tokenkeep`, async (t) => {
       await crowd(t, [...BESIDE, sibling], ({ losses, overlaps, read, theirs }) => {
         assert.equal(read.damaged, 0, "one sibling alone does no damage");
         assert.deepEqual(

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The two programs beside Node: ours in Rust, and a Python with msal-extensions. `cargo xtask test --only mixed` makes both
- * and says where they are.
+ * The two programs beside Node: tokenkeep in Rust, and a Python with msal-extensions. `cargo xtask test --only mixed`
+ * builds both and sets variables with their paths.
  */
 import { accessSync, constants } from "node:fs";
 

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The whole record of a run, kept where it went wrong: all journals and the file that was left, so that a loss can be
- * looked into afterwards. By hand: `node mixed/record.mjs FILE [person]` judges it again.
+ * The record of a run with a loss or a failure: all journals and the final file, for a later examination. By hand:
+ * `node mixed/record.mjs FILE [person]` judges it again.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -16,7 +16,7 @@ const FOLDER = process.env.TOKENKEEP_RECORDS ?? join(tmpdir(), "tokenkeep-record
 
 /** @param {Record} record @returns {Promise<string>} the file */
 export async function keep(record) {
-  // Names of people at contoso.example and secrets of nobody, but who knows what it is run with one day.
+  // The names are invented, at contoso.example, and so are the secrets; but later runs may use other ones.
   await mkdir(FOLDER, { recursive: true, mode: 0o700 });
   const crowd = record.accounts.map(({ kind }) => kind[0]).join("");
   const path = join(FOLDER, `${new Date().toISOString().replaceAll(":", "")}-${crowd}-${process.pid}.json`);
@@ -25,8 +25,8 @@ export async function keep(record) {
 }
 
 /**
- * Every write, and whether the account (A) and the refresh token (T) of a person lay in the file then, were found, were
- * written.
+ * Lists every write, and whether the account (A) and the refresh token (T) of a user were in the file, were found,
+ * were written.
  *
  * @param {Record} record
  * @param {string} person

@@ -1,5 +1,5 @@
 // @ts-check
-/** One run of a crowd on one fresh cache file. */
+/** One mixed run on one new cache file. */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { startSession } from "../support/session.mjs";
@@ -12,7 +12,7 @@ import { judge } from "./judge.mjs";
  *   record: import("./record.mjs").Record }} Run
  */
 
-/** Longer than the slowest crowd has taken on two busy cores. */
+/** Longer than the slowest run has taken on two busy cores. */
 const DEADLINE_MS = 240_000;
 
 /**
@@ -22,12 +22,12 @@ const DEADLINE_MS = 240_000;
  * @returns {Promise<Run>}
  */
 export async function runCrowd(t, kinds, count) {
-  // Ours alone: no mercy.
+  // Processes of tokenkeep alone need no pauses.
   const pause = kinds.every(isOurs) ? 0 : 40;
   const session = await startSession(t, "none");
   const path = join(session.home, "cache.json");
   const work = { path, witness: join(session.home, "witness"), count, pause, deadline: DEADLINE_MS };
-  // Never absent, so that a reader who sees nothing has seen something wrong.
+  // The file always exists, so that a read of an absent file is a fault.
   await writeFile(path, "{}", { mode: 0o600 });
   const place = { env: session.env, after: (/** @type {() => unknown} */ end) => t.after(end) };
   const reader = await startReader(place, work);
@@ -42,7 +42,7 @@ export async function runCrowd(t, kinds, count) {
   return { ...judge(accounts, left), read, seconds, record: { accounts, left, read } };
 }
 
-/** Lines for people: who acknowledged and lost how much, and which writes it was. @param {Run} run */
+/** Formats the result: acknowledged and lost sign-ins of each process, and the writes that lost them. @param {Run} run */
 export function report({ rows, losses, overlaps, read, seconds }) {
   /** @param {string[]} what */
   const counted = (what) => {

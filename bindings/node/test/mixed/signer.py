@@ -1,8 +1,8 @@
-"""Python's msal-extensions in the crowd: signs people in through its own PersistedTokenCache and tells what happened.
+"""Python's msal-extensions in a mixed run: signs accounts in through its own PersistedTokenCache and reports in JSON.
 
 signer.py PATH WITNESS NAME COUNT PAUSE [without-portalocker]
 
-Nothing of the package is changed; its lock and its file are only watched, from inside.
+It changes nothing in the library; it only observes the library's lock and file from inside.
 """
 import base64
 import json
@@ -13,12 +13,12 @@ import time
 
 path, witness, name, count, pause = sys.argv[1:6]
 if sys.argv[6:] == ["without-portalocker"]:
-    # What an import finds where it is not installed.
+    # Like a library that is not installed.
     sys.modules["portalocker"] = None
 
 from msal_extensions import FilePersistence, PersistedTokenCache, token_cache  # noqa: E402
 
-# Longer than its own five seconds: an application asks again, and so do we.
+# Longer than the library's own five seconds: an application tries again.
 ATTEMPTS = 6
 
 
@@ -27,7 +27,7 @@ def tell(**line):
 
 
 def entries(text):
-    """As in judge.mjs."""
+    """Like `entries` in judge.mjs."""
     cache = json.loads(text or "{}")
 
     def ids(what, section):
@@ -41,12 +41,12 @@ def look():
         with open(path) as file:
             return entries(file.read())
     except ValueError:
-        # Somebody is writing in place at this moment.
+        # A sibling is writing in place at this moment.
         return None
 
 
 class WatchedFile(FilePersistence):
-    """Its file, and when it is written with what."""
+    """The library's file, with a record of each write."""
 
     def save(self, content):
         saving = time.monotonic_ns()
@@ -57,7 +57,7 @@ class WatchedFile(FilePersistence):
 
 
 class WatchedLock(token_cache.CrossPlatLock):
-    """Its lock, and whom it meets inside."""
+    """The library's lock, with a record of the process found inside."""
 
     def __enter__(self):
         inside = super().__enter__()

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A process is killed in the middle of a write, holding the lock. The next one signs in at once, and nobody who was
- * signed in before has to do it again.
+ * A process is killed during a write, with the lock. The next process signs in at once, and the accounts that were
+ * signed in stay.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -11,11 +11,11 @@ import { enter, STORES } from "./situations.mjs";
 
 const OLD = ["ada@contoso.example", "bob@contoso.example", "cyd@contoso.example"];
 
-/** Milliseconds a crash may cost the next process; the goal of the project. */
+/** The longest delay in milliseconds that a crash may cause the next process: a goal of the project. */
 const RECOVERY_MS = 1_000;
 
 /**
- * Three people sign in; then their process is killed between lock and save.
+ * Signs three accounts in and kills their process between lock and save.
  *
  * @param {import("node:test").TestContext} t
  * @param {import("./situations.mjs").Situation} situation
@@ -29,7 +29,7 @@ async function afterACrash(t, situation) {
       for (const user of users) {
         await tools.signInWithRefreshToken(scene.client, user);
       }
-      // From now on a save never ends: the process sits there, holding the lock.
+      // From now on a save never ends, so the process keeps the lock.
       scene.plugin.persistence.save = () => {
         scene.saving = true;
         return new Promise(() => {});
@@ -44,12 +44,12 @@ async function afterACrash(t, situation) {
 }
 
 for (const situation of STORES) {
-  test(`${situation.name}: after a crash in a write, a new process signs somebody in within a second, and all others stay`, async (t) => {
+  test(`${situation.name}: after a crash in a write, a new process signs an account in within a second, and the others stay`, async (t) => {
     const { session, store } = await afterACrash(t, situation);
     const next = await startActor(t, session.env);
     const { ms, stored } = await next.run(
       async ({ tools, store }) => {
-        // 20 s, less than the original's 50 so that the test ends, far more than recovery may take.
+        // 20 s: less than the original's 50, so that the test ends, and far more than the recovery may take.
         const { client } = await tools.open(store, { lock: { retryNumber: 200, retryDelay: 100 } });
         const start = performance.now();
         await tools.signInWithRefreshToken(client, "eve@contoso.example");
@@ -61,7 +61,7 @@ for (const situation of STORES) {
     assert.ok(ms < RECOVERY_MS, `recovery took ${Math.round(ms)} ms`);
   });
 
-  test(`${situation.name}: after a crash in a write, a new process lists everybody within a second`, async (t) => {
+  test(`${situation.name}: after a crash in a write, a new process lists all accounts within a second`, async (t) => {
     const { session, store } = await afterACrash(t, situation);
     const next = await startActor(t, session.env);
     const { ms, stored } = await next.run(
@@ -77,7 +77,7 @@ for (const situation of STORES) {
     assert.ok(ms < RECOVERY_MS, `recovery took ${Math.round(ms)} ms`);
   });
 
-  test(`${situation.name}: a sign-in that cannot get the lock fails, and wipes nobody`, async (t) => {
+  test(`${situation.name}: a sign-in that cannot get the lock fails and removes no account`, async (t) => {
     const { session, store } = await enter(t, situation);
     const holder = await startActor(t, session.env);
     await holder.run(
@@ -112,8 +112,8 @@ for (const situation of STORES) {
       ),
       { errorCode: "CrossPlatformLockError" },
     );
-    // What lies in the store now, past every plugin: msal-node calls `afterCacheAccess` even after `beforeCacheAccess`
-    // failed, and a plugin that saves there replaces everybody by nobody.
+    // The content of the store, read without a plugin. msal-node calls `afterCacheAccess` even if `beforeCacheAccess`
+    // failed, and a plugin that saves then replaces all accounts by none.
     const untouched = await impatient.run(
       async ({ tools, store }) => (await tools.createPersistence(store)).load(),
       {

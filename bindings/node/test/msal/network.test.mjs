@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * What the network can do to a sign-in, and what must be in the cache afterwards.
+ * Network faults during a sign-in, and the content of the cache afterwards.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -9,7 +9,7 @@ import { listen } from "../../../../demo/signin/transport.mjs";
 import { startActor } from "../support/actor.mjs";
 import { enter, STORES } from "./situations.mjs";
 
-/** Each fault of the sign-in service with the error code MSAL makes of it. */
+/** Each fault of the sign-in service with MSAL's error code for it. */
 const FAULTS = {
   invalid_grant: "invalid_grant",
   interaction_required: "interaction_required",
@@ -19,7 +19,7 @@ const FAULTS = {
 
 for (const situation of STORES) {
   for (const [fault, errorCode] of Object.entries(FAULTS)) {
-    test(`${situation.name}: a refresh that ends in ${fault} costs nobody the token they have`, async (t) => {
+    test(`${situation.name}: a refresh that ends in ${fault} costs no account its access token`, async (t) => {
       const { session, store } = await enter(t, situation);
       const one = await startActor(t, session.env);
       const seen = await one.run(
@@ -49,7 +49,7 @@ for (const situation of STORES) {
     });
   }
 
-  test(`${situation.name}: refresh tokens that are valid once are passed on between two running processes`, async (t) => {
+  test(`${situation.name}: one-time refresh tokens pass between two running processes`, async (t) => {
     const { session, store } = await enter(t, situation);
     const service = new SignInService({ oneTimeRefreshTokens: true });
     const { origin, close } = await listen(service);
@@ -67,7 +67,7 @@ for (const situation of STORES) {
       tools.signInWithDeviceCode(scene.client, "ada@contoso.example"),
     );
     for (let round = 0; round < 20; round++) {
-      // A process that still held the refresh token of the round before would be refused here.
+      // The service would refuse a process that still had the refresh token of the round before.
       await actors[round % 2]?.run(({ tools, scene }) =>
         tools.silently(scene.client, "ada@contoso.example", { forceRefresh: true }),
       );
@@ -106,7 +106,7 @@ for (const situation of STORES) {
   });
 }
 
-test("an authority MSAL does not know is discovered, and signs in", async (t) => {
+test("an authority unknown to MSAL is discovered and signs in", async (t) => {
   const [situation] = STORES;
   assert.ok(situation);
   const { session, store } = await enter(t, situation);

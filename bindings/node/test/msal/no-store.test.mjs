@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Where no protected store is to be had and plaintext was not asked for, creation fails: soon, with a typed error, and
- * without leaving anything that looks like a cache of tokens.
+ * Without a protected store and without permission for plaintext, creation fails soon, with a typed error, and leaves
+ * no file that looks like a token cache.
  */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -10,7 +10,7 @@ import { test } from "node:test";
 import { startActor } from "../support/actor.mjs";
 import { startSession } from "../support/session.mjs";
 
-/** The default deadline of one keyring call is 5 s; a little more for two busy cores. */
+/** The default deadline of a keyring call is 5 s; a little more for two busy cores. */
 const SOON_MS = 8_000;
 
 const create = async (/** @type {any} */ { tools, store }) => {
@@ -51,7 +51,7 @@ for (const kind of /** @type {const} */ (["none", "no-service", "locked", "mute"
   });
 }
 
-test("eight processes that verify at once all get the keyring, and none falls back to plaintext unasked", async (t) => {
+test("eight processes that verify at once all get the keyring, and none falls back to plaintext", async (t) => {
   const session = await startSession(t);
   const store = {
     kind: "PersistenceCreator",

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Several clients in one process, over one plugin or over several: nothing is lost between them either.
+ * Several clients in one process, with one plugin or several, lose no account.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -30,7 +30,7 @@ for (const situation of STORES) {
     });
   });
 
-  test(`${situation.name}: two clients that remove two accounts at once remove both, for good`, async (t) => {
+  test(`${situation.name}: two clients that remove two accounts at once remove both permanently`, async (t) => {
     const { session, store } = await enter(t, situation);
     const actor = await startActor(t, session.env);
     const left = await actor.run(
@@ -54,7 +54,7 @@ for (const situation of STORES) {
     assert.deepEqual(left, ["cyd@contoso.example"]);
   });
 
-  test(`${situation.name}: thirty sign-ins and thirty listings at once, on one plugin, lose nobody`, async (t) => {
+  test(`${situation.name}: thirty sign-ins and thirty listings at once, on one plugin, lose no account`, async (t) => {
     const { session, store } = await enter(t, situation);
     const actor = await startActor(t, session.env);
     const { stored, expected } = await actor.run(
@@ -71,7 +71,7 @@ for (const situation of STORES) {
     assert.deepEqual(stored, expected);
   });
 
-  test(`${situation.name}: five plugins over one path, sign-ins and listings mixed, lose nobody`, async (t) => {
+  test(`${situation.name}: five plugins over one path, sign-ins and listings mixed, lose no account`, async (t) => {
     const { session, store } = await enter(t, situation);
     const actor = await startActor(t, session.env);
     const { stored, expected } = await actor.run(
@@ -79,7 +79,7 @@ for (const situation of STORES) {
         const clients = await Promise.all(
           Array.from({ length: 5 }, async () => (await tools.open(store)).client),
         );
-        // Warm, as plugins are in a program that has run for a while.
+        // Warmed up, like plugins in a program that has run for a while.
         await Promise.all(clients.map((client) => tools.usernames(client)));
         const expected = [];
         const turns = [];

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The main line, with the real msal-node, over every way to ask for a store: somebody signs in, the process dies, and
- * the next process finds them.
+ * The main case, with the real msal-node and every way to ask for a store: a user signs in, the process ends, and the
+ * next process finds the account.
  */
 import assert from "node:assert/strict";
 import { readFile, stat } from "node:fs/promises";
@@ -23,7 +23,7 @@ for (const situation of SITUATIONS) {
       },
       { store },
     );
-    // Device code request, one "pending", one answer.
+    // The device code request, one "pending", one answer.
     assert.equal(signedIn.polls, 3);
     await one.kill();
 
@@ -70,7 +70,7 @@ for (const situation of SITUATIONS) {
     assert.deepEqual(refreshed, { cached: true, new: true, kept: true, grants: ["refresh_token"] });
   });
 
-  test(`${situation.name}: the tokens are where they should be, and nobody else can read them`, async (t) => {
+  test(`${situation.name}: the tokens are in the expected store, and no other user can read them`, async (t) => {
     const { session, store } = await enter(t, situation);
     const one = await startActor(t, session.env);
     await one.run(

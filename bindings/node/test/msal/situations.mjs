@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The stores and sessions every MSAL test runs over: each way a program can ask for a store, with and without a
- * keyring, where a store is to be had at all. (Where none is, `no-store.test.mjs` says how that has to fail.)
+ * The stores and sessions of every MSAL test: each way to ask for a store, with and without a keyring, as long as
+ * there is a store. (`no-store.test.mjs` has the other cases.)
  */
 import { join } from "node:path";
 import { startSession } from "../support/session.mjs";
@@ -12,7 +12,7 @@ import { startSession } from "../support/session.mjs";
  * @property {import("../support/session.mjs").SessionKind} session
  * @property {import("../support/client.mjs").Kind} kind
  * @property {boolean} [usePlaintextFileOnLinux]
- * @property {"plaintext" | "keyring"} place  where the tokens must end up
+ * @property {"plaintext" | "keyring"} place  where the tokens must be
  */
 
 /** @type {Situation[]} */
@@ -56,13 +56,13 @@ export const SITUATIONS = [
   },
 ];
 
-/** The two that differ in how they store; for tests in which the way of asking does not matter. */
+/** The two situations with different stores, for tests that do not depend on the way of asking. */
 export const STORES = SITUATIONS.filter(
   ({ name }) => name === "FilePersistence, no bus" || name === "LibSecretPersistence, keyring",
 );
 
 /**
- * Starts the session of a situation and names its store.
+ * Starts the session of a situation and returns its store.
  *
  * @param {import("../support/scratch.mjs").Scope} scope
  * @param {Situation} situation

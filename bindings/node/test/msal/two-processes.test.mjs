@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Two or more processes over one cache: what one does, the others see; what all do at once, nobody loses.
+ * Two or more processes with one cache: each sees the others' changes, and none of many concurrent changes is lost.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -33,7 +33,7 @@ for (const situation of SITUATIONS) {
     });
     assert.deepEqual(await one.run(names), ["bob@contoso.example"]);
 
-    // Process two learnt of ada before she left; what it writes now must not bring her back.
+    // Process two loaded ada before she was removed; its next write must not bring her back.
     await two.run(signIn, { user: "cyd@contoso.example" });
     const three = await startActor(t, session.env);
     await three.run(openInScene, { store });
@@ -42,7 +42,7 @@ for (const situation of SITUATIONS) {
 }
 
 for (const situation of STORES) {
-  test(`${situation.name}: a sign-in in one process is seen at once by another that is already running`, async (t) => {
+  test(`${situation.name}: a sign-in in one process is visible at once in another that is already running`, async (t) => {
     const { session, store } = await enter(t, situation);
     const [one, two] = await Promise.all([startActor(t, session.env), startActor(t, session.env)]);
     await Promise.all([one.run(openInScene, { store }), two.run(openInScene, { store })]);
@@ -52,7 +52,7 @@ for (const situation of STORES) {
       const user = `user${String(round).padStart(2, "0")}@contoso.example`;
       users.push(user);
       await writer.run(signIn, { user });
-      // At once: the reader's turn begins in the millisecond the writer's ended.
+      // At once: the read begins in the millisecond in which the write ended.
       assert.deepEqual(await reader.run(names), users, `after round ${round}`);
     }
   });
@@ -75,7 +75,7 @@ for (const situation of STORES) {
     await assert.rejects(token, { errorCode: "no_tokens_found" });
   });
 
-  test(`${situation.name}: four processes sign in ten people each, all at once, and all forty are there`, async (t) => {
+  test(`${situation.name}: four processes sign in ten accounts each at the same time, and all forty are stored`, async (t) => {
     const { session, store } = await enter(t, situation);
     const actors = await Promise.all([0, 1, 2, 3].map(() => startActor(t, session.env)));
     await Promise.all(actors.map((actor) => actor.run(openInScene, { store })));

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Watching: what real msal-node does in other processes reaches this one, all of it, once, and without flooding anybody.
+ * Watching: every change by real msal-node in other processes is reported here, once, and at a limited rate.
  */
 import assert from "node:assert/strict";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
@@ -14,7 +14,7 @@ import { hears, hearsNoMore, mail, openInScene, signIn, signOut, told, watch } f
 import { enter, STORES } from "./situations.mjs";
 
 for (const situation of STORES) {
-  test(`${situation.name}: who signs in and out elsewhere is told, what one does oneself is not`, async (t) => {
+  test(`${situation.name}: sign-ins and sign-outs elsewhere are reported, own ones are not`, async (t) => {
     const { session, store } = await enter(t, situation);
     const [here, there] = await Promise.all([startActor(t, session.env), startActor(t, session.env)]);
     await Promise.all([here.run(openInScene, { store }), there.run(openInScene, { store })]);
@@ -33,7 +33,7 @@ for (const situation of STORES) {
     await there.run(signIn, { user: mail("bob") });
     await there.run(signOut, { user: mail("ada") });
     await hears(here, [mail("bob")]);
-    // Somebody this process signed in, signed out by the other.
+    // An account that this process signed in, signed out by the other.
     await here.run(signIn, { user: mail("own") });
     await here.run(({ scene, own }) => void scene.people.add(own), { own: mail("own") });
     await there.run(signOut, { user: mail("own") });
@@ -45,7 +45,7 @@ for (const situation of STORES) {
     await hearsNoMore(here);
   });
 
-  test(`${situation.name}: eight processes that sign people in and out are seen whole, in few events`, async (t) => {
+  test(`${situation.name}: all changes of eight processes are reported, in few events`, async (t) => {
     const { session, store } = await enter(t, situation);
     const here = await startActor(t, session.env);
     await here.run(openInScene, { store });
@@ -85,7 +85,7 @@ for (const situation of STORES) {
 const [FILE, KEYRING] =
   /** @type {[import("./situations.mjs").Situation, import("./situations.mjs").Situation]} */ (STORES);
 
-test("two hundred quick writes are few events, the last of which is true", async (t) => {
+test("two hundred quick writes cause few events, and the last one is correct", async (t) => {
   const { session, store } = await enter(t, FILE);
   const [here, there] = await Promise.all([startActor(t, session.env), startActor(t, session.env)]);
   await here.run(openInScene, { store });
@@ -108,7 +108,7 @@ test("two hundred quick writes are few events, the last of which is true", async
   assert.ok(changes <= Math.ceil(took / 200) + 3, `${changes} events in ${took} ms`);
 });
 
-test("a directory that goes and comes back is watched again", async (t) => {
+test("a directory that is removed and created again is watched again", async (t) => {
   const { session, store } = await enter(t, FILE);
   const folder = dirname(store.cachePath);
   const here = await startActor(t, session.env);
@@ -135,7 +135,7 @@ test("a directory that goes and comes back is watched again", async (t) => {
   await hears(here, ["eve"]);
 });
 
-test("what cannot be read is warned of once, and nobody is taken for gone", async (t) => {
+test("an unreadable cache causes one warning and signs no account out", async (t) => {
   const { session, store } = await enter(t, FILE);
   const [here, there] = await Promise.all([startActor(t, session.env), startActor(t, session.env)]);
   await there.run(openInScene, { store });
@@ -162,7 +162,7 @@ test("what cannot be read is warned of once, and nobody is taken for gone", asyn
   assert.equal((await warnings()).length, 1, (await warnings()).join("\n"));
 });
 
-test("a keyring item that somebody writes without a trace is seen when it is read again", async (t) => {
+test("a keyring item written without its marker is noticed when it is read again", async (t) => {
   const { session, store } = await enter(t, KEYRING);
   const here = await startActor(t, session.env);
   await here.run(openInScene, { store });
@@ -173,7 +173,7 @@ test("a keyring item that somebody writes without a trace is seen when it is rea
   await hears(here, ["eve"]);
 });
 
-test("the original in another process is heard", async (t) => {
+test("changes by the original in another process are reported", async (t) => {
   const { session, store } = await enter(t, FILE);
   const [here, there] = await Promise.all([startActor(t, session.env), startActor(t, session.env, ORIGINAL)]);
   await Promise.all([here.run(openInScene, { store }), there.run(openInScene, { store })]);
@@ -182,7 +182,7 @@ test("the original in another process is heard", async (t) => {
   await hears(here, [mail("ada")]);
 });
 
-test("watching keeps no process alive", async (t) => {
+test("a watcher does not keep the process alive", async (t) => {
   const { session, store } = await enter(t, FILE);
   const program = `
     import { FilePersistence, PersistenceCachePlugin } from "tokenkeep";

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The packed package in esbuild's bundles, of both module kinds, and loaded again and again. `cargo xtask test-packages` has
- * the other bundlers, runtimes and package managers.
+ * The packed package in esbuild's bundles, of both module kinds, and loaded many times. `cargo xtask test-packages`
+ * has the other bundlers, runtimes and package managers.
  */
 import assert from "node:assert/strict";
 import { cp, writeFile } from "node:fs/promises";
@@ -16,7 +16,7 @@ import { install, packedVersion } from "./project.mjs";
 
 const { build } = createRequire(new URL("../../package.json", import.meta.url))("esbuild");
 
-/** Says whether the addon works: without it everything fails as `addon_missing`. */
+/** Prints whether the addon works; without it every call fails with `addon_missing`. */
 const PROGRAM = `
   import { FilePersistence, LibSecretPersistence } from "tokenkeep";
   const use = async () => {
@@ -72,7 +72,7 @@ for (const [format, extension] of [
   const kind = { format, outExtension: { ".js": extension } };
   const file = `main${extension}`;
 
-  test(`esbuild, ${format}: with tokenkeep/embed the bundle needs nothing but its own files`, async (t) => {
+  test(`esbuild, ${format}: with tokenkeep/embed the bundle needs only its own files`, async (t) => {
     const embedding = `import "tokenkeep/embed";${PROGRAM}`;
     // An ES module has no require for the copied binary.
     const banner = format === "esm" && {
@@ -92,7 +92,7 @@ for (const [format, extension] of [
   });
 }
 
-test("a hundred threads one after another load it, use it and end", async () => {
+test("a hundred threads, one after another, load the package, use it and end", async () => {
   const program = `
     const { parentPort } = require("node:worker_threads");
     const { FilePersistence } = require(${JSON.stringify(join(folder, "node_modules", OURS))});
@@ -106,7 +106,7 @@ test("a hundred threads one after another load it, use it and end", async () => 
     const said = new Promise((resolve, reject) => worker.once("message", resolve).once("error", reject));
     const ended = new Promise((resolve) => worker.once("exit", resolve));
     assert.equal(await said, "content");
-    // Every other one is ended from outside, in the middle of whatever it does.
+    // Every second thread is terminated from outside, in the middle of its work.
     if (round % 2 === 0) {
       await worker.terminate();
     }

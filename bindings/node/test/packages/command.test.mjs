@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The command `tokenkeep` as npx starts it from the packed packages, installed without scripts: the platform package's
- * executable behind the main package's script, and what that script says where there is no executable.
+ * The command `tokenkeep` as npx starts it from the packed packages, installed without scripts: the platform
+ * package's executable behind the main package's script, and the script's messages without an executable.
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -36,7 +36,7 @@ after(async () => {
 });
 
 /**
- * An environment with a home of its own, and no session that belongs to whoever runs the tests.
+ * Creates an environment with its own home directory and no session of the user who runs the tests.
  *
  * @param {import("../support/scratch.mjs").Scope} scope
  * @param {NodeJS.ProcessEnv} [more]
@@ -50,7 +50,7 @@ async function at(scope, more = {}) {
 /** @param {string[]} words @param {NodeJS.ProcessEnv} env */
 const npx = (words, env) => run("npx", ["--no-install", "tokenkeep", ...words], { cwd: project.folder, env });
 
-/** A cache in which one person is signed in. */
+/** A cache with one account. */
 const CACHE = {
   Account: {
     "uid.utid-login.microsoftonline.com-utid": {
@@ -65,7 +65,7 @@ const CACHE = {
 };
 
 describe("with the platform's package", () => {
-  test("the executable can be started by everybody", async () => {
+  test("every user can start the executable", async () => {
     const { mode } = await stat(join(native, process.platform === "win32" ? "tokenkeep.exe" : "tokenkeep"));
     assert.equal(mode & 0o111, 0o111);
   });
@@ -89,7 +89,7 @@ describe("with the platform's package", () => {
     assert.match(stdout, /anna@example\.org/);
   });
 
-  test("the exit code is passed on, and what was said", async (t) => {
+  test("the exit code and the output are passed on", async (t) => {
     const env = await at(t);
     const nothing = await npx(["list", "--cache-path", join(env.HOME, "missing.json")], env);
     assert.deepEqual([nothing.code, nothing.stdout], [4, ""]);
@@ -98,7 +98,7 @@ describe("with the platform's package", () => {
     assert.equal((await npx(["doctor", "--frobnicate"], env)).code, 2);
   });
 
-  test("an addon that does not load is a finding of doctor's, beside its own", async (t) => {
+  test("an addon that does not load is an additional finding of doctor", async (t) => {
     const env = await at(t, { TOKENKEEP_NATIVE_PATH: join(await scratchDirectory(t), "missing.node") });
     const json = await npx(["--json", "doctor"], env);
     const report = JSON.parse(json.stdout);
@@ -109,14 +109,14 @@ describe("with the platform's package", () => {
     assert.match(text.stdout, /problem \[addon-unusable\].*\n +-> Unset/);
     assert.match(text.stdout, /^choice$/m);
     assert.equal(text.code, 3);
-    // Other commands have no use for it, and usage stays usage.
+    // Other commands do not need the addon, and a usage error stays one.
     assert.equal((await npx(["list"], env)).code, 4);
     assert.equal((await npx(["doctor", "--json", "--frobnicate"], env)).code, 2);
   });
 });
 
 describe("signals", () => {
-  // The real command ends before a signal reaches it; what is tested is the script in front of it.
+  // The real command ends before a signal reaches it, so these tests use the script alone.
   /** @param {import("node:test").TestContext} t @param {string} body */
   async function standIn(t, body) {
     const modules = join(await scratchDirectory(t), "node_modules");
@@ -134,13 +134,13 @@ describe("signals", () => {
     return child;
   }
 
-  test("one that ends the executable ends the script", async (t) => {
+  test("a signal that ends the executable ends the script", async (t) => {
     const child = await standIn(t, "echo ready; exec sleep 50");
     child.kill("SIGTERM");
     assert.deepEqual(await once(child, "exit"), [null, "SIGTERM"]);
   });
 
-  test("one that the executable answers with a code gives that code", async (t) => {
+  test("a signal that the executable handles gives the executable's exit code", async (t) => {
     const child = await standIn(t, "trap 'exit 130' INT; echo ready; while :; do sleep 0.1; done");
     child.kill("SIGINT");
     assert.deepEqual(await once(child, "exit"), [130, null]);
@@ -168,7 +168,7 @@ describe("without the platform's package", () => {
     assert.equal(text.code, 3);
   });
 
-  test("other commands fail with a type", async (t) => {
+  test("other commands fail with a typed error", async (t) => {
     const env = await at(t);
     const { stdout, stderr, code } = await npx(["list"], env);
     assert.deepEqual([stdout, code], ["", 1]);
@@ -178,7 +178,7 @@ describe("without the platform's package", () => {
     assert.equal(json.code, 1);
   });
 
-  test("a package without the executable is told from one that is not there", async (t) => {
+  test("a package without the executable has another error than a missing package", async (t) => {
     await mkdir(native);
     t.after(() => rm(native, { recursive: true }));
     const manifest = { name: "x", version: packedVersion(), main: "addon.js" };

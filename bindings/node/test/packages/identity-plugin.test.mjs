@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * `tokenkeep/identity`, the plugin of our own for the Azure SDK: real @azure/identity, and beside it in the same project the
- * real @azure/identity-cache-persistence over the real original, whose tokens ours takes in.
+ * `tokenkeep/identity`, our plugin for the Azure SDK: real @azure/identity and, in the same project, the real
+ * @azure/identity-cache-persistence with the real original, whose tokens our plugin imports.
  *
  * 4.13.1 is the last @azure/identity for Node 20.
  */
@@ -34,7 +34,7 @@ before(async () => {
       [OURS]: `^${packedVersion()}`,
     },
   });
-  // Installed without scripts; what the script of keytar compiles is here already, of the same version.
+  // Installed without scripts. keytar's compiled addon is copied from these tests, which have the same version.
   const compiled = dirname(createRequire(import.meta.url).resolve("keytar/package.json"));
   await cp(join(compiled, "build"), join(project.folder, "node_modules", "keytar", "build"), {
     recursive: true,
@@ -48,7 +48,7 @@ after(async () => {
 });
 
 /**
- * Runs one of the programs in a process of its own.
+ * Runs one of the programs in its own process.
  *
  * @param {import("../support/session.mjs").Session} session
  * @param {string} text
@@ -160,21 +160,22 @@ test("no keyring, but a key of the operator: an encrypted file", async (t) => {
 });
 
 for (const name of [undefined, "demo"]) {
-  test(`who signed in with the original (${name ?? "no name"}) is signed in, once for all`, async (t) => {
+  test(`an account of the original (${name ?? "no name"}) is signed in, by one import`, async (t) => {
     const session = await startSession(t);
     const original = { plugin: "@azure/identity-cache-persistence", name };
     const { record, token } = await play(session, SIGNS_IN, original);
     const before = await lookup(session, SERVICE, "MSALCache");
     assert.deepEqual(accessTokens(before), [token]);
 
-    // Its access tokens may be of either kind, so that ours asks for new ones: with the network, but nobody.
+    // The original's access tokens may be of either kind, so ours requests new ones: over the network, but without a
+    // prompt.
     const ours = await play(session, SILENTLY, { name, record });
     assert.ok(ours.token && ours.token !== token, JSON.stringify(ours));
     const cae = await play(session, SILENTLY, { name, record, cae: true });
     assert.ok(cae.token && cae.token !== ours.token, JSON.stringify(cae));
     assert.equal(await lookup(session, SERVICE, "MSALCache"), before, "the original's item is as it was");
 
-    // A sign-out here is not undone by the copy that the original still has.
+    // The copy that the original still has does not undo a sign-out here.
     const account = `${name ?? "msal.cache"}.nocae`;
     await output("secret-tool", ["clear", "service", SERVICE, "account", account], { env: session.env });
     assert.deepEqual(await play(session, SILENTLY, { name, record }), {
@@ -198,7 +199,7 @@ for (const name of [undefined, "demo"]) {
   });
 }
 
-test("a name that leads out of the folder is refused", async (t) => {
+test("a cache name that leads out of the folder is refused", async (t) => {
   const session = await startSession(t, "none");
   const errors = await play(session, FAILS, { name: "../elsewhere", unencrypted: true });
   assert.deepEqual(
@@ -207,7 +208,7 @@ test("a name that leads out of the folder is refused", async (t) => {
   );
 });
 
-test("it fits the types of @azure/identity, and is the same for both module kinds", async () => {
+test("the plugin fits the types of @azure/identity and is the same for both module kinds", async () => {
   const use = `
     import { useIdentityPlugin, type IdentityPlugin, DeviceCodeCredential } from "@azure/identity";
     import { cachePersistencePlugin, createCachePersistencePlugin } from "tokenkeep/identity";
@@ -223,7 +224,7 @@ test("it fits the types of @azure/identity, and is the same for both module kind
     target: "es2022",
     module: "node16",
     moduleResolution: "node16",
-    // The Azure SDK's own types are not those of any one version of its dependencies.
+    // The Azure SDK's own types do not match any one version of its dependencies.
     skipLibCheck: true,
     types: [],
   };

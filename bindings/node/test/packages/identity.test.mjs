@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The Azure SDK: real @azure/identity with real @azure/identity-cache-persistence, which asks for the original in
- * version ^1.5 and gets ours by two lines of `overrides`. A sign-in outlives its process, with no network afterwards.
+ * The Azure SDK: real @azure/identity with real @azure/identity-cache-persistence, which depends on the original ^1.5
+ * and gets ours through two lines of `overrides`. A sign-in outlives its process, without a network afterwards.
  *
  * 4.13.1 is the last @azure/identity for Node 20.
  */
@@ -16,13 +16,13 @@ import { install, packedVersion } from "./project.mjs";
 
 const DEPENDENCIES = { "@azure/identity": "4.13.1", "@azure/identity-cache-persistence": "1.2.0" };
 
-/** Where @azure/identity-cache-persistence keeps everybody's tokens. */
+/** The service name under which @azure/identity-cache-persistence keeps all tokens. */
 const SERVICE = "Microsoft.Developer.IdentityService";
 const ACCOUNT = "MSALCache";
 
 const SIGN_IN = new URL("../../../../demo/signin/", import.meta.url).href;
 
-/** Common to both programs: credentials whose HTTP goes to the offline service, or nowhere. */
+/** Shared by both programs: credentials whose HTTP goes to the offline service, or fails. */
 const PRELUDE = `
   import { DeviceCodeCredential, InteractiveBrowserCredential, useIdentityPlugin,
     serializeAuthenticationRecord, deserializeAuthenticationRecord } from "@azure/identity";
@@ -115,7 +115,7 @@ for (const { kind, unencrypted } of /** @type {const} */ ([
   });
 }
 
-test('session "none", unencrypted storage refused: the credential says so', async (t) => {
+test('session "none", unencrypted storage refused: the credential rejects with the reason', async (t) => {
   const session = await startSession(t, "none");
   await assert.rejects(project.play(FIRST, session.env), /Unable to read from the system keyring/);
 });

@@ -1,14 +1,14 @@
 // @ts-check
 /**
- * The packed package, installed as users install it: by its name, and in the place of the original. About our tarballs
- * whatever the package under test.
+ * The packed package, installed like by a user: under its own name, and in place of the original. Tests our tarballs,
+ * also if another package is under test.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ORIGINAL, OURS } from "../support/subject.mjs";
 import { install, packedVersion } from "./project.mjs";
 
-/** Saves and loads through both module kinds, and prints what came back. @param {string} name */
+/** A program that saves and loads through both module kinds and prints the loaded content. @param {string} name */
 const roundTrip = (name) => `
   import { createRequire } from "node:module";
   import { FilePersistence } from "${name}";
@@ -17,7 +17,7 @@ const roundTrip = (name) => `
   await persistence.save("content");
   console.log(await persistence.load(), cjs.FilePersistence === FilePersistence, (await persistence.info()).backend);`;
 
-test("by its name: two packages, no script, and it works", async (t) => {
+test("under its own name: two packages, no script, and it works", async (t) => {
   const project = await install(t, { dependencies: { [OURS]: `^${packedVersion()}` } });
   const installed = await project.installed();
   assert.equal(installed.length, 2, installed.join(", "));
@@ -26,7 +26,7 @@ test("by its name: two packages, no script, and it works", async (t) => {
   assert.equal(await project.play(roundTrip(OURS)), "content true plaintext-file");
 });
 
-test("in the place of the original, for a direct dependant: alias and override", async (t) => {
+test("in place of the original, for a direct dependant: alias and override", async (t) => {
   const alias = `npm:${OURS}@^${packedVersion()}`;
   const project = await install(t, {
     dependencies: { [ORIGINAL]: alias },

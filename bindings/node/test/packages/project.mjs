@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * A project of somebody else: a package.json, installed by the real npm, with programs that run in it.
+ * A user's project: a package.json, installed by the real npm, and programs that run in it.
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ import { tarballs } from "./tarball.mjs";
 /** npm fetches dozens of packages, and the original compiles keytar. */
 export const INSTALL_MS = 5 * 60_000;
 
-/** What npm fetched, kept between runs but apart from the person's own cache. */
+/** npm's download cache, kept between runs and separate from the user's own. */
 const CACHE = fileURLToPath(new URL("../node_modules/.cache/npm", import.meta.url));
 
 export class Project {
@@ -22,16 +22,16 @@ export class Project {
     this.folder = folder;
   }
 
-  /** Names of all installed packages, nested ones as npm's lock files write them. */
+  /** Returns the names of all installed packages, nested ones in the form of npm's lock files. */
   async installed() {
-    // What is there: the project's own lock file also lists what is for other platforms.
+    // The installed packages: the project's own lock file also lists those of other platforms.
     const path = join(this.folder, "node_modules", ".package-lock.json");
     const lock = JSON.parse(await readFile(path, "utf8"));
     return Object.keys(lock.packages).map((place) => place.replace(/^node_modules\//, ""));
   }
 
   /**
-   * Runs an ES module in the project and returns what it printed.
+   * Runs an ES module in the project and returns its output.
    *
    * @param {string} program
    * @param {NodeJS.ProcessEnv} [env]
@@ -44,8 +44,8 @@ export class Project {
 }
 
 /**
- * Installs a project, with our tarballs as if published and with scripts off, because ours needs none. For the original
- * in its own place: the configured registry, and scripts, because it cannot do without.
+ * Installs a project, with our tarballs as if published, and without scripts, because ours need none. For the
+ * original itself: from the configured registry, with scripts, because it needs them.
  *
  * @param {import("../support/scratch.mjs").Scope} scope
  * @param {object} manifest
@@ -60,7 +60,7 @@ export async function install(scope, manifest, { original = false } = {}) {
 }
 
 /**
- * The environment in which npm and its like install as `install` says.
+ * Returns the environment in which npm and other package managers install like `install`.
  *
  * @param {import("../support/scratch.mjs").Scope} scope
  * @param {{ original?: boolean }} [options]
@@ -68,7 +68,7 @@ export async function install(scope, manifest, { original = false } = {}) {
 export async function environment(scope, { original = false } = {}) {
   /** @type {NodeJS.ProcessEnv} */
   const env = { ...process.env, npm_config_audit: "false", npm_config_fund: "false" };
-  // Settings of the npm that may have started this test are not those of a user.
+  // Settings of the npm that started this test are not a user's.
   for (const name of Object.keys(env)) {
     if (/^npm_(lifecycle|package)_/.test(name)) {
       delete env[name];
@@ -85,7 +85,7 @@ export async function environment(scope, { original = false } = {}) {
   return env;
 }
 
-/** The version of the packed main package. */
+/** Returns the version of the packed main package. */
 export function packedVersion() {
   const main = tarballs().find(({ manifest }) => manifest.name === "tokenkeep");
   if (!main) {

@@ -1,10 +1,10 @@
 // @ts-check
 /**
- * A small npm registry: serves the packed packages of this repository as if they were published, and sends npm on to
- * the registry it is configured with for everything else.
+ * A small npm registry. It serves the packed packages of this repository as if they were published, and redirects npm
+ * to its configured registry for all others.
  *
- * Needed because installing from files is not what users do: aliases and overrides take names and versions, and an
- * optional dependency that no registry knows breaks `npm ci`.
+ * Users do not install from files: aliases and overrides take names and versions, and an optional dependency that no
+ * registry has breaks `npm ci`.
  */
 import { createHash } from "node:crypto";
 import { createServer } from "node:http";
@@ -16,7 +16,7 @@ const digest = (content, algorithm, encoding) => createHash(algorithm).update(co
 const A_MONTH_MS = 30 * 24 * 60 * 60 * 1_000;
 
 /**
- * The document npm asks for by package name.
+ * Returns the document that npm requests by package name.
  *
  * @param {import("./tarball.mjs").Tarball} tarball
  * @param {string} origin
@@ -29,7 +29,7 @@ function packument({ file, content, manifest }, origin) {
   };
   return {
     name: manifest.name,
-    // Some package managers leave alone what was published a moment ago.
+    // Some package managers refuse packages that were published a moment ago.
     time: { [manifest.version]: new Date(Date.now() - A_MONTH_MS).toISOString() },
     "dist-tags": { latest: manifest.version },
     versions: { [manifest.version]: { ...manifest, dist } },

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Packed npm packages: where they are, and what their manifests say.
+ * Finds packed npm packages and reads their manifests.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,14 +9,14 @@ import { gunzipSync } from "node:zlib";
 
 const REPOSITORY = fileURLToPath(new URL("../../../..", import.meta.url));
 
-/** Where `cargo xtask pack` writes them, wherever cargo itself builds. */
+/** The folder to which `cargo xtask pack` writes them, independent of cargo's target directory. */
 const FOLDER = process.env.TOKENKEEP_TARBALLS ?? join(REPOSITORY, "target", "npm");
 
 /** A tar header and every file in it is a multiple of this (POSIX ustar). */
 const BLOCK = 512;
 
 /**
- * The text of one file in a tar archive.
+ * Returns the text of one file in a tar archive.
  *
  * @param {Buffer} archive
  * @param {string} wanted
@@ -41,7 +41,7 @@ function fileIn(archive, wanted) {
  * @property {{ name: string, version: string }} manifest
  */
 
-/** Every packed package. @returns {Tarball[]} */
+/** Returns every packed package. @returns {Tarball[]} */
 export function tarballs() {
   const files = existsSync(FOLDER) ? readdirSync(FOLDER).filter((name) => name.endsWith(".tgz")) : [];
   if (files.length === 0) {

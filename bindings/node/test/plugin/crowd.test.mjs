@@ -1,5 +1,5 @@
 // @ts-check
-/** Many accesses at once in one process. */
+/** Many accesses at the same time in one process. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -22,7 +22,8 @@ async function plugins(t, count) {
 }
 
 /**
- * Signs everybody in, by turns over the plugins, and tells in which order they came to it and how long it took.
+ * Signs every account in, distributed over the plugins; returns the order in which the lock was acquired and the
+ * time.
  *
  * @param {any[]} crowd
  * @param {(cycles: (() => Promise<void>)[]) => Promise<void>} run
@@ -44,9 +45,9 @@ async function measure(crowd, run) {
 }
 
 for (const count of [1, 10]) {
-  test(`${CYCLES} writes at once on ${count} plugin(s) over one path: all, in order, at no more than twice the cost`, async (t) => {
+  test(`${CYCLES} writes at once on ${count} plugin(s) over one path: all are stored, in order, at no more than twice the cost`, async (t) => {
     let best = Number.POSITIVE_INFINITY;
-    // Three tries: what the disk does for others meanwhile is not ours to answer for.
+    // Three tries, because other programs may use the disk.
     for (let round = 0; round < 3 && best > 2; round++) {
       const alone = await measure(await plugins(t, count), async (cycles) => {
         for (const cycle of cycles) {
@@ -69,7 +70,7 @@ for (const count of [1, 10]) {
   });
 }
 
-test("the first in line times out while later ones with more patience get through", async (t) => {
+test("the first waiter times out while later ones with a longer limit get the lock", async (t) => {
   const path = join(await scratchDirectory(t), "cache.json");
   await FilePersistence.create(path);
   const holder = new PersistenceCachePlugin(new FilePersistence(path));

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Content of no use, met by the plugin at any moment: set aside by whoever writes, told of, never by a reader; or an
- * error where the program asked for one.
+ * The plugin finds unusable content. A write moves it aside and reports it, a read does not; or it is an error, if
+ * the program asked for one.
  */
 import assert from "node:assert/strict";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
@@ -36,12 +36,12 @@ async function bench(t, content, options) {
   return { path, persistence, plugin, events, left };
 }
 
-/** Events are sent on their way before the answer, but heard in their own turn. */
+/** Events are sent before the answer but delivered in their own turn of the event loop. */
 const heard = () => new Promise((resolve) => setImmediate(resolve));
 
 for (const [what, content] of Object.entries(DAMAGED)) {
   describe(`damage: ${what}`, () => {
-    test("a reader starts from nothing, says so, and touches nothing", async (t) => {
+    test("a read returns an empty cache, warns, and changes nothing", async (t) => {
       const { path, persistence, plugin, events, left } = await bench(t, content);
       const before = await readFile(path);
       assert.deepEqual(await list(plugin, new Memory()), []);
@@ -57,7 +57,7 @@ for (const [what, content] of Object.entries(DAMAGED)) {
       assert.deepEqual(await left(), ["cache.json"]);
     });
 
-    test("found at the opening of a write: a copy is kept, and the write goes on", async (t) => {
+    test("found before a write: a copy is kept, and the write continues", async (t) => {
       const { path, plugin, events, left } = await bench(t, content);
       const before = await readFile(path);
       await change(plugin, new Memory(), (memory) => memory.signIn("bob"));
@@ -66,20 +66,20 @@ for (const [what, content] of Object.entries(DAMAGED)) {
       assert.equal((await left()).length, 2);
     });
 
-    test("found at the commit: a copy is kept, and all that the client knows is saved", async (t) => {
+    test("found at the commit: a copy is kept, and all of the client's entries are saved", async (t) => {
       const { path, plugin, events, left } = await bench(t, content);
       const before = await readFile(path);
       const memory = new Memory();
       memory.signIn("ada");
       memory.signIn("bob");
-      // No `before`, or one whose ten seconds are over: the lock is taken, and the store seen, by the commit itself.
+      // Without `before`, or after its ten seconds: the commit itself takes the lock and reads the store.
       await plugin.afterCacheAccess(contextOf(memory, true));
       assert.deepEqual(namesIn(await readFile(path, "utf8")), ["ada", "bob"]);
       await keptWhole(events, path, before);
       assert.equal((await left()).length, 2);
     });
 
-    test("an error where the program asked for one, and nothing is written", async (t) => {
+    test("an error if the program asked for one, and nothing is written", async (t) => {
       const { path, plugin, events, left } = await bench(t, content, { onDamage: "fail" });
       const before = await readFile(path);
       const isDamaged = (/** @type {any} */ error) => {
@@ -102,7 +102,7 @@ for (const [what, content] of Object.entries(DAMAGED)) {
       assert.deepEqual(events, []);
       assert.deepEqual(await readFile(path), before);
       assert.deepEqual(await left(), ["cache.json"]);
-      // Mended by a person, it is as if nothing had been.
+      // After a user has repaired the file, all works again.
       await writeFile(path, "{}");
       await change(plugin, memory, (one) => one.signIn("bob"));
       assert.deepEqual(await list(plugin, memory), ["bob"]);
@@ -122,7 +122,7 @@ async function keptWhole(events, path, before) {
   assert.doesNotMatch(JSON.stringify(events), /secret of/);
 }
 
-test("a byte order mark in front of a cache, as .NET writes one, hides nobody and is no damage", async (t) => {
+test("a byte order mark in front of a cache, as .NET writes one, hides no account and is no damage", async (t) => {
   const memory = new Memory();
   memory.signIn("ada");
   const { path, plugin, events, left } = await bench(t, `\ufeff${memory.serialize()}`);
@@ -134,7 +134,7 @@ test("a byte order mark in front of a cache, as .NET writes one, hides nobody an
   assert.deepEqual(await left(), ["cache.json"]);
 });
 
-test("a rule that does not exist is refused", async (t) => {
+test("an unknown rule is refused", async (t) => {
   const persistence = new FilePersistence(join(await scratchDirectory(t), "cache.json"));
   const create = () => new PersistenceCachePlugin(persistence, undefined, { onDamage: "ignore" });
   assert.throws(create, (/** @type {any} */ error) => /onDamage/.test(error.message));

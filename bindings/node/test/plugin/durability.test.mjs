@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * What `durability` of a file asks of the operating system, seen in its system calls.
+ * The system calls that each `durability` of a file makes.
  */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -21,7 +21,7 @@ const WRITER = `
 `;
 
 /**
- * How often a writer waited for the disk.
+ * Returns the number of times a writer waited for the disk.
  *
  * @param {string} home
  * @param {string} [durability]
@@ -46,7 +46,7 @@ test("a synced write waits for file and directory, a cached one for neither; syn
   assert.equal(await syncs(home, "cached"), 0);
 });
 
-test("a durability that does not exist is refused, by name", async (t) => {
+test("an unknown durability is refused by name", async (t) => {
   const path = join(await scratchDirectory(t), "cache");
   for (const wrong of ["none", true, null, 1]) {
     await assert.rejects(

@@ -1,5 +1,5 @@
 // @ts-check
-/** Content, paths and files that mean harm, through the plugin and the persistence. The core has more of them. */
+/** Hostile content, paths and files, through the plugin and the persistence. The core has more such tests. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import {
@@ -31,7 +31,7 @@ const pluginAt = (path) =>
   new PersistenceCachePlugin(new FilePersistence(path), { retryNumber: 40, retryDelay: 50 });
 
 describe("content", () => {
-  test("cut off after any byte: never taken for a smaller cache, and the copy is whole", async (t) => {
+  test("truncated after any byte: never taken for a smaller cache, and the copy is whole", async (t) => {
     const path = join(await scratchDirectory(t), "cache.json");
     const memory = new Memory();
     memory.signIn('Zoë "東京"');
@@ -40,7 +40,7 @@ describe("content", () => {
     const client = new Memory();
     for (let end = 0; end < whole.length; end++) {
       await writeFile(path, whole.subarray(0, end));
-      // What was written just now would be waited for.
+      // Fresh content would be taken for a write in progress.
       await utimes(path, 1_700_000_000, 1_700_000_000);
       assert.deepEqual(await list(plugin, new Memory()), [], `cut at ${end}`);
       await change(plugin, client, (one) => one.signIn("bob"));
@@ -57,7 +57,7 @@ describe("content", () => {
     assert.deepEqual(namesIn(await readFile(path, "utf8")), ['Zoë "東京"', "bob"]);
   });
 
-  test("nested a hundred thousand deep, in a section nobody knows: kept as it is", async (t) => {
+  test("nested a hundred thousand deep, in an unknown section: kept as it is", async (t) => {
     const path = join(await scratchDirectory(t), "cache.json");
     const deep = `"Unknown":{"deep":${"[".repeat(100_000)}${"]".repeat(100_000)}}`;
     await writeFile(path, `{${deep}}`);
@@ -66,7 +66,7 @@ describe("content", () => {
     assert.ok(stored.includes(deep) && stored.includes("secret of bob"));
   });
 
-  test("a key that stands twice: the last one counts, as for JSON.parse", async (t) => {
+  test("a duplicate key: the last one counts, as for JSON.parse", async (t) => {
     const path = join(await scratchDirectory(t), "cache.json");
     await writeFile(path, '{"Account":{"a":{"username":"first"},"a":{"username":"last"}}}');
     const plugin = pluginAt(path);
@@ -75,7 +75,7 @@ describe("content", () => {
     assert.deepEqual(namesIn(await readFile(path, "utf8")), ["bob", "last"]);
   });
 
-  test("more than sixty-four megabytes take another sign-in", { timeout: 120_000 }, async (t) => {
+  test("a cache of more than sixty-four megabytes takes another sign-in", { timeout: 120_000 }, async (t) => {
     const path = join(await scratchDirectory(t), "cache.json");
     const padding = "x".repeat(64 << 20);
     await writeFile(path, JSON.stringify({ Unknown: { padding } }));
@@ -113,7 +113,7 @@ describe("paths", () => {
   });
 });
 
-describe("what stands at the cache path", () => {
+describe("other file types at the cache path", () => {
   /** @type {Record<string, (path: string, t: import("node:test").TestContext) => unknown>} */
   const planted = {
     "a directory": (path) => mkdir(path),
@@ -131,7 +131,7 @@ describe("what stands at the cache path", () => {
     },
   };
   for (const [what, plant] of Object.entries(planted)) {
-    test(`${what} is refused at once and left alone`, async (t) => {
+    test(`${what} is refused at once and not changed`, async (t) => {
       const path = join(await scratchDirectory(t), "cache.json");
       await plant(path, t);
       const before = await lstat(path);
@@ -143,7 +143,7 @@ describe("what stands at the cache path", () => {
     });
   }
 
-  test("in a directory that cannot be written a user reads, and a write is a clear error", async (t) => {
+  test("in a read-only directory a user reads, and a write is a clear error", async (t) => {
     const session = await startSession(t, "none");
     const directory = join(session.home, "read-only");
     const path = join(directory, "cache.json");
@@ -161,7 +161,7 @@ describe("what stands at the cache path", () => {
     const working = actor.run(
       async ({ ext, path, nobody }) => {
         if (nobody) {
-          // What is loaded on first use, before the right to read it is given up.
+          // Load the parts needed at the first use, before the process gives up the right to read them.
           await new ext.FilePersistence(`${path}.absent`).load().catch(() => {});
           process.setgroups?.([]);
           process.setgid?.(nobody);
@@ -174,7 +174,7 @@ describe("what stands at the cache path", () => {
       },
       { path, nobody: asRoot ? NOBODY : 0 },
     );
-    // So that the directory can be removed by whoever made it.
+    // So that its creator can remove the directory.
     const seen = await working.finally(() => chmod(directory, 0o755));
     assert.equal(seen.content, memory.serialize());
     assert.match(seen.errorCode, /^(EACCES|CrossPlatformLockError)$/);
@@ -183,7 +183,7 @@ describe("what stands at the cache path", () => {
   });
 });
 
-/** Every way in rejects with an error of ours of such a code. @param {string} path @param {string} codes */
+/** Checks that every operation rejects with a PersistenceError of one of these codes. @param {string} path @param {string} codes */
 async function refusedEverywhere(path, codes) {
   const persistence = () => new FilePersistence(path);
   const ways = {

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A client's memory that behaves as msal-node's does where it matters to a plugin: deserialising adds to what is there,
- * serialising writes what is there, single entries can be taken out, and `overwriteCache` clears it around a read.
+ * A client's memory with the behaviour of msal-node that a plugin depends on: deserialising adds entries, serialising
+ * writes all entries, single entries can be removed, and `overwriteCache` clears it around a read.
  */
 
 const SECTIONS = /** @type {const} */ (["Account", "RefreshToken", "AccessToken", "IdToken", "AppMetadata"]);
@@ -14,9 +14,9 @@ export const tokenKey = (name) => `${name}.utid-login.windows.net-refreshtoken-c
 /** @typedef {Record<string, string>} Entry */
 
 export class Memory {
-  /** Everything, by key, as in msal-node. @type {Record<string, Entry>} */
+  /** All entries by key, as in msal-node. @type {Record<string, Entry>} */
   entries = {};
-  /** How often it was given something. */
+  /** The number of times it deserialised. */
   deserialized = 0;
   /** @type {string} */
   snapshot = "";
@@ -74,7 +74,7 @@ export class Memory {
   }
 }
 
-/** The accounts in a serialised cache. @param {string} text */
+/** Returns the accounts in a serialised cache. @param {string} text */
 export function namesIn(text) {
   return Object.values(/** @type {Record<string, Entry>} */ (JSON.parse(text || "{}").Account ?? {}))
     .map(({ username }) => username)
@@ -84,7 +84,7 @@ export function namesIn(text) {
 /** @param {Memory} tokenCache @param {boolean} cacheHasChanged */
 export const contextOf = (tokenCache, cacheHasChanged) => ({ tokenCache, cacheHasChanged });
 
-/** What msal-node does to list accounts. @param {any} plugin @param {Memory} memory */
+/** Lists accounts like msal-node. @param {any} plugin @param {Memory} memory */
 export async function list(plugin, memory) {
   const context = contextOf(memory, false);
   await plugin.beforeCacheAccess(context);
@@ -94,7 +94,7 @@ export async function list(plugin, memory) {
 }
 
 /**
- * What msal-node does to change its cache: `after` in any case.
+ * Changes the cache like msal-node: `after` is called in any case.
  *
  * @param {any} plugin @param {Memory} memory @param {(memory: Memory) => void} change
  */
@@ -108,7 +108,7 @@ export async function change(plugin, memory, change) {
   }
 }
 
-/** What msal-node does at the beginning of `acquireTokenSilent`. @param {any} plugin @param {Memory} memory */
+/** Begins `acquireTokenSilent` like msal-node. @param {any} plugin @param {Memory} memory */
 export async function overwriteCache(plugin, memory) {
   memory.entries = {};
   const context = contextOf(memory, false);

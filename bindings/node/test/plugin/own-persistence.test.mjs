@@ -1,5 +1,5 @@
 // @ts-check
-/** Persistences that are not exactly ours: a program's own, a subclass, a proxy, a replaced method. */
+/** Persistences other than ours: a program's own, a subclass, a proxy, a replaced method. */
 import assert from "node:assert/strict";
 import { access, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -20,7 +20,7 @@ class Own {
   calls = [];
   /** @type {boolean[]} */
   locked = [];
-  /** What happens in the middle of a save. @type {() => void | Promise<void>} */
+  /** Called during a save. @type {() => void | Promise<void>} */
   during = () => {};
 
   /** @param {string} path */
@@ -66,7 +66,7 @@ class Own {
   }
 }
 
-test("it is loaded and saved under the lock, and nothing else", async (t) => {
+test("a write loads and saves under the lock, and calls nothing else", async (t) => {
   const own = new Own(join(await scratchDirectory(t), "cache.json"));
   const plugin = new PersistenceCachePlugin(own);
   const memory = new Memory();
@@ -78,7 +78,7 @@ test("it is loaded and saved under the lock, and nothing else", async (t) => {
   await assert.rejects(access(own.path), "no file appears that the persistence did not make");
 });
 
-test("changes of two plugins are merged, sign-outs included", async (t) => {
+test("changes of two plugins are merged, sign-outs too", async (t) => {
   const own = new Own(join(await scratchDirectory(t), "cache.json"));
   const [one, two] = [new PersistenceCachePlugin(own), new PersistenceCachePlugin(own)];
   const [a, b] = [new Memory(), new Memory()];
@@ -114,7 +114,7 @@ for (const count of [2, 3, 8]) {
           plugin: new PersistenceCachePlugin(own),
           memory: new Memory(),
         }));
-        // The first plugin comes back at the end and adds: a sign-out there would hide what it overwrites.
+        // The first plugin writes again at the end and adds an account: a sign-out there would hide a lost one.
         const turns = [...clients, clients[0]];
         for (const [turn, client] of turns.entries()) {
           await change(client?.plugin, client?.memory, (m) => m.signIn(`user${turn}`));
@@ -139,7 +139,7 @@ test("a sign-out by another plugin within the same millisecond is not undone", a
   assert.deepEqual(namesIn(own.content), ["bob"]);
 });
 
-test("a save may take longer than a hold lasts", async (t) => {
+test("a save may take longer than the limit of a hold", async (t) => {
   const own = new Own(join(await scratchDirectory(t), "cache.json"));
   const plugin = new PersistenceCachePlugin(own);
   let saving = true;
@@ -154,7 +154,7 @@ test("a save may take longer than a hold lasts", async (t) => {
   assert.deepEqual(namesIn(own.content), ["ada", "bob"]);
 });
 
-test("a window that never ends is ended, and a late after reloads and merges", async (t) => {
+test("an abandoned window is ended, and a late after reloads and merges", async (t) => {
   const own = new Own(join(await scratchDirectory(t), "cache.json"));
   const plugin = new PersistenceCachePlugin(own);
   const [late, other] = [new Memory(), new Memory()];
@@ -171,7 +171,7 @@ test("a window that never ends is ended, and a late after reloads and merges", a
   assert.deepEqual(await list(plugin, late), ["bob", "cleo"]);
 });
 
-test("content that the client refuses is the program's to deal with, and stays", async (t) => {
+test("content that the client refuses stays, and its error reaches the program", async (t) => {
   const own = new Own(join(await scratchDirectory(t), "cache.json"));
   own.content = '{"Account":';
   const plugin = new PersistenceCachePlugin(own);
@@ -243,7 +243,7 @@ for (const [what, make] of /** @type {[string, (path: string, calls: string[]) =
   });
 }
 
-test("a method replaced between two accesses is called from then on", async (t) => {
+test("a replaced method is called from the next access on", async (t) => {
   const path = join(await scratchDirectory(t), "cache.json");
   const file = await FilePersistence.create(path);
   const plugin = new PersistenceCachePlugin(file);
@@ -263,7 +263,7 @@ test("a method replaced between two accesses is called from then on", async (t) 
   assert.deepEqual(namesIn(await readFile(path, "utf8")), ["ada", "bob", "cleo"]);
 });
 
-test("a direct save waits for the lock; what the client then changes is merged with it", async (t) => {
+test("a direct save waits for the lock, and the client's later change is merged with it", async (t) => {
   const path = join(await scratchDirectory(t), "cache.json");
   const file = await FilePersistence.create(path);
   const plugin = new PersistenceCachePlugin(file);
@@ -285,7 +285,7 @@ test("a direct save waits for the lock; what the client then changes is merged w
   assert.deepEqual(await list(plugin, memory), ["direct"]);
 });
 
-test("a direct save and delete are seen by the clients of a plugin", async (t) => {
+test("the clients of a plugin see a direct save and delete", async (t) => {
   const path = join(await scratchDirectory(t), "cache.json");
   const file = await FilePersistence.create(path);
   const plugin = new PersistenceCachePlugin(file);

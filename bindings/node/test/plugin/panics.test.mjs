@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * No panic in Rust takes the host process down: one is injected at every place where JavaScript or a thread enters, in
- * a build of the addon made for this test.
+ * A panic in Rust never ends the host process. The tests inject one at every entry from JavaScript or a thread, in a
+ * build of the addon made for this purpose.
  */
 import assert from "node:assert/strict";
 import { copyFile, readdir, readFile } from "node:fs/promises";
@@ -15,7 +15,7 @@ const ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
 const SUPPORT = new URL("../support/subject.mjs", import.meta.url).href;
 const MEMORY = new URL("./memory.mjs", import.meta.url).href;
 
-/** Every place, what is done there, and how it has to end. @type {[place: string, body: string, outcome: RegExp][]} */
+/** Every injection point, the code that reaches it, and the required outcome. @type {[place: string, body: string, outcome: RegExp][]} */
 const PLACES = [
   ["Export", "await persistence.load();", /^rejected panic/],
   ["Export", "await change(plugin, memory, (m) => m.signIn('ada'));", /^rejected panic/],
@@ -71,7 +71,7 @@ before(
       .filter((line) => line.includes('"compiler-artifact"') && line.includes("tokenkeep-node"))
       .flatMap((line) => JSON.parse(line).filenames)
       .find((name) => /\.(so|dylib|dll)$/.test(name));
-    // Where cargo puts it, the next build puts the ordinary one.
+    // At cargo's own path, the next build would replace it by the ordinary addon.
     addon = join(await scratchDirectory({ after: (end) => process.once("exit", end) }), "tokenkeep.node");
     await copyFile(library, addon);
   },
@@ -105,7 +105,7 @@ for (const [place, body, outcome] of PLACES) {
       `const work = async () => { ${body} };
        panicAt(${JSON.stringify(place)});
        const [{ status, reason }] = await Promise.allSettled([work()]);
-       // A release runs on a thread of its own, and may be a moment late.
+       // A release runs on its own thread and may come a moment later.
        for (let look = 0; look < 500 && !panicked(); look += 1) await new Promise((next) => setTimeout(next, 10));
        if (!panicked()) throw new Error("the trap did not spring");
        if (reason && !(reason instanceof PersistenceError)) throw reason;
@@ -121,7 +121,7 @@ for (const [place, body, outcome] of PLACES) {
   });
 }
 
-test("a panic at Close lets the process end as it wants to", async (t) => {
+test("a panic at Close does not change the end of the process", async (t) => {
   const path = join(await scratchDirectory(t), "cache.json");
   const { code, signal, stderr } = await child(
     path,
@@ -131,10 +131,10 @@ test("a panic at Close lets the process end as it wants to", async (t) => {
   assert.equal(code, 7);
 });
 
-/** Ways into the guard: itself, and what passes it before anything else. */
+/** The entries of the guard: the guard itself, and functions that call it first. */
 const GUARDED = /\b(guard|quietly|line_up|release|self\.(work|turn|ticket|work_waiting))\(/;
 
-/** Can do nothing that panics. */
+/** Functions that cannot panic. */
 const HARMLESS = ["version", "panic_at", "panicked"];
 
 test("every function that JavaScript can call passes the guard", async () => {
@@ -142,7 +142,7 @@ test("every function that JavaScript can call passes the guard", async () => {
   const exported = [];
   for (const file of await readdir(sources)) {
     const text = await readFile(new URL(file, sources), "utf8");
-    // An exported function, to the brace that closes it: rustfmt puts that below the function's first letter.
+    // An exported function, up to its closing brace, which rustfmt puts below the function's first letter.
     for (const [, , body, name] of text.matchAll(
       /^( *)#\[napi[^\n]*\]\n(?: *(?:#\[|\/\/)[^\n]*\n)*( *pub(?:\(crate\))? fn (\w+)[\s\S]*?\n\1\})/gm,
     )) {

@@ -1,5 +1,5 @@
 // @ts-check
-/** A sign-out while another access of the same client comes in between: kept, told, and done when it is repeated. */
+/** A sign-out with another access of the same client in between: not done, reported, and done when repeated. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -16,7 +16,7 @@ const STORES = [
 ];
 
 for (const [name, create] of STORES) {
-  test(`${name}: a sign-out in a disturbed window is told, as a warning and an event, and works the second time`, async (t) => {
+  test(`${name}: a sign-out in a disturbed window is reported as a warning and an event, and works the second time`, async (t) => {
     const path = join(await scratchDirectory(t), "cache.json");
     /** @type {string[]} */
     const warnings = [];

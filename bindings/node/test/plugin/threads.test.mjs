@@ -1,5 +1,5 @@
 // @ts-check
-/** Threads and processes that end, wait, or stand still while they hold or want the lock. */
+/** Threads and processes that end, wait or block while they hold or want the lock. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { stat } from "node:fs/promises";
@@ -17,7 +17,7 @@ const SUPPORT = new URL("../support/subject.mjs", import.meta.url).href;
 const MEMORY = new URL("./memory.mjs", import.meta.url).href;
 const onWindows = process.platform === "win32";
 
-/** The beginning of a program with `plugin`, `memory` and `context` at hand. @param {string} path */
+/** Returns the start of a program that defines `plugin`, `memory` and `context`. @param {string} path */
 const prelude = (path) => `
   const { imported } = await import(${JSON.stringify(SUPPORT)});
   const { Memory, contextOf, change, list } = await import(${JSON.stringify(MEMORY)});
@@ -46,7 +46,7 @@ async function writesSoon(path) {
   return performance.now() - start;
 }
 
-test("a program that has nothing left to do ends by itself", async (t) => {
+test("a program without further work ends by itself", async (t) => {
   const path = join(await scratchDirectory(t), "cache.json");
   const start = performance.now();
   const { code, stderr } = await child(path, `await change(plugin, memory, (m) => m.signIn("ada"));`);
@@ -54,7 +54,7 @@ test("a program that has nothing left to do ends by itself", async (t) => {
   assert.ok(performance.now() - start < 8_000, "it does not wait for idle threads or timers");
 });
 
-test("an answer that is due keeps the program alive, also while it waits for the lock", async (t) => {
+test("a pending answer keeps the program alive, also during a wait for the lock", async (t) => {
   const path = join(await scratchDirectory(t), "cache.json");
   const plugin = new PersistenceCachePlugin(await FilePersistence.create(path));
   const context = contextOf(new Memory(), true);
@@ -104,13 +104,13 @@ test("process.exit while others hold the lock does not hang", async (t) => {
   await plugin.afterCacheAccess(context);
 });
 
-test("a killed holder is no obstacle", async (t) => {
+test("a killed holder does not block the next process", async (t) => {
   const path = join(await scratchDirectory(t), "cache.json");
   const { code, signal } = await child(
     path,
     `await plugin.beforeCacheAccess(context); process.kill(process.pid, "SIGKILL");`,
   );
-  // Windows has no signals: who is killed ends with the code 1.
+  // Windows has no signals: a killed process ends with the code 1.
   assert.deepEqual(
     { code, signal },
     onWindows ? { code: 1, signal: null } : { code: null, signal: "SIGKILL" },
@@ -118,7 +118,7 @@ test("a killed holder is no obstacle", async (t) => {
   assert.ok((await writesSoon(path)) < 1_000);
 });
 
-test("a hold ends after ten seconds even when the event loop of its owner stands still", async (t) => {
+test("a hold ends after ten seconds even if the event loop of its owner is blocked", async (t) => {
   const path = join(await scratchDirectory(t), "cache.json");
   const frozen = child(
     path,
@@ -138,7 +138,7 @@ test("a hold ends after ten seconds even when the event loop of its owner stands
   assert.match(stdout, /ada,late/);
 });
 
-test("a worker that ends by itself while it holds the lock releases it", async (t) => {
+test("a worker that ends while it holds the lock releases it", async (t) => {
   const path = join(await scratchDirectory(t), "cache.json");
   const ending = worker(path, "await plugin.beforeCacheAccess(context);");
   await once(ending, "exit");
@@ -146,7 +146,7 @@ test("a worker that ends by itself while it holds the lock releases it", async (
   assert.ok((await writesSoon(path)) < 1_000);
 });
 
-test("a worker that is terminated while it holds or waits for the lock gives it up", async (t) => {
+test("a worker that is terminated while it holds or waits for the lock releases it", async (t) => {
   const path = join(await scratchDirectory(t), "cache.json");
   const holder = worker(
     path,
@@ -162,7 +162,7 @@ test("a worker that is terminated while it holds or waits for the lock gives it 
   assert.equal(await lockfileExists(path), false);
 });
 
-test("workers and the main thread write to one cache at once, and nothing is lost", async (t) => {
+test("workers and the main thread write to one cache at once without a loss", async (t) => {
   const path = join(await scratchDirectory(t), "cache.json");
   const workers = ["a", "b", "c"].map((name) =>
     worker(
@@ -181,7 +181,7 @@ test("workers and the main thread write to one cache at once, and nothing is los
   assert.equal(seen.names().length, 80);
 });
 
-test("many workers come and go, idle and busy ones, without taking the process down", async (t) => {
+test("many idle and busy workers start and end without a crash of the process", async (t) => {
   const path = join(await scratchDirectory(t), "cache.json");
   for (let round = 0; round < 5; round++) {
     const some = [0, 1, 2, 3].map(() =>

@@ -1,5 +1,5 @@
 // @ts-check
-/** The rules of a transaction: who is given what, and what becomes of a change. */
+/** The rules of a transaction: the content that each client gets, and the result of each change. */
 import assert from "node:assert/strict";
 import { chmod, readdir, readFile, stat, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ async function bench(t, options) {
   const directory = await scratchDirectory(t);
   const path = join(directory, "cache.json");
   const persistence = await FilePersistence.create(path);
-  /** A plugin with a persistence of its own, as another program would have. */
+  /** Creates a plugin with its own persistence, like another program. */
   const another = () =>
     new PersistenceCachePlugin(new FilePersistence(path), { retryNumber: 20, retryDelay: 50 }, options);
   const plugin = new PersistenceCachePlugin(persistence, undefined, options);
@@ -25,7 +25,7 @@ async function bench(t, options) {
 
 const paused = () => new Promise((resolve) => setTimeout(resolve, 30));
 
-describe("what a client sees", () => {
+describe("the content of a client", () => {
   test("an unchanged store is not deserialized again", async (t) => {
     const { plugin } = await bench(t);
     const memory = new Memory();
@@ -37,7 +37,7 @@ describe("what a client sees", () => {
     assert.equal(memory.deserialized, before);
   });
 
-  test("clearing the memory around a read, as acquireTokenSilent does, wipes nothing", async (t) => {
+  test("clearing the memory around a read, as acquireTokenSilent does, removes nothing from the store", async (t) => {
     const { plugin, stored } = await bench(t);
     const memory = new Memory();
     await change(plugin, memory, (m) => m.signIn("ada"));
@@ -50,7 +50,7 @@ describe("what a client sees", () => {
     assert.deepEqual(await stored(), ["ada", "bob"]);
   });
 
-  test("every client of a plugin sees what the others did, sign-outs included", async (t) => {
+  test("every client of a plugin sees the changes of the others, sign-outs too", async (t) => {
     const { plugin, stored } = await bench(t);
     const [one, two] = [new Memory(), new Memory()];
     await change(plugin, one, (m) => m.signIn("ada"));
@@ -62,7 +62,7 @@ describe("what a client sees", () => {
     assert.deepEqual(await stored(), ["bob", "cleo"]);
   });
 
-  test("a sign-out by another plugin is not undone by a client that still remembers", async (t) => {
+  test("a sign-out by another plugin is not undone by a client that still has the account", async (t) => {
     const { plugin, another, stored } = await bench(t);
     const [one, two] = [new Memory(), new Memory()];
     const second = another();
@@ -87,7 +87,7 @@ describe("what a client sees", () => {
     assert.deepEqual(await stored(), ["bob"]);
   });
 
-  test("what only the client's memory holds stays there", async (t) => {
+  test("entries that only the client's memory has stay there", async (t) => {
     const { plugin, another } = await bench(t);
     const memory = new Memory();
     await list(plugin, memory);
@@ -113,7 +113,7 @@ describe("what a client sees", () => {
     }
   });
 
-  test("a replaced persistence is used from then on", async (t) => {
+  test("a replaced persistence is used from the next access on", async (t) => {
     const { plugin, directory } = await bench(t);
     const memory = new Memory();
     await change(plugin, memory, (m) => m.signIn("ada"));
@@ -135,7 +135,7 @@ describe("what a client sees", () => {
 });
 
 describe("a window between before and after", () => {
-  test("a read of the same client meanwhile touches nothing", async (t) => {
+  test("a read of the same client in the window changes nothing", async (t) => {
     const { plugin, stored } = await bench(t);
     const memory = new Memory();
     await change(plugin, memory, (m) => m.signIn("ada"));
@@ -147,7 +147,7 @@ describe("a window between before and after", () => {
     assert.deepEqual(await stored(), ["ada", "bob"]);
   });
 
-  test("entries missing because a read cleared the memory meanwhile are not taken for sign-outs", async (t) => {
+  test("entries missing because a read cleared the memory are not taken for sign-outs", async (t) => {
     const { plugin, stored } = await bench(t);
     const memory = new Memory();
     await change(plugin, memory, (m) => m.signIn("ada"));
@@ -163,7 +163,7 @@ describe("a window between before and after", () => {
     assert.deepEqual(await stored(), ["ada"]);
   });
 
-  test("the next write of the same client waits for its turn", async (t) => {
+  test("the next write of the same client waits for the window's end", async (t) => {
     const { plugin, stored } = await bench(t);
     const memory = new Memory();
     const context = contextOf(memory, true);
@@ -188,7 +188,7 @@ describe("a window between before and after", () => {
     await committed;
   });
 
-  test("an after that announces no change writes nothing and releases", async (t) => {
+  test("an after without a change writes nothing and releases the lock", async (t) => {
     const { plugin, path } = await bench(t);
     const memory = new Memory();
     const context = contextOf(memory, true);
@@ -200,7 +200,7 @@ describe("a window between before and after", () => {
     await change(plugin, new Memory(), (m) => m.signIn("bob"));
   });
 
-  test("an after without a before adds, and takes nothing away", async (t) => {
+  test("an after without a before adds entries and removes none", async (t) => {
     const { plugin, stored } = await bench(t);
     await change(plugin, new Memory(), (m) => m.signIn("ada"));
     const memory = new Memory();
@@ -209,7 +209,7 @@ describe("a window between before and after", () => {
     assert.deepEqual(await stored(), ["ada", "bob"]);
   });
 
-  test("a second before of the same context releases the first", async (t) => {
+  test("a second before of the same context releases the first lock", async (t) => {
     const { plugin, stored } = await bench(t);
     const memory = new Memory();
     const context = contextOf(memory, true);
@@ -220,7 +220,7 @@ describe("a window between before and after", () => {
     assert.deepEqual(await stored(), ["ada"]);
   });
 
-  test("one that never ends is ended after ten seconds, and a late after merges", async (t) => {
+  test("an abandoned window is ended after ten seconds, and a late after merges", async (t) => {
     const { plugin, path, stored } = await bench(t);
     const [late, other] = [new Memory(), new Memory()];
     await change(plugin, late, (m) => {
@@ -265,7 +265,7 @@ describe("a window between before and after", () => {
 });
 
 describe("failures", () => {
-  test("after a before that failed, after writes nothing and says nothing", async (t) => {
+  test("after a failed before, after writes nothing and rejects with nothing", async (t) => {
     const { plugin, another, path, stored } = await bench(t);
     const memory = new Memory();
     await change(plugin, memory, (m) => m.signIn("ada"));
@@ -279,19 +279,19 @@ describe("failures", () => {
     await blocked.afterCacheAccess(failing);
     await plugin.afterCacheAccess(context);
     assert.deepEqual(await stored(), ["ada"]);
-    // What it holds was never stored, nor handed in: that is the client's own business, and not a change.
+    // The client's content was never stored nor loaded, so it is not a change.
     await change(new PersistenceCachePlugin(new FilePersistence(path)), newcomer, (m) => m.signIn("bob"));
     assert.deepEqual(await stored(), ["ada", "bob"]);
   });
 
-  test("a commit that failed is not believed afterwards", async (t) => {
+  test("after a failed commit, the next access reads the store again", async (t) => {
     const { plugin, directory, path, stored } = await bench(t);
     const memory = new Memory();
     await change(plugin, memory, (m) => m.signIn("ada"));
     const context = contextOf(memory, true);
     await plugin.beforeCacheAccess(context);
     memory.signIn("bob");
-    // A directory where the file was fails every user's write, root's too.
+    // A directory at the file's path makes every write fail, also for root.
     const { rename, mkdir, rmdir } = await import("node:fs/promises");
     await rename(path, join(directory, "aside"));
     await mkdir(path);
@@ -316,7 +316,7 @@ describe("failures", () => {
     assert.deepEqual(await stored(), ["ada"]);
   });
 
-  test("content of no use: a reader goes on without it and leaves it alone", async (t) => {
+  test("unusable content: a read returns an empty cache and does not change it", async (t) => {
     /** @type {any[]} */
     const events = [];
     const { plugin, path, directory } = await bench(t, { onEvent: (/** @type {any} */ e) => events.push(e) });
@@ -336,7 +336,7 @@ describe("failures", () => {
     assert.doesNotMatch(JSON.stringify(events), /secret|nonsense/);
   });
 
-  test("content of no use: a writer keeps a copy, tells, and goes on", async (t) => {
+  test("unusable content: a write keeps a copy, reports it, and continues", async (t) => {
     /** @type {any[]} */
     const events = [];
     const { plugin, path, stored } = await bench(t, { onEvent: (/** @type {any} */ e) => events.push(e) });
@@ -352,14 +352,14 @@ describe("failures", () => {
     const [event] = events.filter(({ kind }) => kind === "set_aside");
     assert.equal(event.path, path);
     assert.equal(await readFile(event.copy, "utf8"), damaged);
-    // Windows has access lists in the place of modes.
+    // Windows has access lists instead of modes.
     if (process.platform !== "win32") {
       assert.equal((await stat(event.copy)).mode & 0o777, 0o600);
     }
     assert.doesNotMatch(JSON.stringify(events), /secret of/);
   });
 
-  test("no error and no log line holds content of the cache", async (t) => {
+  test("no error and no log line contains content of the cache", async (t) => {
     /** @type {string[]} */
     const lines = [];
     const directory = await scratchDirectory(t);

@@ -1,5 +1,5 @@
 // @ts-check
-/** Encrypted files: every type of key, real msal-node over them, and each thing that can be wrong with key or file. */
+/** Encrypted files: every type of key, real msal-node with each, and every fault of key or file. */
 import assert from "node:assert/strict";
 import { readdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -19,7 +19,7 @@ const { EncryptedFilePersistence, FilePersistence, PersistenceCachePlugin, Persi
 
 const SECRET = "the content that must not be seen";
 
-/** A directory, a path in it and a key file. @param {import("node:test").TestContext} t */
+/** Creates a directory, a path in it and a key file. @param {import("node:test").TestContext} t */
 async function bench(t) {
   const directory = await scratchDirectory(t);
   const path = join(directory, "cache.bin");
@@ -34,7 +34,7 @@ async function bench(t) {
   return { directory, path, key, lines, logger };
 }
 
-/** A sign-in with the real msal-node over an encrypted file. */
+/** Signs in with the real msal-node over an encrypted file. */
 const signIn = async (/** @type {any} */ { tools, store, user }) => {
   const { client } = await tools.open(store);
   await tools.signInWithDeviceCode(client, user);
@@ -46,7 +46,7 @@ const names = async (/** @type {any} */ { tools, store }) => {
   return tools.usernames(client);
 };
 
-test("with every type of key, what one process signs in is there in the next, and no token is in the file", async (t) => {
+test("with every type of key, the next process finds the account, and the file contains no token", async (t) => {
   const session = await startSession(t, "none");
   for (const { name, key, env, info } of await everyKey(t, session.home)) {
     const cachePath = join(session.home, name, "cache.bin");
@@ -70,7 +70,7 @@ test("with every type of key, what one process signs in is there in the next, an
   }
 });
 
-test("a key in the keyring: one small item, a cache of any size, and the item's failures by their own names", async (t) => {
+test("a key in the keyring: one small item, a cache of any size, and separate errors for the item's failures", async (t) => {
   const session = await startSession(t);
   const cachePath = join(session.home, "cache.bin");
   const key = { type: "keystore", serviceName: "tokenkeep tests", accountName: "key" };
@@ -103,7 +103,7 @@ test("a key in the keyring: one small item, a cache of any size, and the item's 
   assert.deepEqual([absent.errorCode, absent.fields.code], ["GnomeKeyringError", "store_unavailable"]);
 });
 
-test("an item that is not there is a missing key, one that holds something else a wrong one, and it stays", async (t) => {
+test("an absent item is a missing key, an item with other content is a wrong key and stays", async (t) => {
   const session = await startSession(t);
   const cachePath = join(session.home, "cache.bin");
   const one = await startActor(t, session.env);
@@ -119,7 +119,7 @@ test("an item that is not there is a missing key, one that holds something else 
   assert.equal(await lookup(session, "s", "another"), "my password");
 });
 
-describe("what is wrong has a name of its own, and nothing is written", () => {
+describe("every fault has its own error code, and nothing is written", () => {
   /** @type {[string, string, (file: { path: string, directory: string }) => Promise<object | void>][]} */
   const FAULTS = [
     [
@@ -208,7 +208,7 @@ describe("what is wrong has a name of its own, and nothing is written", () => {
     assert.equal(await one.load(), SECRET);
   });
 
-  test("a plugin sets damaged content aside, with an event, and one whose key is wrong stays", async (t) => {
+  test("a plugin moves damaged content aside with an event, and content with a wrong key stays", async (t) => {
     const { path, key, directory } = await bench(t);
     /** @type {any[]} */
     const events = [];
@@ -231,8 +231,8 @@ describe("what is wrong has a name of its own, and nothing is written", () => {
   });
 });
 
-describe("its place", () => {
-  test("nothing stored is null; delete says whether there was anything", async (t) => {
+describe("its path", () => {
+  test("an absent file is null; delete returns whether there was one", async (t) => {
     const { path, key, lines, logger } = await bench(t);
     const persistence = await EncryptedFilePersistence.create(path, key, logger);
     assert.equal(await persistence.load(), null);
@@ -248,7 +248,7 @@ describe("its place", () => {
     assert.ok(lines.some((line) => line.startsWith("1 ") && line.includes("no cache file to delete")));
   });
 
-  test("plaintext of an older store is encrypted in its place when it is verified, and told", async (t) => {
+  test("plaintext of an older store is encrypted at the same path by verification, and reported", async (t) => {
     const { path, key, directory } = await bench(t);
     const memory = new Memory();
     memory.signIn("ada");
@@ -267,7 +267,7 @@ describe("its place", () => {
     assert.deepEqual((await readdir(directory)).sort(), ["cache.bin", "cache.bin.tk-lock", "key"]);
   });
 
-  test("a key of the kernel's that is gone leaves an empty cache, told once, and a copy of the old file", async (t) => {
+  test("a lost kernel key leaves an empty cache, one event, and a copy of the old file", async (t) => {
     const { path, lines, logger } = await bench(t);
     const name = kernelKeyName(t);
     const key = { type: "kernelKeyring", name };
@@ -295,7 +295,7 @@ describe("its place", () => {
     assert.ok(lines.some((line) => line.startsWith("1 ") && line.includes("lapsed")));
   });
 
-  test("a description that cannot be a key's is refused at once, and never printed", async (t) => {
+  test("an invalid description of a key is refused at once and never printed", async (t) => {
     const { path, key } = await bench(t);
     const wrong = [
       undefined,
@@ -324,7 +324,7 @@ describe("its place", () => {
     }
   });
 
-  test("printing it, however deeply, shows no passphrase", async (t) => {
+  test("printing it at any depth shows no passphrase", async (t) => {
     const { path } = await bench(t);
     const key = { type: "passphrase", passphrase: PASSPHRASE };
     const persistence = await EncryptedFilePersistence.create(path, key);

@@ -1,5 +1,5 @@
 // @ts-check
-/** A key of every type, each in its place, and what `info()` has to say of it. */
+/** A key of every type in its store, and the result of `info()` for it. */
 import { randomBytes } from "node:crypto";
 import { chmod, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,11 +10,11 @@ const KERNEL_KEY = fileURLToPath(new URL("../support/kernel-key.py", import.meta
 
 export const PASSPHRASE = "correct horse battery staple, for tests";
 
-/** What every encrypted file begins with. */
+/** The first bytes of every encrypted file. */
 export const MAGIC = Buffer.from("\x89TKS\r\n\x1a\n", "latin1");
 
 /**
- * A key file that only its owner can read.
+ * Writes a key file that only its owner can read.
  *
  * @param {string} directory @param {string} [name]
  */
@@ -25,20 +25,20 @@ export async function keyFile(directory, name = "key") {
   return path;
 }
 
-/** A name in the kernel's keyring that no other test uses; removed with the scope. @param {import("../support/scratch.mjs").Scope} scope */
+/** Returns a name in the kernel's keyring that no other test uses; its key is removed with the scope. @param {import("../support/scratch.mjs").Scope} scope */
 export function kernelKeyName(scope) {
   const name = `test-${randomBytes(8).toString("hex")}`;
   scope.after(() => removeKernelKey(name));
   return name;
 }
 
-/** Takes a key out of the kernel, as a restart would. @param {string} name */
+/** Removes a key from the kernel, like a restart. @param {string} name */
 export async function removeKernelKey(name) {
   return (await output("python3", [KERNEL_KEY, "remove", name])).trim() === "removed";
 }
 
 /**
- * Every type of key that structured clone can carry to another process, with its variables for that process.
+ * Returns every type of key that structured clone can pass to another process, with the variables for that process.
  *
  * @param {import("../support/scratch.mjs").Scope} scope
  * @param {string} directory

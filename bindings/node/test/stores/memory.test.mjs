@@ -1,5 +1,5 @@
 // @ts-check
-/** The cache in memory: an ordinary persistence for plugins and clients, of which nothing reaches a disk. */
+/** The cache in memory: an ordinary persistence for plugins and clients that writes nothing to a disk. */
 import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ import { imported } from "../support/subject.mjs";
 
 const { MemoryPersistence, PersistenceCachePlugin, PersistenceError } = await imported();
 
-test("what is saved is loaded, deleted, and gone", async () => {
+test("saved content is loaded, and absent after a delete", async () => {
   const persistence = await MemoryPersistence.create();
   assert.equal(await persistence.load(), null);
   assert.equal(await persistence.delete(), false);
@@ -30,7 +30,7 @@ test("what is saved is loaded, deleted, and gone", async () => {
   assert.ok(probe instanceof MemoryPersistence && probe !== persistence);
 });
 
-test("it says honestly what it is", async () => {
+test("info names the backend memory and its protection", async () => {
   assert.deepEqual(await new MemoryPersistence().info(), {
     backend: "memory",
     protection: "memory",
@@ -78,7 +78,7 @@ test("real msal-node signs in over it, several clients share it, and the directo
   assert.deepEqual((await readdir(session.home)).sort(), ["cache", "config", "data", "run"]);
 });
 
-test("a hundred changes at once over ten plugins are all kept, and each is noticed at once", async () => {
+test("a hundred changes at once over ten plugins are all stored, and each is visible at once", async () => {
   const persistence = new MemoryPersistence();
   const plugins = Array.from({ length: 10 }, () => new PersistenceCachePlugin(persistence));
   const names = Array.from({ length: 100 }, (_, index) => `user${String(index).padStart(3, "0")}`);
@@ -94,7 +94,7 @@ test("a hundred changes at once over ten plugins are all kept, and each is notic
   }
 });
 
-test("a change is noticed even if the clock stands still, or is set back", async (t) => {
+test("a change is noticed even if the clock stops or is set back", async (t) => {
   const persistence = new MemoryPersistence();
   const plugin = new PersistenceCachePlugin(persistence);
   const [memory, other] = [new Memory(), new Memory()];
@@ -113,7 +113,7 @@ test("a change is noticed even if the clock stands still, or is set back", async
   }
 });
 
-test("a direct save waits for a plugin's window; waiting has its limit, and is typed", async () => {
+test("a direct save waits for a plugin's window; the wait has a limit with a typed error", async () => {
   const persistence = new MemoryPersistence();
   const plugin = new PersistenceCachePlugin(persistence);
   const memory = new Memory();
@@ -136,7 +136,7 @@ test("a direct save waits for a plugin's window; waiting has its limit, and is t
   assert.equal(await persistence.load(), "{}");
 });
 
-test("a window whose end never comes is ended", async () => {
+test("an abandoned window is ended", async () => {
   const persistence = new MemoryPersistence();
   const plugin = new PersistenceCachePlugin(persistence);
   const context = contextOf(new Memory(), true);

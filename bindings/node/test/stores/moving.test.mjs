@@ -1,5 +1,5 @@
 // @ts-check
-/** Moving between stores: by hand, by itself when a better store is there, and back and forth with the real original. */
+/** Moving between stores: by hand, at opening when a better store is available again, and with the real original. */
 import assert from "node:assert/strict";
 import { readFile, truncate } from "node:fs/promises";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ const ours = await imported();
 const { EncryptedFilePersistence, FilePersistence, MemoryPersistence, migrate, PersistenceCachePlugin } =
   ours;
 
-/** Signs somebody in over a store, and lists everybody there. */
+/** Signs an account in over a store, and lists all accounts in it. */
 const signIn = async (/** @type {any} */ { tools, store, user }) => {
   const { client } = await tools.open(store);
   await tools.signInWithDeviceCode(client, user);
@@ -27,7 +27,7 @@ const names = async (/** @type {any} */ { tools, store }) =>
   tools.usernames((await tools.open(store, { network: "off" })).client);
 const move = async (/** @type {any} */ { ext, tools, from, to, options }) =>
   ext.migrate(await tools.createPersistence(from), await tools.createPersistence(to), options);
-/** Creates the persistence with a log, and lists who is there. */
+/** Creates the persistence with a log, and lists the accounts in it. */
 const open = async (/** @type {any} */ { ext, tools, store }) => {
   /** @type {string[]} */
   const log = [];
@@ -49,7 +49,7 @@ test("ten moves between a plaintext file, an encrypted one, the keyring and the 
   const at = (/** @type {string} */ name) => join(session.home, name, "cache.json");
   const keyring = { kind: "LibSecretPersistence", cachePath: at("keyring") };
   const key = { type: "keyFile", path: await keyFile(session.home) };
-  // A plaintext and an encrypted file at one path, as a ladder has them; and a store of the original's own, of each kind.
+  // A plaintext and an encrypted file at one path, like fallbacks; and a store of the original itself, of each kind.
   const encrypted = { kind: "EncryptedFilePersistence", cachePath: at("file"), key };
   const plaintext = { kind: "FilePersistence", cachePath: at("file") };
   const originals = { kind: "FilePersistence", cachePath: at("original") };
@@ -73,7 +73,7 @@ test("ten moves between a plaintext file, an encrypted one, the keyring and the 
   let here = originals;
   for (const [round, there] of way.entries()) {
     users.push(user(round));
-    // The original signs in where it can read; ours elsewhere.
+    // The original signs in where it can read, ours in the other stores.
     const who = here === encrypted ? mine : original;
     assert.deepEqual(await who.run(signIn, { store: here, user: user(round) }), users, `round ${round}`);
     const report = await mine.run(move, { from: here, to: there });
@@ -99,8 +99,8 @@ test("ten moves between a plaintext file, an encrypted one, the keyring and the 
   assert.doesNotMatch(await readFile(at("file"), "latin1"), /contoso/);
 });
 
-describe("what a weaker store left is taken in when the better one works", () => {
-  test("plaintext that the real original wrote to the marker's place while there was no keyring", async (t) => {
+describe("content of a weaker store is imported when the better one works", () => {
+  test("plaintext that the real original wrote at the marker's path while there was no keyring", async (t) => {
     const session = await startSession(t);
     const without = { ...session.env, DBUS_SESSION_BUS_ADDRESS: "unix:path=/nonexistent/bus" };
     const store = { kind: "PersistenceCreator", cachePath: join(session.home, "cache.json") };
@@ -116,7 +116,7 @@ describe("what a weaker store left is taken in when the better one works", () =>
     );
     assert.equal(await readFile(store.cachePath, "utf8"), "{}");
     assert.match((await lookup(session, "tokenkeep tests", "cache")) ?? "", /user1/);
-    // The original finds it, too, and everybody stays.
+    // The original finds it too, and no account is lost.
     const again = await startActor(t, session.env, ORIGINAL);
     assert.deepEqual(await again.run(signIn, { store, user: user(2) }), [user(1), user(2)]);
     assert.deepEqual((await mine.run(open, { store })).names, [user(1), user(2)]);
@@ -127,7 +127,7 @@ describe("what a weaker store left is taken in when the better one works", () =>
     ["a passphrase", { type: "passphrase", passphrase: PASSPHRASE }],
     ["a passphrase that has to be asked for", "ask"],
   ])) {
-    test(`an encrypted fallback with ${what}: the keyring goes and comes back, and everybody stays`, async (t) => {
+    test(`an encrypted fallback with ${what}: the keyring ends and starts again, and all accounts stay`, async (t) => {
       const session = await startSession(t);
       const without = { ...session.env, DBUS_SESSION_BUS_ADDRESS: "unix:path=/nonexistent/bus" };
       const own = key ?? { type: "keyFile", path: await keyFile(session.home) };
@@ -163,7 +163,7 @@ describe("what a weaker store left is taken in when the better one works", () =>
         if (away) {
           assert.deepEqual((await readFile(cachePath)).subarray(0, 8), MAGIC);
         } else {
-          // While it was away, only those of that time could be seen; now they are all together.
+          // Without the keyring, only the accounts of that time were visible; now all are merged.
           assert.deepEqual(got.names, users, `round ${round}`);
         }
         await actor.leave();
@@ -171,7 +171,7 @@ describe("what a weaker store left is taken in when the better one works", () =>
     });
   }
 
-  test("encrypted content whose key was not named stays, and the keyring is not used over it", async (t) => {
+  test("encrypted content without a configured key stays, and the keyring is not used in its place", async (t) => {
     const session = await startSession(t);
     const cachePath = join(session.home, "cache.json");
     const key = { type: "keyFile", path: await keyFile(session.home) };
@@ -185,7 +185,7 @@ describe("what a weaker store left is taken in when the better one works", () =>
   });
 });
 
-/** A plaintext file with some accounts in it, and an empty encrypted one. @param {import("node:test").TestContext} t */
+/** Creates a plaintext file with some accounts, and an empty encrypted file. @param {import("node:test").TestContext} t */
 async function bench(t) {
   const directory = await scratchDirectory(t);
   const key = { type: "keyFile", path: await keyFile(directory) };
@@ -199,7 +199,7 @@ async function bench(t) {
 }
 
 describe("migrate", () => {
-  test("a dry run says what would happen, and nothing does", async (t) => {
+  test("a dry run reports the entries and moves nothing", async (t) => {
     const { from, to } = await bench(t);
     const before = await readFile(from.getFilePath());
     const plan = await migrate(from, to, { dryRun: true });
@@ -219,7 +219,7 @@ describe("migrate", () => {
     assert.deepEqual([again.entries, again.oldCopy, again.resumed], [0, "nothing", false]);
   });
 
-  test("what both hold is united, and clients that are running see it", async (t) => {
+  test("the entries of both are merged, and running clients see them", async (t) => {
     const { from, to, add } = await bench(t);
     await add(to, "cleo");
     const [left, right] = [new PersistenceCachePlugin(from), new PersistenceCachePlugin(to)];
@@ -235,7 +235,7 @@ describe("migrate", () => {
     assert.deepEqual(namesIn(await to.load()), ["ada", "bob", "cleo", "dan", "fay"]);
   });
 
-  test("two passphrases are asked for, each once, and neither under a lock", async (t) => {
+  test("two passphrases are requested, each once, and neither under a lock", async (t) => {
     const { directory, from, add } = await bench(t);
     /** @type {string[]} */
     const asked = [];
@@ -257,7 +257,7 @@ describe("migrate", () => {
     assert.deepEqual(namesIn(await two.load()), ["ada", "asked-1", "bob"]);
   });
 
-  test("a process killed at any moment of it has lost nothing, and the next call finishes it", async (t) => {
+  test("a kill at any moment loses no account, and the next call finishes the move", async (t) => {
     const { directory, from, to, add } = await bench(t);
     const session = await startSession(t, "none");
     /** @type {string[]} */
@@ -287,7 +287,7 @@ describe("migrate", () => {
     }
   });
 
-  test("what cannot be moved is refused, and everything is where it was", async (t) => {
+  test("content that cannot be moved is an error, and both stores stay the same", async (t) => {
     const { directory, key, from, to } = await bench(t);
     const before = await readFile(from.getFilePath());
     class Own extends /** @type {new (path: string) => any} */ (FilePersistence) {}
@@ -317,7 +317,7 @@ describe("migrate", () => {
     assert.equal(await opaque.load(), "neither");
   });
 
-  test("a keyring that is locked, or not there, is said to be, and everything stays in the file", async (t) => {
+  test("a locked or absent keyring is a typed error, and the file stays the same", async (t) => {
     for (const [kind, code] of /** @type {const} */ ([
       ["locked", "store_locked"],
       ["none", "store_unavailable"],

@@ -1,5 +1,5 @@
 // @ts-check
-/** A program that has to be asked for its passphrase: when, how often, how long, and never under the lock. */
+/** A program that asks for its passphrase: when, how often, for how long, and never under the lock. */
 import assert from "node:assert/strict";
 import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ const { EncryptedFilePersistence, FilePersistence, PersistenceCachePlugin, Persi
 /** @param {import("node:test").TestContext} t */
 const place = async (t) => join(await scratchDirectory(t), "cache.bin");
 
-/** A persistence that asks. @param {string} path @param {() => unknown} ask @param {object} [options] */
+/** Creates a persistence that asks. @param {string} path @param {() => unknown} ask @param {object} [options] */
 const asking = (path, ask, options) =>
   EncryptedFilePersistence.create(path, { type: "passphrase", passphrase: ask }, undefined, options);
 
@@ -25,7 +25,7 @@ for (const [how, answer] of /** @type {const} */ ([
   ["a function", () => PASSPHRASE],
   ["an asynchronous function", async () => PASSPHRASE],
 ])) {
-  test(`${how} is asked once per file and process, by all who need it at once`, async (t) => {
+  test(`${how} is called once per file and process for all concurrent accesses`, async (t) => {
     const path = await place(t);
     let asked = 0;
     const ask = async () => {
@@ -48,7 +48,7 @@ for (const [how, answer] of /** @type {const} */ ([
   });
 }
 
-test("a person at the prompt keeps nobody from the lock, and the change is merged with what was written meanwhile", async (t) => {
+test("an open prompt does not hold the lock, and the change is merged with writes made meanwhile", async (t) => {
   const path = await place(t);
   const known = { type: "passphrase", passphrase: PASSPHRASE };
   const other = new PersistenceCachePlugin(await EncryptedFilePersistence.create(path, known));
@@ -70,7 +70,7 @@ test("the same for the first change to a file that does not exist", async (t) =>
   const path = await place(t);
   const plugin = new PersistenceCachePlugin(
     await asking(path, async () => {
-      // Somebody else's lock could not be had while ours is held.
+      // While this process holds the lock, no other lock could be taken.
       const file = await FilePersistence.create(`${path}.other`);
       await file.save("{}");
       await assert.rejects(access(`${path}.lockfile`), { code: "ENOENT" });
@@ -82,7 +82,7 @@ test("the same for the first change to a file that does not exist", async (t) =>
   assert.deepEqual(namesIn(await same.load()), ["ada"]);
 });
 
-test("a wrong passphrase is a WrongKeyError, and the program is asked anew the next time", async (t) => {
+test("a wrong passphrase is a WrongKeyError, and the function is called again the next time", async (t) => {
   const path = await place(t);
   await (await EncryptedFilePersistence.create(path, { type: "passphrase", passphrase: PASSPHRASE })).save(
     "{}",
@@ -140,7 +140,7 @@ test("a function that fails, gives nothing or never answers is a MissingKeyError
   assert.equal(await same.load(), "[]");
 });
 
-test("deriving the key does not hold up the event loop", async (t) => {
+test("deriving the key does not block the event loop", async (t) => {
   const path = await place(t);
   const persistence = await EncryptedFilePersistence.create(path, {
     type: "passphrase",
@@ -154,6 +154,6 @@ test("deriving the key does not hold up the event loop", async (t) => {
   await persistence.verifyPersistence();
   const took = performance.now() - start;
   clearInterval(clock);
-  // Argon2id takes a tenth of a second and more; a loop that stood still would have ticked once or twice.
+  // Argon2id takes a tenth of a second or more; a blocked loop would have ticked once or twice.
   assert.ok(took > 20 && ticks >= 5, `${ticks} ticks in ${took} ms`);
 });

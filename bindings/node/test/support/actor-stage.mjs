@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * The other side of `actor.mjs`: receives functions, runs them one at a time as they come, and reports.
+ * The process of `actor.mjs`: receives functions, runs them one at a time in order, and reports the results.
  */
 import * as msal from "@azure/msal-node";
 import * as tools from "./client.mjs";
@@ -8,7 +8,7 @@ import { imported } from "./subject.mjs";
 
 const ext = await imported();
 
-/** What the actor remembers from one function to the next. */
+/** The state that the actor keeps between functions. */
 const scene = {};
 
 /** @param {any} thrown */
@@ -19,7 +19,7 @@ function report(thrown) {
   const fields = Object.entries(thrown).filter(([, value]) =>
     ["string", "number", "boolean"].includes(typeof value),
   );
-  // The constructor's name, not `error.name`: some packages forget to set the latter.
+  // Use the constructor's name instead of `error.name`, because some packages do not set the latter.
   const name = thrown.constructor.name === "Error" ? thrown.name : thrown.constructor.name;
   return { name, message: thrown.message, stack: thrown.stack ?? "", fields: Object.fromEntries(fields) };
 }
@@ -29,12 +29,12 @@ const send = (answer) => process.send?.(answer);
 
 process.on("message", async (/** @type {any} */ { id, play, props }) => {
   try {
-    // Only ever source text of the test file that started this process.
+    // The source text of the test file that started this process, and nothing else.
     const run = new Function(`return (${play});`)();
     send({ id, value: await run({ ext, msal, tools, scene, ...props }) });
   } catch (thrown) {
     send({ id, error: report(thrown) });
   }
 });
-// The test has gone, or has no more use for this process.
+// The test has ended, or does not need this process any more.
 process.on("disconnect", () => process.exit(0));

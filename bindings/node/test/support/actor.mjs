@@ -1,16 +1,16 @@
 // @ts-check
 /**
- * A second process that does as it is told: the test sends it functions, one after another, and gets their results.
+ * A second process under the test's control: the test sends functions, one after another, and gets their results.
  *
- * What happens in which process is then visible in the test itself:
+ * The test itself then shows which process does what:
  *
  *     const one = await startActor(t, session.env);
  *     await one.run(async ({ ext, scene, path }) => { scene.store = await ext.FilePersistence.create(path); }, { path });
  *     await one.kill();
  *
- * A function travels as its source text, so it sees nothing but its one argument: the package under test as `ext`,
- * `msal`, the toolbox of `client.mjs` as `tools`, the actor's own memory `scene`, and what the test passes along
- * (anything structured clone accepts). Errors come back as errors, with their class name, code and fields.
+ * A function is sent as source text, so it has only its one argument: the package under test as `ext`, `msal`, the
+ * tools of `client.mjs` as `tools`, the actor's own state as `scene`, and the values that the test passes (any that
+ * structured clone accepts). Errors are returned as errors with their class name, code and fields.
  */
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -63,10 +63,10 @@ export class Actor {
   }
 
   /**
-   * Runs a function over there and returns what it returned.
+   * Runs a function in the actor and returns its result.
    *
    * @param {(stage: any) => unknown} play
-   * @param {Record<string, unknown>} [props] handed to the function beside `ext`, `msal`, `tools` and `scene`
+   * @param {Record<string, unknown>} [props] passed to the function beside `ext`, `msal`, `tools` and `scene`
    * @param {number} [deadline]
    * @returns {Promise<any>}
    */
@@ -93,12 +93,12 @@ export class Actor {
     return answer.value;
   }
 
-  /** SIGKILL, as the out-of-memory killer or an impatient person would. */
+  /** Sends SIGKILL, like the out-of-memory killer. */
   kill() {
     return end(this.child, "SIGKILL");
   }
 
-  /** The ordinary end: nothing is left to do and the process exits. */
+  /** Ends the process in the ordinary way, without work left. */
   async leave() {
     if (!hasEnded(this.child)) {
       this.child.disconnect();
@@ -110,8 +110,8 @@ export class Actor {
 /**
  * @param {import("./scratch.mjs").Scope} scope
  * @param {NodeJS.ProcessEnv} env
- * @param {string} [packageName] the package it plays with; the one under test unless named
- * @param {string[]} [through] a program that starts it, such as one that forbids it something, with its arguments
+ * @param {string} [packageName] the package it uses; by default the one under test
+ * @param {string[]} [through] a program that starts it, for example one that forbids a call, with its arguments
  */
 export async function startActor(scope, env, packageName = subject, through = []) {
   const [execPath = process.execPath, ...execArgv] = through.length > 0 ? [...through, process.execPath] : [];
@@ -119,7 +119,7 @@ export async function startActor(scope, env, packageName = subject, through = []
     env: { ...env, TOKENKEEP_TEST_PACKAGE: packageName },
     serialization: "advanced",
     stdio: ["ignore", "ignore", "pipe", "ipc"],
-    // The test runner's own flags (--test, coverage) are not for the actor.
+    // The actor does not get the test runner's flags (--test, coverage).
     execPath,
     execArgv,
   });

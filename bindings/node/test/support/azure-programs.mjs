@@ -1,17 +1,17 @@
 // @ts-check
 /**
- * Programs that use the Azure SDK with a cache on disk, for a project in which it and the plugin are installed. What one run
- * does differently is in its environment, as `SETTING`:
+ * Programs that use the Azure SDK with a cache on disk, for a project that has the SDK and the plugin. The
+ * environment variable `SETTING` has the settings of one run:
  *
- * `name` of the cache, `person` who approves the sign-in, `record` of who signed in, `unencrypted` storage allowed, `offline`,
- * `cae`, `plugin` to be used, `options` of ours.
+ * `name` of the cache, `person` who approves the sign-in, `record` of the account, `unencrypted` storage allowed,
+ * `offline`, `cae`, the `plugin`, the `options` of ours.
  */
 
 const SIGN_IN = new URL("../../../../demo/signin/", import.meta.url).href;
 
 /**
- * A program of somebody's: credentials whose HTTP goes to the offline service, or nowhere. `plan` says what it does; the
- * values of `SETTING` are those of one run.
+ * A user's program: credentials whose HTTP goes to the offline service, or fails. `plan` is its work; `SETTING` has the
+ * settings of one run.
  *
  * @param {string} plan
  */
@@ -25,7 +25,7 @@ const program = (plan) => `
   useIdentityPlugin(setting.options ? createCachePersistencePlugin(setting.options) : cachePersistencePlugin);
   const service = new SignInService();
   const answers = (request) => {
-    // Who approves the sign-in is the person whose name stands in the request.
+    // The login hint in the request names the user who approves the sign-in.
     const body = String(request.body ?? "") + (setting.person ? "&login_hint=" + setting.person : "");
     const { status, headers, body: answer } = service.handle({ method: request.method, url: request.url, body });
     return { request, status, headers: createHttpHeaders(headers), bodyAsText: JSON.stringify(answer) };
@@ -49,7 +49,7 @@ const program = (plan) => `
   const say = (value) => console.log(JSON.stringify(value));
   ${plan}`;
 
-/** Somebody signs in; with `cae` in the setting, in both of the caches. */
+/** Signs a user in; with `cae` in the setting, in both caches. */
 export const SIGNS_IN = program(`
   const one = credential();
   const record = azure.serializeAuthenticationRecord(await one.authenticate(scope));
@@ -57,13 +57,13 @@ export const SIGNS_IN = program(`
   const cae = setting.cae && (await one.getToken(scope, { enableCae: true })).token;
   say({ record, token, cae });`);
 
-/** The next process, which may not ask anybody. */
+/** The next process, which must not prompt. */
 export const SILENTLY = program(`
   const one = credential({ disableAutomaticAuthentication: true });
   const enableCae = setting.cae === true;
   say(await one.getToken(scope, { enableCae }).then(({ token }) => ({ token }), ({ name }) => ({ error: name })));`);
 
-/** What becomes of a credential whose cache cannot be opened; the cache nobody asks for must not end the process. */
+/** A credential whose cache cannot be opened. An unused cache must not end the process. */
 export const FAILS = program(`
   const errors = [];
   for (const again of [1, 2]) {

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A real `PublicClientApplication` over a persistence of the package under test, signing in with the offline service.
- * Runs inside actors; the tests say which persistence, which user, which network.
+ * A real `PublicClientApplication` with a persistence of the package under test, which signs in with the offline
+ * service. It runs inside actors; the tests choose the persistence, the user and the network.
  */
 import { PublicClientApplication } from "@azure/msal-node";
 import { KNOWN_HOST, SignInService } from "../../../../demo/signin/service.mjs";
@@ -22,7 +22,7 @@ export const SERVICE_NAME = "tokenkeep tests";
 export const ACCOUNT_NAME = "cache";
 
 /**
- * How a cache is stored in a test.
+ * The store of a cache in a test.
  *
  * @typedef {"FilePersistence" | "LibSecretPersistence" | "EncryptedFilePersistence" | "PersistenceCreator"} Kind
  * @typedef {{ kind: Kind, cachePath: string, usePlaintextFileOnLinux?: boolean, serviceName?: string,
@@ -30,7 +30,7 @@ export const ACCOUNT_NAME = "cache";
  */
 
 /**
- * Creates the persistence through the class a program would use.
+ * Creates the persistence through the class that a program would use.
  *
  * @param {Store} store
  */
@@ -56,7 +56,7 @@ export async function createPersistence({ kind, cachePath, ...rest }) {
 }
 
 /**
- * A plugin over a store, as a program makes it.
+ * Creates a plugin over a store, like a program.
  *
  * @param {Store} store
  * @param {{ retryNumber: number, retryDelay: number }} [lock]
@@ -67,10 +67,10 @@ export async function createPlugin(store, lock) {
 }
 
 /**
- * An MSAL client.
+ * Creates an MSAL client.
  *
  * @param {any} plugin
- * @param {"off" | { origin: string } | SignInService} network nobody, a service elsewhere, a service in this process
+ * @param {"off" | { origin: string } | SignInService} network none, a service in another process, a service in this process
  */
 export function createClient(plugin, network) {
   return new PublicClientApplication({
@@ -91,7 +91,7 @@ function networkClientFor(network) {
 }
 
 /**
- * Everything at once: store, plugin, client, and a service inside this process.
+ * Creates store, plugin, client, and a service inside this process.
  *
  * @param {Store} store
  * @param {{ network?: Parameters<typeof createClient>[1], lock?: { retryNumber: number, retryDelay: number } }} [options]
@@ -102,7 +102,7 @@ export async function open(store, { network = new SignInService(), lock } = {}) 
 }
 
 /**
- * Device code sign-in; the offline service lets the named person approve.
+ * Signs in by device code; the offline service lets the named user approve.
  *
  * @param {PublicClientApplication} client
  * @param {string} username
@@ -116,7 +116,7 @@ export function signInWithDeviceCode(client, username) {
 }
 
 /**
- * Sign-in with a refresh token from elsewhere. `forceCache` is what makes MSAL keep the new refresh token.
+ * Signs in with a refresh token from elsewhere. `forceCache` makes MSAL store the new refresh token.
  *
  * @param {PublicClientApplication} client
  * @param {string} username
@@ -127,7 +127,7 @@ export function signInWithRefreshToken(client, username) {
 }
 
 /**
- * User names of the accounts a client sees, sorted.
+ * Returns the sorted user names of the accounts that a client has.
  *
  * @param {PublicClientApplication} client
  */
@@ -150,7 +150,7 @@ export async function accountNamed(client, username) {
 }
 
 /**
- * A token for somebody who signed in before; refreshed over the network only when asked to.
+ * Gets a token for an account that has signed in; uses the network only if asked to refresh.
  *
  * @param {PublicClientApplication} client
  * @param {string} username
@@ -164,7 +164,7 @@ export async function silently(client, username, { forceRefresh = false } = {}) 
   });
 }
 
-/** The module the original stores with, itself. */
+/** The module with which the original stores items. */
 export async function keytar() {
   return (await import("keytar")).default;
 }

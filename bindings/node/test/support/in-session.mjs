@@ -2,7 +2,7 @@
 /**
  * Runs a command in a private session: `node support/in-session.mjs [kind] -- program argument ...`
  *
- * For trying things out by hand; the kinds are those of `session.mjs`, "keyring" without one.
+ * For experiments by hand; the kinds are those of `session.mjs`, by default "keyring".
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";

@@ -1,6 +1,6 @@
-"""The kernel keyring by hand: kernel-key.py remove NAME takes a key of ours out of the user's persistent keyring.
+"""Changes the kernel keyring: kernel-key.py remove NAME removes a key of tokenkeep from the user's persistent keyring.
 
-Prints whether there was one.
+Prints whether the key existed.
 """
 import ctypes
 import os

@@ -1,14 +1,14 @@
 // @ts-check
 /**
- * Child processes with an end: each has a deadline, is killed by its own pid, and takes nothing with it.
+ * Child processes with a deadline, killed by their own pid.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 
-/** Long enough for the slowest honest child on two busy cores, short enough to fail a hung run soon. */
+/** Longer than the slowest correct child takes on two busy cores, and short enough to end a hung run soon. */
 export const DEADLINE_MS = 60_000;
 
-/** Children still alive, so that a crashed test process leaves none behind. */
+/** The running children, so that a crashed test process leaves none behind. */
 const alive = new Set();
 process.on("exit", () => {
   for (const child of alive) {
@@ -17,7 +17,7 @@ process.on("exit", () => {
 });
 
 /**
- * Remembers the child until it ends.
+ * Tracks the child until it ends.
  *
  * @template {import("node:child_process").ChildProcess} Child
  * @param {Child} child
@@ -29,7 +29,7 @@ export function track(child) {
 }
 
 /**
- * Says so when a service ends that nobody here ended, with its last words: its crash looks like a fault of ours otherwise.
+ * Prints the output of a service that ended by itself, because its crash would look like a fault of the package.
  *
  * @param {import("node:child_process").ChildProcess} child whose error output is a pipe
  * @param {string} name
@@ -52,7 +52,7 @@ export function hasEnded(child) {
 }
 
 /**
- * Ends a child by its pid and waits until it is gone; one that ignores the signal for two seconds is killed.
+ * Ends a child by its pid and waits for the end; kills a child that ignores the signal for two seconds.
  *
  * @param {import("node:child_process").ChildProcess} child
  * @param {NodeJS.Signals} [signal]
@@ -77,7 +77,7 @@ export async function end(child, signal = "SIGTERM") {
  */
 
 /**
- * Runs a program to its end. Rejects when it cannot be started or passes its deadline; a non-zero exit is an outcome.
+ * Runs a program to its end. Rejects if it cannot be started or exceeds its deadline; a non-zero exit is a result.
  *
  * @param {string} program
  * @param {string[]} args
@@ -96,7 +96,7 @@ export function run(program, args, options = {}) {
     child.stderr.setEncoding("utf8").on("data", (text) => {
       stderr += text;
     });
-    // A child may end before it has read its input; the outcome then tells why, EPIPE does not.
+    // A child may end before it has read its input. Its exit is then more informative than EPIPE.
     child.stdin.on("error", () => {});
     child.stdin.end(input);
     const late = setTimeout(() => {
@@ -115,7 +115,7 @@ export function run(program, args, options = {}) {
 }
 
 /**
- * Runs a program that must succeed and returns what it printed.
+ * Runs a program that must succeed and returns its output.
  *
  * @param {string} program
  * @param {string[]} args
@@ -130,7 +130,7 @@ export async function output(program, args, options) {
 }
 
 /**
- * Asks again and again until the answer is true; throws when it never is.
+ * Repeats a condition until it is true; throws at the deadline.
  *
  * @param {string} what named in the error
  * @param {() => Promise<boolean> | boolean} condition

@@ -2,9 +2,9 @@
 /**
  * Runs the tests: `node support/run.mjs [--original] [set ...]`, where a set is a folder beside this one.
  *
- * Without a set: all of them. The contract runs against both packages, everything else against ours; `--original`
- * runs the named sets against the original alone, to see that the tests are fair. Expect failures there: the README
- * lists them.
+ * Without a set it runs all of them. The contract runs against both packages, all other sets against ours.
+ * `--original` runs the named sets against the original alone, to check that the tests are fair. Failures are
+ * expected then; the README lists them.
  */
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";

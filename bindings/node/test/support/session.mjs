@@ -2,18 +2,18 @@
 /**
  * A private desktop session: own HOME, own XDG directories, own D-Bus, own gnome-keyring.
  *
- * The kinds are the situations a Linux program meets:
+ * The kinds are the situations of a program on Linux:
  *
  * - `keyring`     a bus with an unlocked gnome-keyring whose default collection is "login";
  * - `locked`      the same, with that collection locked;
- * - `no-service`  a bus on which nothing serves secrets and nothing can be activated;
- * - `frozen`      the keyring was there, and then stopped answering;
- * - `silent`      something calls itself the Secret Service and never answers;
- * - `mute`        an address that accepts connections and never says a word;
- * - `dead`        an address whose socket nobody listens on;
+ * - `no-service`  a bus without a secret service, on which no service can be activated;
+ * - `frozen`      a keyring that stopped answering;
+ * - `silent`      a program with the keyring's name that never answers;
+ * - `mute`        an address that accepts connections and never sends a byte;
+ * - `dead`        an address whose socket has no listener;
  * - `none`        no bus at all.
  *
- * Nothing of the real session shines through: `env` is built from a short list, not inherited.
+ * The real session is not visible: `env` is built from a short list, not inherited.
  */
 import { spawn } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
@@ -26,7 +26,7 @@ import { requireTools } from "./tools.mjs";
 
 /** @typedef {"keyring" | "locked" | "frozen" | "silent" | "no-service" | "mute" | "dead" | "none"} SessionKind */
 
-/** Variables a child may keep: without them programs are not found, or speak another language. */
+/** Variables that a child keeps; without them programs are not found or use another language. */
 const KEPT = ["PATH", "LANG", "LC_ALL", "TMPDIR", "NODE_OPTIONS", "NODE_V8_COVERAGE"];
 
 const SERVICE = "org.freedesktop.secrets";
@@ -38,27 +38,27 @@ export class Session {
   constructor(home, env) {
     this.home = home;
     this.env = env;
-    /** The keyring's own process, where there is one. @type {import("node:child_process").ChildProcess | undefined} */
+    /** The keyring's own process, if there is one. @type {import("node:child_process").ChildProcess | undefined} */
     this.keyring = undefined;
   }
 
-  /** Ends the keyring as a crash does, whatever it is doing; the bus stays. */
+  /** Kills the keyring, like a crash; the bus stays. */
   async killKeyring() {
     await end(/** @type {import("node:child_process").ChildProcess} */ (this.keyring), "SIGKILL");
   }
 
-  /** Unlocks the default collection again, by a keyring that starts over the same files. @param {import("./scratch.mjs").Scope} scope */
+  /** Unlocks the default collection again, with a new keyring process on the same files. @param {import("./scratch.mjs").Scope} scope */
   async restartKeyring(scope) {
     await this.killKeyring();
     this.keyring = await startKeyring(this, scope);
   }
 
-  /** Locks the default collection, as a screen saver or `seahorse` would. */
+  /** Locks the default collection, like a screen saver or `seahorse`. */
   async lock() {
     await this.#service("Lock", `array:objpath:${await this.defaultCollection()}`);
   }
 
-  /** Object path behind the alias "default"; "/" when there is none. */
+  /** Returns the object path of the alias "default"; "/" if there is none. */
   async defaultCollection() {
     const reply = await this.#service("ReadAlias", "string:default");
     return /object path "([^"]+)"/.exec(reply)?.[1] ?? "/";
@@ -95,7 +95,7 @@ async function environment(home) {
 }
 
 /**
- * A bus without any activatable service: what answers on it was started by the test.
+ * Starts a bus without activatable services: only processes of the test answer on it.
  *
  * @param {string} home
  * @param {NodeJS.ProcessEnv} env
@@ -138,7 +138,7 @@ async function startKeyring(session, scope) {
     spawn("gnome-keyring-daemon", args, { env: session.env, stdio: ["pipe", "ignore", "pipe"] }),
   );
   tellOfACrash(daemon, "gnome-keyring-daemon");
-  // SIGKILL, because a frozen one hears nothing else.
+  // SIGKILL, because a stopped process handles no other signal.
   scope.after(() => end(daemon, "SIGKILL"));
   daemon.stdin.end(PASSWORD);
   await until("gnome-keyring on the private D-Bus", async () => {
@@ -179,7 +179,7 @@ async function startMuteBus(home, scope) {
   return `unix:path=${path}`;
 }
 
-/** A socket whose listener was killed: Node itself would remove it. @param {string} home */
+/** Leaves a socket whose listener was killed, because Node itself would remove it. @param {string} home */
 async function leaveDeadSocket(home) {
   const path = join(home, "run", "bus");
   const listen = `require("node:net").createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, "SIGKILL"))`;

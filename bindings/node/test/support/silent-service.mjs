@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A program that calls itself the Secret Service on a bus and never answers anybody. As much of D-Bus as that takes:
- * say who we are, say hello, ask for the name.
+ * A program that takes the name of the Secret Service on a bus and never answers. It uses as much of D-Bus as that
+ * needs: authenticate, say hello, request the name.
  */
 import { createConnection } from "node:net";
 import { until } from "./processes.mjs";

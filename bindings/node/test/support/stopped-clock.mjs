@@ -1,13 +1,13 @@
 // @ts-check
 /**
- * The fake timers of a test runner, as strict as any of them: nothing fires, time stands still.
+ * The fake timers of a test runner in their strictest form: no timer fires, and the time does not change.
  */
 import { performance } from "node:perf_hooks";
 import timers from "node:timers";
 
 const { setTimeout } = globalThis;
 
-/** What Jest, Vitest, Sinon and node:test replace. */
+/** The functions that Jest, Vitest, Sinon and node:test replace. */
 const NAMES = /** @type {const} */ ([
   "setTimeout",
   "setInterval",
@@ -33,7 +33,7 @@ export function stopClock(t) {
 }
 
 /**
- * Replaced for the length of the test, by hand: `t.mock` restores after the hooks that need the real ones.
+ * Replaces a function during the test. `t.mock` would restore it after hooks that need the real one.
  *
  * @param {import("node:test").TestContext} t
  * @param {any} place
@@ -49,7 +49,7 @@ function replace(t, place, name, stub) {
 }
 
 /**
- * What `work` gives; rejects after ten real seconds.
+ * Returns the result of `work`; rejects after ten real seconds.
  *
  * @template T
  * @param {Promise<T>} work

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * The package under test: ours, or the original in its place, by the variable TOKENKEEP_TEST_PACKAGE.
+ * The package under test: ours or the original, by the variable TOKENKEEP_TEST_PACKAGE.
  */
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
@@ -18,7 +18,7 @@ if (subject !== OURS && subject !== ORIGINAL) {
   );
 }
 
-/** True when the original is being watched instead of ours. */
+/** True when the tests run against the original. */
 export const isOriginal = subject === ORIGINAL;
 
 if (!isOriginal) {

@@ -1,13 +1,13 @@
 // @ts-check
 /**
- * The system programs the tests need, and the one sentence a newcomer gets when one is missing.
+ * The system programs that the tests need, and the error message for a missing one.
  *
- * A missing program is a failure, never a skipped test: a run that proved nothing must not look green.
+ * A missing program is a failure, never a skipped test: a run without proof must not look green.
  */
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
-/** Debian package of each program, so that the message can be pasted into a shell. */
+/** The Debian package of each program, so that the message can be pasted into a shell. */
 const PACKAGES = /** @type {const} */ ({
   "dbus-daemon": "dbus",
   "dbus-send": "dbus",
@@ -31,7 +31,7 @@ function onPath(name) {
 }
 
 /**
- * Throws, with the command that installs them, when a program is missing.
+ * Throws an error with the command that installs them if a program is missing.
  *
  * @param {Tool[]} names
  */

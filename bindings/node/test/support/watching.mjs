@@ -1,11 +1,11 @@
 // @ts-check
 /**
- * For tests of watching: actors that sign people in and out, and one that keeps what it is told.
+ * Actors for tests of watching: some sign accounts in and out, one records the reported changes.
  */
 import assert from "node:assert/strict";
 import { until } from "./processes.mjs";
 
-/** After this long nothing comes any more: several times what a watcher waits for others. */
+/** After this time no event can come: several times the watcher's own pause. */
 const QUIET_MS = 1_000;
 
 export const openInScene = async (/** @type {any} */ { tools, scene, store }) => {
@@ -20,7 +20,7 @@ export const signOut = async (/** @type {any} */ { tools, scene, user }) => {
   await scene.client.getTokenCache().removeAccount(account);
 };
 
-/** Watches, and keeps what it is told in the scene: each change, and everybody as the changes have it. */
+/** Watches and records in the scene: each change, and the accounts according to the changes. */
 export const watch = async (/** @type {any} */ { scene, options }) => {
   scene.changes = [];
   scene.people = new Set();

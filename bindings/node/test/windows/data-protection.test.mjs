@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * What the package promises on Windows: the file that Windows encrypts, through every class that leads to it.
+ * The package on Windows: the file that Windows encrypts, through every class that leads to it.
  *
- * Runs in a Windows node.exe, under Wine by `cargo xtask cross windows`; no other system has what it tests.
+ * Runs in a Windows node.exe, with `cargo xtask cross windows` under Wine; other systems do not have such files.
  */
 import assert from "node:assert/strict";
 import { fork } from "node:child_process";
@@ -35,7 +35,7 @@ const rejection = (promise) =>
 /** @param {import("node:test").TestContext} t */
 const place = async (t) => join(await scratchDirectory(t), "größerer Ordner", "cache.bin");
 
-test("what is saved can be loaded by others, and lies encrypted in the file", async (t) => {
+test("other processes load the saved content, and the file is encrypted", async (t) => {
   const path = await place(t);
   const ours = await open(path);
   assert.equal(await ours.load(), null, "a new file is empty");
@@ -56,7 +56,7 @@ test("what is saved can be loaded by others, and lies encrypted in the file", as
   });
 });
 
-test("an absent file rejects with ENOENT, and delete tells whether there was one", async (t) => {
+test("an absent file rejects with ENOENT, and delete returns whether there was one", async (t) => {
   const path = await place(t);
   const persistence = await open(path);
   assert.equal(await persistence.delete(), true);
@@ -86,7 +86,7 @@ test("wrong entropy, truncation and garbage reject with DPAPIEncryptedFileError 
   }
 });
 
-test("the scope of the machine is honoured and told", async (t) => {
+test("the machine scope is used and reported", async (t) => {
   const path = await place(t);
   const persistence = await FilePersistenceWithDataProtection.create(path, DataProtectionScope.LocalMachine);
   await persistence.save(CONTENT);
@@ -115,7 +115,7 @@ test("the creator chooses it, and the plugins of two programs see each other's c
   assert.deepEqual(left, [], "nothing is left of the trial");
 });
 
-test("four processes that sign in without pause lose nobody", async (t) => {
+test("four processes that sign in without pause lose no account", async (t) => {
   const path = await place(t);
   await open(path);
   const names = ["a", "b", "c", "d"];
@@ -134,7 +134,7 @@ test("four processes that sign in without pause lose nobody", async (t) => {
   assert.equal(everybody.length, 40, everybody.join());
 });
 
-test("a holder that was killed stops nobody", async (t) => {
+test("a killed holder does not block the next process", async (t) => {
   const path = await place(t);
   await (await open(path)).save(CONTENT);
   const holder = fork(PEER, ["hold", path]);
@@ -149,7 +149,7 @@ test("a holder that was killed stops nobody", async (t) => {
   assert.equal(await (await open(path)).load(), "{}");
 });
 
-test("a lock that is held is an error in time, under the original's sentence", async (t) => {
+test("a held lock is an error in time, with the original's message", async (t) => {
   const path = await place(t);
   await open(path);
   const holder = fork(PEER, ["hold", path]);
@@ -167,7 +167,7 @@ test("a lock that is held is an error in time, under the original's sentence", a
   }
 });
 
-test("worker threads use it side by side", async (t) => {
+test("worker threads use it at the same time", async (t) => {
   const path = await place(t);
   await open(path);
   const workers = ["v", "w", "x"].map(
@@ -182,7 +182,7 @@ test("worker threads use it side by side", async (t) => {
   assert.equal((await list(new PersistenceCachePlugin(await open(path)), new Memory())).length, 30);
 });
 
-test("plaintext that an older program left is encrypted when it is first loaded", async (t) => {
+test("plaintext of an older program is encrypted at the first load", async (t) => {
   const path = await place(t);
   const persistence = await open(path);
   await writeFile(path, CONTENT);
@@ -190,7 +190,7 @@ test("plaintext that an older program left is encrypted when it is first loaded"
   assert.equal((await readFile(path)).includes("SECRET"), false);
 });
 
-test("the stores of other systems say so at use", async (t) => {
+test("the stores of other systems are an error at their first use", async (t) => {
   const directory = await scratchDirectory(t);
   for (const name of ["KeychainPersistence", "LibSecretPersistence"]) {
     const persistence = await ext[name].create(join(directory, name), "service", "account");
@@ -198,7 +198,7 @@ test("the stores of other systems say so at use", async (t) => {
   }
 });
 
-test("a plaintext file works as elsewhere, and its errors have the names that Node has for them", async (t) => {
+test("a plaintext file works as elsewhere, and its errors have Node's codes", async (t) => {
   const path = join(await scratchDirectory(t), "plain.json");
   const persistence = await ext.FilePersistence.create(path);
   await persistence.save(CONTENT);
@@ -213,9 +213,9 @@ test("a plaintext file works as elsewhere, and its errors have the names that No
   );
 });
 
-test("a cache on a share is one cache, by whichever of its names it is opened", async (t) => {
+test("a cache on a share is one cache under all of its names", async (t) => {
   const path = await place(t);
-  // The share by which every Windows offers its drives to administrators; the prefix lifts the limit on the length.
+  // The administrative share of every drive on Windows; the prefix lifts the limit on the length.
   const share = path.replace(/^([a-z]):/i, "\\\\localhost\\$1$");
   assert.match(share, /^\\\\localhost\\[a-z]\$\\/i);
   const verbatim = `\\\\?\\UNC\\${share.slice(2)}`;

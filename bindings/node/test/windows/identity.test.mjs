@@ -14,11 +14,11 @@ import { imported } from "../support/subject.mjs";
 
 const { DataProtectionScope, FilePersistenceWithDataProtection } = await imported();
 
-/** Where a program finds the packages of these tests. */
+/** The folder in which programs find the packages of these tests. */
 const MODULES = fileURLToPath(new URL("../node_modules", import.meta.url));
 
 /**
- * A user's folder, the caches in it, and a way to run programs that use them.
+ * Creates a user's folder with caches, and a function that runs programs on them.
  *
  * @param {import("node:test").TestContext} t
  */
@@ -32,7 +32,7 @@ async function user(t) {
     const file = join(programs, "program.mjs");
     await writeFile(file, text);
     return JSON.parse(
-      // Loading the SDK takes a while where every file is looked for in many places.
+      // Loading the SDK takes long where each file is looked for in many folders.
       await output(process.execPath, [file], {
         env: { ...env, SETTING: JSON.stringify(setting) },
         deadline: 180_000,
@@ -42,7 +42,7 @@ async function user(t) {
   const folder = join(home, ".IdentityService");
   const open = (/** @type {string} */ name) =>
     FilePersistenceWithDataProtection.create(join(folder, name), DataProtectionScope.CurrentUser);
-  /** Whose tokens a cache holds. @param {string} name @returns {Promise<string[]>} */
+  /** Returns the accounts of the tokens in a cache. @param {string} name @returns {Promise<string[]>} */
   const people = async (name) => {
     const content = JSON.parse((await (await open(name)).load()) || "{}");
     return Object.values(content.Account ?? {}).map(({ username }) => username);
@@ -81,10 +81,10 @@ test("two names do not mix, and storage that may be unencrypted is encrypted all
   });
 });
 
-test("what the original left in its file is taken in, without its access tokens, once for all", async (t) => {
+test("content of the original's file is imported once, without its access tokens", async (t) => {
   const { folder, open, people, play } = await user(t);
   const { record } = await play(SIGNS_IN, { name: "made" });
-  // The original keeps both kinds of tokens in one file of the very name, encrypted alike.
+  // The original keeps both kinds of tokens in one file with the cache's name, encrypted in the same way.
   const content = await (await open("made.nocae")).load();
   await (await open("demo")).save(content);
   const before = await readFile(join(folder, "demo"));
@@ -96,7 +96,7 @@ test("what the original left in its file is taken in, without its access tokens,
   assert.deepEqual(await play(SILENTLY, { name: "demo", record }), { error: "AuthenticationRequiredError" });
 });
 
-test("a file that cannot be decrypted is set aside, and what cannot be opened is a typed error", async (t) => {
+test("a file that cannot be decrypted is moved aside, and one that cannot be opened is a typed error", async (t) => {
   const { folder, people, play } = await user(t);
   await mkdir(join(folder, "closed.nocae"), { recursive: true });
   await writeFile(join(folder, "demo.nocae"), "no such blob");

@@ -14,7 +14,7 @@ if (task === "crowd") {
   for (let number = 0; number < 10; number += 1) {
     await change(plugin, memory, (/** @type {any} */ client) => client.signIn(`${name}${number}`));
   }
-  // The channel to the parent would keep a process alive.
+  // The channel to the parent would keep the process alive.
   if (isMainThread) {
     process.disconnect?.();
   }

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Watching on Windows: what real msal-node does in other processes, over a file that Windows encrypts.
+ * Watching on Windows: changes by real msal-node in other processes, in a file that Windows encrypts.
  */
 import assert from "node:assert/strict";
 import { readFile, rename, rm } from "node:fs/promises";
@@ -11,8 +11,8 @@ import { scratchDirectory } from "../support/scratch.mjs";
 import { hears, hearsNoMore, mail, openInScene, signIn, signOut, told, watch } from "../support/watching.mjs";
 
 /**
- * For actors that were started before: on Windows a folder is not gone before those that watch it are, and what ends a test
- * runs in the order in which it began.
+ * For actors that were started before. On Windows a watched folder is removed only when its watchers have ended, and
+ * the hooks at a test's end run in the order of their registration.
  *
  * @param {import("node:test").TestContext} t
  */
@@ -21,7 +21,7 @@ async function place(t) {
   return { kind: "PersistenceCreator", cachePath };
 }
 
-test("who signs in and out elsewhere is told, what one does oneself is not", async (t) => {
+test("sign-ins and sign-outs elsewhere are reported, own ones are not", async (t) => {
   const here = await startActor(t, process.env);
   const there = await startActor(t, process.env);
   const store = await place(t);
@@ -44,7 +44,7 @@ test("who signs in and out elsewhere is told, what one does oneself is not", asy
   await hearsNoMore(here);
 });
 
-test("twenty quick sign-ins and sign-outs are seen whole, in few events", async (t) => {
+test("all of twenty quick sign-ins and sign-outs are reported, in few events", async (t) => {
   const here = await startActor(t, process.env);
   const there = await startActor(t, process.env);
   const store = await place(t);
@@ -67,7 +67,7 @@ test("twenty quick sign-ins and sign-outs are seen whole, in few events", async 
   assert.ok(changes <= most, `${changes} events, at most ${most} are wanted`);
 });
 
-test("a directory that goes and comes back is watched again", async (t) => {
+test("a directory that is removed and created again is watched again", async (t) => {
   const here = await startActor(t, process.env);
   const store = await place(t);
   const folder = dirname(store.cachePath);

@@ -1,5 +1,5 @@
 // @ts-check
-/** What the plugin asks of the broker's runtime, and what it makes of its answers, over a stand-in of the runtime's face. */
+/** The plugin's calls of the broker's runtime, and its use of the answers, tested with a stand-in for the runtime. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { isOriginal, subject } from "../../support/subject.mjs";
@@ -38,7 +38,7 @@ const ADA = {
   nativeAccountId: "native-ada",
 };
 
-/** The parameters of a plain request; the one that names the library is looked at by itself. */
+/** The parameters of a plain request, without the one that names the library, which has its own check. */
 const PLAIN = [
   ["CreateAuthParameters", "client", "https://login.example/common"],
   ["SetRedirectUri", "redirect"],
@@ -64,7 +64,7 @@ keep("broker", "accounts by id and all of them", async (_, { dir }) => {
   ]);
 });
 
-/** What is called with the account known or not, silently and with every prompt. */
+/** The calls with a known and an unknown account, without a prompt and with every kind of prompt. */
 const ROUTES = /** @type {const} */ ([
   ["acquireTokenSilent", {}, "SignInSilentlyAsync", "AcquireTokenSilentlyAsync"],
   ["acquireTokenInteractive", {}, "SignInAsync", "AcquireTokenInteractivelyAsync"],
@@ -165,7 +165,7 @@ keep("broker", "without a redirect URI the platform's own is used", async (_, { 
   ]);
 });
 
-/** Statuses, and the errors that programs know them by. */
+/** Statuses, and the errors that programs expect for them. */
 const ERRORS = [
   [2, "InteractionRequired", "InteractionRequiredAuthError", "interaction_required"],
   [13, "AccountUnusable", "InteractionRequiredAuthError", "interaction_required"],
@@ -291,7 +291,7 @@ improve("broker", "an answer that cannot be read rejects", {
   },
 });
 
-/** A failure in the answer that is none of the runtime's. */
+/** A failure in the answer that does not come from the runtime. */
 const FOREIGN = `runtime.script.SignInSilentlyAsync = { fails: new TypeError("of another kind") };
   said = await attempt(plugin.acquireTokenSilent(request()));`;
 

@@ -45,7 +45,7 @@ for (const [name, more] of CLASSES) {
 }
 
 keep("create()", "no class asks the keystore for anything", async (t, { dir }) => {
-  // On a bus that never answers, asking would be noticed by the deadline.
+  // On a bus that never answers, a call would be noticed by its deadline.
   const session = await startSession(t, "mute");
   const actor = await startActor(t, session.env);
   const made = await actor.run(

@@ -36,7 +36,7 @@ if (process.platform === "win32") {
   );
 }
 
-/** Both ways to reach DPAPI. @param {import("../row.mjs").Bench} bench */
+/** The errors of both ways to reach DPAPI. @param {import("../row.mjs").Bench} bench */
 async function failures({ ext, dir }) {
   const path = join(dir, "cache.bin");
   const persistence = await ext.FilePersistenceWithDataProtection.create(path, "CurrentUser", "entropy");

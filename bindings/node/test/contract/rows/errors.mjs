@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { improve, keep, rejection } from "../row.mjs";
 
-/** A PersistenceError as a program meets one; also the way to its class where that is not exported. @param {import("../row.mjs").Bench} bench */
+/** Returns a PersistenceError from a failed call, which also gives its class where the class is not exported. @param {import("../row.mjs").Bench} bench */
 const caught = ({ ext, dir }) => rejection(new ext.FilePersistence(join(dir, "absent")).load());
 
 keep(
@@ -27,7 +27,7 @@ keep("PersistenceError", "without a message, the code is the message", async (_,
   assert.equal(error.errorCode, "SomeCode");
 });
 
-/** Each factory with the code it gives; the first takes its code. */
+/** Each factory with its error code; the first one takes the code as an argument. */
 const FACTORIES = Object.entries({
   createLibSecretError: "GnomeKeyringError",
   createKeychainPersistenceError: "KeychainError",
@@ -68,7 +68,7 @@ improve("PersistenceError", "keeps what caused it", {
 });
 
 improve("PersistenceError", "shows no secret, however it is printed", {
-  // The original prints none either; what it lacks is everything else in this row.
+  // The original prints no text either; it fails the other checks of this row.
   original: async (_, bench) => assertSilent(bench),
   ours: async (_, bench) => assertSilent(bench),
 });

@@ -79,7 +79,7 @@ improve("exports", "import and require give one and the same class, so that inst
   },
 });
 
-/** A runtime that is there, so that only the addons are missing. */
+/** A runtime that is installed, so that only the addons are missing. */
 const RUNTIME = "exports.msalNodeRuntime = {};";
 
 /** Uses what needs no native code, and prints how far it came. */

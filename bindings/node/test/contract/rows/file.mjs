@@ -116,7 +116,7 @@ async function holdWindow(t, path) {
   return { holder, release: () => holder.run(({ scene }) => scene.plugin.afterCacheAccess(scene.context)) };
 }
 
-/** How long a delete that does not wait may take, and one that waits is watched. */
+/** The longest time of a delete that does not wait, and the time for which one that waits is observed. */
 const MOMENT_MS = 500;
 const moment = () => new Promise((resolve) => setTimeout(() => resolve("still waiting"), MOMENT_MS));
 
@@ -140,7 +140,7 @@ improve("delete()", "waits for a writer in another process", {
 });
 
 /**
- * One process has a token in memory, this one deletes the cache: does the other still hand the token out?
+ * Returns whether another process still uses a token in its memory after this process has deleted the cache.
  *
  * @param {import("node:test").TestContext} t
  * @param {import("../row.mjs").Bench} bench
@@ -154,7 +154,7 @@ async function tokenAfterDelete(t, { ext, dir }) {
       tools.signInWithRefreshToken((await tools.open(store)).client, "ada@contoso.example"),
     { store },
   );
-  // The original misses a change made in the millisecond it last looked; that is another row.
+  // The original misses a change in the millisecond of its last check, which is another row.
   await new Promise((resolve) => setTimeout(resolve, 50));
   const peer = await startActor(t, session.env);
   await peer.run(
@@ -187,7 +187,7 @@ keep(
     const persistence = await bench.ext.FilePersistence.create(path);
     for (const seconds of [1_700_000_000, 1_700_000_000.1234, 1_700_000_000.1239]) {
       await utimes(path, seconds, seconds);
-      // Node's own idea of the modification time as a Date; below a millisecond it rounds.
+      // Node's own modification time as a Date, which rounds below a millisecond.
       const time = (await stat(path)).mtime.getTime();
       assert.equal(await persistence.reloadNecessary(time - 1), true);
       assert.equal(await persistence.reloadNecessary(time), false);

@@ -7,7 +7,7 @@ import { startSession } from "../../support/session.mjs";
 import { change, improve, keep } from "../row.mjs";
 
 /**
- * An actor in a session of that kind, with a persistence ready in its scene.
+ * Starts an actor in a session of this kind, with a persistence in its scene.
  *
  * @param {import("node:test").TestContext} t
  * @param {import("../../support/session.mjs").SessionKind} kind

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { contextOf, entry, lockfileExists, tokenCache, write } from "../plugin-bench.mjs";
 import { improve, keep, rejection } from "../row.mjs";
 
-/** A process that lives as long as this one and is not this one: the runner that started it. */
+/** A process other than this one that lives as long: the test runner. */
 const HOLDER = process.ppid;
 
 const SENTENCE = "Not able to acquire lock. Exceeded amount of retries set in options";
@@ -67,14 +67,14 @@ keep(
     const context = contextOf(tokenCache(), true);
     await plugin.beforeCacheAccess(context);
     assert.equal(await lockfileExists(path), true);
-    // The original's record is the pid and nothing else; siblings read up to the first space.
+    // The original's record is the pid alone; siblings read up to the first space.
     assert.equal(parseInt(await readFile(`${path}.lockfile`, "utf8"), 10), process.pid);
     await plugin.afterCacheAccess(context);
     assert.equal(await lockfileExists(path), false);
   },
 );
 
-/** Options with which the original takes no lock at all, although it is free. */
+/** Options with which the original takes no lock, although the lock is free. */
 const INCOMPLETE = [{}, { retryDelay: 100 }, { retryNumber: 0, retryDelay: 100 }];
 
 for (const options of INCOMPLETE) {
@@ -96,7 +96,7 @@ for (const options of INCOMPLETE) {
 
 improve("lock options", "a writer that gives up leaves the holder's lock file alone", {
   async original(_, bench) {
-    // Only a plugin that has locked once before deletes it: its handle is never cleared.
+    // Only a plugin that has locked before deletes it: the plugin never clears its handle.
     const { plugin, path } = await warmAndLockedOut(bench);
     await attempt(plugin);
     assert.equal(await lockfileExists(path), false);

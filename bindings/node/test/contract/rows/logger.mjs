@@ -4,10 +4,10 @@ import { join } from "node:path";
 import * as msal from "@azure/msal-node";
 import { improve, keep } from "../row.mjs";
 
-/** The methods of msal-common's Logger that a program may call on what getLogger() returns. */
+/** The methods of msal-common's Logger that a program may call on the result of getLogger(). */
 const METHODS = ["error", "warning", "info", "verbose", "trace"];
 
-/** Everything a logger hands to its callback. @param {any} ext @param {string} dir @param {object} [more] */
+/** Returns the messages that a logger passes to its callback. @param {any} ext @param {string} dir @param {object} [more] */
 async function recorded(ext, dir, more = {}) {
   /** @type {unknown[][]} */
   const calls = [];

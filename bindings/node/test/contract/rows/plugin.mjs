@@ -49,7 +49,7 @@ for (const [field, value] of /** @type {const} */ ([
     await writeFile(path, entry("olga"));
     const cache = tokenCache();
     await plugin.beforeCacheAccess(contextOf(cache, false));
-    // Old enough that any stamp is trusted, so that only the field can cause a load.
+    // Old enough that every stamp is trusted, so that only the field can cause a load.
     await new Promise((resolve) => setTimeout(resolve, 50));
     const load = t.mock.method(plugin.persistence, "load");
     plugin[field] = value;
@@ -59,7 +59,7 @@ for (const [field, value] of /** @type {const} */ ([
   });
 }
 
-/** lastSync around a write of its own. @param {import("../row.mjs").Bench} bench */
+/** Returns lastSync before and after an own write. @param {import("../row.mjs").Bench} bench */
 async function ownWrite(bench) {
   const { plugin } = await pluginOverFile(bench);
   const cache = tokenCache();
@@ -83,7 +83,7 @@ improve("plugin fields", "lastSync moves on after a save of its own, so that not
   },
 });
 
-/** The plugin as a log line would show it. @param {import("../row.mjs").Bench} bench */
+/** Returns the plugin as a log line shows it. @param {import("../row.mjs").Bench} bench */
 async function printed(bench) {
   const { plugin, path } = await pluginOverFile(bench);
   await writeFile(path, entry("the-secret"));
@@ -130,7 +130,7 @@ keep("after without before", "without a change, writes nothing", async (_, bench
 });
 
 /**
- * Somebody is stored; a client that never read the store saves its own. Notes whether a lock was held meanwhile.
+ * Stores one account; then a client that never read the store saves its own account. Records whether a lock was held.
  *
  * @param {import("node:test").TestContext} t
  * @param {import("../row.mjs").Bench} bench
@@ -165,7 +165,7 @@ improve("after without before", "saves under the lock, and merged with what was 
 });
 
 /**
- * What msal-node does: `before` fails, and `after` is called in `finally` all the same.
+ * Like msal-node: `before` fails, and `after` is called in `finally`.
  *
  * @param {import("node:test").TestContext} t
  * @param {import("../row.mjs").Bench} bench
@@ -190,7 +190,7 @@ change("after a failed before", "writes nothing and lets the first error through
 async function secondClient(bench) {
   const { plugin, path } = await pluginOverFile(bench);
   await writeFile(path, entry("olga"));
-  // Let the file be older than the first client's read by any clock.
+  // Wait until the file is older than the first client's read by any clock.
   await new Promise((resolve) => setTimeout(resolve, 50));
   await plugin.beforeCacheAccess(contextOf(tokenCache(), false));
   const second = tokenCache();

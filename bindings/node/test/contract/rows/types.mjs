@@ -10,10 +10,10 @@ import { change, improve, keep } from "../row.mjs";
 
 const TEST_FOLDER = fileURLToPath(new URL("../..", import.meta.url));
 const MODULES = join(TEST_FOLDER, "node_modules");
-// The newest compiler: it takes a tenth of the time of those before it, with which the stage `consumers` compiles ours.
+// The newest compiler, ten times as fast as earlier ones. The stage `consumers` compiles ours with those.
 const TSC = fileURLToPath(new URL("../../../node_modules/typescript/bin/tsc", import.meta.url));
 
-/** Every name of the original's face, used as a program uses it. `PACKAGE` is replaced. */
+/** A program that uses every export of the original. `PACKAGE` is replaced. */
 const PROGRAM = `
 import { PublicClientApplication, LogLevel, type Configuration, type ICachePlugin } from "@azure/msal-node";
 import {
@@ -59,14 +59,14 @@ export async function main(): Promise<void> {
 `;
 
 /**
- * Compiles a program against the package, in a project of its own.
+ * Compiles a program against the package, in its own project.
  *
  * @param {string} dir
  * @param {{ source: string, type: "module" | "commonjs", module?: string, skipLibCheck?: boolean }} program
  */
 async function compile(dir, { source, type, module = "nodenext", skipLibCheck = true }) {
   await mkdir(join(dir, "node_modules", "@azure"), { recursive: true });
-  // The msal-common that the package itself means, where it brought one: two copies make two incompatible Loggers.
+  // The package's own msal-common if it has one: two copies give two incompatible Logger types.
   const own = join(MODULES, subject, "node_modules", "@azure", "msal-common");
   const common = existsSync(own) ? own : join(MODULES, "@azure", "msal-common");
   await symlink(common, join(dir, "node_modules", "@azure", "msal-common"));
@@ -91,7 +91,7 @@ keep("types", "a program over the whole face compiles as an ES module", async (_
   assert.ok(compiles, output);
 });
 
-/** A CommonJS program that uses only this package, libraries checked: msal-node's own types do not pass that. */
+/** A CommonJS program of this package alone, with the checks of libraries on, which msal-node's own types do not pass. */
 const COMMONJS = `
 import { FilePersistence, Environment } from "PACKAGE";
 export const open = (): Promise<FilePersistence> => FilePersistence.create(String(Environment.getUserRootDirectory()));
@@ -137,7 +137,7 @@ change("types", "the logger is an interface of ours, not msal-common's class", {
   },
 });
 
-/** A program's own store with msal's Logger, as one written for the original has it. */
+/** A program's own store with msal's Logger, as written for the original. */
 const OWN_STORE = `
 import { Logger } from "@azure/msal-common/node";
 import { PersistenceCachePlugin, type IPersistence } from "PACKAGE";

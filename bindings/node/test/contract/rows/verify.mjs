@@ -13,7 +13,7 @@ keep("verifyPersistence()", "file: true, and nothing is left behind", async (_, 
   await persistence.save("content");
   assert.equal(await persistence.verifyPersistence(), true);
   assert.equal(await persistence.load(), "content");
-  // A lock file that is never deleted may stay; no probe may.
+  // The lock file may stay; no probe may.
   const left = (await readdir(dir)).filter((name) => !name.startsWith("cache.json"));
   assert.deepEqual(left, []);
 });
@@ -76,7 +76,7 @@ keep("verifyPersistence()", "DPAPI off Windows is a CachePersistenceError", asyn
   assert.match(error.message, /Dpapi is not supported on this platform/);
 });
 
-/** A neighbour by the original's probe name, and a verification. @param {import("../row.mjs").Bench} bench */
+/** Verifies beside a file with the original's probe name. @param {import("../row.mjs").Bench} bench */
 async function verifyBesideNeighbour({ ext, dir }) {
   await writeFile(join(dir, "test.cache"), "somebody's");
   const persistence = await ext.FilePersistence.create(join(dir, "cache.json"));
@@ -94,7 +94,7 @@ improve("verifyPersistence()", "leaves a neighbour named test.cache alone", {
   },
 });
 
-/** Names left in the directory by a verification that failed. @param {import("node:test").TestContext} t @param {import("../row.mjs").Bench} bench */
+/** Returns the names in the directory after a failed verification. @param {import("node:test").TestContext} t @param {import("../row.mjs").Bench} bench */
 async function leftovers(t, { ext, dir }) {
   const persistence = await ext.FilePersistence.create(join(dir, "cache.json"));
   t.mock.method(ext.FilePersistence.prototype, "load", async () => "something else");
