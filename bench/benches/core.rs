@@ -29,6 +29,24 @@ fn lock(criterion: &mut Criterion) {
     });
 }
 
+/// The same writes one after another and by as many threads: what waiting in line costs.
+fn crowd(criterion: &mut Criterion) {
+    const WRITES: u32 = 200;
+    let folder = tempfile::tempdir().unwrap();
+    let file = FilePersistence::new(folder.path().join("cache")).unwrap().durability(Durability::Cached);
+    let store = TokenCache::new(Arc::new(file));
+    let content = cache(SIZES[0], "a");
+    let write = || drop(store.begin_write().unwrap().commit(content.as_slice()).unwrap());
+    criterion.bench_function("200 writes/in a row", |bencher| {
+        bencher.iter(|| (0..WRITES).for_each(|_| write()));
+    });
+    criterion.bench_function("200 writes/at once", |bencher| {
+        bencher.iter(|| {
+            std::thread::scope(|scope| (0..WRITES).for_each(|_| drop(scope.spawn(write))));
+        });
+    });
+}
+
 fn write(criterion: &mut Criterion) {
     for (name, durability) in [("synced", Durability::Synced), ("cached", Durability::Cached)] {
         let mut group = criterion.benchmark_group(format!("write/{name}"));
@@ -91,5 +109,5 @@ fn protectors(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(core, lock, write, schema, protectors);
+criterion_group!(core, lock, crowd, write, schema, protectors);
 criterion_main!(core);

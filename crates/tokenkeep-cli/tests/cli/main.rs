@@ -11,6 +11,8 @@
 
 #[path = "../common/caches.rs"]
 mod caches;
+#[path = "../../../tokenkeep/tests/support/clock.rs"]
+mod clock;
 #[path = "../common/holder.rs"]
 mod holder;
 #[path = "../../../tokenkeep/tests/support/keyring.rs"]

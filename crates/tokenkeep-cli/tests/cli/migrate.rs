@@ -1,8 +1,6 @@
 //! `tokenkeep migrate`.
 
 use std::fs;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -136,17 +134,8 @@ fn a_migration_waits_for_the_locks_of_both_endpoints_and_an_interrupt_damages_ne
         let _holder = Holder::of(locked);
         let busy = place.run(&[&ends[..], &["--timeout", "1"]].concat());
         assert_eq!(busy.code, Some(5), "{}", busy.stderr);
-        let mut command = place.command(&[&ends[..], &["--timeout", "60"]].concat());
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        // Until it waits in the queue, which cannot be seen from outside.
-        std::thread::sleep(Duration::from_millis(500));
-        let pid = rustix::process::Pid::from_raw(child.id().try_into().unwrap()).unwrap();
-        let began = Instant::now();
-        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-        let ended = said(child.wait_with_output().unwrap());
+        let ended = place.interrupted(&[&ends[..], &["--timeout", "60"]].concat(), locked);
         assert_eq!(ended.code, Some(130), "{}", ended.stderr);
-        // A process that ignores the interrupt is killed after six seconds, with the same code.
-        assert!(began.elapsed() < Duration::from_secs(5), "it went on waiting");
         assert_eq!((fs::read(&from).unwrap(), fs::read(&to).unwrap()), before);
     }
     assert_eq!(place.run(&ends).code, Some(0));

@@ -1,11 +1,15 @@
 //! A separate home directory for each test, and the runner of transcripts.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 pub(crate) use crate::caches::{ANNA, BERT, SECRETS, cache};
+pub(crate) use crate::clock::timed;
 pub(crate) use crate::holder::Holder;
 use crate::keyring::Bus;
 
@@ -69,6 +73,30 @@ impl Place {
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Said {
         said(self.command(arguments).output().unwrap())
+    }
+
+    /// Starts a command, interrupts it as soon as it waits for the lock of `cache`, and checks that it then ends.
+    pub(crate) fn interrupted(&self, arguments: &[&str], cache: &Path) -> Said {
+        let mut command = self.command(arguments);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lock_file = cache.to_owned().into_os_string();
+        lock_file.push(".tk-lock");
+        let inode = format!(":{} ", fs::metadata(lock_file).unwrap().ino());
+        // A line of a process that waits: `7: -> FLOCK  ADVISORY  WRITE pid dev:inode`.
+        let waits = |line: &str| line.contains("-> FLOCK") && line.contains(&inode);
+        let began = Instant::now();
+        while !fs::read_to_string("/proc/locks").unwrap().lines().any(waits) {
+            assert!(began.elapsed() < Duration::from_secs(60), "it never waited for the lock");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let pid = Pid::from_raw(child.id().try_into().unwrap()).unwrap();
+        let (said, took) = timed(|| {
+            kill_process(pid, Signal::INT).unwrap();
+            said(child.wait_with_output().unwrap())
+        });
+        // Six seconds after the interrupt the command ends itself, with the same code.
+        assert!(took.naps < Duration::from_secs(5), "it went on waiting: {took:?}");
+        said
     }
 
     /// Runs each line of arguments and compares the whole output with the transcript `name`. `hidden` are pairs of a

@@ -4,9 +4,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::windows::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokenkeep::{CacheLock, ErrorKind, TokenCache, options::WaitOptions, storage::FilePersistence};
+
+use crate::clock::timed;
 
 const SHARE_READ: u32 = 1;
 const SHARE_ALL: u32 = 7;
@@ -96,15 +98,14 @@ fn the_lock_of_a_living_sibling_is_waited_for_and_acquired_at_its_release() {
     let error = place.lock().acquire(&WaitOptions::within(Duration::from_millis(300))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy);
     std::thread::scope(|scope| {
-        let waiter = scope.spawn(|| {
-            let _guard = place.lock().acquire(&within(30)).unwrap();
-            Instant::now()
-        });
+        let waiter = scope.spawn(|| drop(place.lock().acquire(&within(30)).unwrap()));
         std::thread::sleep(Duration::from_millis(100));
-        drop(sibling);
-        fs::remove_file(place.lock_file()).unwrap();
-        let released = Instant::now();
-        assert!(waiter.join().unwrap().saturating_duration_since(released) < Duration::from_secs(5));
+        let ((), took) = timed(|| {
+            drop(sibling);
+            fs::remove_file(place.lock_file()).unwrap();
+            waiter.join().unwrap();
+        });
+        assert!(took.naps < Duration::from_secs(5), "{took:?}");
     });
 }
 
@@ -112,11 +113,9 @@ fn the_lock_of_a_living_sibling_is_waited_for_and_acquired_at_its_release() {
 fn a_dead_siblings_lock_file_is_taken_over_when_it_stayed_unchanged_and_removed_at_the_release() {
     let place = Place::new();
     drop(as_javascript(&place.lock_file(), dead_pid()));
-    let began = Instant::now();
-    let guard = place.lock().acquire(&within(30)).unwrap();
-    let waited = began.elapsed();
-    assert!(waited >= Duration::from_millis(1_900), "{waited:?}: it may have been alive a moment ago");
-    assert!(waited < Duration::from_secs(20), "{waited:?}");
+    let (guard, took) = timed(|| place.lock().acquire(&within(30)).unwrap());
+    assert!(took.clock >= Duration::from_millis(1_900), "{took:?}: it may have been alive a moment ago");
+    assert!(took.naps < Duration::from_secs(20), "{took:?}");
     let text = fs::read_to_string(place.lock_file()).unwrap();
     assert!(text.starts_with(&std::process::id().to_string()), "{text:?}");
     drop(guard);
@@ -140,9 +139,8 @@ fn our_lock_files_from_before_a_power_failure_are_taken_over_at_once() {
     let text = fs::read(place.lock_file()).unwrap();
     drop(guard);
     fs::write(place.lock_file(), text).unwrap();
-    let began = Instant::now();
-    drop(place.lock().acquire(&within(30)).unwrap());
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    let ((), took) = timed(|| drop(place.lock().acquire(&within(30)).unwrap()));
+    assert!(took.naps < Duration::from_secs(2), "{took:?}");
     assert!(!place.lock_file().exists());
 }
 

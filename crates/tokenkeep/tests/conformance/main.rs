@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod backends;
+#[path = "../support/clock.rs"]
+mod clock;
 #[cfg(windows)]
 mod data_protection;
 mod fake_keychain;

@@ -11,6 +11,8 @@
     reason = "a test that cannot go on fails, and numbers are worth seeing"
 )]
 
+#[path = "../support/clock.rs"]
+mod clock;
 #[path = "../support/mod.rs"]
 mod support;
 

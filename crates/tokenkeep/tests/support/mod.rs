@@ -81,20 +81,13 @@ pub(crate) fn write(cache: &TokenCache, text: &str) {
     cache.begin_write().unwrap().commit(text).unwrap();
 }
 
-/// Waits until `done`, checked every millisecond; panics with `what` after ten seconds.
+/// Waits until `done`, checked every millisecond; panics with `what` after a minute.
 pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     let began = Instant::now();
     while !done() {
-        assert!(began.elapsed() < Duration::from_secs(10), "waited ten seconds in vain: {what}");
+        assert!(began.elapsed() < Duration::from_secs(60), "waited a minute in vain: {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
-}
-
-/// Returns the time that `work` takes, and its result.
-pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
-    let began = Instant::now();
-    let result = work();
-    (result, began.elapsed())
 }
 
 /// Repeats `background` in its own thread until `foreground` has ended, also by a panic.
