@@ -185,7 +185,7 @@ pub(crate) fn finished(child: Child) -> String {
 pub(crate) async fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     let began = Instant::now();
     while !done() {
-        assert!(began.elapsed() < Duration::from_secs(20), "waited in vain: {what}");
+        assert!(began.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
