@@ -74,6 +74,8 @@ async fn secret_service(set: bool, bytes: usize, samples: usize) -> Outcome<Vec<
     let content = vec![b'x'; bytes];
     let bus = zbus::connection::Builder::session().build().await?;
     let root = ObjectPath::try_from("/org/freedesktop/secrets")?;
+    // As a first message OpenSession can abort gnome-keyring-daemon.
+    call(&bus, &root, "Service", "ReadAlias", &("tokenkeep-introduction",)).await?;
     let body = ("plain", Variant::from(""));
     let answer = call(&bus, &root, "Service", "OpenSession", &body).await?;
     let (_, session): (OwnedVariant, OwnedObjectPath) = answer.body().deserialize()?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokenkeep::inspect::SecretServiceSurvey;
+use tokenkeep::storage::{Keystore, SecretServiceItem};
 
 use crate::keyring::{Bus, Keyring};
 use crate::support::{Holder, Place, Said, cache, timed};
@@ -42,6 +43,30 @@ fn a_machine_in_good_order_has_no_findings() {
     );
     let left = keyring.secret_tool(&["search", "--all", "service", "tokenkeep"], "");
     assert!(left.stdout.is_empty(), "a trial item stayed behind");
+}
+
+/// gnome-keyring-daemon was aborted by a first message that it was not ready for: once in 19 to 210 doctors.
+/// `TOKENKEEP_TORTURE=n` runs n times as many rounds.
+#[test]
+fn one_keyring_daemon_outlives_all_doctors_and_verifications() {
+    const EACH: usize = 30;
+    let keyring = Keyring::start();
+    let place = Place::on(&keyring.bus);
+    let rounds: usize =
+        std::env::var("TOKENKEEP_TORTURE").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    for round in 0..rounds * 3 {
+        for nth in 0..EACH {
+            let said = place.run(&["doctor", "--json"]);
+            assert_eq!(keyring.crash(), None, "after {round} rounds and {nth} doctors");
+            assert_eq!(said.code, Some(0), "{}", said.stdout);
+        }
+        for nth in 0..EACH {
+            let item = SecretServiceItem::new("tokenkeep", "crowd").unwrap().on_bus(keyring.bus.address());
+            let verified = item.verify();
+            assert_eq!(keyring.crash(), None, "after {round} rounds and {nth} verifications");
+            verified.unwrap();
+        }
+    }
 }
 
 /// Returns the file system's name in the doctor's words, which depends on the machine.

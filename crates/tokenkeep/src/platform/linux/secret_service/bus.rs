@@ -103,6 +103,16 @@ impl BusError {
         }
     }
 
+    /// Whether the service itself answered with this error, and not the bus in its place.
+    pub(super) fn is_of_the_service(&self) -> bool {
+        self.remote_name().is_some_and(|name| match name.strip_prefix("org.freedesktop.DBus.Error.") {
+            None => true,
+            Some(general) => {
+                general.starts_with("Unknown") || ["Failed", "InvalidArgs", "NotSupported"].contains(&general)
+            }
+        })
+    }
+
     /// Whether the connection can carry another call after this error.
     pub(super) fn leaves_connection_usable(&self) -> bool {
         matches!(self, Self::Remote { .. })
@@ -328,6 +338,21 @@ mod tests {
     fn an_empty_environment_is_an_error_that_names_what_is_missing() {
         let error = found(&[]).unwrap_err().to_string();
         assert!(error.contains("DBUS_SESSION_BUS_ADDRESS") && error.contains("XDG_RUNTIME_DIR"), "{error}");
+    }
+
+    #[test]
+    fn an_error_of_the_bus_is_not_one_of_the_service() {
+        let of_the_service =
+            |name: &str| BusError::Remote { name: name.to_owned(), text: String::new() }.is_of_the_service();
+        for name in
+            ["ServiceUnknown", "NameHasNoOwner", "NoReply", "AccessDenied", "Spawn.ExecFailed", "TimedOut"]
+        {
+            assert!(!of_the_service(&format!("org.freedesktop.DBus.Error.{name}")), "{name}");
+        }
+        for name in ["UnknownMethod", "InvalidArgs"] {
+            assert!(of_the_service(&format!("org.freedesktop.DBus.Error.{name}")), "{name}");
+        }
+        assert!(of_the_service("org.freedesktop.Secret.Error.NoSuchObject"));
     }
 
     #[test]

@@ -65,10 +65,11 @@ impl Client {
     /// service where the bus knows how.
     pub(super) async fn connect(address: Option<&str>, deadline: &Deadline) -> Result<Self, BusError> {
         let bus = Bus::connect(address, deadline).await?;
+        let service = introduce(&bus, deadline).await?;
         let exchange = Exchange::begin().map_err(BusError::no_random)?;
         let public = exchange.public();
         let body = Body::Algorithm(ALGORITHM, Variant::from(&public[..]));
-        let answer = bus.call(NAME, path(PATH), SERVICE, "OpenSession", &body, deadline).await?;
+        let answer = bus.call(&service, path(PATH), SERVICE, "OpenSession", &body, deadline).await?;
         let (theirs, session): (OwnedVariant, OwnedObjectPath) = answer.body().deserialize()?;
         let theirs = Vec::<u8>::try_from(theirs)?;
         let key = exchange.finish(&theirs).ok_or_else(|| BusError::malformed("an unfit public key"))?;
@@ -330,6 +331,12 @@ impl Overview {
         Self(bus)
     }
 
+    /// Makes this connection known to the service; every other question follows. Starts the service where the bus
+    /// knows how.
+    pub(super) async fn introduce(&self, deadline: &Deadline) -> Result<(), BusError> {
+        introduce(&self.0, deadline).await.map(|_| ())
+    }
+
     /// The process that provides the service. Does not start one.
     pub(super) async fn provider(&self, deadline: &Deadline) -> Result<u32, BusError> {
         const BUS: &str = "org.freedesktop.DBus";
@@ -339,7 +346,7 @@ impl Overview {
         Ok(answer.body().deserialize()?)
     }
 
-    /// The collection behind the alias `default`. Starts the service where the bus knows how.
+    /// The collection behind the alias `default`.
     pub(super) async fn default_collection(
         &self,
         deadline: &Deadline,
@@ -389,6 +396,26 @@ impl Overview {
         let body = Body::Texts(COLLECTION, name);
         let answer = self.0.call(NAME, collection.as_ref(), PROPERTIES, "Get", &body, deadline).await?;
         Ok(answer.body().deserialize()?)
+    }
+}
+
+/// Sends the first message of a connection and waits for its answer; returns the name to send all others to.
+///
+/// gnome-keyring-daemon (3.36 to 51) makes its record of a client in a task of its main loop that it queues when the
+/// client's first message arrives. A first message that needs the record can be served before that task. OpenSession
+/// then aborts the daemon, and a question about a collection gets "there is none". Reading an alias that no collection
+/// has needs no record. Its answer comes from the main loop, so the record is there for every later message.
+async fn introduce(bus: &Bus, deadline: &Deadline) -> Result<String, BusError> {
+    const NO_ALIAS: &str = "tokenkeep-introduction";
+    let body = Body::Text(NO_ALIAS);
+    match bus.call(NAME, path(PATH), SERVICE, "ReadAlias", &body, deadline).await {
+        Ok(answer) => {
+            let sender = answer.header().sender().map(ToString::to_string);
+            sender.ok_or_else(|| BusError::malformed("an answer without a sender"))
+        }
+        // A service that refuses this alias has met this client all the same.
+        Err(error) if error.is_of_the_service() => Ok(NAME.to_owned()),
+        Err(error) => Err(error),
     }
 }
 

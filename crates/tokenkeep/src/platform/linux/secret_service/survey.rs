@@ -128,8 +128,10 @@ async fn fill(
 ) -> Result<(), BusError> {
     let overview = Overview::of(Bus::connect(address, deadline).await?);
     survey.bus = true;
-    // The bus answers this even if the service hangs. Not running yet is no failure: what follows starts it.
+    // The bus answers this even if the service hangs. A service that is not running yet is no failure: the
+    // introduction starts it.
     survey.provider = overview.provider(deadline).await.ok().map(provider);
+    overview.introduce(deadline).await?;
     let collection = overview.default_collection(deadline).await?;
     if survey.provider.is_none() {
         survey.provider = overview.provider(deadline).await.ok().map(provider);
