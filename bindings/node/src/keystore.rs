@@ -111,7 +111,7 @@ pub(crate) fn data_protection(
 ) -> Result<FilePersistence, Failure> {
     #[cfg(windows)]
     {
-        use tokenkeep::storage::{DataProtection, DataProtectionScope};
+        use tokenkeep::{options::DataProtectionScope, storage::DataProtection};
         let scope =
             if machine { DataProtectionScope::LocalMachine } else { DataProtectionScope::CurrentUser };
         let protector = DataProtection::new(scope).entropy(entropy.unwrap_or_default());

@@ -65,7 +65,6 @@ pub(crate) fn run(
 /// Prints an event of the library on standard error.
 pub(crate) fn tell(event: &Event) {
     match event {
-        Event::Warning(text) | Event::Notice(text) => eprintln!("tokenkeep: {}", printable(text)),
         Event::SetAside { copy, reason, .. } => {
             eprintln!(
                 "tokenkeep: The content was damaged ({}); a copy is {}",
@@ -73,6 +72,6 @@ pub(crate) fn tell(event: &Event) {
                 printable(copy)
             );
         }
-        other => eprintln!("tokenkeep: {}", printable(&format!("{other:?}"))),
+        other => eprintln!("tokenkeep: {}", printable(&other.to_string())),
     }
 }

@@ -3,17 +3,17 @@
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{file_system, item, process_state, program_version};
+pub(crate) use linux::{file_system, process_state, program_version};
 
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(target_os = "macos")]
-pub(crate) use macos::{file_system, item};
+pub(crate) use macos::file_system;
 
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
-pub(crate) use windows::{file_system, item, on_interrupt};
+pub(crate) use windows::{file_system, on_interrupt};
 
 #[cfg(unix)]
 mod unix;

@@ -7,20 +7,16 @@ use std::time::Duration;
 
 use tokenkeep::event::Event;
 use tokenkeep::key_source::{KernelKeyring, KeyFile, KeySource, Passphrase};
-use tokenkeep::options::{OnDamage, Prompting, WaitOptions};
+use tokenkeep::options::{DataProtectionScope, OnDamage, Store, WaitOptions};
 use tokenkeep::preset::{CachePlace, Names, PlaceKind, Preset};
-use tokenkeep::storage::{FilePersistence, Keystore, KeystorePersistence, Sealed};
-use tokenkeep::{Backend, ErrorKind, Persistence, Result, Secret, TokenCache, environment, schema};
+use tokenkeep::storage::FilePersistence;
+use tokenkeep::{Backend, Config, ErrorKind, Persistence, Secret, TokenCache, environment, schema};
 
-use crate::arguments::{Key, Kind, Store};
+use crate::arguments::{self, Key, Kind};
 use crate::exit::{Failure, Outcome};
-use crate::platform;
 
 /// How long the lock and the keystore are waited for unless `--timeout` says otherwise.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
-
-/// What Azure's and our own programs call the account where nobody chose.
-const OWN_ACCOUNT: &str = "token_cache";
 
 /// One cache: which store it is in, and where.
 #[derive(Clone, Debug)]
@@ -112,7 +108,7 @@ impl Named {
     ///
     /// # Errors
     /// As [`Named::from_flags`].
-    pub(crate) fn chosen(flags: &Store) -> Outcome<Self> {
+    pub(crate) fn chosen(flags: &arguments::Store) -> Outcome<Self> {
         match flags.is_any() {
             true => Err(Failure::usage(
                 "Name the cache: with --application, --preset, --cache-path, or --service-name and --account-name",
@@ -125,7 +121,7 @@ impl Named {
     ///
     /// # Errors
     /// Of usage, when they do not name one.
-    pub(crate) fn from_flags(flags: &Store) -> Outcome<Self> {
+    pub(crate) fn from_flags(flags: &arguments::Store) -> Outcome<Self> {
         if let Some(preset) = flags.preset {
             return Ok(Self::preset(place(preset, flags)?, flags.store));
         }
@@ -177,6 +173,29 @@ impl Named {
         self.kind == other.kind && self.key == other.key && same_place
     }
 
+    /// The configuration that opens it as it stands: looking at a cache leaves no trace.
+    fn config(&self, deadline: Duration) -> Config {
+        let config = match (&self.place, &self.path) {
+            (Some(place), _) => place.config(),
+            (None, Some(path)) => self.named().path(path),
+            (None, None) => self.named(),
+        };
+        config.keystore_deadline(deadline).create(false).verify(false).on_damage(OnDamage::Fail)
+    }
+
+    fn named(&self) -> Config {
+        let (service, account) = self.names();
+        Config::new(service).account(account).store(match self.kind {
+            Kind::PlaintextFile => Store::PlaintextFile,
+            Kind::EncryptedFile => Store::EncryptedFile(source(self.key.as_ref())),
+            Kind::DpapiFile => {
+                Store::DataProtection { scope: DataProtectionScope::CurrentUser, entropy: None }
+            }
+            Kind::Keystore if cfg!(target_os = "macos") => Store::Keychain,
+            Kind::Keystore => Store::SecretService,
+        })
+    }
+
     /// Opens it for reading and writing; nothing is created yet.
     ///
     /// # Errors
@@ -186,34 +205,17 @@ impl Named {
         wait: WaitOptions,
         listener: impl Fn(&Event) + Send + Sync + 'static,
     ) -> Outcome<TokenCache> {
-        let Some(path) = &self.path else {
+        if self.path.is_none() {
             return Err(Failure::usage(
                 "To change a keystore item, name its marker file with --cache-path: the lock stands beside it",
             ));
-        };
-        let persistence = self.persistence(path, wait.limit.min(PATIENCE))?;
-        Ok(TokenCache::with_options(persistence, wait, OnDamage::Fail, listener))
-    }
-
-    fn persistence(&self, path: &Path, deadline: Duration) -> Result<Arc<dyn Persistence>> {
-        if let Some(place) = &self.place {
-            return place.persistence(Prompting::Never);
         }
-        Ok(match self.kind {
-            Kind::PlaintextFile => Arc::new(FilePersistence::new(path)?),
-            Kind::EncryptedFile => Arc::new(FilePersistence::with_protector(path, self.sealed())?),
-            Kind::DpapiFile => data_protected(path)?,
-            Kind::Keystore => {
-                let (service, account) = self.names();
-                Arc::new(KeystorePersistence::new(path, platform::item(service, account, deadline)?)?)
-            }
-        })
-    }
-
-    fn sealed(&self) -> Sealed {
-        let (service, account) = self.names();
-        // Bound to its names as `Config` binds it.
-        Sealed::shared(source(self.key.as_ref()), format!("{service}/{account}"))
+        let config = self.config(wait.limit.min(PATIENCE)).lock_limit(wait.limit).on_event(listener);
+        Ok(match wait.cancel {
+            Some(cancel) => config.cancel(cancel),
+            None => config,
+        }
+        .open()?)
     }
 
     fn names(&self) -> (&str, &str) {
@@ -225,17 +227,13 @@ impl Named {
     /// # Errors
     /// Those of the library.
     pub(crate) fn read(&self, wait: WaitOptions) -> Outcome<Option<Secret>> {
-        if let (Some(place), Kind::Keystore) = (&self.place, self.kind) {
-            return Ok(place.persistence(Prompting::Never)?.load(None)?.content);
-        }
-        match (&self.path, self.kind) {
+        let config = self.config(wait.limit.min(PATIENCE));
+        match (&self.path, &self.place, self.kind) {
+            (_, Some(_), Kind::Keystore) => Ok(config.open()?.persistence().load(None)?.content),
             // The marker may be missing and the item there.
-            (_, Kind::Keystore) => {
-                let (service, account) = self.names();
-                Ok(platform::item(service, account, wait.limit.min(PATIENCE))?.load()?)
-            }
-            (Some(_), _) => Ok(self.open(wait, |_| {})?.read()?),
-            (None, _) => Err(Failure::usage("A file has --cache-path")),
+            (_, None, Kind::Keystore) => Ok(config.keystore_item()?.load()?),
+            (Some(_), ..) => Ok(self.open(wait, |_| {})?.read()?),
+            (None, ..) => Err(Failure::usage("A file has --cache-path")),
         }
     }
 
@@ -246,13 +244,13 @@ impl Named {
     /// As [`Named::read`].
     pub(crate) fn peek(&self, patience: Duration) -> Outcome<Option<Secret>> {
         const LOOKS: u32 = 4;
-        let (Some(path), false) = (&self.path, self.kind == Kind::Keystore) else {
+        if self.path.is_none() || self.kind == Kind::Keystore {
             return self.read(WaitOptions::within(patience));
-        };
-        let persistence = self.persistence(path, patience)?;
+        }
+        let cache = self.config(patience).open()?;
         let mut looks = 1;
         loop {
-            let seen = persistence.load(None).map(|loaded| loaded.content);
+            let seen = cache.persistence().load(None).map(|loaded| loaded.content);
             let at_rest = match &seen {
                 Ok(content) => content.as_ref().is_none_or(|content| schema::is_whole(content.expose())),
                 Err(error) => error.kind() != ErrorKind::Busy,
@@ -301,18 +299,6 @@ impl fmt::Display for Named {
     }
 }
 
-#[cfg(windows)]
-fn data_protected(path: &Path) -> Result<Arc<dyn Persistence>> {
-    let protector = tokenkeep::storage::DataProtection::default();
-    Ok(Arc::new(FilePersistence::with_protector(path, protector)?))
-}
-
-#[cfg(not(windows))]
-fn data_protected(path: &Path) -> Result<Arc<dyn Persistence>> {
-    Err(tokenkeep::Error::new(ErrorKind::NotSupported, "Only Windows opens files that Windows encrypted")
-        .at(path))
-}
-
 fn source(key: Option<&Key>) -> Arc<dyn KeySource> {
     match key {
         Some(Key::Kernel(name)) => Arc::new(KernelKeyring::new(name)),
@@ -325,7 +311,7 @@ fn source(key: Option<&Key>) -> Arc<dyn KeySource> {
 }
 
 /// Where the cache of a preset is, with what its program chose.
-fn place(preset: Preset, flags: &Store) -> Outcome<CachePlace> {
+fn place(preset: Preset, flags: &arguments::Store) -> Outcome<CachePlace> {
     let mut names = Names::default();
     if let Some(path) = &flags.cache_path {
         names = names.path(path);
@@ -352,7 +338,7 @@ fn place(preset: Preset, flags: &Store) -> Outcome<CachePlace> {
 ///
 /// # Errors
 /// Of usage, when they name none.
-pub(crate) fn path(flags: &Store) -> Outcome<PathBuf> {
+pub(crate) fn path(flags: &arguments::Store) -> Outcome<PathBuf> {
     if let Some(preset) = flags.preset {
         return Ok(place(preset, flags)?.path);
     }
@@ -366,13 +352,15 @@ pub(crate) fn path(flags: &Store) -> Outcome<PathBuf> {
 }
 
 /// The service and account that the flags name, or that an application has by default.
-fn names(flags: &Store) -> Outcome<Option<(String, String)>> {
-    let service = flags.service_name.as_deref().or(flags.application.as_deref());
-    match (service, flags.account_name.as_deref()) {
-        (Some(service), Some(account)) => Ok(Some((service.to_owned(), account.to_owned()))),
-        (Some(service), None) if flags.application.is_some() => {
-            Ok(Some((service.to_owned(), OWN_ACCOUNT.to_owned())))
-        }
+fn names(flags: &arguments::Store) -> Outcome<Option<(String, String)>> {
+    let service = flags.service_name.as_ref().or(flags.application.as_ref());
+    let names = |config: Config| {
+        let (service, account) = config.item_names();
+        Ok(Some((service.to_owned(), account.to_owned())))
+    };
+    match (service, &flags.account_name) {
+        (Some(service), Some(account)) => names(Config::new(service).account(account)),
+        (Some(service), None) if flags.application.is_some() => names(Config::new(service)),
         (None, None) => Ok(None),
         _ => Err(Failure::usage("--service-name and --account-name belong together")),
     }
@@ -380,11 +368,10 @@ fn names(flags: &Store) -> Outcome<Option<(String, String)>> {
 
 /// Where an application that says nothing else has its cache.
 fn own_path(application: &str) -> Outcome<PathBuf> {
-    if application.is_empty() || application.contains(['/', '\\', '\0']) || [".", ".."].contains(&application)
-    {
-        return Err(Failure::usage("The application's name cannot be part of a path; give --cache-path"));
-    }
-    let data = environment::data_directory()
-        .ok_or_else(|| Failure::usage("No home directory is known: set HOME, or give --cache-path"))?;
-    Ok(data.join(application).join("token_cache.json"))
+    Config::new(application).cache_path().map_err(|_| {
+        Failure::usage(match environment::data_directory() {
+            Some(_) => "The application's name cannot be part of a path; give --cache-path",
+            None => "No home directory is known: set HOME, or give --cache-path",
+        })
+    })
 }

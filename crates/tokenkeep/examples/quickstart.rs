@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use tokenkeep::{Config, Result, event::Event};
+use tokenkeep::{Config, Result, event::Event, options::Store};
 
 fn main() -> ExitCode {
     match run() {
@@ -21,13 +21,13 @@ fn main() -> ExitCode {
 
 fn run() -> Result<String> {
     let mut config = Config::new("tokenkeep-quickstart").on_event(|event| {
-        if let Event::Warning(text) = event {
-            say(&format!("warning: {text}"));
+        if let Event::Warning(_) | Event::FellBack { .. } = event {
+            say(&format!("warning: {event}"));
         }
     });
     for argument in std::env::args().skip(1) {
         config = match argument.as_str() {
-            "--allow-plaintext" => config.allow_plaintext(true),
+            "--allow-plaintext" => config.fallback([Store::PlaintextFile]),
             path => config.path(path),
         };
     }

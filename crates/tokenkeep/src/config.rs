@@ -1,44 +1,45 @@
-//! From a few names to an open cache: choose the store, prove that it works, fall back only where asked.
+//! From a few names to an open cache: build each store in turn, make it ready, take the first that works.
+//!
+//! This file owns what can be said about a cache and its names; [`open`] builds and tries the stores.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+mod open;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
+pub use self::open::{Choice, Refused};
 use crate::event::{Event, Events};
-use crate::key_source::KeySource;
-use crate::platform::{self, ItemNames, OwnStore};
-use crate::{
-    Error, ErrorKind, Persistence, Result, TokenCache, environment, moving,
-    options::{Durability, OnDamage, Prompting, WaitOptions},
-    storage::{FilePersistence, ItemShape, Keystore, KeystorePersistence, MemoryPersistence, Sealed},
-};
+use crate::options::{Cancel, Durability, OnDamage, Prompting, Store, WaitOptions};
+use crate::storage::ItemShape;
+use crate::{Error, ErrorKind, Result, TokenCache, environment};
+
+/// The account of an item whose program names none.
+const ACCOUNT: &str = "token_cache";
 
 /// How to find and open a token cache.
 ///
-/// By default the cache is kept where the platform protects it best (Linux: the Secret Service; macOS: the Keychain; Windows: a file
-/// encrypted by the Data Protection API) and opening fails
-/// where that is not to be had. Nothing else is ever chosen unless [`Config::fallback`] or [`Config::allow_plaintext`]
-/// asks for it.
+/// By default the cache is kept where the platform protects it best (Linux: the Secret Service; macOS: the Keychain;
+/// Windows: a file encrypted by the Data Protection API). Where that does not work, opening fails, unless
+/// [`Config::fallback`] names other stores.
 ///
 /// ```no_run
 /// use tokenkeep::key_source::KernelKeyring;
-/// use tokenkeep::{options::Fallback, Config};
+/// use tokenkeep::{options::Store, Config};
 ///
 /// let cache = Config::new("my-app")
-///     .fallback([Fallback::encrypted_file(KernelKeyring::new("my-app"))])
-///     .on_event(|event| eprintln!("{event:?}"))
+///     .fallback([Store::encrypted_file(KernelKeyring::new("my-app"))])
+///     .on_event(|event| eprintln!("{event}"))
 ///     .open()?;
 /// println!("{}", cache.info().location);
 /// # Ok::<(), tokenkeep::Error>(())
 /// ```
 ///
-/// Everything that can be said, where the defaults are not what is wanted:
+/// Everything that can be said, where the defaults do not fit:
 ///
 /// ```
 /// use std::time::Duration;
 /// use tokenkeep::Config;
-/// use tokenkeep::options::{Durability, Fallback, OnDamage, Prompting};
+/// use tokenkeep::options::{Cancel, Durability, OnDamage, Prompting, Store};
 /// use tokenkeep::storage::ItemShape;
 /// # let home = tempfile::tempdir()?;
 ///
@@ -46,13 +47,23 @@ use crate::{
 ///     .path(home.path().join("tokens.json"))
 ///     .service("com.example.my-app")
 ///     .account("ada@example.com")
+///     .partition("com.example.my-app/ada") // the name that an encrypted file is bound to
 ///     .item_shape(ItemShape::keyring_rs("com.example.my-app", "ada@example.com")) // as another program made it
+///     .store(Store::SecretService)
+///     .fallback([Store::Memory])
+///     .import_from([Store::PlaintextFile]) // an older release kept the cache in this store
 ///     .prompting(Prompting::allowed()) // a person sits in front of it
-///     .fallback([Fallback::Memory])
-///     .allow_plaintext(false)
+///     .lock_directory(home.path())
+///     .keystore_deadline(Duration::from_secs(3))
 ///     .lock_limit(Duration::from_secs(10))
+///     .cancel(Cancel::new())
 ///     .on_damage(OnDamage::Fail)
-///     .durability(Durability::Cached);
+///     .durability(Durability::Cached)
+///     .create(true)
+///     .verify(true)
+///     .on_event(|event| println!("{event}"));
+/// assert_eq!(config.item_names(), ("com.example.my-app", "ada@example.com"));
+/// assert_eq!(config.file_partition(), "com.example.my-app/ada");
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -62,13 +73,19 @@ pub struct Config {
     path: Option<PathBuf>,
     service: Option<String>,
     account: Option<String>,
+    partition: Option<String>,
     shape: Option<ItemShape>,
-    fallbacks: Vec<Fallback>,
-    allow_plaintext: bool,
+    store: Store,
+    fallbacks: Vec<Store>,
+    imports: Vec<Store>,
     prompting: Prompting,
+    deadline: Option<Duration>,
+    locks: Option<PathBuf>,
     wait: WaitOptions,
     damage: OnDamage,
     durability: Durability,
+    create: bool,
+    verify: bool,
     events: Events,
 }
 
@@ -80,13 +97,19 @@ impl Config {
             path: None,
             service: None,
             account: None,
+            partition: None,
             shape: None,
+            store: Store::Platform,
             fallbacks: Vec::new(),
-            allow_plaintext: false,
+            imports: Vec::new(),
             prompting: Prompting::Never,
+            deadline: None,
+            locks: None,
             wait: WaitOptions::default(),
             damage: OnDamage::default(),
             durability: Durability::default(),
+            create: true,
+            verify: true,
             events: Events::default(),
         }
     }
@@ -110,6 +133,12 @@ impl Config {
         self
     }
 
+    /// The name that an encrypted file is bound to: it opens under this name alone. Default: `service/account`.
+    pub fn partition(mut self, partition: impl Into<String>) -> Self {
+        self.partition = Some(partition.into());
+        self
+    }
+
     /// How the keystore item looks, for a cache that is shared with programs of other languages. Default: as
     /// [`ItemShape::js`] makes it from service and account. Where a shape has no service and account for the macOS
     /// Keychain, those of this configuration are used there.
@@ -118,17 +147,23 @@ impl Config {
         self
     }
 
-    /// What to try, in this order, where the platform's own store does not work. Each is verified before it is used,
-    /// and the choice is told with a warning and by [`TokenCache::info`]. Default: nothing.
-    pub fn fallback(mut self, fallbacks: impl IntoIterator<Item = Fallback>) -> Self {
+    /// The store to try first. Default: [`Store::Platform`].
+    pub fn store(mut self, store: Store) -> Self {
+        self.store = store;
+        self
+    }
+
+    /// The stores to try, in this order, where the first does not work. Each is verified before it is used;
+    /// [`Event::FellBack`] and [`TokenCache::info`] tell the choice. Default: none.
+    pub fn fallback(mut self, fallbacks: impl IntoIterator<Item = Store>) -> Self {
         self.fallbacks = fallbacks.into_iter().collect();
         self
     }
 
-    /// Where nothing else works, keep the cache in a plaintext file (0600) and say so with a warning: the last of the
-    /// fallbacks.
-    pub fn allow_plaintext(mut self, allow: bool) -> Self {
-        self.allow_plaintext = allow;
+    /// Stores that may have kept this cache at its path before, beside the fallbacks: a keystore item imports their
+    /// content. Default: none. Plaintext token caches are imported in any case.
+    pub fn import_from(mut self, stores: impl IntoIterator<Item = Store>) -> Self {
+        self.imports = stores.into_iter().collect();
         self
     }
 
@@ -138,9 +173,28 @@ impl Config {
         self
     }
 
+    /// How long one operation of the platform's keystore may take, prompts aside. Default: 5 s.
+    pub fn keystore_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// The directory of the lock that all programs sharing the keystore item take; they must name the same. Default: the
+    /// user's own.
+    pub fn lock_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.locks = Some(directory.into());
+        self
+    }
+
     /// How long a writer waits for the lock. Default: 50 s.
     pub fn lock_limit(mut self, limit: Duration) -> Self {
         self.wait.limit = limit;
+        self
+    }
+
+    /// The switch that ends every wait for the lock. Default: none.
+    pub fn cancel(mut self, cancel: Cancel) -> Self {
+        self.wait.cancel = Some(cancel);
         self
     }
 
@@ -156,126 +210,30 @@ impl Config {
         self
     }
 
-    /// Who is told what is worth knowing: warnings, damage set aside, the choice of a weaker store.
+    /// Whether to create the file and its directories (0600, 0700) where they are missing. Default: yes.
+    pub fn create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
+    }
+
+    /// Whether to prove that the store works, with a probe, and to import what other stores left. Default: yes. Without,
+    /// no keystore is contacted, and no fallback is chosen because of one.
+    pub fn verify(mut self, verify: bool) -> Self {
+        self.verify = verify;
+        self
+    }
+
+    /// The listener for events: warnings, damage set aside, the choice of a fallback.
     pub fn on_event(mut self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.events = Events::to(listener);
         self
     }
 
-    /// Chooses the store, verifies it and opens the cache.
-    ///
-    /// What a weaker store left at the cache's path is taken along: a plaintext cache, of an older release or another
-    /// library, and whatever a fallback of this configuration wrote while the keystore was away. It is moved into the
-    /// keystore, or encrypted in its place, and the old copy overwritten. Nothing is ever moved from a better protected
-    /// store to a weaker one; where that is wanted, there is [`moving::migrate`].
+    /// The path of the cache file or marker file, as given or from the application's name.
     ///
     /// # Errors
-    /// `InvalidInput` for an unusable name or path. Where no store works, one error that lists each that was tried, with
-    /// its cause and what to do; its kind is that of the first, the platform's own (`StoreUnavailable`, `StoreLocked`,
-    /// `StoreTimeout`, `NotVerified`).
-    pub fn open(&self) -> Result<TokenCache> {
-        let persistence = self.persistence()?;
-        Ok(TokenCache::with(persistence, self.wait.clone(), self.damage, self.events.clone()))
-    }
-
-    fn persistence(&self) -> Result<Arc<dyn Persistence>> {
-        let path = self.resolve_path()?;
-        let first = match self.platform_store(&path) {
-            Ok(store) => return Ok(store),
-            // A wrong name would be as wrong in a file.
-            Err(error) if error.kind() == ErrorKind::InvalidInput => return Err(error),
-            Err(error) => error,
-        };
-        let mut attempts = vec![format!("{}: {first}", platform::OWN_STORE)];
-        for fallback in self.in_order() {
-            match self.open_fallback(&path, fallback) {
-                Ok(store) => {
-                    let causes = attempts.join("; ");
-                    let place = store.info().location;
-                    self.events.warn(|| {
-                        let earlier = moving::destination(&path).map_or_else(String::new, |place| {
-                            format!("; what was stored before is in {place} and comes back with it")
-                        });
-                        format!("The cache is kept in {fallback} ({place:?}) because {causes}{earlier}")
-                    });
-                    return Ok(store);
-                }
-                Err(error) => attempts.push(format!("{fallback}: {error}")),
-            }
-        }
-        if attempts.len() == 1 {
-            return Err(first);
-        }
-        let text = format!("No store for the cache works: {}", attempts.join("; "));
-        Err(Error::new(first.kind(), text))
-    }
-
-    fn in_order(&self) -> impl Iterator<Item = &Fallback> {
-        self.fallbacks.iter().chain(self.allow_plaintext.then_some(&Fallback::PlaintextFile))
-    }
-
-    /// A fallback's store, verified. A plaintext cache in the place of an encrypted one is encrypted.
-    fn open_fallback(&self, path: &Path, fallback: &Fallback) -> Result<Arc<dyn Persistence>> {
-        let Some(file) = self.file(path, fallback)? else { return Ok(Arc::new(MemoryPersistence::new())) };
-        file.prepare()?;
-        file.verify()?;
-        file.encrypt_plaintext(&self.wait)?;
-        Ok(Arc::new(file))
-    }
-
-    /// The file of a fallback; `None` for one that has none.
-    fn file(&self, path: &Path, fallback: &Fallback) -> Result<Option<FilePersistence>> {
-        let file = match fallback {
-            Fallback::PlaintextFile => FilePersistence::new(path),
-            Fallback::EncryptedFile(source) => {
-                let (service, account) = self.names();
-                let sealed = Sealed::shared(Arc::clone(source), format!("{service}/{account}"));
-                FilePersistence::with_protector(path, sealed)
-            }
-            Fallback::Memory => return Ok(None),
-        }?;
-        Ok(Some(file.durability(self.durability).with_events(self.events.clone())))
-    }
-
-    /// Service and account.
-    fn names(&self) -> (&str, &str) {
-        let service = self.service.as_deref().unwrap_or(&self.application);
-        (service, self.account.as_deref().unwrap_or("token_cache"))
-    }
-
-    /// The store that this platform protects best, verified, with what weaker ones left taken in.
-    fn platform_store(&self, path: &Path) -> Result<Arc<dyn Persistence>> {
-        let (service, account) = self.names();
-        let names = ItemNames { service, account, shape: self.shape.as_ref() };
-        match platform::own_store(&names, self.prompting)? {
-            OwnStore::Item(item) => self.keystore(path, item),
-            OwnStore::File(protector) => {
-                let file = FilePersistence::over(path, protector)?;
-                let file = file.durability(self.durability).with_events(self.events.clone());
-                file.prepare()?;
-                file.verify()?;
-                file.encrypt_plaintext(&self.wait)?;
-                Ok(Arc::new(file))
-            }
-        }
-    }
-
-    fn keystore(&self, path: &Path, item: Arc<dyn Keystore>) -> Result<Arc<dyn Persistence>> {
-        let mut store = KeystorePersistence::over(path, item)?;
-        store = store.with_events(self.events.clone()).on_damage(self.damage);
-        for fallback in self.in_order() {
-            if let Some(file) = self.file(path, fallback)? {
-                store = store.stand_in(file)?;
-            }
-        }
-        store.prepare()?;
-        store.verify()?;
-        // What the fallbacks wrote while it was away, and plaintext of whoever was here before.
-        store.take_in(&self.wait)?;
-        Ok(Arc::new(store))
-    }
-
-    fn resolve_path(&self) -> Result<PathBuf> {
+    /// `InvalidInput` when the application's name cannot be part of a path, and when the user has no home directory.
+    pub fn cache_path(&self) -> Result<PathBuf> {
         if let Some(path) = &self.path {
             return Ok(path.clone());
         }
@@ -293,43 +251,41 @@ impl Config {
         })?;
         Ok(data.join(name).join("token_cache.json"))
     }
-}
 
-/// A store to try where the platform's own does not work. See [`Config::fallback`].
-///
-/// ```
-/// use tokenkeep::{Config, key_source::{KernelKeyring, KeyFile}, options::Fallback};
-///
-/// let config = Config::new("my-app").fallback([
-///     Fallback::encrypted_file(KeyFile::at("/run/secrets/cache-key")),
-///     Fallback::encrypted_file(KernelKeyring::new("my-app")),
-///     Fallback::Memory,
-/// ]);
-/// ```
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Fallback {
-    /// A file encrypted with a key from this source; see [`crate::key_source`].
-    EncryptedFile(Arc<dyn KeySource>),
-    /// A plaintext file (0600).
-    PlaintextFile,
-    /// The memory of this process: every sign-in is gone when it ends. Nothing is written.
-    Memory,
-}
-
-impl Fallback {
-    /// An encrypted file with a key from `source`.
-    pub fn encrypted_file(source: impl KeySource + 'static) -> Self {
-        Self::EncryptedFile(Arc::new(source))
+    /// Service and account of the keystore item.
+    pub fn item_names(&self) -> (&str, &str) {
+        let service = self.service.as_deref().unwrap_or(&self.application);
+        (service, self.account.as_deref().unwrap_or(ACCOUNT))
     }
-}
 
-impl fmt::Display for Fallback {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::EncryptedFile(source) => write!(f, "an encrypted file, with {}", source.describe()),
-            Self::PlaintextFile => f.write_str("a plaintext file"),
-            Self::Memory => f.write_str("the memory of this process, with which it will be gone"),
-        }
+    /// The name that an encrypted file of this cache is bound to.
+    pub fn file_partition(&self) -> String {
+        self.partition.clone().unwrap_or_else(|| {
+            let (service, account) = self.item_names();
+            format!("{service}/{account}")
+        })
+    }
+
+    /// Opens the first store that works.
+    ///
+    /// A keystore imports what other stores left at the cache's path: a plaintext cache, of an older release or another
+    /// library, and what a fallback of this configuration wrote while the keystore was away. An encrypted file imports
+    /// plaintext. The old copy is overwritten. Nothing is moved from a better protected store to a weaker one; where that
+    /// is wanted, there is [`moving::migrate`](crate::moving::migrate).
+    ///
+    /// # Errors
+    /// `InvalidInput` for an unusable name or path. Where no store works, one error that lists each that was tried, with
+    /// its cause and its remedy; its kind is that of the first (`StoreUnavailable`, `StoreLocked`, `StoreTimeout`,
+    /// `NotVerified`).
+    pub fn open(&self) -> Result<TokenCache> {
+        Ok(self.choose()?.cache)
+    }
+
+    /// As [`Config::open`], and says which store it is and which ones were tried in vain.
+    ///
+    /// # Errors
+    /// [`Refused`], which becomes the error of [`Config::open`].
+    pub fn choose(&self) -> std::result::Result<Choice, Refused> {
+        self.choose_within(&self.wait)
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::Info;
+use crate::options::{Attempt, Store, listed};
 
 /// Something worth telling a person. More events may be added.
 ///
@@ -53,11 +54,52 @@ pub enum Event {
         /// Where it is.
         to: Info,
     },
+    /// The first store of a configuration does not work, and the cache was opened in a fallback.
+    FellBack {
+        /// The store that was chosen.
+        to: Store,
+        /// Where it keeps the cache, and how well it protects it.
+        info: Info,
+        /// The stores that were tried before it, each with its error.
+        because: Arc<[Attempt]>,
+        /// The store to which earlier content at this path was moved, where there was any: it comes back with that store.
+        earlier: Option<String>,
+    },
     /// Something works but is weaker or odder than it should be: a world-writable directory, a lock held for ten
-    /// minutes, a plaintext file chosen because no keystore answered.
+    /// minutes.
     Warning(String),
     /// Progress that helps when reading a log: a lock taken over from a dead process, a probe removed.
     Notice(String),
+}
+
+/// The event in a sentence for a person, without any of the content.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SetAside { path, copy, reason } => {
+                write!(f, "{} could not be used: {reason}. A copy was kept at {copy}", path.display())
+            }
+            Self::Lapsed { path, reason } => {
+                write!(f, "The sign-ins in {} have lapsed: {reason}", path.display())
+            }
+            Self::Encrypted { path } => {
+                write!(f, "A plaintext cache was found at {} and encrypted in its place", path.display())
+            }
+            Self::Moved { path, from, to } => {
+                let path = path.display();
+                write!(f, "The sign-ins of {path} have moved from {} to {}", from.location, to.location)
+            }
+            Self::FellBack { to, info, because, earlier } => {
+                let causes = listed(because);
+                write!(f, "The cache is kept in {to} ({:?}) because {causes}", info.location)?;
+                match earlier {
+                    Some(place) => write!(f, "; what was stored before is in {place} and comes back with it"),
+                    None => Ok(()),
+                }
+            }
+            Self::Warning(text) | Self::Notice(text) => f.write_str(text),
+        }
+    }
 }
 
 /// Where events go; cloned into every part that can raise one. Costs nothing when nobody listens.

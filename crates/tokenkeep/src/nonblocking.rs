@@ -9,7 +9,7 @@ mod pool;
 pub use operation::Operation;
 
 use crate::{
-    CacheLock, Error, ErrorKind, LockGuard, Result, Secret, Snapshot, TokenCache, WriteAccess,
+    CacheLock, Config, Error, ErrorKind, LockGuard, Result, Secret, Snapshot, TokenCache, WriteAccess,
     options::{Cancel, WaitOptions},
 };
 
@@ -120,6 +120,29 @@ impl CacheLock {
         let (cancel, wait) = linked(wait);
         let lock = self.clone();
         Operation::new(cancel, move || Ok(NonblockingGuard(Some(lock.acquire(&wait)?))))
+    }
+}
+
+impl Config {
+    /// As [`Config::open`], as a future. Dropping it ends a wait for the lock.
+    ///
+    /// ```
+    /// # let home = tempfile::tempdir()?;
+    /// # mod executor { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/support/block_on.rs")); }
+    /// # executor::block_on(async {
+    /// use tokenkeep::{Config, options::Store};
+    ///
+    /// let config = Config::new("my-app").path(home.path().join("cache.json")).store(Store::PlaintextFile);
+    /// let cache = config.open_nonblocking().await?.nonblocking();
+    /// assert!(cache.read().await?.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open_nonblocking(&self) -> Operation<TokenCache> {
+        let (cancel, wait) = linked(self.wait_options());
+        let config = self.clone();
+        Operation::new(cancel, move || Ok(config.choose_within(&wait)?.cache))
     }
 }
 

@@ -33,38 +33,54 @@ use unix as family;
 #[cfg(windows)]
 use windows as family;
 
+#[cfg(not(windows))]
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::{
-    Protector,
-    storage::{ItemShape, Keystore},
-};
+#[cfg(not(windows))]
+use crate::{Error, ErrorKind, Protector, Result, Secret, options::DataProtectionScope};
+use crate::{options::Prompting, storage::ItemShape};
 
 pub(crate) use family::{files, key_file, lock_file, process, writing};
-pub(crate) use os::{OWN_STORE, keyring, own_store};
+pub(crate) use os::{OWN, OWN_STORE, keyring, keystore_item};
 
 #[cfg(windows)]
-pub use os::dpapi::{DataProtection, DataProtectionScope};
+pub(crate) use os::data_protection;
+#[cfg(windows)]
+pub use os::dpapi::DataProtection;
 #[cfg(target_os = "linux")]
 pub use os::secret_service::{
     SecretServiceCollection, SecretServiceItem, SecretServiceProvider, SecretServiceSurvey,
 };
 
-/// By what names its item is found, where it has items.
-#[allow(dead_code, reason = "each platform reads those it has a use for")]
+/// An item of the platform's keystore, and how it may be used.
+#[allow(dead_code, reason = "a platform without a keystore reads none of them")]
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ItemNames<'n> {
+pub(crate) struct ItemRequest<'n> {
     pub(crate) service: &'n str,
     pub(crate) account: &'n str,
     /// How the item looks, if other than service and account make it.
     pub(crate) shape: Option<&'n ItemShape>,
+    pub(crate) prompting: Prompting,
+    /// How long an operation may take, if other than the keystore's default.
+    pub(crate) deadline: Option<Duration>,
 }
 
-/// What a platform keeps a cache in when nobody asks for anything else.
+/// The store that a platform protects best.
 #[allow(dead_code, reason = "each platform has one of them")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OwnStore {
-    /// An item of its keystore.
-    Item(Arc<dyn Keystore>),
-    /// A file through a protector of its own.
-    File(Arc<dyn Protector>),
+    SecretService,
+    Keychain,
+    DataProtection,
+    Unknown,
+}
+
+/// Where Windows encrypts files.
+#[cfg(not(windows))]
+pub(crate) fn data_protection(
+    _scope: DataProtectionScope,
+    _entropy: Option<&Secret>,
+) -> Result<Arc<dyn Protector>> {
+    Err(Error::new(ErrorKind::NotSupported, "Dpapi is not supported on this platform"))
 }

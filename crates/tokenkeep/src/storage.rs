@@ -26,9 +26,9 @@ pub use crate::persistence::file::FilePersistence;
 pub use crate::persistence::keystore::{Keystore, KeystorePersistence};
 pub use crate::persistence::memory::MemoryPersistence;
 pub use crate::persistence::{Loaded, Retired};
+#[cfg(windows)]
+pub use crate::platform::DataProtection;
 #[cfg(target_os = "linux")]
 pub use crate::platform::SecretServiceItem;
-#[cfg(windows)]
-pub use crate::platform::{DataProtection, DataProtectionScope};
 pub use crate::protector::Plain;
 pub use crate::protector::sealed::Sealed;

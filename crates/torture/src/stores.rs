@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tokenkeep::key_source::{KeyFile, KeySource};
+use tokenkeep::key_source::KeyFile;
 use tokenkeep::schema::Change;
 use tokenkeep::{
     Config, Error, ErrorKind, Persistence, Result, TokenCache,
     event::Event,
     moving,
-    options::{Fallback, OnDamage, WaitOptions},
+    options::{OnDamage, Store, WaitOptions},
     storage::{FilePersistence, KeystorePersistence, Sealed, SecretServiceItem},
 };
 
@@ -67,14 +67,11 @@ fn store(name: &str) -> Result<TokenCache> {
     Ok(TokenCache::with_options(persistence, WaitOptions::default(), OnDamage::default(), tell))
 }
 
-fn fallback(name: &str) -> Result<Fallback> {
+fn fallback(name: &str) -> Result<Store> {
     match name.split_once('=') {
-        None if name == "plain" => Ok(Fallback::PlaintextFile),
-        None if name == "memory" => Ok(Fallback::Memory),
-        Some(("key", file)) => {
-            let source: Arc<dyn KeySource> = Arc::new(KeyFile::at(file));
-            Ok(Fallback::EncryptedFile(source))
-        }
+        None if name == "plain" => Ok(Store::PlaintextFile),
+        None if name == "memory" => Ok(Store::Memory),
+        Some(("key", file)) => Ok(Store::encrypted_file(KeyFile::at(file))),
         _ => Err(usage(format!("no fallback {name}"))),
     }
 }
@@ -84,5 +81,5 @@ fn usage(text: String) -> Error {
 }
 
 fn tell(event: &Event) {
-    eprintln!("event: {event:?}");
+    eprintln!("event: {event:?}\n{event}");
 }

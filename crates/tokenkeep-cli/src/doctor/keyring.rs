@@ -56,9 +56,8 @@ fn encrypts_and_decrypts() -> tokenkeep::Result<()> {
 mod linux {
     use std::time::Duration;
 
-    use tokenkeep::ErrorKind;
     use tokenkeep::inspect::{SecretServiceProvider, SecretServiceSurvey};
-    use tokenkeep::storage::Keystore;
+    use tokenkeep::{Config, ErrorKind};
 
     use super::{Section, TITLE, Terms};
     use crate::doctor::report::Finding;
@@ -147,7 +146,8 @@ mod linux {
             section.fact("trial", "not done (--dry-run)");
             return;
         }
-        let outcome = platform::item("tokenkeep", "doctor", terms.keyring).and_then(|item| item.verify());
+        let trial = Config::new("tokenkeep").account("doctor").keystore_deadline(terms.keyring);
+        let outcome = trial.keystore_item().and_then(|item| item.verify());
         match outcome {
             Ok(()) => section.fact("trial", "an item was stored, read back and removed"),
             Err(error) => {

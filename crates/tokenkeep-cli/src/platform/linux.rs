@@ -1,22 +1,11 @@
-//! The Linux parts: the Secret Service, mounts, other processes.
+//! The Linux parts: mounts, other processes.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tokenkeep::Result;
-use tokenkeep::storage::SecretServiceItem;
-
 use super::FileSystem;
-
-/// An item of this system's keystore.
-pub(crate) type Item = SecretServiceItem;
-
-/// Returns the item with these names, with a deadline and without prompts.
-pub(crate) fn item(service: &str, account: &str, deadline: Duration) -> Result<Item> {
-    Ok(SecretServiceItem::new(service, account)?.deadline(deadline))
-}
 
 /// Returns the file system that holds `directory`, or would hold it.
 pub(crate) fn file_system(directory: &Path) -> FileSystem {

@@ -2,44 +2,8 @@
 //! the process.
 
 use std::path::Path;
-use std::time::Duration;
-
-use tokenkeep::storage::Keystore;
-use tokenkeep::{Error, ErrorKind, Result, Secret};
 
 use super::FileSystem;
-
-/// Has no values.
-#[derive(Debug)]
-pub(crate) enum Item {}
-
-impl Keystore for Item {
-    fn load(&self) -> Result<Option<Secret>> {
-        match *self {}
-    }
-
-    fn save(&self, _content: &[u8]) -> Result<()> {
-        match *self {}
-    }
-
-    fn delete(&self) -> Result<bool> {
-        match *self {}
-    }
-
-    fn verify(&self) -> Result<()> {
-        match *self {}
-    }
-
-    fn location(&self) -> String {
-        match *self {}
-    }
-}
-
-/// Always an error: there are no keystore items.
-pub(crate) fn item(_service: &str, _account: &str, _deadline: Duration) -> Result<Item> {
-    Err(Error::new(ErrorKind::NotSupported, "On Windows caches are files, not items of a keystore")
-        .remedy("Name the file with --cache-path"))
-}
 
 /// Not determined.
 pub(crate) fn file_system(_directory: &Path) -> FileSystem {

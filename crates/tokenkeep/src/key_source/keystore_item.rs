@@ -15,10 +15,10 @@ use crate::{CacheLock, Error, ErrorKind, Protection, Result, storage::Keystore};
 /// ```
 /// # #[cfg(target_os = "linux")]
 /// # fn main() -> tokenkeep::Result<()> {
-/// use tokenkeep::{key_source::KeystoreItem, options::Fallback, storage::SecretServiceItem};
+/// use tokenkeep::{key_source::KeystoreItem, options::Store, storage::SecretServiceItem};
 ///
 /// let item = SecretServiceItem::new("my-app", "cache-key")?; // small, so that the cache may be large
-/// let fallback = Fallback::encrypted_file(KeystoreItem::new(item).lock_directory("/run/user/1000/my-app"));
+/// let fallback = Store::encrypted_file(KeystoreItem::new(item).lock_directory("/run/user/1000/my-app"));
 /// # Ok(())
 /// # }
 /// # #[cfg(not(target_os = "linux"))]

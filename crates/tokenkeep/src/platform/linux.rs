@@ -15,24 +15,34 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::files::retry;
 use super::process::{Life, UNKNOWN_BOOT};
-use super::{ItemNames, OwnStore};
-use crate::{Result, options::Prompting, storage::SecretServiceItem};
+use super::{ItemRequest, OwnStore};
+use crate::{
+    Result,
+    storage::{Keystore, SecretServiceItem},
+};
 
 pub(crate) use self::writers::writes;
 
-/// The platform's own store, for messages.
+/// The store that this platform protects best.
+pub(crate) const OWN: OwnStore = OwnStore::SecretService;
+
+/// The same, for messages.
 pub(crate) const OWN_STORE: &str = "the system's keystore";
 
 /// An item of the Secret Service.
 ///
 /// # Errors
 /// `InvalidInput` for names that no item can have.
-pub(crate) fn own_store(names: &ItemNames<'_>, prompting: Prompting) -> Result<OwnStore> {
-    let item = match names.shape {
-        None => SecretServiceItem::new(names.service, names.account),
+pub(crate) fn keystore_item(request: &ItemRequest<'_>) -> Result<Arc<dyn Keystore>> {
+    let item = match request.shape {
+        None => SecretServiceItem::new(request.service, request.account),
         Some(shape) => SecretServiceItem::shaped(shape.clone()),
-    };
-    Ok(OwnStore::Item(Arc::new(item?.prompting(prompting))))
+    }?;
+    let item = item.prompting(request.prompting);
+    Ok(Arc::new(match request.deadline {
+        Some(deadline) => item.deadline(deadline),
+        None => item,
+    }))
 }
 
 /// The clock by which file systems stamp times, in nanoseconds since the epoch. It moves once per tick, so a time

@@ -11,25 +11,35 @@ use std::sync::Arc;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::{ItemNames, OwnStore};
+use super::{ItemRequest, OwnStore};
 use crate::keychain::KeychainItem;
-use crate::{Result, options::Prompting, storage::ItemShape};
+use crate::{
+    Result,
+    storage::{ItemShape, Keystore},
+};
 
 pub(crate) use super::posix::{
     boot_id, coarse_clock, command, life, start, user_namespace, wait_for_truncation, writes,
 };
 
-/// The platform's own store, for messages.
+/// The store that this platform protects best.
+pub(crate) const OWN: OwnStore = OwnStore::Keychain;
+
+/// The same, for messages.
 pub(crate) const OWN_STORE: &str = "the Keychain";
 
 /// An item of the default keychain. Of a shape only the service and the account mean anything here.
 ///
 /// # Errors
 /// `InvalidInput` for names that no item can have.
-pub(crate) fn own_store(names: &ItemNames<'_>, prompting: Prompting) -> Result<OwnStore> {
-    let (service, account) =
-        names.shape.and_then(ItemShape::keychain).unwrap_or((names.service, names.account));
-    Ok(OwnStore::Item(Arc::new(KeychainItem::new(service, account)?.prompting(prompting))))
+pub(crate) fn keystore_item(request: &ItemRequest<'_>) -> Result<Arc<dyn Keystore>> {
+    let names = (request.service, request.account);
+    let (service, account) = request.shape.and_then(ItemShape::keychain).unwrap_or(names);
+    let item = KeychainItem::new(service, account)?.prompting(request.prompting);
+    Ok(Arc::new(match request.deadline {
+        Some(deadline) => item.deadline(deadline),
+        None => item,
+    }))
 }
 
 /// Gives a file another name, unless something has it.

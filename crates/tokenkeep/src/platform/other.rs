@@ -10,23 +10,26 @@ use std::env::consts::OS;
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
-use super::{ItemNames, OwnStore};
-use crate::options::Prompting;
-use crate::{Error, ErrorKind, Result};
+use super::{ItemRequest, OwnStore};
+use crate::{Error, ErrorKind, Result, storage::Keystore};
 
 pub(crate) use super::posix::{
     boot_id, coarse_clock, command, life, start, user_namespace, wait_for_truncation, writes,
 };
 
-/// The platform's own store, for messages.
+/// The store that this platform protects best: none is known.
+pub(crate) const OWN: OwnStore = OwnStore::Unknown;
+
+/// The same, for messages.
 pub(crate) const OWN_STORE: &str = "the system's keystore";
 
 /// There is none.
 ///
 /// # Errors
 /// `NotSupported`, always.
-pub(crate) fn own_store(_names: &ItemNames<'_>, _prompting: Prompting) -> Result<OwnStore> {
+pub(crate) fn keystore_item(_request: &ItemRequest<'_>) -> Result<Arc<dyn Keystore>> {
     Err(Error::new(ErrorKind::NotSupported, format!("tokenkeep knows no keystore of {OS}")).remedy(
         "Allow a fallback: an encrypted file with a passphrase or a key file, a plaintext file, or memory",
     ))

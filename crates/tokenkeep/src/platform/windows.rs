@@ -15,15 +15,34 @@ pub(crate) mod writing;
 
 use std::sync::Arc;
 
-use super::{ItemNames, OwnStore};
-use crate::{Result, options::Prompting};
+use super::{ItemRequest, OwnStore};
+use crate::{Error, ErrorKind, Protector, Result, Secret, options::DataProtectionScope, storage::Keystore};
 use dpapi::DataProtection;
 
-/// The platform's own store, for messages.
+/// The store that this platform protects best.
+pub(crate) const OWN: OwnStore = OwnStore::DataProtection;
+
+/// The same, for messages.
 pub(crate) const OWN_STORE: &str = "a file encrypted by Windows";
 
-/// A file that Windows encrypts for the user; it has no use for the names of an item, and asks nobody anything.
-#[allow(clippy::unnecessary_wraps, reason = "elsewhere there are names that cannot be used")]
-pub(crate) fn own_store(_names: &ItemNames<'_>, _prompting: Prompting) -> Result<OwnStore> {
-    Ok(OwnStore::File(Arc::new(DataProtection::default())))
+/// Windows has no keystore with items.
+///
+/// # Errors
+/// `NotSupported`, always.
+pub(crate) fn keystore_item(_request: &ItemRequest<'_>) -> Result<Arc<dyn Keystore>> {
+    Err(Error::new(ErrorKind::NotSupported, "On Windows caches are files, not items of a keystore")
+        .remedy("Choose a file that Windows encrypts, or another key"))
+}
+
+/// Encryption by Windows.
+#[allow(clippy::unnecessary_wraps, reason = "other platforms do not have it")]
+pub(crate) fn data_protection(
+    scope: DataProtectionScope,
+    entropy: Option<&Secret>,
+) -> Result<Arc<dyn Protector>> {
+    let protector = DataProtection::new(scope);
+    Ok(Arc::new(match entropy {
+        Some(entropy) => protector.entropy(entropy.expose()),
+        None => protector,
+    }))
 }

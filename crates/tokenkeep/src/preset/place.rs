@@ -1,13 +1,11 @@
 //! Where a cache is and what it is kept in, and all that can be known without being told.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use super::{Names, Preset};
-use crate::options::Prompting;
-use crate::platform::{self, ItemNames, OwnStore};
-use crate::storage::{FilePersistence, ItemShape, KeystorePersistence};
-use crate::{Config, Persistence, Result};
+use crate::Config;
+use crate::options::{DataProtectionScope, Store};
+use crate::storage::ItemShape;
 
 /// A cache of another library's on this machine.
 ///
@@ -19,8 +17,8 @@ use crate::{Config, Persistence, Result};
 ///
 /// let place = Preset::Js.place(&Names::default().path(path).service("contoso").account("tokens"))?;
 /// println!("{} keeps it at {}", place.preset, place.path.display());
-/// let as_it_is = place.persistence(Prompting::Never)?; // to look into it, say
-/// let verified_first = place.config().map(|config| config.open());
+/// let as_it_is = place.config().create(false).verify(false).open()?; // to look into it, say
+/// let verified_first = place.config().prompting(Prompting::allowed()).open();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -71,41 +69,17 @@ impl CachePlace {
         Self { preset, path, kind: PlaceKind::PlaintextFile }
     }
 
-    /// What a cache there is read and written through. Nothing is created, verified or contacted yet, so that looking
-    /// leaves no trace; [`CachePlace::config`] is for a program that wants to live there.
-    ///
-    /// # Errors
-    /// `InvalidInput` for a path that names no file or an item without names; those of finding a directory for the
-    /// item's lock.
-    pub fn persistence(&self, prompting: Prompting) -> Result<Arc<dyn Persistence>> {
-        let PlaceKind::Item(shape) = &self.kind else {
-            return self.file();
-        };
-        let names = ItemNames { service: "", account: "", shape: Some(shape) };
-        match platform::own_store(&names, prompting)? {
-            OwnStore::Item(item) => Ok(Arc::new(KeystorePersistence::over(&self.path, item)?)),
-            OwnStore::File(protector) => Ok(Arc::new(FilePersistence::over(&self.path, protector)?)),
-        }
-    }
-
-    fn file(&self) -> Result<Arc<dyn Persistence>> {
-        if self.kind == PlaceKind::ProtectedFile {
-            let names = ItemNames { service: "", account: "", shape: None };
-            if let OwnStore::File(protector) = platform::own_store(&names, Prompting::Never)? {
-                return Ok(Arc::new(FilePersistence::over(&self.path, protector)?));
-            }
-        }
-        Ok(Arc::new(FilePersistence::new(&self.path)?))
-    }
-
-    /// A configuration that opens the cache there, with what it asks of every store: verified first. `None` for a
-    /// plaintext file, which no configuration chooses first.
-    pub fn config(&self) -> Option<Config> {
+    /// A configuration that opens the cache there. By default it creates and verifies what it opens; with
+    /// [`Config::create`] and [`Config::verify`] off, it leaves no trace.
+    pub fn config(&self) -> Config {
         let config = Config::new(self.preset.name()).path(&self.path);
         match &self.kind {
-            PlaceKind::Item(shape) => Some(config.item_shape(shape.clone())),
-            PlaceKind::ProtectedFile => Some(config),
-            PlaceKind::PlaintextFile => None,
+            // The shape has the names: an item of any other would be another program's.
+            PlaceKind::Item(shape) => config.service("").account("").item_shape(shape.clone()),
+            PlaceKind::ProtectedFile => {
+                config.store(Store::DataProtection { scope: DataProtectionScope::default(), entropy: None })
+            }
+            PlaceKind::PlaintextFile => config.store(Store::PlaintextFile),
         }
     }
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use tokenkeep::{
     Config, ErrorKind, Protection, Protector, Secret, TokenCache,
     event::Event,
-    storage::{DataProtection, DataProtectionScope, FilePersistence},
+    options::DataProtectionScope,
+    storage::{DataProtection, FilePersistence},
 };
 
 use crate::suite::CONTENT;

@@ -13,6 +13,7 @@ mod fake_keychain;
 mod keychain;
 #[cfg(windows)]
 mod lock_windows;
+mod opening;
 mod processes;
 mod suite;
 

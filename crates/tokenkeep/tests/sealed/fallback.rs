@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use tokenkeep::key_source::{KeyFile, Passphrase};
-use tokenkeep::{Backend, Config, ErrorKind, Protection, event::Event, options::Fallback};
+use tokenkeep::{Backend, Config, ErrorKind, Protection, event::Event, options::Store};
 
 use crate::content::cheap;
 use crate::support::{CONTENT, Place};
@@ -57,16 +57,21 @@ fn the_first_fallback_that_works_is_taken_and_told() {
         let (config, events) = without_keystore(&place);
         let cache = config
             .fallback([
-                Fallback::encrypted_file(KeyFile::at(place.path().join("nowhere"))),
-                Fallback::encrypted_file(Passphrase::new(b"words".as_slice()).cost(cheap())),
-                Fallback::PlaintextFile,
+                Store::encrypted_file(KeyFile::at(place.path().join("nowhere"))),
+                Store::encrypted_file(Passphrase::new(b"words".as_slice()).cost(cheap())),
+                Store::PlaintextFile,
             ])
             .open()
             .unwrap();
         let info = cache.info();
         assert_eq!((info.backend, info.protection), (Backend::EncryptedFile, Protection::Passphrase));
         let events = std::mem::take(&mut *events.lock().unwrap());
-        let [Event::Warning(text)] = &events[..] else { panic!("{events:?}") };
+        let [event @ Event::FellBack { to: Store::EncryptedFile(_), because, .. }] = &events[..] else {
+            panic!("{events:?}")
+        };
+        let kinds: Vec<_> = because.iter().map(|attempt| attempt.error.kind()).collect();
+        assert_eq!(kinds, [ErrorKind::StoreUnavailable, ErrorKind::MissingKey]);
+        let text = event.to_string();
         assert!(text.contains("encrypted file, with the passphrase") && text.contains("nowhere"), "{text}");
         cache.begin_write().unwrap().commit(CONTENT).unwrap();
         assert!(std::fs::read(place.cache()).unwrap().starts_with(b"\x89TKS"));
@@ -79,15 +84,15 @@ fn plaintext_of_an_earlier_fallback_is_encrypted_when_a_key_is_there() {
         "fallback::plaintext_of_an_earlier_fallback_is_encrypted_when_a_key_is_there",
         || {
             let place = Place::new();
-            let plain = without_keystore(&place).0.allow_plaintext(true).open().unwrap();
+            let plain = without_keystore(&place).0.fallback([Store::PlaintextFile]).open().unwrap();
             plain.begin_write().unwrap().commit(CONTENT).unwrap();
             let key = place.key("key");
-            let config = without_keystore(&place).0.fallback([Fallback::encrypted_file(KeyFile::at(key))]);
+            let config = without_keystore(&place).0.fallback([Store::encrypted_file(KeyFile::at(key))]);
             let sealed = config.open().unwrap();
             assert!(std::fs::read(place.cache()).unwrap().starts_with(b"\x89TKS"));
             assert_eq!(sealed.read().unwrap().unwrap().expose(), CONTENT.as_bytes());
             // The way back is refused: no fallback writes plaintext over what is encrypted.
-            let error = without_keystore(&place).0.allow_plaintext(true).open().unwrap_err();
+            let error = without_keystore(&place).0.fallback([Store::PlaintextFile]).open().unwrap_err();
             assert!(error.to_string().contains("opened as plaintext"), "{error}");
         },
     );
@@ -102,8 +107,8 @@ fn when_all_fail_one_error_lists_each_attempt_its_cause_and_its_remedy() {
             let error = without_keystore(&place)
                 .0
                 .fallback([
-                    Fallback::encrypted_file(KeyFile::at(place.path().join("nowhere"))),
-                    Fallback::encrypted_file(Passphrase::from_environment("TOKENKEEP_TEST_UNSET")),
+                    Store::encrypted_file(KeyFile::at(place.path().join("nowhere"))),
+                    Store::encrypted_file(Passphrase::from_environment("TOKENKEEP_TEST_UNSET")),
                 ])
                 .open()
                 .unwrap_err();

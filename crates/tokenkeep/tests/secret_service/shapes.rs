@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use tokenkeep::ErrorKind;
-use tokenkeep::options::Prompting;
 use tokenkeep::preset::{Names, Preset, known_caches};
 use tokenkeep::storage::{ItemShape, Keystore, SecretServiceItem};
 
@@ -228,7 +227,7 @@ fn every_preset_has_the_location_of_its_cache() {
     for preset in Preset::ALL {
         assert_eq!(preset.name().parse::<Preset>().unwrap(), *preset);
         let place = preset.place(&names).unwrap();
-        place.persistence(Prompting::Never).unwrap();
+        assert!(place.config().create(false).verify(false).open().is_ok());
     }
     let error = "pyhton".parse::<Preset>().unwrap_err();
     assert_kind(&error, ErrorKind::InvalidInput, "azure-identity-js-cae");

@@ -17,24 +17,9 @@ use zeroize::Zeroizing;
 use super::sys;
 use crate::protector::sealed::header::MAGIC as SEALED;
 use crate::protector::sealed::holds_plaintext;
-use crate::{Backend, Error, ErrorKind, Protection, Protector, Result, Secret, schema};
-
-/// Who can decrypt what [`DataProtection`] encrypts.
-///
-/// ```
-/// use tokenkeep::storage::{DataProtection, DataProtectionScope};
-///
-/// let for_everybody_on_this_machine = DataProtection::new(DataProtectionScope::LocalMachine);
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DataProtectionScope {
-    /// The user who encrypted it. The default.
-    #[default]
-    CurrentUser,
-    /// Every user of this machine who can read the file.
-    LocalMachine,
-}
+use crate::{
+    Backend, Error, ErrorKind, Protection, Protector, Result, Secret, options::DataProtectionScope, schema,
+};
 
 /// A protector that lets Windows encrypt, with keys that it keeps for the user or the machine.
 ///
@@ -44,9 +29,10 @@ pub enum DataProtectionScope {
 /// ```
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path().join("cache.bin");
+/// use tokenkeep::options::DataProtectionScope;
 /// use tokenkeep::storage::{DataProtection, FilePersistence};
 ///
-/// let protector = DataProtection::default().entropy(*b"a second secret");
+/// let protector = DataProtection::new(DataProtectionScope::CurrentUser).entropy(*b"a second secret");
 /// let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(FilePersistence::with_protector(path, protector)?));
 /// cache.update(|_| "{}")?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -1,0 +1,133 @@
+//! The stores that a configuration can name.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::key_source::KeySource;
+use crate::platform;
+use crate::{Secret, storage::Keystore};
+
+/// A store for a cache. [`Config::store`](crate::Config::store) names the one to try first,
+/// [`Config::fallback`](crate::Config::fallback) those to try after it.
+///
+/// Every store can be named on every platform. Opening one that the platform does not have is `NotSupported`, so that the
+/// next fallback is tried.
+///
+/// ```
+/// use tokenkeep::{Config, key_source::{KernelKeyring, KeyFile}, options::Store};
+///
+/// let config = Config::new("my-app").store(Store::Platform).fallback([
+///     Store::encrypted_file(KeyFile::at("/run/secrets/cache-key")),
+///     Store::encrypted_file(KernelKeyring::new("my-app")),
+///     Store::Memory,
+/// ]);
+/// assert_eq!(Store::PlaintextFile.to_string(), "a plaintext file");
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Store {
+    /// The store that the platform protects best: on Linux the Secret Service, on macOS the Keychain, on Windows a file
+    /// encrypted by the Data Protection API.
+    #[default]
+    Platform,
+    /// A file encrypted by Windows' Data Protection API.
+    DataProtection {
+        /// Which users can decrypt it.
+        scope: DataProtectionScope,
+        /// A second secret that decrypting needs.
+        entropy: Option<Secret>,
+    },
+    /// An item of the macOS Keychain.
+    Keychain,
+    /// An item of the Linux Secret Service.
+    SecretService,
+    /// An item of a keystore that the program brings along.
+    Item(Arc<dyn Keystore>),
+    /// A file encrypted with a key from this source; see [`crate::key_source`].
+    EncryptedFile(Arc<dyn KeySource>),
+    /// A plaintext file (0600).
+    PlaintextFile,
+    /// The memory of this process: every sign-in is gone when it ends. Nothing is written.
+    Memory,
+}
+
+impl Store {
+    /// An encrypted file with a key from `source`.
+    pub fn encrypted_file(source: impl KeySource + 'static) -> Self {
+        Self::EncryptedFile(Arc::new(source))
+    }
+
+    /// An item of `keystore`, with a marker file at the cache's path.
+    pub fn item(keystore: impl Keystore + 'static) -> Self {
+        Self::Item(Arc::new(keystore))
+    }
+}
+
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Platform => f.write_str(platform::OWN_STORE),
+            Self::DataProtection { .. } => f.write_str("a file encrypted by Windows"),
+            Self::Keychain => f.write_str("the Keychain"),
+            Self::SecretService => f.write_str("the Secret Service"),
+            Self::Item(keystore) => write!(f, "the keystore item {:?}", keystore.location()),
+            Self::EncryptedFile(source) => write!(f, "an encrypted file, with {}", source.describe()),
+            Self::PlaintextFile => f.write_str("a plaintext file"),
+            Self::Memory => f.write_str("the memory of this process, with which it will be gone"),
+        }
+    }
+}
+
+/// Which users can decrypt a file that Windows encrypted. See [`Store::DataProtection`].
+///
+/// ```
+/// use tokenkeep::options::{DataProtectionScope, Store};
+///
+/// let for_every_user_of_this_machine =
+///     Store::DataProtection { scope: DataProtectionScope::LocalMachine, entropy: None };
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DataProtectionScope {
+    /// The user who encrypted it. The default.
+    #[default]
+    CurrentUser,
+    /// Every user of this machine who can read the file.
+    LocalMachine,
+}
+
+/// A store that was tried in vain.
+///
+/// ```
+/// use tokenkeep::{Config, options::Store};
+/// # let home = tempfile::tempdir()?;
+///
+/// // A path that names a folder is of use to no store.
+/// let refused = Config::new("my-app").path(home.path()).store(Store::PlaintextFile).choose().unwrap_err();
+/// let attempt = &refused.attempts[0];
+/// assert!(!attempt.prepared, "{}: {}", attempt.store, attempt.error);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// The store.
+    pub store: Store,
+    /// Its place among the stores of the configuration: 0 for the one that was tried first.
+    pub number: usize,
+    /// Whether its file could be prepared, so that the error is about the store.
+    pub prepared: bool,
+    /// Why it is of no use.
+    pub error: crate::Error,
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.store, self.error)
+    }
+}
+
+/// `attempts` in one sentence, for a person.
+pub(crate) fn listed(attempts: &[Attempt]) -> String {
+    attempts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
