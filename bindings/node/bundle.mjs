@@ -1,19 +1,20 @@
 // @ts-check
 /**
- * Makes `dist` of `ts`: types by the compiler, which also checks everything, and one JavaScript file per entry by
- * esbuild, because a program that imports the package waits for every file of it (docs/adr: one file per entry).
+ * Makes `dist` of `ts`: the compiler checks everything and leaves modules and types, of which rollup makes one file per
+ * entry, because a program that imports the package waits for every file of it (docs/adr: one file per entry).
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join, resolve } from "node:path";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { rollup } from "rollup";
+import { dts } from "rollup-plugin-dts";
 
 const PACKAGE = fileURLToPath(new URL(".", import.meta.url));
 const DIST = join(PACKAGE, "dist");
 
-/** Each is `ts/NAME.ts` for CommonJS, which holds the code, and `ts/NAME.mts`, which gives the same to ES modules. */
+/** What a program imports: `ts/NAME.ts` becomes CommonJS with the code, and an ES module that gives the same on by name. */
 const ENTRIES = ["index", "identity", "embed"];
 
 /**
@@ -25,142 +26,141 @@ const LATER = ["watching", "brokering"];
 /** `ts/NAME.ts` that npm makes a command of. */
 const COMMANDS = ["command"];
 
-/** Other entries use the main one as it is, so that there is one identity of each class. */
-const mainEntry = {
-  name: "main entry",
-  /** @param {import("esbuild").PluginBuild} build */
-  setup({ onResolve }) {
-    onResolve({ filter: /^\.\.?\/index\.js$/ }, () => ({ path: "./index.js", external: true }));
-  },
-};
+/** Other entries use the main one as it is, so that there is one identity of each class. @param {string} source */
+function isMainEntry(source) {
+  return /^\.\.?\/index\.js$/.test(source);
+}
 
-/** @param {string[]} words */
-function compile(...words) {
+/** Compiles `ts` into `folder`. @param {string} folder @param {string[]} options */
+function compile(folder, ...options) {
   const compiler = join(PACKAGE, "node_modules", "typescript", "bin", "tsc");
-  const { status } = spawnSync(process.execPath, [compiler, "-p", PACKAGE, ...words], { stdio: "inherit" });
+  // As modules, whatever they become, so that rollup can follow them.
+  const words = ["-p", PACKAGE, "--module", "esnext", "--moduleResolution", "bundler", "--outDir", folder];
+  const { status } = spawnSync(process.execPath, [compiler, ...words, ...options], { stdio: "inherit" });
   if (status !== 0) {
     process.exit(status ?? 1);
   }
 }
 
-/** @param {string} name */
-async function bundle(name) {
-  const outfile = join(DIST, `${name}.js`);
-  await build({
-    entryPoints: [join(PACKAGE, "ts", `${name}.ts`)],
-    outfile,
-    bundle: true,
-    platform: "node",
-    format: "cjs",
-    target: "node20",
-    charset: "utf8",
-    packages: "external",
-    external: LATER.map((later) => `./${later}.js`),
-    plugins: [mainEntry],
-    logLevel: "warning",
-  });
-  const first = COMMANDS.includes(name) ? "#!/usr/bin/env node\n" : "";
-  writeFileSync(outfile, first + finish(readFileSync(outfile, "utf8")));
-}
-
 /**
- * Three things that esbuild does not do.
- *
  * Node's own modules come from `process.getBuiltinModule` where there is one: a `require` fails in the ES modules that
- * bundlers make of programs that use this package. And exports are plain properties: tests of programs replace them,
- * as they could with the original, but esbuild's getters cannot be replaced. What it makes those with goes: it takes a
- * twentieth of the time of a `require`.
- * And classes keep their names, of which esbuild makes `_Name` where a class mentions itself.
+ * bundlers make of programs that use this package.
  *
- * @param {string} code
+ * @type {import("rollup").Plugin}
  */
-function finish(code) {
-  const strict = '"use strict";\n';
-  const head = `${strict}const builtinModule = process.getBuiltinModule ?? require;\n`;
-  const body = code
-    .replace(strict, "")
-    .replaceAll(/require\("(node:\w+)"\)/g, 'builtinModule("$1")')
-    .replaceAll(/\b_([A-Z]\w*)\b/g, (found, name) =>
-      code.includes(`var ${name} = class ${found} `) ? name : found,
-    );
-  // Two files that have one name for different things get different ones in a bundle, of which an export shows the first.
-  for (const [, outside, inside] of body.matchAll(/^ {2}(\w+): \(\) => (\w+),?$/gm)) {
-    if (outside !== inside) {
-      throw new Error(`"${outside}" is exported, and the name of something else as well: rename that`);
-    }
+const builtins = {
+  name: "builtins",
+  resolveId: (source) => (source.startsWith("node:") ? `\0${source}` : null),
+  load: (id) =>
+    id.startsWith("\0node:")
+      ? {
+          code: `export default (process.getBuiltinModule ?? require)(${JSON.stringify(id.slice(1))});`,
+          syntheticNamedExports: true,
+          moduleSideEffects: false,
+        }
+      : null,
+};
+
+/** @type {import("rollup").Plugin} */
+const mainEntry = {
+  name: "main entry",
+  resolveId: (source) => (isMainEntry(source) ? { id: "./index.js", external: "absolute" } : null),
+};
+
+/** Without a suffix, of which a module resolver of the compiler's makes a file. @param {string} suffix @returns {import("rollup").Plugin} */
+const neighbours = (suffix) => ({
+  name: "neighbours",
+  resolveId: (source, importer) =>
+    importer && /^\.\.?\//.test(source) ? join(importer, "..", source.replace(/\.js$/, "") + suffix) : null,
+});
+
+/** The code of an entry, in one file; gives the names of its exports. @param {string} from @param {string} name */
+async function bundle(from, name) {
+  const built = await rollup({
+    input: join(from, `${name}.js`),
+    plugins: [mainEntry, builtins, neighbours(".js")],
+    onwarn: refuse,
+  });
+  const { output } = await built.write({
+    file: join(DIST, `${name}.js`),
+    format: "cjs",
+    exports: "named",
+    esModule: true,
+    generatedCode: { preset: "es2015", symbols: false },
+    // Exports are plain properties: tests of programs replace them, as they could with the original.
+    externalLiveBindings: false,
+    banner: COMMANDS.includes(name) ? "#!/usr/bin/env node" : "",
+  });
+  const [, renamed] = output[0].code.match(/^class (\w+\$\d)/m) ?? [];
+  if (renamed !== undefined) {
+    throw new Error(`Two classes have the name of ${renamed}, which programs would see: rename one`);
   }
-  // What esbuild leaves for readers of export names, put to use.
-  const [before, names] = body.split("0 && (module.exports = {");
-  if (names === undefined) {
-    return head + body;
-  }
-  const getters = /^var __defProp[\s\S]*?^module\.exports = __toCommonJS\(\w+\);\n/m;
-  if (!getters.test(before ?? "") || /\b__[a-z]\w+\(/.test(body.replace(getters, ""))) {
-    throw new Error("esbuild's helpers are used for more than the exports: see what has to stay");
-  }
-  const mark = 'Object.defineProperty(module.exports, "__esModule", { value: true });\n';
-  return `${head}${before?.replace(getters, "")}module.exports = {${names.replace("});", "};")}${mark}`;
+  return output[0].exports;
 }
 
-/** The ES module beside it names what it gives on, so that there is one class identity. @param {string} name */
-async function face(name) {
-  await build({
-    entryPoints: [join(PACKAGE, "ts", `${name}.mts`)],
-    outfile: join(DIST, `${name}.mjs`),
-    format: "esm",
-    target: "node20",
-    logLevel: "warning",
+/** The types of an entry, in one file. @param {string} from @param {string} name */
+async function declarations(from, name) {
+  const built = await rollup({
+    input: join(from, `${name}.d.ts`),
+    plugins: [mainEntry, neighbours(".d.ts"), dts()],
+    onwarn: refuse,
   });
+  const { output } = await built.write({ file: join(DIST, `${name}.d.ts`), format: "es" });
+  // A program that exports what it gets from a function must be able to name its type (TS2742).
+  const { code, exports } = output[0];
+  for (const [, declared = ""] of code.matchAll(
+    /^(?:declare )?(?:abstract )?(?:class|const|function|interface|type) (\w+)/gm,
+  )) {
+    if (!exports.includes(declared)) {
+      throw new Error(`${declared} is in a public signature: export it from ts/${name}.ts`);
+    }
+  }
+}
+
+/** @param {import("rollup").RollupLog} warning */
+function refuse(warning) {
+  // The types of `embed`, which exports nothing.
+  if (warning.code === "EMPTY_BUNDLE") {
+    return;
+  }
+  throw new Error(warning.message, { cause: warning });
 }
 
 /**
- * The same for Node alone, which takes longer to look for the names of a CommonJS module's exports than to load it.
- * Bundlers cannot follow this one; they do not have the condition `node-addons` by which package.json tells it to Node.
+ * The ES module beside an entry: one implementation, one class identity. A second one of the main entry is for Node alone,
+ * which takes longer to look for the names of a CommonJS module's exports than to load it. Bundlers cannot follow that one;
+ * they do not have the condition `node-addons` by which package.json tells it to Node.
+ *
+ * @param {string} name
+ * @param {string[]} exports
  */
-function nodeFace() {
-  const names = Object.keys(createRequire(import.meta.url)(join(DIST, "index.js")));
-  const code = `import { createRequire } from "node:module";
-export const { ${names.join(", ")} } = createRequire(import.meta.url)("./index.js");
+function faces(name, exports) {
+  const names = exports.join(", ");
+  const some = exports.length > 0;
+  const code = some ? `export { ${names} } from "./${name}.js";` : `import "./${name}.js";`;
+  writeFileSync(join(DIST, `${name}.mjs`), `${code}\n`);
+  writeFileSync(join(DIST, `${name}.d.mts`), some ? `export * from "./${name}.js";\n` : "export {};\n");
+  if (name === "index") {
+    const node = `import { createRequire } from "node:module";
+export const { ${names} } = createRequire(import.meta.url)("./index.js");
 `;
-  writeFileSync(join(DIST, "index.node.mjs"), code);
-}
-
-/** Removes the types of what no user can name. */
-function prune() {
-  const kept = new Set(
-    ENTRIES.flatMap((name) => [`${name}.d.ts`, `${name}.d.mts`].map((file) => join(DIST, file))),
-  );
-  for (const file of kept) {
-    for (const [, reference] of readFileSync(file, "utf8").matchAll(/(?:from|import\() ?"(\.[^"]+)"/g)) {
-      const found = resolve(dirname(file), `${reference}`.replace(/\.js$/, ""));
-      // A set that is iterated over also gives what is added meanwhile.
-      kept.add(`${found}.d.ts`);
-    }
-  }
-  for (const entry of readdirSync(DIST, { recursive: true, withFileTypes: true })) {
-    const path = join(entry.parentPath, entry.name);
-    if (entry.isFile() && /\.d\.m?ts$/.test(entry.name) && !kept.has(path)) {
-      rmSync(path);
-    }
-  }
-  for (const folder of readdirSync(DIST, { withFileTypes: true })) {
-    const path = join(DIST, folder.name);
-    if (folder.isDirectory() && readdirSync(path).length === 0) {
-      rmSync(path, { recursive: true });
-    }
+    writeFileSync(join(DIST, "index.node.mjs"), node);
   }
 }
 
-if (existsSync(DIST)) {
-  rmSync(DIST, { recursive: true });
+const built = mkdtempSync(join(tmpdir(), "tokenkeep-build-"));
+try {
+  rmSync(DIST, { recursive: true, force: true });
+  // Comments are for readers of the types: each program would wait for them in the code.
+  compile(built, "--declaration", "false", "--removeComments");
+  compile(built, "--emitDeclarationOnly");
+  for (const name of ENTRIES) {
+    faces(name, await bundle(built, name));
+    await declarations(built, name);
+  }
+  for (const name of [...LATER, ...COMMANDS]) {
+    await bundle(built, name);
+  }
+} finally {
+  rmSync(built, { recursive: true });
 }
-compile("--emitDeclarationOnly");
-for (const name of ENTRIES) {
-  await bundle(name);
-  await face(name);
-}
-for (const name of [...LATER, ...COMMANDS]) {
-  await bundle(name);
-}
-nodeFace();
-prune();

@@ -19,6 +19,8 @@ const RESOLUTIONS = [
   { resolution: "node16", module: "node16" },
   { resolution: "nodenext", module: "nodenext" },
   { resolution: "bundler", module: "esnext" },
+  // Without `exports`: as programs that were never moved on resolve modules.
+  { resolution: "node", module: "commonjs" },
 ];
 
 /** @typedef {{ name: string, compiler: string, program: string, type: string, options: Record<string, unknown> }} Case */
@@ -32,12 +34,21 @@ function cases() {
       if (compiler === "typescript-4" && resolution === "bundler") {
         continue; // Came with TypeScript 5.
       }
+      if (compiler === "typescript" && resolution === "node") {
+        continue; // Went with TypeScript 7.
+      }
       for (const type of ["module", "commonjs"]) {
-        for (const program of ["plain", "identity", "msal"]) {
+        for (const program of ["plain", "identity", "declarations", "msal"]) {
           if (program === "msal" && compiler === "typescript-4") {
             continue; // msal-node's own types need a newer compiler.
           }
-          if (program === "identity" && resolution === "nodenext") {
+          if (resolution === "node" && (type === "module" || program === "msal")) {
+            continue; // msal-node has no types there.
+          }
+          if (program === "declarations" && compiler === "typescript-4" && type === "module") {
+            continue; // It cannot name a CommonJS type in an ES module's declarations (TS2841), whatever the package does.
+          }
+          if (program !== "plain" && program !== "msal" && resolution === "nodenext") {
             continue; // Finds entries as node16 does.
           }
           // msal-node's own types do not compile for CommonJS: they re-export an ES module (TS1479).
@@ -68,7 +79,8 @@ async function compile(root, { compiler, program, type, options }, index) {
   }
   await copyFile(join(HERE, `${program}.ts`), join(project, "main.ts"));
   await writeFile(join(project, "package.json"), JSON.stringify({ type }));
-  const compilerOptions = { strict: true, noEmit: true, target: "es2020", lib: ["es2020"], ...options };
+  const emitted = program === "declarations" ? { declaration: true, outDir: "out" } : { noEmit: true };
+  const compilerOptions = { strict: true, target: "es2020", lib: ["es2020"], ...emitted, ...options };
   await writeFile(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["main.ts"] }));
   const tsc = join(MODULES, compiler, "bin", "tsc");
   return await new Promise((resolve, reject) => {

@@ -5,16 +5,14 @@
  */
 import assert from "node:assert/strict";
 import { cp, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { Worker } from "node:worker_threads";
+import { build } from "esbuild";
 import { output } from "../support/processes.mjs";
 import { scratchDirectory } from "../support/scratch.mjs";
 import { OURS } from "../support/subject.mjs";
 import { install, packedVersion } from "./project.mjs";
-
-const { build } = createRequire(new URL("../../package.json", import.meta.url))("esbuild");
 
 /** Prints whether the addon works; without it every call fails with `addon_missing`. */
 const PROGRAM = `
@@ -47,6 +45,7 @@ after(async () => {
 async function bundled(t, program, options) {
   const elsewhere = await scratchDirectory(t);
   await writeFile(join(folder, "main.mjs"), program);
+  /** @type {import("esbuild").BuildOptions} */
   const common = {
     bundle: true,
     platform: "node",
