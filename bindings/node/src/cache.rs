@@ -12,12 +12,11 @@ use tokenkeep::{
     storage::{FilePersistence, KeystorePersistence},
 };
 
-use crate::channel::{Afterwards, Channel, Link, Ticket};
+use crate::channel::{Channel, Link, Ticket};
 use crate::encrypted::{self, KeyPlace, Supply, explain};
 use crate::events::listener;
 use crate::failure::{Failure, Thrown};
 use crate::guard::{Place, guard, quietly};
-use crate::handed::Content;
 use crate::holds::{Held, Holds};
 use crate::keystore;
 use crate::lock::{Lock, release};
@@ -215,12 +214,11 @@ impl Cache {
         strict: bool,
     ) -> Result<(), Thrown> {
         let cache = self.ruled(strict);
-        self.turn(&env, call, limit, move |link, wait, afterwards| {
+        self.turn(&env, call, limit, move |link, wait| {
             if force {
                 cache.forget();
             }
             let access = cache.begin_write_waiting(wait)?;
-            *afterwards = Afterwards::Prepare(access.preparation());
             let view = View::of(access.snapshot(), whole(known), keys);
             Ok(Reply::Hold(Holds::insert(link, Held::Write(access))?, view))
         })
@@ -228,8 +226,8 @@ impl Cache {
 
     /// Merges the change from `base` to `ours` into the store, under `hold`, or 0 for a lock of its own.
     ///
-    /// `ours` is null where it was handed over before. `held` is what `base` was made from. Under a hold, null means the held
-    /// content, for either, and the hold decides what becomes of damage; otherwise `strict` does.
+    /// `base` was made from `held`. Under a hold, null means the held content, for either, and the hold decides what becomes of
+    /// damage; otherwise `strict` does.
     #[napi]
     #[allow(clippy::too_many_arguments)] // One call, because each costs a crossing.
     pub fn commit(
@@ -239,7 +237,7 @@ impl Cache {
         hold: u32,
         held: Option<String>,
         base: Either3<String, Null, Undefined>,
-        ours: Option<String>,
+        ours: String,
         disturbed: bool,
         keys: bool,
         limit: u32,
@@ -251,55 +249,45 @@ impl Cache {
             Either3::C(()) => Base::Unknown,
         };
         let held = held.map(Secret::from);
-        let ours = self.content(ours);
-        let answer = move |access: WriteAccess, afterwards: &mut Afterwards| {
-            let proposal = Proposal { held, base, ours: ours.into_secret(), disturbed };
-            *afterwards = Afterwards::LetGo(access.guard().displaced(), access.snapshot().content.clone());
+        let proposal = Proposal { held, base, ours: ours.into(), disturbed };
+        let answer = move |access: WriteAccess| {
             let snapshot = proposal.commit(access)?;
             Ok(Reply::Snapshot(View::after(&snapshot, &proposal.ours, keys)))
         };
         if hold == 0 {
             let cache = self.ruled(strict);
-            return self.turn(&env, call, limit, move |_, wait, afterwards| {
-                answer(cache.begin_write_waiting(wait)?, afterwards)
-            });
+            return self.turn(&env, call, limit, move |_, wait| answer(cache.begin_write_waiting(wait)?));
         }
-        let supplies = self.supplies.clone();
-        self.ticket(&env, call)?.work_on(move |link, afterwards| {
-            let done = match link.holds().take(hold) {
-                Some(Held::Write(access)) => answer(access, afterwards),
-                Some(Held::Lock { .. }) | None => Err(Failure::expired()),
-            };
-            done.map_err(|failure| explain(failure, &supplies))
-        });
-        Ok(())
+        self.work(&env, call, move |link| match link.holds().take(hold) {
+            Some(Held::Write(access)) => answer(access),
+            Some(Held::Lock { .. }) | None => Err(Failure::expired()),
+        })
     }
 
-    /// Stores `contents` as they are, or with null what was handed over before, under `hold`, or 0 for a lock of its own.
+    /// Stores `contents` as they are, under `hold`, or 0 for a lock of its own.
     #[napi]
     pub fn replace(
         &self,
         env: Env,
         call: u32,
         hold: u32,
-        contents: Option<Either<String, Buffer>>,
+        contents: Either<String, Buffer>,
         limit: u32,
     ) -> Result<(), Thrown> {
         let contents = match contents {
-            Some(Either::A(text)) => self.content(Some(text)),
-            Some(Either::B(bytes)) => Content::Whole(Secret::from(&*bytes)),
-            None => self.content(None),
+            Either::A(text) => Secret::from(text),
+            Either::B(bytes) => Secret::from(&*bytes),
         };
         let cache = self.cache.clone();
         if hold == 0 {
-            return self.turn(&env, call, limit, move |_, wait, _| {
-                cache.replace(contents.into_secret(), wait)?;
+            return self.turn(&env, call, limit, move |_, wait| {
+                cache.replace(contents, wait)?;
                 Ok(Reply::Nothing)
             });
         }
         self.work(&env, call, move |link| {
             Holds::with(link, hold, |held| {
-                cache.persistence().save(held.guard(), contents.into_secret().expose())?;
+                cache.persistence().save(held.guard(), contents.expose())?;
                 cache.forget();
                 Ok(Reply::Nothing)
             })
@@ -311,7 +299,7 @@ impl Cache {
     pub fn remove(&self, env: Env, call: u32, hold: u32, limit: u32) -> Result<(), Thrown> {
         let cache = self.cache.clone();
         if hold == 0 {
-            return self.turn(&env, call, limit, move |_, wait, _| {
+            return self.turn(&env, call, limit, move |_, wait| {
                 Ok(Reply::Flag(cache.begin_write_waiting(wait)?.delete()?))
             });
         }
@@ -415,14 +403,6 @@ impl Cache {
         &self.supplies
     }
 
-    /// What a call is about: its own text, or the one that was handed over before it.
-    fn content(&self, text: Option<String>) -> Content {
-        match text {
-            Some(text) => Content::Whole(text.into()),
-            None => Content::Handed(self.link.handed().take()),
-        }
-    }
-
     fn ticket(&self, env: &Env, call: u32) -> Result<Ticket, Thrown> {
         guard(Place::Export, || Ok(self.link.ticket(env, call)?)).map_err(Failure::into_exception)
     }
@@ -444,12 +424,12 @@ impl Cache {
         env: &Env,
         call: u32,
         limit: u32,
-        work: impl FnOnce(&Arc<Link>, &WaitOptions, &mut Afterwards) -> Result<Reply, Failure> + Send + 'static,
+        work: impl FnOnce(&Arc<Link>, &WaitOptions) -> Result<Reply, Failure> + Send + 'static,
     ) -> Result<(), Thrown> {
         let ticket = self.ticket(env, call)?;
         let supplies = self.supplies.clone();
-        let work = move |link: &Arc<Link>, wait: &WaitOptions, afterwards: &mut Afterwards| {
-            work(link, wait, afterwards).map_err(|failure| explain(failure, &supplies))
+        let work = move |link: &Arc<Link>, wait: &WaitOptions| {
+            work(link, wait).map_err(|failure| explain(failure, &supplies))
         };
         line_up(&self.path, Duration::from_millis(limit.into()), ticket, work);
         Ok(())

@@ -7,18 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use napi::bindgen_prelude::{BufferSlice, Env, FnArgs, Function, JsValue, Null, ToNapiValue, Unknown};
+use napi::bindgen_prelude::{Env, FnArgs, Function, JsValue, Null, ToNapiValue, Unknown};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
-use tokenkeep::{
-    Secret,
-    options::Cancel,
-    storage::{Displaced, Preparation},
-};
+use tokenkeep::options::Cancel;
 
 use crate::failure::{Failure, Thrown};
 use crate::guard::{Place, guard, quietly};
-use crate::handed::Handed;
 use crate::holds::Holds;
 use crate::pool;
 use crate::reply::Reply;
@@ -50,17 +45,6 @@ impl Channel {
         Ok(Self { link })
     }
 
-    /// Takes the first `count` bytes of `piece`, which begin `at` so many of a text of `total` bytes, one byte for each
-    /// character. The text is that of the next call which leaves its own out.
-    #[napi]
-    pub fn hand(&self, at: u32, total: u32, piece: BufferSlice<'_>, count: u32) -> Result<(), Thrown> {
-        guard(Place::Export, || {
-            let piece = piece.get(..count as usize).unwrap_or(&piece);
-            self.link.handed.add(at as usize, total as usize, piece)
-        })
-        .map_err(Failure::into_exception)
-    }
-
     /// Gives up everything that waits, releases every lock, and waits at most so long for work under way.
     #[napi]
     pub fn close(&self, milliseconds: u32) {
@@ -82,7 +66,6 @@ pub(crate) struct Link {
     open: Mutex<Open>,
     answered: Condvar,
     holds: Holds,
-    handed: Handed,
     cancel: Cancel,
 }
 
@@ -117,7 +100,6 @@ impl Link {
             open: Mutex::default(),
             answered: Condvar::new(),
             holds: Holds::default(),
-            handed: Handed::default(),
             cancel: Cancel::new(),
         });
         let _ = this.set(Arc::downgrade(&link));
@@ -160,11 +142,6 @@ impl Link {
         &self.holds
     }
 
-    /// The text that was handed over last.
-    pub(crate) fn handed(&self) -> &Handed {
-        &self.handed
-    }
-
     /// Thrown when the JavaScript thread ends.
     pub(crate) fn cancel(&self) -> &Cancel {
         &self.cancel
@@ -186,33 +163,7 @@ pub(crate) struct Ticket {
     answered: bool,
 }
 
-type Work = Box<dyn FnOnce(&Arc<Link>, &mut Afterwards) -> Result<Reply, Failure> + Send>;
-
-/// What is done when the answer is on its way, because nobody has to wait for it.
-pub(crate) enum Afterwards {
-    Nothing,
-    /// The client makes its change now: what can be done for the write meanwhile.
-    Prepare(Preparation),
-    /// A file whose space is to be freed, and content that is to be wiped.
-    LetGo(Displaced, Option<Secret>),
-}
-
-impl Afterwards {
-    pub(crate) fn finish(self) {
-        match self {
-            Self::Nothing => {}
-            Self::Prepare(preparation) => {
-                quietly(Place::Prepare, || preparation.make());
-                pool::expect_more();
-            }
-            Self::LetGo(displaced, content) => {
-                // In this order: the next content may take the memory of this one, while a disk can be slow.
-                drop(content);
-                drop(displaced);
-            }
-        }
-    }
-}
+type Work = Box<dyn FnOnce(&Arc<Link>) -> Result<Reply, Failure> + Send>;
 
 impl Ticket {
     pub(crate) fn link(&self) -> &Arc<Link> {
@@ -225,14 +176,6 @@ impl Ticket {
 
     /// Answers with what `work` gives, on a thread of the pool.
     pub(crate) fn work(self, work: impl FnOnce(&Arc<Link>) -> Result<Reply, Failure> + Send + 'static) {
-        self.start(Box::new(move |link, _| work(link)));
-    }
-
-    /// As [`Ticket::work`], where something remains to be done after the answer.
-    pub(crate) fn work_on(
-        self,
-        work: impl FnOnce(&Arc<Link>, &mut Afterwards) -> Result<Reply, Failure> + Send + 'static,
-    ) {
         self.start(Box::new(work));
     }
 
@@ -240,10 +183,8 @@ impl Ticket {
     fn start(self, work: Work) {
         // Without a thread the ticket is dropped, and answers that.
         let _ = pool::run(move || {
-            let mut afterwards = Afterwards::Nothing;
-            let result = guard(Place::Work, || work(&self.link, &mut afterwards));
+            let result = guard(Place::Work, || work(&self.link));
             self.answer(result);
-            afterwards.finish();
         });
     }
 

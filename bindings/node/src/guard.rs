@@ -40,8 +40,6 @@ pub(crate) enum Place {
     Answer,
     /// An event on its way out of the core.
     Event,
-    /// What is done ahead of a write.
-    Prepare,
     /// Something that was due at a time.
     Timer,
     /// The release of a hold.

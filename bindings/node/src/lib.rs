@@ -18,7 +18,6 @@ mod encrypted;
 mod events;
 mod failure;
 mod guard;
-mod handed;
 mod holds;
 mod keystore;
 mod lock;

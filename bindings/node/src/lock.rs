@@ -41,7 +41,7 @@ impl Lock {
         let (lock, outer) = (self.lock.clone(), self.outer.clone());
         let ticket =
             guard(Place::Export, || Ok(self.link.ticket(&env, call)?)).map_err(Failure::into_exception)?;
-        line_up(&self.path, Duration::from_millis(limit.into()), ticket, move |link, wait, _| {
+        line_up(&self.path, Duration::from_millis(limit.into()), ticket, move |link, wait| {
             let start = Instant::now();
             let outer = outer.map(|outer| outer.acquire(wait)).transpose()?;
             let limit = wait.limit.saturating_sub(start.elapsed());

@@ -13,14 +13,14 @@ use tokenkeep::{
     options::{Cancel, WaitOptions},
 };
 
-use crate::channel::{Afterwards, Link, Ticket};
+use crate::channel::{Link, Ticket};
 use crate::failure::Failure;
 use crate::guard::{Place, guard, quietly};
 use crate::pool;
 use crate::reply::Reply;
 use crate::timer::{self, Due};
 
-type Work = Box<dyn FnOnce(&Arc<Link>, &WaitOptions, &mut Afterwards) -> Result<Reply, Failure> + Send>;
+type Work = Box<dyn FnOnce(&Arc<Link>, &WaitOptions) -> Result<Reply, Failure> + Send>;
 
 static LINES: Mutex<Option<Lines>> = Mutex::new(None);
 
@@ -53,7 +53,7 @@ pub(crate) fn line_up(
     path: &Path,
     limit: Duration,
     ticket: Ticket,
-    work: impl FnOnce(&Arc<Link>, &WaitOptions, &mut Afterwards) -> Result<Reply, Failure> + Send + 'static,
+    work: impl FnOnce(&Arc<Link>, &WaitOptions) -> Result<Reply, Failure> + Send + 'static,
 ) {
     start(path, limit, ticket, Box::new(work));
 }
@@ -128,10 +128,8 @@ impl Turn {
             cancel: Some(self.cancel.clone()),
         };
         let Job { ticket, work, .. } = job;
-        let mut afterwards = Afterwards::Nothing;
-        let result = guard(Place::Work, || work(ticket.link(), &wait, &mut afterwards));
+        let result = guard(Place::Work, || work(ticket.link(), &wait));
         ticket.answer(result);
-        afterwards.finish();
     }
 
     /// Gives up when the time is over before the turn has come.

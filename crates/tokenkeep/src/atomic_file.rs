@@ -6,8 +6,6 @@
 //!
 //! Everything here runs under the lock of the cache, which the callers prove with a guard.
 
-mod ahead;
-mod displaced;
 mod in_place;
 pub(crate) mod remains;
 
@@ -16,10 +14,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-pub(crate) use self::ahead::Ahead;
-pub use self::ahead::Preparation;
-pub use self::displaced::Displaced;
-use self::displaced::Kept;
 use crate::platform::files::{self, Status, retry};
 use crate::platform::writing;
 use crate::{Error, ErrorKind, Result, Stamp};
@@ -48,44 +42,32 @@ pub enum Durability {
     Cached,
 }
 
-/// From so many bytes on, a file system that is told how many there will be before they come makes up for the call: ext4 then
-/// does not reserve each block by itself, which takes a twentieth of a synced write of 1 MB and a tenth of one of 5 MB.
-const WORTH_RESERVING: usize = 512 * 1024;
-
-/// What a replacement left behind.
+/// The outcome of [`replace_deferred`].
 #[derive(Debug)]
 pub(crate) struct Replaced {
     pub(crate) stamp: Stamp,
     /// `false` when the file had to be written in place.
     pub(crate) crash_safe: bool,
-    /// What had the name before.
-    pub(crate) displaced: Option<Kept>,
-    /// What the new file has its name in.
-    pub(crate) directory: Unsynced,
+    pub(crate) rest: Rest,
 }
 
-/// Puts `content` in the place of what `target` holds. A failure leaves the old content whole and no file behind.
+/// Replaces the content of the file at `target`. A failure leaves the old content whole and no file behind.
 ///
 /// # Errors
 /// `StorageFull`, `PermissionDenied`, `UnsafeFile`, `Io`. After one that says that the new content is in place, it is:
 /// only its surviving a loss of power could not be made sure.
 pub(crate) fn replace(target: &Path, content: &[u8], durability: Durability) -> Result<Stamp> {
-    let replaced = place(target, content, durability, None)?;
-    replaced.directory.sync()?;
+    let replaced = replace_deferred(target, content, durability)?;
+    replaced.rest.finish()?;
     Ok(replaced.stamp)
 }
 
-/// As [`replace`]; but the name of the new content is durable only when the directory is synced. `ready` is a temporary file
-/// of that target that was created ahead.
+/// Like [`replace`], but returns before the directory is synced and the old file is closed: the caller finishes the
+/// [`Rest`], best after it has released the lock.
 ///
 /// # Errors
 /// As [`replace`].
-pub(crate) fn place(
-    target: &Path,
-    content: &[u8],
-    durability: Durability,
-    mut ready: Option<Temporary>,
-) -> Result<Replaced> {
+pub(crate) fn replace_deferred(target: &Path, content: &[u8], durability: Durability) -> Result<Replaced> {
     files::require_size_allowed(content.len(), target)?;
     let old = files::status_at(target)?;
     if let Some(old) = &old {
@@ -93,33 +75,28 @@ pub(crate) fn place(
     }
     let directory = OpenDirectory::of(target, durability)?;
     let modified = next_modified(old.as_ref());
-    let mut filled = || {
-        let temporary = ready.take().map_or_else(|| Temporary::create(target), Ok)?;
-        temporary.fill(content, old.as_ref(), modified, durability)?;
-        Ok(temporary)
-    };
-    let temporary = match filled() {
-        Err(error) if displaced::made_room(&error) => filled()?,
-        filled => filled?,
-    };
-    let displaced = old.as_ref().and_then(|_| Kept::open(target));
+    let temporary = Temporary::create(target)?;
+    temporary.fill(content, old.as_ref(), modified, durability)?;
+    let old = old.and_then(|_| open_replaceable(target));
     match writing::rename(temporary.path(), target) {
         Ok(()) => {}
         Err(error) if writing::is_mount_point(&error) => {
             drop(temporary);
             let stamp = in_place::overwrite(target, content, modified, durability)?;
-            return Ok(Replaced {
-                stamp,
-                crash_safe: false,
-                displaced: None,
-                directory: Unsynced::nothing(),
-            });
+            return Ok(Replaced { stamp, crash_safe: false, rest: Rest::NOTHING });
         }
         Err(error) => return Err(Error::io("Cannot put the new content in place", target, error)),
     }
     let file = temporary.placed();
     let stamp = own_stamp(&file, target, content.len() as u64, modified);
-    Ok(Replaced { stamp, crash_safe: true, displaced, directory: Unsynced(directory) })
+    Ok(Replaced { stamp, crash_safe: true, rest: Rest { directory, _old: old } })
+}
+
+/// Opens the file that a rename is about to replace. A rename that takes the last name of an open file leaves freeing its
+/// blocks to the close; without that the rename itself does it, under the lock, and takes ten times as long.
+fn open_replaceable(target: &Path) -> Option<File> {
+    // Where open files keep their names (Windows), an open file would block the rename. Failing costs only time.
+    writing::REPLACES_OPEN_FILES.then(|| files::careful().read(true).open(target).ok())?
 }
 
 /// Makes the file at `target` differ from all that anybody has seen of it, and leaves its content alone. `None`: there is
@@ -261,23 +238,24 @@ impl OpenDirectory {
     }
 }
 
-/// A directory in which content has got its name, which a loss of power may undo until it is synced.
+/// The steps of a replacement that need no lock: sync the directory, then close the old file, which frees its blocks.
 #[derive(Debug)]
-#[must_use = "nothing may be acknowledged before it is synced"]
-pub(crate) struct Unsynced(OpenDirectory);
+#[must_use = "a write may be acknowledged only after the directory is synced"]
+pub(crate) struct Rest {
+    directory: OpenDirectory,
+    /// Closed when this is dropped.
+    _old: Option<File>,
+}
 
-impl Unsynced {
-    /// Nothing is left to be synced.
-    pub(crate) fn nothing() -> Self {
-        Self(OpenDirectory(None))
-    }
+impl Rest {
+    pub(crate) const NOTHING: Self = Self { directory: OpenDirectory(None), _old: None };
 
-    /// Waits until the name is on the disk.
+    /// Waits until the new name is on the disk.
     ///
     /// # Errors
     /// `Io`, `StorageFull`: the content is in its place all the same.
-    pub(crate) fn sync(self) -> Result<()> {
-        self.0.sync("The new content is in place, but a loss of power may undo it")
+    pub(crate) fn finish(self) -> Result<()> {
+        self.directory.sync("The new content is in place, but a loss of power may undo it")
     }
 }
 
@@ -311,10 +289,6 @@ impl Temporary {
     ) -> Result<()> {
         let (mut file, path) = (&self.file, self.path());
         let failed = |error| Error::io("Cannot write the new content; the old is unharmed", path, error);
-        // Only where it is synced before it gets its name: space that is reserved and not written yet reads as zeros.
-        if durability == Durability::Synced && content.len() >= WORTH_RESERVING {
-            writing::reserve(file, content.len() as u64).map_err(failed)?;
-        }
         file.write_all(content).map_err(failed)?;
         files::tighten(file, path)?;
         if let Some(old) = old {

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::atomic_file::{self, Ahead, Displaced, Unsynced};
+use crate::atomic_file::{self, Rest};
 use crate::event::Events;
 use crate::platform::lock_file::{self, Held, Paths, Private, Watch};
 use crate::platform::{files, lock_record, process};
@@ -286,16 +286,12 @@ impl CacheLock {
 ///
 /// let guard = CacheLock::new(&path)?.acquire(&WaitOptions::default())?;
 /// assert_eq!(guard.path(), path);
-/// let displaced = guard.displaced();
-/// drop(guard); // and whoever waits goes on
-/// drop(displaced); // where something was written, what stood there before
+/// drop(guard); // the next waiter gets the lock
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 #[must_use = "the lock is released as soon as the guard is dropped"]
 pub struct LockGuard {
-    /// What was done ahead for a write. First, so that nothing is left of it when the lock is released.
-    ahead: Ahead,
     /// Before `head`, so that the files are released before the next in line is let forward. `None` for a lock within
     /// this process.
     #[expect(dead_code, reason = "held until the guard is dropped")]
@@ -305,38 +301,35 @@ pub struct LockGuard {
     target: PathBuf,
     /// Who took it, which is not who has it in a process that was forked meanwhile.
     process: u32,
-    /// What has to be synced before what was written under this guard may be acknowledged.
-    unsynced: Mutex<Unsynced>,
-    /// Last, so that nobody waits for the lock while it is let go of.
-    displaced: Displaced,
+    /// The deferred steps of the last write under this guard. Last, so that they happen after the lock is released.
+    rest: Mutex<Rest>,
 }
 
 impl LockGuard {
     fn new(held: Option<Held>, head: Head<Private>, path: PathBuf, target: PathBuf) -> Self {
-        let (process, unsynced) = (std::process::id(), Mutex::new(Unsynced::nothing()));
-        let (ahead, displaced) = (Ahead::new(), Displaced::nothing());
-        Self { ahead, held, _head: head, path, target, process, unsynced, displaced }
+        let (process, rest) = (std::process::id(), Mutex::new(Rest::NOTHING));
+        Self { held, _head: head, path, target, process, rest }
     }
 
-    /// Leaves to [`LockGuard::release`] what makes the content under this guard survive a loss of power.
-    pub(crate) fn sync_later(&self, directory: Unsynced) {
-        *self.unsynced.lock().unwrap_or_else(PoisonError::into_inner) = directory;
+    /// Leaves the rest of a write to [`LockGuard::release`].
+    pub(crate) fn finish_later(&self, rest: Rest) {
+        drop(self.replace_rest(rest));
     }
 
-    /// Releases the lock, and then waits until what was written is safe. Others may build on it meanwhile: whatever makes
-    /// theirs safe makes this safe too, and the file system can do it for both at once.
+    /// Releases the lock, then finishes the last write under it. Another writer may build on the new content before its
+    /// directory is synced: that writer syncs the same directory before its own write is acknowledged, and the file system
+    /// can do both at once.
     ///
     /// # Errors
     /// Those of syncing a directory. The content is in its place all the same.
     pub(crate) fn release(self) -> Result<()> {
-        let nothing = Unsynced::nothing();
-        let unsynced =
-            std::mem::replace(&mut *self.unsynced.lock().unwrap_or_else(PoisonError::into_inner), nothing);
-        let displaced = self.displaced();
+        let rest = self.replace_rest(Rest::NOTHING);
         drop(self);
-        let synced = unsynced.sync();
-        drop(displaced);
-        synced
+        rest.finish()
+    }
+
+    fn replace_rest(&self, rest: Rest) -> Rest {
+        std::mem::replace(&mut *self.rest.lock().unwrap_or_else(PoisonError::into_inner), rest)
     }
 
     /// The path of the cache that is locked.
@@ -347,17 +340,6 @@ impl LockGuard {
     /// The file behind the path: the same, or the target of a symbolic link.
     pub(crate) fn target(&self) -> &Path {
         &self.target
-    }
-
-    /// What has been done ahead for what is written under this guard.
-    pub(crate) fn ahead(&self) -> &Ahead {
-        &self.ahead
-    }
-
-    /// What is written under this guard puts something else out of its place, which is let go of after the lock is
-    /// released, and not before the last clone of this is dropped.
-    pub fn displaced(&self) -> Displaced {
-        self.displaced.clone()
     }
 
     /// Refuses a guard of another cache or another process.

@@ -11,7 +11,6 @@ pub(crate) mod memory;
 use std::fmt;
 use std::path::Path;
 
-use crate::atomic_file::Preparation;
 use crate::{Error, ErrorKind, LockGuard, Result, Secret, Stamp};
 
 /// A place that keeps one cache.
@@ -88,19 +87,15 @@ pub trait Persistence: Send + Sync + fmt::Debug {
     /// What kind of place this is, for people and programs.
     fn info(&self) -> Info;
 
-    /// As `save`, of content that can be kept without copying it, and where what makes it survive a loss of power may be
-    /// left to the guard, which does it when it has released the lock. A persistence that builds on another one and calls its `save` need not know of this.
+    /// Like `save`, but may keep `content` without copying it, and may leave syncing the directory to the guard, which does
+    /// it after it has released the lock. A persistence that wraps another one and calls its `save` need not implement this.
     ///
     /// # Errors
     /// As `save`.
     #[doc(hidden)]
-    fn place(&self, guard: &LockGuard, content: &Secret) -> Result<Stamp> {
+    fn save_deferred(&self, guard: &LockGuard, content: &Secret) -> Result<Stamp> {
         self.save(guard, content.expose())
     }
-
-    /// Does ahead what a write that is about to come can do before its content is known.
-    #[doc(hidden)]
-    fn prepare_write(&self, _preparation: &Preparation) {}
 
     /// Whether the content is in the file at [`Persistence::path`] itself. Otherwise that file is a marker at most, in
     /// which content of another store may stand.

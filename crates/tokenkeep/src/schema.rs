@@ -17,7 +17,6 @@ mod keys;
 mod meaning;
 mod merge;
 mod output;
-mod plain;
 mod put;
 mod record;
 mod removal;

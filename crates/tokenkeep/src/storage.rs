@@ -20,7 +20,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-pub use crate::atomic_file::{Displaced, Preparation};
 pub use crate::item_shape::ItemShape;
 pub use crate::persistence::file::FilePersistence;
 pub use crate::persistence::keystore::{Keystore, KeystorePersistence};

@@ -3,9 +3,7 @@
 //! ```text
 //! torture serve PATH           obeys commands on standard input, one per line, one line of answer each
 //! torture once PATH DURABILITY TEXT
-//!                              one transaction between two marks that a trace shows; @N stands for a text of N bytes
-//! torture ahead PATH DURABILITY TEXT
-//!                              as once, with what can be done before the content is known done ahead
+//!                              one transaction between two marks that a trace shows
 //! torture count PATH NAME COUNT DURABILITY
 //!                              COUNT transactions that leave a number, checked for loss, overlap and tearing
 //! torture watch PATH           reads until its standard input closes, checking for tearing and time running back
@@ -59,8 +57,7 @@ fn run(arguments: &[OsString]) -> Outcome<()> {
         rest.iter().map(|word| word.to_str().ok_or("not UTF-8")).collect::<Result<_, _>>()?;
     match (verb.to_str(), &rest[..]) {
         (Some("serve"), []) => serve::serve(path),
-        (Some("once"), [durability, text]) => once(path, parse(durability)?, text, false),
-        (Some("ahead"), [durability, text]) => once(path, parse(durability)?, text, true),
+        (Some("once"), [durability, text]) => once(path, parse(durability)?, text),
         (Some("count"), [name, count, durability]) => {
             ledger::count(path, name, count.parse()?, parse(durability)?)
         }
@@ -100,23 +97,10 @@ fn parse(durability: &str) -> Outcome<Durability> {
 }
 
 /// One lock, write and release, between two looks at paths that exist nowhere: they show in a trace.
-fn once(path: &Path, durability: Durability, text: &str, ahead: bool) -> Outcome<()> {
+fn once(path: &Path, durability: Durability, text: &str) -> Outcome<()> {
     let cache = TokenCache::new(std::sync::Arc::new(FilePersistence::new(path)?.durability(durability)));
-    if ahead {
-        // Its first write looks around for what others left, and does nothing ahead.
-        let write = cache.begin_write()?;
-        let old = write.content().unwrap_or_default().to_vec();
-        write.commit(old)?;
-    }
-    let long = text.strip_prefix('@').map(str::parse).transpose()?.map(|length| "x".repeat(length));
-    let text = long.as_deref().unwrap_or(text);
     mark("begin");
-    let outcome = cache.begin_write().and_then(|access| {
-        if ahead {
-            access.preparation().make();
-        }
-        access.commit(text)
-    });
+    let outcome = cache.begin_write().and_then(|access| access.commit(text));
     mark("end");
     println!("{}", serve::answer(&outcome.map(|_| String::new())));
     Ok(())

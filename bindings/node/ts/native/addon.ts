@@ -92,11 +92,6 @@ export type KeyPlace =
 
 /** Carries every answer of this thread. */
 export type NativeChannel = {
-  /**
-   * Takes the first `count` bytes of `piece`, which begin `at` so many of a text of `total` bytes, one byte for each
-   * character. It is the text of the call that comes next and has `null` for it. Only the addon has this.
-   */
-  hand?(at: number, total: number, piece: Uint8Array, count: number): void;
   /** Gives up everything that waits, releases every lock, and waits at most so long for writes under way. */
   close(milliseconds: number): void;
 };
@@ -119,22 +114,22 @@ export interface NativeCache {
   ): void;
   /**
    * Merges `base` to `ours` into the store; `base` was made from `held`. Under a hold, `null` means what is held, for
-   * either. No base at all is `undefined`. `ours` is `null` where it was handed over.
+   * either. No base at all is `undefined`.
    */
   commit(
     call: number,
     hold: number,
     held: string | null,
     base: string | null | undefined,
-    ours: string | null,
+    ours: string,
     disturbed: boolean,
     keys: boolean,
     limit: number,
     /** As in `begin`, where there is no hold. */
     strict: boolean,
   ): void;
-  /** Stores `contents` as they are, `null` what was handed over; under the lock `hold` where that is not 0. */
-  replace(call: number, hold: number, contents: string | Uint8Array | null, limit: number): void;
+  /** Stores `contents` as they are; under the lock `hold` where that is not 0. */
+  replace(call: number, hold: number, contents: string | Uint8Array, limit: number): void;
   remove(call: number, hold: number, limit: number): void;
   setAside(call: number, hold: number, reason: string): void;
   /** Answers when the lock is free. */

@@ -15,7 +15,6 @@ import type {
 } from "./addon";
 import { call, type Listener, link, listen, opened, thrown } from "./channel";
 import { type KeystoreErrors, translate } from "./errors";
-import { handOver } from "./hand-over";
 import { Asker, withPassphrases } from "./passphrases";
 
 /** What a store held at one moment. Generations only grow; equal ones mean equal content. */
@@ -149,7 +148,7 @@ export class Cache {
   ): Promise<Committed> {
     const { held, base, ours, disturbed } = change;
     const reply = await this.ask<CommitReply>((id) =>
-      this.native.commit(id, hold, held, base, this.handOver(ours), disturbed, keys, limit, strict),
+      this.native.commit(id, hold, held, base, ours, disturbed, keys, limit, strict),
     );
     const content = reply.content === undefined ? ours : reply.content;
     const own = reply.keys ?? null;
@@ -179,9 +178,7 @@ export class Cache {
 
   /** Stores `contents` as they are, under `hold` or, where that is 0, under a lock taken for it. */
   replace(contents: string | Uint8Array, hold: number, limit: number): Promise<void> {
-    return this.ask((id) =>
-      this.native.replace(id, hold, typeof contents === "string" ? this.handOver(contents) : contents, limit),
-    );
+    return this.ask((id) => this.native.replace(id, hold, contents, limit));
   }
 
   remove(hold: number, limit: number): Promise<boolean> {
@@ -208,10 +205,6 @@ export class Cache {
 
   async info(): Promise<PersistenceInfo> {
     return (await this.ask<InfoReply>((id) => this.native.info(id))) as PersistenceInfo;
-  }
-
-  private handOver(text: string): string | null {
-    return handOver(link().channel, text);
   }
 
   private async ask<T>(start: (id: number) => void): Promise<T> {

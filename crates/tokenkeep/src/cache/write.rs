@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::TokenCache;
-use crate::atomic_file::Preparation;
 use crate::schema::{self, Change};
 use crate::{Error, ErrorKind, LockGuard, Result, Secret, Snapshot, Stamp};
 
@@ -58,23 +57,6 @@ impl WriteAccess {
     /// Proof of the lock, for direct use of the persistence.
     pub fn guard(&self) -> &LockGuard {
         &self.guard
-    }
-
-    /// What can be done for a commit before its content is known, by another thread, while this access is on its way to
-    /// whoever knows it.
-    ///
-    /// ```
-    /// # let folder = tempfile::tempdir()?;
-    /// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
-    /// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
-    /// let write = cache.begin_write()?;
-    /// write.preparation().make();
-    /// drop(write); // nothing is left of it
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn preparation(&self) -> Preparation {
-        let persistence = Arc::clone(&self.cache.shared.persistence);
-        Preparation::new(persistence, self.guard.target(), self.guard.ahead())
     }
 
     /// Replaces what is stored and releases the lock.
@@ -186,7 +168,7 @@ impl WriteAccess {
         let shared = &self.cache.shared;
         #[cfg(feature = "watch")]
         shared.held().learned.announce(Some(&content));
-        match shared.persistence.place(&self.guard, &content) {
+        match shared.persistence.save_deferred(&self.guard, &content) {
             Ok(stamp) => {
                 let snapshot = {
                     let mut held = shared.held();

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use zeroize::Zeroizing;
 
-use crate::atomic_file::{self, Durability, Preparation, Temporary, Unsynced};
+use crate::atomic_file::{self, Durability, Rest};
 use crate::cache::motion::STOPPED;
 use crate::event::{Event, Events};
 use crate::persistence::Retired;
@@ -247,31 +247,25 @@ impl FilePersistence {
         Ok(Some(Secret::from_zeroizing(head)))
     }
 
-    /// Saves `content`, all but the sync of the directory.
-    fn put(&self, guard: &LockGuard, content: &[u8]) -> Result<(Stamp, Unsynced)> {
+    /// Replaces the content; the caller finishes the rest.
+    fn replace(&self, guard: &LockGuard, content: &[u8]) -> Result<(Stamp, Rest)> {
         guard.require(&self.path)?;
-        let ready = guard.ahead().take();
-        if ready.is_none() {
-            self.sweep_once(guard.target());
-        }
-        // One at a time, where a guard saves more than once: this write may need the room.
-        guard.displaced().keep(None);
+        self.sweep_once(guard.target());
         let (bytes, lapsed) = self.protect(content, guard.target())?;
         if lapsed && let Some(old) = self.read(guard.target(), true)?.content {
             atomic_file::keep_lapsed(guard.target(), old.expose())?;
         }
-        let replaced = atomic_file::place(guard.target(), &bytes, self.durability, ready)?;
-        guard.displaced().keep(replaced.displaced);
+        let replaced = atomic_file::replace_deferred(guard.target(), &bytes, self.durability)?;
         self.state.lapsed.store(false, Ordering::Relaxed);
         if !replaced.crash_safe && self.state.crash_safe.swap(false, Ordering::Relaxed) {
             self.events.warn(|| {
                 format!("{:?} cannot be replaced by renaming (is it mounted?); it is written in place, which a crash can tear", self.path)
             });
         }
-        Ok((replaced.stamp, replaced.directory))
+        Ok((replaced.stamp, replaced.rest))
     }
 
-    /// Needs the lock, and that nothing is there yet that was created ahead under it.
+    /// Removes temporary files that a killed writer left. Needs the lock.
     fn sweep_once(&self, target: &Path) {
         if !self.state.swept.load(Ordering::Relaxed) {
             atomic_file::remove_left_over(target);
@@ -319,23 +313,15 @@ impl Persistence for FilePersistence {
     }
 
     fn save(&self, guard: &LockGuard, content: &[u8]) -> Result<Stamp> {
-        let (stamp, directory) = self.put(guard, content)?;
-        directory.sync()?;
+        let (stamp, rest) = self.replace(guard, content)?;
+        rest.finish()?;
         Ok(stamp)
     }
 
-    fn place(&self, guard: &LockGuard, content: &Secret) -> Result<Stamp> {
-        let (stamp, directory) = self.put(guard, content.expose())?;
-        guard.sync_later(directory);
+    fn save_deferred(&self, guard: &LockGuard, content: &Secret) -> Result<Stamp> {
+        let (stamp, rest) = self.replace(guard, content.expose())?;
+        guard.finish_later(rest);
         Ok(stamp)
-    }
-
-    fn prepare_write(&self, preparation: &Preparation) {
-        // Sweeping would take away what another thread does under this guard at the same time, such as a copy of damaged
-        // content; and a first write that sweeps would take away what is made here.
-        if self.state.swept.load(Ordering::Relaxed) {
-            preparation.keep(Temporary::create);
-        }
     }
 
     fn delete(&self, guard: &LockGuard) -> Result<bool> {

@@ -339,7 +339,7 @@ impl Persistence for KeystorePersistence {
         self.between_marks(guard, &|| self.keystore.save(content))
     }
 
-    fn place(&self, guard: &LockGuard, content: &Secret) -> Result<Stamp> {
+    fn save_deferred(&self, guard: &LockGuard, content: &Secret) -> Result<Stamp> {
         self.between_marks(guard, &|| self.keystore.save_secret(content))
     }
 

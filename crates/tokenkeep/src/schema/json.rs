@@ -1,14 +1,8 @@
 //! Walks over JSON text without building anything from it.
 //!
-//! This file owns the grammar (RFC 8259); what a text means is `meaning.rs`. A walker is used instead of a parser into
-//! values because what we do not change is kept byte for byte, because `JSON.parse` accepts texts that a parser into
-//! Rust values refuses (lone surrogates, `1e999`), because nothing here recurses, so that nesting is bounded by memory
-//! and not by the stack, and because it is many times faster.
-//!
-//! What is inlined, and what is not, is so by command: the addon is optimised for size, where the compiler would call a
-//! function for every blank that is not there, which doubles the time of a walk.
-
-use super::plain;
+//! This file owns the grammar (RFC 8259); the meaning of a text is `meaning.rs`. Why not a parser into values: a walker keeps
+//! unchanged entries byte for byte; it accepts all that `JSON.parse` accepts (lone surrogates, `1e999`); and it does not
+//! recurse, so that memory and not the stack bounds the nesting.
 
 /// The text stops being JSON at this byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +85,6 @@ impl<'a> Walker<'a> {
     }
 
     /// The first byte of the next token.
-    #[inline(always)]
     pub(super) fn peek(&mut self) -> Option<u8> {
         self.skip_space();
         self.text.get(self.at).copied()
@@ -165,7 +158,6 @@ impl<'a> Walker<'a> {
     }
 
     /// A member's name and the colon behind it.
-    #[inline(never)]
     fn name(&mut self) -> Walk<&'a [u8]> {
         if self.peek() != Some(b'"') {
             return self.fail();
@@ -180,31 +172,18 @@ impl<'a> Walker<'a> {
         Ok(name)
     }
 
-    #[inline(always)]
     fn string(&mut self) -> Walk<()> {
-        let start = self.at + 1;
-        let run = plain::run(&self.text[start..]);
-        let end = start + run.length;
-        if run.ascii && self.text.get(end) == Some(&b'"') {
-            self.at = end + 1;
-            return Ok(());
-        }
-        self.at = start;
-        self.rest_of_string()
-    }
-
-    /// The rest of a string that has escapes, or other characters than those of ASCII, or no end.
-    #[inline(never)]
-    fn rest_of_string(&mut self) -> Walk<()> {
+        self.at += 1;
         let start = self.at;
         let mut ascii = true;
         loop {
-            let run = plain::run(&self.text[self.at..]);
-            self.at += run.length;
-            ascii &= run.ascii;
             match self.text.get(self.at) {
                 Some(b'"') => break,
                 Some(b'\\') => self.escape()?,
+                Some(byte) if *byte >= b' ' => {
+                    ascii &= byte.is_ascii();
+                    self.at += 1;
+                }
                 _ => return self.fail(),
             }
         }
@@ -274,16 +253,7 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
-    #[inline(always)]
     fn skip_space(&mut self) {
-        // Most libraries write none.
-        if self.text.get(self.at).is_some_and(|byte| *byte <= b' ') {
-            self.skip_some_space();
-        }
-    }
-
-    #[inline(never)]
-    fn skip_some_space(&mut self) {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.text.get(self.at) {
             self.at += 1;
         }

@@ -20,22 +20,19 @@ const FAULTS: [(&str, &str); 5] = [
     ("EACCES", "permission_denied"),
 ];
 
-/// The verbs of a transaction: as it is, and with a part of it done ahead.
-const VERBS: [&str; 2] = ["once", "ahead"];
-
-fn once(verb: &str, cache: &Path) -> Command {
-    let mut command = worker::command(verb, cache);
+fn once(cache: &Path) -> Command {
+    let mut command = worker::command("once", cache);
     command.args(["synced", NEW]);
     command
 }
 
 /// Returns the calls of one transaction that reach the file system or wait; not those for memory or time. Also not
 /// `close`: Rust's library ignores its failure, and the content has been synced before.
-fn calls(verb: &str) -> Vec<Call> {
+fn calls() -> Vec<Call> {
     let place = Place::new();
     write(&place.open(), OLD);
     let elsewhere = tempfile::tempdir().unwrap();
-    let calls = strace::calls_between_marks(&once(verb, &place.cache()), &strace::trace_file(&elsewhere));
+    let calls = strace::calls_between_marks(&once(&place.cache()), &strace::trace_file(&elsewhere));
     let harmless =
         ["close", "mmap", "munmap", "mremap", "madvise", "brk", "prlimit64", "sigaltstack", "futex"];
     calls
@@ -47,33 +44,29 @@ fn calls(verb: &str) -> Vec<Call> {
 }
 
 /// Runs a transaction in which one call fails, and returns its output.
-fn fail(verb: &str, place: &Place, call: &Call, errno: &str) -> String {
+fn fail(place: &Place, call: &Call, errno: &str) -> String {
     let inject = format!("inject={}:error={errno}:when={}", call.name, call.nth);
-    let output = strace::run(strace::wrap(&once(verb, &place.cache()), &["-o/dev/null", "-e", &inject]));
+    let output = strace::run(strace::wrap(&once(&place.cache()), &["-o/dev/null", "-e", &inject]));
     assert!(output.status.success(), "{call:?} {errno}: {output:?}");
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 #[test]
 fn a_fault_at_any_call_is_a_typed_error_or_no_error_and_harms_nothing() {
-    VERBS.iter().for_each(|verb| every_fault(verb));
-}
-
-fn every_fault(verb: &str) {
-    let calls = calls(verb);
+    let calls = calls();
     let (mut survived, mut failed, mut complaints) = (0, 0, Vec::new());
     for call in &calls {
         for (errno, kind) in FAULTS {
             let place = Place::new();
             write(&place.open(), OLD);
-            let answer = fail(verb, &place, call, errno);
+            let answer = fail(&place, call, errno);
             *(if answer == "ok" { &mut survived } else { &mut failed }) += 1;
             if let Some(wrong) = complaint(&place, kind, &answer) {
                 complaints.push(format!("{errno} from {}({}: {answer}: {wrong}", call.name, call.rest));
             }
         }
     }
-    println!("{verb}: {} calls, {failed} faults reported, {survived} survived", calls.len());
+    println!("{} calls, {failed} faults reported, {survived} survived", calls.len());
     assert!(complaints.is_empty(), "{complaints:#?}");
     assert!(failed > 50 && survived > 20, "{failed} failed, {survived} survived");
 }
@@ -112,42 +105,13 @@ fn complaint(place: &Place, kind: &str, answer: &str) -> Option<String> {
 }
 
 #[test]
-fn a_large_write_reserves_its_space_first_and_writes_nothing_if_there_is_none() {
-    let length = 600_000;
-    let large = |place: &Place, errno: &str| {
-        let mut command = worker::command("once", &place.cache());
-        command.args(["synced", &format!("@{length}")]);
-        let inject = format!("inject=fallocate:error={errno}:when=1");
-        let output = strace::run(strace::wrap(&command, &["-o/dev/null", "-e", &inject]));
-        assert!(output.status.success(), "{errno}: {output:?}");
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    };
-    for (errno, kind) in FAULTS {
+fn a_signal_at_any_call_is_no_failure() {
+    for call in &calls() {
         let place = Place::new();
         write(&place.open(), OLD);
-        let answer = large(&place, errno);
-        assert!(answer.starts_with(&format!("err {kind} ")), "{errno}: {answer}");
-        assert_eq!(read(&place.open()).as_deref(), Some(OLD));
-        assert_eq!(place.names(), ["cache.json", "cache.json.tk-lock"]);
-    }
-    // A signal, and a file system without fallocate.
-    for errno in ["EINTR", "EOPNOTSUPP"] {
-        let place = Place::new();
-        assert_eq!(large(&place, errno), "ok");
-        assert_eq!(read(&place.open()).map(|content| content.len()), Some(length));
-    }
-}
-
-#[test]
-fn a_signal_at_any_call_is_no_failure() {
-    for verb in VERBS {
-        for call in &calls(verb) {
-            let place = Place::new();
-            write(&place.open(), OLD);
-            assert_eq!(fail(verb, &place, call, "EINTR"), "ok", "{call:?}");
-            assert_eq!(read(&place.open()).as_deref(), Some(NEW), "{call:?}");
-            assert_eq!(place.names(), ["cache.json", "cache.json.tk-lock"], "{call:?}");
-        }
+        assert_eq!(fail(&place, call, "EINTR"), "ok", "{call:?}");
+        assert_eq!(read(&place.open()).as_deref(), Some(NEW), "{call:?}");
+        assert_eq!(place.names(), ["cache.json", "cache.json.tk-lock"], "{call:?}");
     }
 }
 
@@ -156,7 +120,7 @@ fn content_is_synced_before_the_rename_and_the_rename_before_the_call_returns() 
     let place = Place::new();
     write(&place.open(), OLD);
     let elsewhere = tempfile::tempdir().unwrap();
-    let calls = strace::calls_between_marks(&once("once", &place.cache()), &strace::trace_file(&elsewhere));
+    let calls = strace::calls_between_marks(&once(&place.cache()), &strace::trace_file(&elsewhere));
     let at = |what: &str, is: &dyn Fn(&Call) -> bool| {
         let found: Vec<_> = calls.iter().enumerate().filter(|(_, call)| is(call)).map(|(at, _)| at).collect();
         assert_eq!(found.len(), 1, "{what}: {calls:#?}");

@@ -20,13 +20,11 @@ mod support;
 #[path = "../support/keyring.rs"]
 mod keyring;
 
-mod ahead;
 mod cache;
 mod crash;
 #[cfg(target_os = "linux")]
 mod crash_keyring;
 mod damage;
-mod displaced;
 mod examples;
 mod faults;
 mod hostile_content;
@@ -38,6 +36,7 @@ mod nonblocking;
 mod processes;
 #[cfg(target_os = "linux")]
 mod remote;
+mod replaced_file;
 #[cfg(target_os = "linux")]
 mod residue;
 mod security;

@@ -21,7 +21,6 @@ impl FilePersistence {
     /// as it was.
     pub(super) fn exchange(&self, guard: &LockGuard, content: &[u8]) -> Result<(Stamp, Retired)> {
         let target = guard.target();
-        guard.ahead().end();
         self.sweep_once(target);
         let old = self.read(target, true)?.content;
         let remains = Remains::hold(target)?;

@@ -12,7 +12,6 @@
 
 mod body;
 mod bus;
-mod cbc;
 mod failure;
 mod operation;
 mod probe;
@@ -44,7 +43,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const IDLE_LIMIT: usize = 2;
 
 /// D-Bus carries arrays of 64 MiB; the cipher adds at most a block.
-const CONTENT_LIMIT: usize = (64 << 20) - cbc::BLOCK;
+const CONTENT_LIMIT: usize = (64 << 20) - session::BLOCK;
 
 /// The attribute in which libsecret keeps the schema.
 const SCHEMA_ATTRIBUTE: &str = "xdg:schema";

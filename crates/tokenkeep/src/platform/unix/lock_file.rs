@@ -7,8 +7,7 @@
 //! - a free flock proves that a process of ours is dead; of a sibling that does not flock it proves nothing, so that
 //!   its pid is judged, and only after the file was seen unchanged for a while.
 //!
-//! The private file is `private.rs`, the order of processes before it `turns.rs`, the judgement over a sibling's file
-//! `sibling.rs`, what is written in either `lock_record.rs`.
+//! The private file is `private.rs`, the judgement over a sibling's file `sibling.rs`, the record in either `lock_record.rs`.
 
 mod boot;
 mod private;
@@ -16,7 +15,6 @@ mod sibling;
 mod state;
 #[cfg(test)]
 mod tests;
-mod turns;
 
 use std::fs::{self, File, TryLockError};
 use std::io;

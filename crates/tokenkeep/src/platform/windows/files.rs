@@ -340,7 +340,7 @@ pub(crate) fn read_whole(
         .map_err(|_| Error::new(ErrorKind::Io, "The file is larger than this machine's memory").at(path))?;
     // Room for one byte more than expected lets the read that finds the end fit, and 64 keep std from probing with
     // a buffer of its own: growing or probing would leave an unwiped copy of the secret behind.
-    let mut bytes = Zeroizing::new(crate::secret::room((size + 1).max(64)));
+    let mut bytes = Zeroizing::new(Vec::with_capacity((size + 1).max(64)));
     file.take(before.len() + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| Error::io("Cannot read the file", path, error))?;

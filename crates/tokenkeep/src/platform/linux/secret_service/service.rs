@@ -17,8 +17,7 @@ use zbus::{MatchRule, message};
 pub(super) use super::body::{Attributes, attributes};
 use super::body::{Body, Properties, Sealed};
 use super::bus::{Bus, BusError, Deadline};
-use super::cbc::BLOCK;
-use super::session::{ALGORITHM, Exchange, SessionKey};
+use super::session::{ALGORITHM, BLOCK, Exchange, SessionKey};
 use super::whereabouts::Whereabouts;
 use crate::Secret;
 

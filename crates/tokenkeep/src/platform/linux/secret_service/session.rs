@@ -6,17 +6,23 @@
 //!
 //! [Secret Service specification]: https://specifications.freedesktop.org/secret-service-spec/latest/
 
+use aes::Aes128;
+use cbc::cipher::block_padding::Pkcs7;
+use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
+use cbc::{Decryptor, Encryptor};
 use crypto_bigint::modular::{ConstMontyForm, ConstMontyParams};
 use crypto_bigint::{U256, U1024, const_monty_params};
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::cbc::{self, BLOCK};
 use crate::Secret;
 
 /// The name under which the algorithm is asked for.
 pub(super) const ALGORITHM: &str = "dh-ietf1024-sha256-aes128-cbc-pkcs7";
+
+/// Bytes in a block of AES, in a key of AES-128, and in the initialisation vector of each secret.
+pub(super) const BLOCK: usize = 16;
 
 /// Bytes in a number of the group.
 const NUMBER: usize = 128;
@@ -91,12 +97,19 @@ pub(super) struct SessionKey(Zeroizing<[u8; BLOCK]>);
 impl SessionKey {
     /// The ciphertext of `content`, for which `iv` is used once.
     pub(super) fn seal(&self, iv: &[u8; BLOCK], content: &[u8]) -> Vec<u8> {
-        cbc::encrypt(&self.0, iv, content)
+        let cipher = Encryptor::<Aes128>::new((&*self.0).into(), iv.into());
+        cipher.encrypt_padded_vec::<Pkcs7>(content)
     }
 
     /// The content of a ciphertext; `None` when it was not made with this key.
     pub(super) fn open(&self, iv: &[u8], sealed: &[u8]) -> Option<Secret> {
-        cbc::decrypt(&self.0, iv, sealed).map(Secret::from_zeroizing)
+        let iv: &[u8; BLOCK] = iv.try_into().ok()?;
+        let cipher = Decryptor::<Aes128>::new((&*self.0).into(), iv.into());
+        let mut content = Zeroizing::new(sealed.to_vec());
+        // A wrong padding tells nobody anything: both ends are one user's.
+        let length = cipher.decrypt_padded::<Pkcs7>(&mut content).ok()?.len();
+        content.truncate(length);
+        Some(Secret::from_zeroizing(content))
     }
 }
 
@@ -140,6 +153,30 @@ mod tests {
         let mut signed = vec![0];
         signed.extend_from_slice(&Exchange::begin().unwrap().public());
         assert!(Exchange::begin().unwrap().finish(&signed).is_some());
+    }
+
+    fn bytes<const N: usize>(hex: &str) -> [u8; N] {
+        std::array::from_fn(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap())
+    }
+
+    /// NIST SP 800-38A, F.2.1.
+    #[test]
+    fn the_published_example_comes_out() {
+        let key = bytes("2b7e151628aed2a6abf7158809cf4f3c");
+        let iv: [u8; BLOCK] = bytes("000102030405060708090a0b0c0d0e0f");
+        let content: [u8; 64] = bytes(
+            "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51\
+             30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710",
+        );
+        let published: [u8; 64] = bytes(
+            "7649abac8119b246cee98e9b12e9197d5086cb9b507219ee95db113a917678b2\
+             73bed6b8e3c1743b7116e69e222295163ff1caa1681fac09120eca307586e1a7",
+        );
+        let key = SessionKey(Zeroizing::new(key));
+        let sealed = key.seal(&iv, &content);
+        assert_eq!(sealed[..64], published);
+        assert_eq!(sealed.len(), 64 + BLOCK, "a whole block of padding");
+        assert_eq!(key.open(&iv, &sealed).unwrap().expose(), content);
     }
 
     #[test]

@@ -1,15 +1,58 @@
 //! The private lock file: one inode for ever, on which our own processes exclude each other by flock.
+//!
+//! flock keeps no order: a process that releases it and asks again at once gets it before those that wait have woken up.
+//! So a process pauses after a few acquisitions in a row. Without the pause the fastest of eight processes gets 2 to 6
+//! times the turns of the slowest.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::time::{Duration, Instant};
 
 use super::super::files::{self, retry};
-use super::turns::{self, Turn};
 use super::{Paths, cannot_link, is_at, is_unsupported, try_lock};
 use crate::atomic_file;
 use crate::platform::writing;
 use crate::{Error, ErrorKind, Result};
+
+/// The pause, long enough for a process that waits to wake up; an acquisition sooner than that after a release is one in a row.
+const PAUSE: Duration = Duration::from_micros(300);
+/// Pause after this many acquisitions in a row while other processes wait,
+const IN_A_ROW: u32 = 4;
+/// and after this many where no other took the lock during the last pause.
+const IN_A_ROW_ALONE: u32 = 32;
+
+/// The acquisitions of this process in a row.
+static ROW: Mutex<Row> = Mutex::new(Row { identity: (0, 0), released: None, left: IN_A_ROW });
+
+struct Row {
+    /// The file that was released last, and when.
+    identity: (u64, u64),
+    released: Option<Instant>,
+    /// How many more may follow before a pause.
+    left: u32,
+}
+
+/// The row, unless another thread is at it, which in a forked process may not exist.
+fn row() -> Option<MutexGuard<'static, Row>> {
+    match ROW.try_lock() {
+        Ok(row) => Some(row),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+/// Whether this acquisition has to pause first.
+fn is_pause_due(identity: (u64, u64)) -> bool {
+    let Some(mut row) = row() else { return false };
+    let follows = row.identity == identity && row.released.is_some_and(|at| at.elapsed() < PAUSE);
+    if !follows {
+        row.left = IN_A_ROW;
+    }
+    row.left = row.left.saturating_sub(1);
+    row.left == 0
+}
 
 /// The private lock file, open and, where the file system can, flocked.
 #[derive(Debug)]
@@ -31,36 +74,29 @@ impl Private {
     /// Takes the private lock if it is free.
     pub(crate) fn attempt(paths: &Paths) -> Result<Option<Self>> {
         let opened = open(paths)?;
-        match try_lock(&opened.0) {
-            Ok(true) => {
-                let private = Self::new(opened, true);
-                // Other machines' clocks tell another time.
-                let ours = paths.remote || !turns::somebody_waits(&private.file);
-                Ok(ours.then_some(private))
-            }
+        let paused = is_pause_due(opened.1);
+        if paused {
+            std::thread::sleep(PAUSE);
+        }
+        let locked = try_lock(&opened.0);
+        if paused && let Some(mut row) = row() {
+            row.left = if matches!(locked, Ok(true)) { IN_A_ROW_ALONE } else { IN_A_ROW };
+        }
+        match locked {
+            Ok(true) => Ok(Some(Self::new(opened, true))),
             Ok(false) => Ok(None),
             Err(error) if is_unsupported(&error) => Ok(Some(Self::new(opened, false))),
             Err(error) => Err(cannot_lock(paths, error)),
         }
     }
 
-    /// Waits until the private lock is free and it is our turn, and takes it.
+    /// Waits until the private lock is free, and takes it.
     pub(crate) fn block(paths: &Paths) -> Result<Self> {
         let opened = open(paths)?;
-        let file = &opened.0;
-        let lock = || retry(|| file.lock()).map_err(|error| cannot_lock(paths, error));
-        if paths.remote {
-            lock()?;
-            return Ok(Self::new(opened, true));
+        retry(|| opened.0.lock()).map_err(|error| cannot_lock(paths, error))?;
+        if let Some(mut row) = row() {
+            row.left = IN_A_ROW;
         }
-        let mut turn = Turn::note(file);
-        lock()?;
-        while turn.is_anothers(file) {
-            retry(|| file.unlock()).map_err(|error| cannot_lock(paths, error))?;
-            Turn::pause();
-            lock()?;
-        }
-        turn.withdraw(file);
         Ok(Self::new(opened, true))
     }
 
@@ -99,6 +135,9 @@ impl Drop for Private {
             // Explicitly, because a child forked meanwhile keeps the open file, and with it the lock, alive. Failing
             // leaves it to the close that follows.
             let _ = retry(|| self.file.unlock());
+            if let Some(mut row) = row() {
+                (row.identity, row.released) = (self.identity, Some(Instant::now()));
+            }
         }
     }
 }
