@@ -4,6 +4,7 @@
  */
 import * as msal from "@azure/msal-node";
 import * as tools from "./client.mjs";
+import { timed } from "./clock.mjs";
 import { imported } from "./subject.mjs";
 
 const ext = await imported();
@@ -31,7 +32,7 @@ process.on("message", async (/** @type {any} */ { id, play, props }) => {
   try {
     // The source text of the test file that started this process, and nothing else.
     const run = new Function(`return (${play});`)();
-    send({ id, value: await run({ ext, msal, tools, scene, ...props }) });
+    send({ id, value: await run({ ext, msal, tools, timed, scene, ...props }) });
   } catch (thrown) {
     send({ id, error: report(thrown) });
   }

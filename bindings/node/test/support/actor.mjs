@@ -9,8 +9,8 @@
  *     await one.kill();
  *
  * A function is sent as source text, so it has only its one argument: the package under test as `ext`, `msal`, the
- * tools of `client.mjs` as `tools`, the actor's own state as `scene`, and the values that the test passes (any that
- * structured clone accepts). Errors are returned as errors with their class name, code and fields.
+ * tools of `client.mjs` as `tools`, `timed` of `clock.mjs`, the actor's own state as `scene`, and the values that the
+ * test passes (any that structured clone accepts). Errors are returned as errors with their class name, code and fields.
  */
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -66,7 +66,7 @@ export class Actor {
    * Runs a function in the actor and returns its result.
    *
    * @param {(stage: any) => unknown} play
-   * @param {Record<string, unknown>} [props] passed to the function beside `ext`, `msal`, `tools` and `scene`
+   * @param {Record<string, unknown>} [props] passed to the function beside `ext`, `msal`, `tools`, `timed` and `scene`
    * @param {number} [deadline]
    * @returns {Promise<any>}
    */
