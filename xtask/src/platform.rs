@@ -26,7 +26,7 @@ const fn other(name: &'static str, target: &'static str, os: &'static str, cpu: 
     Platform { name, target, os, cpu, libc: None }
 }
 
-/// Every platform that is published. `bindings/node/ts/native/platforms.ts` lists the same names for the loader.
+/// Every platform that is published. `bindings/node/ts/handle/platforms.ts` lists the same names for the loader.
 pub(crate) const ALL: &[Platform] = &[
     linux("linux-x64-gnu", "x86_64-unknown-linux-gnu", "x64", "glibc"),
     linux("linux-x64-musl", "x86_64-unknown-linux-musl", "x64", "musl"),
@@ -106,7 +106,7 @@ mod tests {
     fn the_loader_knows_the_same_platforms() {
         // A test is not started by xtask, so that this is the place of the sources it was compiled from.
         let loader = concat!(env!("CARGO_MANIFEST_DIR"), "/../bindings/node/ts");
-        for file in ["native/platforms.ts", "embed.ts"] {
+        for file in ["handle/platforms.ts", "embed.ts"] {
             let text = std::fs::read_to_string(format!("{loader}/{file}")).unwrap();
             for platform in ALL {
                 assert!(text.contains(&format!("\"{}\"", platform.name)), "{} in {file}", platform.name);

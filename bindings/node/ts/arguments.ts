@@ -1,7 +1,7 @@
 // Checks at the edge: a wrong argument gets an error that names the argument, not a failure three layers down.
 import { inspect } from "node:util";
-import type { Durability } from "./persistence";
-import { PersistenceError } from "./persistence-error";
+import { PersistenceError } from "./error";
+import type { Durability } from "./types";
 
 /** The error for an argument of the wrong type. The value itself is never shown: it may be a secret. */
 export function wrongArgument(name: string, expected: string, actual: unknown): PersistenceError {

@@ -6,17 +6,16 @@
 import { nativeCache, notVerified } from "./base-persistence";
 import { Environment } from "./environment";
 import { reportTo } from "./events";
-import type { InformedPersistence } from "./fallback";
+import type { Failure, NativeItem, StartReply } from "./face";
 import { FilePersistence, tellOfReady } from "./file-persistence";
+import type { Cache } from "./handle/cache";
+import { NativeFailure, translate } from "./handle/errors";
+import { call } from "./handle/link";
 import { LibSecretPersistence, OVER, openItem } from "./lib-secret-persistence";
 import { LOCK_LIMIT } from "./lock-options";
-import type { Failure, NativeItem, StartReply } from "./native/addon";
-import type { Cache } from "./native/cache";
-import { call } from "./native/channel";
-import { NativeFailure, translate } from "./native/errors";
-import type { IPersistenceConfiguration } from "./persistence";
 import { createPlaintext, tellOfPlaintext } from "./plaintext";
 import { FOR_A_PERSON } from "./prompting";
+import type { InformedPersistence, IPersistenceConfiguration } from "./types";
 
 /** What creation calls, step by step. */
 function steps(): readonly unknown[] {

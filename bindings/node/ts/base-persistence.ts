@@ -1,10 +1,10 @@
 // What every persistence of this package has in common: verification, and its handle on the native cache.
 import { promises as files } from "node:fs";
+import { PersistenceError } from "./error";
+import type { Cache } from "./handle/cache";
 import { lockLimit } from "./lock-options";
-import type { Cache } from "./native/cache";
-import type { IPersistence, PersistenceInfo } from "./persistence";
-import { PersistenceError } from "./persistence-error";
-import { isUntouched } from "./untouched";
+import { isUntouched } from "./stores/untouched";
+import type { IPersistence, PersistenceInfo } from "./types";
 
 const PROBE = "Written and read back to find out whether this store works";
 

@@ -1,7 +1,7 @@
 // Imported once, anywhere in a program that is bundled into one file (`bun build --compile`, or esbuild with a loader for
 // `.node` files), so that the bundler sees the binary by a literal name. The packages of other platforms are not
 // installed: each is required for itself, within a `try`, which is how bundlers are told to leave out what they do not find.
-import { EMBEDDED, type Embedded, type Platform } from "./native/platforms";
+import { EMBEDDED, type Embedded, type Platform } from "./handle/platforms";
 
 const ADDONS: Record<Platform, () => unknown> = {
   "linux-x64-gnu": () => {

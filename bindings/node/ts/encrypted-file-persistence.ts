@@ -1,17 +1,16 @@
 // A file encrypted with a key from one of several places, for machines without a desktop keyring.
 import { requireContents, requireDurability, requireText, wrongArgument } from "./arguments";
 import { BasePersistence, nativeCache, OPEN } from "./base-persistence";
-import { CheckedKey, type EncryptionKey } from "./encryption-key";
+import { CheckedKey } from "./encryption-key";
 import { reportTo } from "./events";
 import { type FileOptions, FilePersistence, probeBeside } from "./file-persistence";
+import { Cache } from "./handle/cache";
+import { keyErrors } from "./handle/errors";
+import { holdFor } from "./handle/held";
 import { lockLimit } from "./lock-options";
 import type { Logger, LoggerOptions } from "./logger";
-import { Cache } from "./native/cache";
-import { keyErrors } from "./native/errors";
-import { holdFor } from "./native/held";
-import type { Durability, IPersistence, PersistenceInfo } from "./persistence";
-import type { PromptOptions } from "./prompting";
-import { recordMethods } from "./untouched";
+import { recordMethods } from "./stores/untouched";
+import type { Durability, EncryptionKey, IPersistence, PersistenceInfo, PromptOptions } from "./types";
 
 /** What can be chosen beside the key. */
 export interface EncryptedFileOptions extends PromptOptions, FileOptions {

@@ -2,75 +2,10 @@
 import { resolve } from "node:path";
 import { inspect } from "node:util";
 import { requireText, wrongArgument } from "./arguments";
-import type { KeyPlace } from "./native/addon";
-import { type AskForPassphrase, askWithin } from "./passphrase";
-import { type PromptOptions, promptLimit, promptTimeout } from "./prompting";
-
-/**
- * Where the key of an encrypted file comes from.
- *
- * | `type` | the key is | after a restart of the machine |
- * | --- | --- | --- |
- * | `keystore` | random, in one small item of the operating system's keystore | still there |
- * | `kernelKeyring` | random, in the kernel's memory (Linux) | gone, and the cache starts empty |
- * | `passphrase` | derived from a passphrase with Argon2id | asked for again |
- * | `keyFile` | in a file that an operator provides, such as a mounted secret | still there |
- * | `environment` | in an environment variable that an operator provides | up to the operator |
- */
-export type EncryptionKey =
-  | KeystoreKey
-  | KernelKeyringKey
-  | PassphraseKey
-  | PassphraseVariableKey
-  | KeyFileKey
-  | EnvironmentKey;
-
-/** A random key in an item of the operating system's keystore, made at the first use. Caches may have any size. */
-export interface KeystoreKey {
-  readonly type: "keystore";
-  /** The item's service. */
-  readonly serviceName: string;
-  /** The item's account. The item must be another one than a cache's. */
-  readonly accountName: string;
-}
-
-/** A random key that the Linux kernel keeps in memory for this user, until the machine restarts. */
-export interface KernelKeyringKey {
-  readonly type: "kernelKeyring";
-  /** The key's name. Default: the cache's `partition`. */
-  readonly name?: string;
-}
-
-/** A key derived from a passphrase, which is used exactly as it is given. */
-export interface PassphraseKey {
-  readonly type: "passphrase";
-  /**
-   * The passphrase, or what asks for it. A function is called when the passphrase is needed, which is once per file and
-   * process unless it was wrong, and never while the cache is locked. It has `promptTimeout` to answer.
-   */
-  readonly passphrase: string | (() => string | Promise<string>);
-}
-
-/** A key derived from the passphrase in an environment variable of this process. */
-export interface PassphraseVariableKey {
-  readonly type: "passphrase";
-  /** The variable's name. It is read when the passphrase is needed. */
-  readonly environmentVariable: string;
-}
-
-/** A key in a file: 32 raw bytes, or 32 or more in hexadecimal or base64. Others must not be able to write the file. */
-export interface KeyFileKey {
-  readonly type: "keyFile";
-  /** The file. It is read each time the key is needed. */
-  readonly path: string;
-}
-
-/** A key of 32 or more bytes, in hexadecimal or base64, in an environment variable of this process. */
-export interface EnvironmentKey {
-  readonly type: "environment";
-  /** The variable's name. It is read each time the key is needed. */
-  readonly variable: string;
-}
+import type { KeyPlace } from "./face";
+import { type AskForPassphrase, askWithin } from "./handle/ask";
+import { promptLimit, promptTimeout } from "./prompting";
+import type { EncryptionKey, PassphraseKey, PassphraseVariableKey, PromptOptions } from "./types";
 
 /** A checked key. Printing it, or what holds it, shows where the key is and nothing of it. */
 export class CheckedKey {

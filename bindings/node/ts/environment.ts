@@ -1,7 +1,7 @@
 // Where a user's files belong, from the environment alone. Programs and tests replace single members of this class,
 // so every member asks the others at call time.
 import { join } from "node:path";
-import { PersistenceError } from "./persistence-error";
+import { PersistenceError } from "./error";
 
 /** Facts about the user and the platform this process runs on. */
 // biome-ignore lint/complexity/noStaticOnlyClass: the public name and shape programs already use

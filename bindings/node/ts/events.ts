@@ -1,7 +1,8 @@
 // From the core's events to a persistence's logger, and to whoever asked for them.
+
+import type { EventReply } from "./face";
 import type { Logger } from "./logger";
-import type { EventReply } from "./native/addon";
-import type { PersistenceInfo } from "./persistence";
+import type { PersistenceInfo } from "./types";
 
 /** Something worth telling a person although nothing failed. */
 export type CacheEvent =

@@ -4,43 +4,12 @@
 // their tests replace those, and each must see its calls.
 import { requireText, wrongArgument } from "./arguments";
 import { EncryptedFilePersistence } from "./encrypted-file-persistence";
-import { CheckedKey, type EncryptionKey } from "./encryption-key";
+import { CheckedKey } from "./encryption-key";
+import { PersistenceError } from "./error";
 import { FilePersistence } from "./file-persistence";
 import { partitionOf } from "./lib-secret-persistence";
-import { MemoryPersistence } from "./memory-persistence";
-import type { IPersistence, IPersistenceConfiguration, PersistenceInfo } from "./persistence";
-import { PersistenceError } from "./persistence-error";
-
-/**
- * A store to try where the platform's own does not work.
- *
- * | `type` | the cache is | protected by |
- * | --- | --- | --- |
- * | `encryptedFile` | the file at `cachePath`, encrypted | its key |
- * | `plaintextFile` | the file at `cachePath`, not encrypted | its mode, 0600, alone |
- * | `memory` | in this process, and gone with it | being nowhere else |
- */
-export type Fallback = EncryptedFileFallback | PlaintextFileFallback | MemoryFallback;
-
-/** An encrypted file. */
-export interface EncryptedFileFallback {
-  readonly type: "encryptedFile";
-  /** Where its key comes from. */
-  readonly key: EncryptionKey;
-}
-
-/** A plaintext file of mode 0600. */
-export interface PlaintextFileFallback {
-  readonly type: "plaintextFile";
-}
-
-/** The memory of this process. */
-export interface MemoryFallback {
-  readonly type: "memory";
-}
-
-/** A persistence that can say what it is. */
-export type InformedPersistence = IPersistence & { info(): Promise<PersistenceInfo> };
+import { MemoryPersistence } from "./stores/memory";
+import type { EncryptionKey, Fallback, InformedPersistence, IPersistenceConfiguration } from "./types";
 
 /** A store that was tried, by name, and why it is of no use. */
 export interface Attempt {

@@ -3,16 +3,16 @@
 import { wrongArgument } from "./arguments";
 import { BasePersistence, nativeCache, OPEN } from "./base-persistence";
 import { DataProtectionScope } from "./data-protection-scope";
+import { PersistenceError } from "./error";
 import { reportTo } from "./events";
 import { FilePersistence, probeBeside } from "./file-persistence";
+import { Cache } from "./handle/cache";
+import { dataProtectionErrors } from "./handle/errors";
+import { holdFor } from "./handle/held";
 import { lockLimit } from "./lock-options";
 import type { Logger, LoggerOptions } from "./logger";
-import { Cache } from "./native/cache";
-import { dataProtectionErrors } from "./native/errors";
-import { holdFor } from "./native/held";
-import type { IPersistence, PersistenceInfo } from "./persistence";
-import { PersistenceError } from "./persistence-error";
-import { recordMethods } from "./untouched";
+import { recordMethods } from "./stores/untouched";
+import type { IPersistence, PersistenceInfo } from "./types";
 
 /** Keeps the cache in a file that only the user, or only this machine, can decrypt. */
 export class FilePersistenceWithDataProtection extends BasePersistence implements IPersistence {

@@ -4,14 +4,14 @@ import { dirname, join } from "node:path";
 import { requireContents, requireDurability, requireText } from "./arguments";
 import { BasePersistence, nativeCache, OPEN } from "./base-persistence";
 import { builtin } from "./builtin";
+import { PersistenceError } from "./error";
 import { reportTo } from "./events";
+import { Cache } from "./handle/cache";
+import { holdFor } from "./handle/held";
 import { lockLimit } from "./lock-options";
 import { CallbackLogger, type Logger, type LoggerOptions } from "./logger";
-import { Cache } from "./native/cache";
-import { holdFor } from "./native/held";
-import type { Durability, IPersistence, PersistenceInfo } from "./persistence";
-import { PersistenceError } from "./persistence-error";
-import { recordMethods } from "./untouched";
+import { recordMethods } from "./stores/untouched";
+import type { Durability, IPersistence, PersistenceInfo } from "./types";
 
 /** What can be chosen of a file beside its place. */
 export interface FileOptions {

@@ -2,16 +2,16 @@
 // system, so that programs import and construct it, and fails elsewhere at use.
 import { requireText, wrongArgument } from "./arguments";
 import { BasePersistence, nativeCache, OPEN } from "./base-persistence";
+import { PersistenceError } from "./error";
 import { reportTo } from "./events";
 import { FilePersistence, probeBeside } from "./file-persistence";
+import { Cache } from "./handle/cache";
+import { holdFor } from "./handle/held";
 import { lockLimit } from "./lock-options";
 import type { Logger, LoggerOptions } from "./logger";
-import { Cache } from "./native/cache";
-import { holdFor } from "./native/held";
-import type { IPersistence, PersistenceInfo } from "./persistence";
-import { PersistenceError } from "./persistence-error";
-import { type PromptOptions, promptLimit } from "./prompting";
-import { recordMethods } from "./untouched";
+import { promptLimit } from "./prompting";
+import { recordMethods } from "./stores/untouched";
+import type { IPersistence, PersistenceInfo, PromptOptions } from "./types";
 
 /** What can be chosen beside the item's name. */
 export interface KeychainOptions extends PromptOptions {}

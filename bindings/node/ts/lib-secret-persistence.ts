@@ -1,18 +1,18 @@
 // An item in the Linux Secret Service, with a marker file that tells other processes of changes.
 import { requireText, wrongArgument } from "./arguments";
 import { adopt, BasePersistence, nativeCache, OPEN } from "./base-persistence";
-import { CheckedKey, type EncryptionKey } from "./encryption-key";
+import { CheckedKey } from "./encryption-key";
+import { PersistenceError } from "./error";
 import { reportTo } from "./events";
+import type { EventReply } from "./face";
 import { FilePersistence, probeBeside } from "./file-persistence";
+import { Cache } from "./handle/cache";
+import { holdFor } from "./handle/held";
 import { lockLimit } from "./lock-options";
 import type { Logger, LoggerOptions } from "./logger";
-import type { EventReply } from "./native/addon";
-import { Cache } from "./native/cache";
-import { holdFor } from "./native/held";
-import type { IPersistence, PersistenceInfo } from "./persistence";
-import { PersistenceError } from "./persistence-error";
-import { type PromptOptions, promptLimit } from "./prompting";
-import { recordMethods } from "./untouched";
+import { promptLimit } from "./prompting";
+import { recordMethods } from "./stores/untouched";
+import type { EncryptionKey, IPersistence, PersistenceInfo, PromptOptions } from "./types";
 
 /** What can be chosen beside the item's name. */
 export interface LibSecretOptions extends PromptOptions {

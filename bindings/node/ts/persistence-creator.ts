@@ -2,13 +2,13 @@
 import { wrongArgument } from "./arguments";
 import { createAtOnce } from "./at-once";
 import { Environment } from "./environment";
-import { climb, type InformedPersistence, ladderOf, verified } from "./fallback";
+import { PersistenceError } from "./error";
+import { climb, ladderOf, verified } from "./fallback";
 import { FilePersistenceWithDataProtection } from "./file-persistence-with-data-protection";
 import { KeychainPersistence } from "./keychain-persistence";
 import { LibSecretPersistence } from "./lib-secret-persistence";
-import type { IPersistenceConfiguration } from "./persistence";
-import { PersistenceError } from "./persistence-error";
 import { createPlaintext } from "./plaintext";
+import type { InformedPersistence, IPersistenceConfiguration } from "./types";
 
 /** Makes the persistence that fits the platform. */
 // biome-ignore lint/complexity/noStaticOnlyClass: the public name and shape programs already use

@@ -1,8 +1,9 @@
 // The plaintext file in which tokens are kept where the keyring does not work, for programs that allow that.
-import { type InformedPersistence, verified } from "./fallback";
+
+import { PersistenceError } from "./error";
+import { verified } from "./fallback";
 import { FilePersistence } from "./file-persistence";
-import type { IPersistenceConfiguration } from "./persistence";
-import { PersistenceError } from "./persistence-error";
+import type { InformedPersistence, IPersistenceConfiguration } from "./types";
 
 /** A verified plaintext file. `reason` is why it takes the keyring's place. */
 export async function createPlaintext(

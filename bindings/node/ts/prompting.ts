@@ -1,20 +1,6 @@
 // Whether, and for how long, a person may be asked for something.
 import { wrongArgument } from "./arguments";
-
-/**
- * Whether a locked keystore may show a prompt. `"auto"`: where there is a display to show it on (`DISPLAY` or
- * `WAYLAND_DISPLAY` is set; on macOS, unless the session came over ssh), so that a desktop unlocks its keyring and a server
- * fails at once. `true`: always. `false`: never.
- */
-export type PromptPolicy = "auto" | boolean;
-
-/** How to ask a person. A call that asks nobody takes at most five seconds in any case. */
-export interface PromptOptions {
-  /** Default `"auto"`. */
-  allowPrompt?: PromptPolicy;
-  /** How long a person may take to answer, in milliseconds. Default 120000, two minutes. */
-  promptTimeout?: number;
-}
+import type { PromptOptions } from "./types";
 
 /** The time that a person needs to notice a prompt, find the password and type it. */
 export const FOR_A_PERSON = 120_000;

@@ -1,7 +1,8 @@
 // The face of `@azure/msal-node-runtime` as far as it is used here, and finding it. The package is optional and large, so
 // that it is looked for when a plugin is made, not at import.
-import { here, requireFrom } from "../native/locate";
-import { PersistenceError } from "../persistence-error";
+
+import { PersistenceError } from "../error";
+import { here, requireFrom } from "../handle/locate";
 
 /** An account as the broker knows it. */
 export interface RuntimeAccount {

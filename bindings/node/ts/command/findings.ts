@@ -2,9 +2,9 @@
 // version, without its executable, or not loadable here. Each with its remedy, in the form that `doctor` has for findings.
 import { readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { addonPath, loadAddon, platformName } from "../native/locate";
-import { isPlatform } from "../native/platforms";
-import type { PersistenceError } from "../persistence-error";
+import type { PersistenceError } from "../error";
+import { addonPath, loadAddon, platformName } from "../handle/locate";
+import { isPlatform } from "../handle/platforms";
 import { VERSION } from "../version";
 
 /** One thing that should be otherwise. `code` is stable, for programs and search engines. */

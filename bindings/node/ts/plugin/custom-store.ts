@@ -5,12 +5,12 @@
 // misses a change only until the next read. A write may not: it would overwrite the change. So a write always loads.
 import { BasePersistence, nativeCache } from "../base-persistence";
 import { programTime, systemTime } from "../clock";
-import { type Memory, MemoryPersistence } from "../memory-persistence";
-import type { Change, Committed, Snapshot } from "../native/cache";
-import { underHold } from "../native/held";
-import { entryKeys, Lock, type Locker, merge } from "../native/lock";
-import type { IPersistence } from "../persistence";
-import { PersistenceError } from "../persistence-error";
+import { PersistenceError } from "../error";
+import type { Change, Committed, Snapshot } from "../handle/cache";
+import { underHold } from "../handle/held";
+import { entryKeys, Lock, type Locker, merge } from "../handle/lock";
+import { type Memory, MemoryPersistence } from "../stores/memory";
+import type { IPersistence } from "../types";
 import type { Hold, Store } from "./store";
 
 /** How far a file's time may lie behind the clock, in milliseconds: kernels stamp files once per tick of up to 10. */

@@ -1,6 +1,7 @@
 // The shortcut for our own persistences: one hop to Rust before, one after.
-import type { Cache, Change, Committed, Snapshot } from "../native/cache";
-import type { PersistenceError } from "../persistence-error";
+
+import type { PersistenceError } from "../error";
+import type { Cache, Change, Committed, Snapshot } from "../handle/cache";
 import type { Hold, Store } from "./store";
 
 export class NativeStore implements Store {

@@ -1,6 +1,6 @@
 // What the plugin needs of a place that keeps a cache. Two places fulfil it: our own, through the native cache in one hop
 // each way, and any other persistence, through its own methods.
-import type { Change, Committed, Snapshot } from "../native/cache";
+import type { Change, Committed, Snapshot } from "../handle/cache";
 
 /** A snapshot under the lock, to be committed or released. */
 export interface Hold {

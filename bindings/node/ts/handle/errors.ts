@@ -1,7 +1,7 @@
 // Turns failures that Rust reports into the errors programs know.
 import { getSystemErrorName } from "node:util";
-import { PersistenceError } from "../persistence-error";
-import type { Failure } from "./addon";
+import { PersistenceError } from "../error";
+import type { Failure } from "../face";
 
 /** The sentence every lock time-out has always begun with; programs match on it. */
 const LOCK_SENTENCE = "Not able to acquire lock. Exceeded amount of retries set in options";

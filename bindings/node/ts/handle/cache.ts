@@ -1,7 +1,6 @@
 // One cache as Rust keeps it, with promises: what the persistences of this package are a face of.
 import { resolve } from "node:path";
 import type { CheckedKey } from "../encryption-key";
-import type { PersistenceInfo } from "../persistence";
 import type {
   Addon,
   CommitReply,
@@ -12,9 +11,10 @@ import type {
   NativeChannel,
   NativeLock,
   SnapshotReply,
-} from "./addon";
-import { call, type Listener, link, listen, opened, thrown } from "./channel";
+} from "../face";
+import type { PersistenceInfo } from "../types";
 import { type KeystoreErrors, translate } from "./errors";
+import { call, type Listener, link, listen, opened, thrown } from "./link";
 import { Asker, withPassphrases } from "./passphrases";
 
 /** What a store held at one moment. Generations only grow; equal ones mean equal content. */

@@ -1,11 +1,11 @@
 // A cache in the memory of this process: nothing on disk, nothing shared, nothing kept.
-import { requireContents } from "./arguments";
-import { programTime } from "./clock";
+import { requireContents } from "../arguments";
+import { programTime } from "../clock";
+import { holdFor } from "../handle/held";
+import { lockLimit } from "../lock-options";
+import { CallbackLogger, type Logger, type LoggerOptions } from "../logger";
+import type { IPersistence, PersistenceInfo } from "../types";
 import { LocalLock } from "./local-lock";
-import { lockLimit } from "./lock-options";
-import { CallbackLogger, type Logger, type LoggerOptions } from "./logger";
-import { holdFor } from "./native/held";
-import type { IPersistence, PersistenceInfo } from "./persistence";
 
 /** @internal What is kept. */
 export interface Memory {

@@ -1,10 +1,10 @@
 // Moving what one persistence holds into another, without losing a sign-in.
-import { wrongArgument } from "./arguments";
-import { BasePersistence, nativeCache } from "./base-persistence";
-import { type CrossPlatformLockOptions, lockLimit } from "./lock-options";
-import { migrateCaches } from "./native/migrate";
-import type { IPersistence, PersistenceInfo } from "./persistence";
-import { PersistenceError } from "./persistence-error";
+import { wrongArgument } from "../arguments";
+import { BasePersistence, nativeCache } from "../base-persistence";
+import { PersistenceError } from "../error";
+import { migrateCaches } from "../handle/migrate";
+import { type CrossPlatformLockOptions, lockLimit } from "../lock-options";
+import type { IPersistence, PersistenceInfo } from "../types";
 import { isUntouched } from "./untouched";
 
 /** How to move. */

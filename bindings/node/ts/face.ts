@@ -1,5 +1,5 @@
 // The addon's face, as Rust exports it: types alone.
-import type { PersistenceInfo } from "../persistence";
+import type { PersistenceInfo } from "./types";
 
 /** A failure as Rust reports it; `errors.ts` turns it into a `PersistenceError`. */
 export interface Failure {

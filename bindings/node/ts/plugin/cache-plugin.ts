@@ -3,22 +3,22 @@
 // What msal-node does, and every rule here answers: it calls `after` even when `before` failed; it clears its memory around
 // some reads and puts back what it was last given; it lets several clients share a plugin; and what it is given is added
 // to its memory, so that what others removed has to be taken out one by one.
-import { requireDamageRule, requireTimes, wrongArgument } from "./arguments";
-import { nativeCache } from "./base-persistence";
-import { programTime, setImmediate } from "./clock";
-import { type CacheEvent, report, subscribe } from "./events";
-import { type CrossPlatformLockOptions, lockLimit } from "./lock-options";
-import type { Logger } from "./logger";
-import type { CachePlugin, TokenCacheContext } from "./msal-types";
-import type { Snapshot } from "./native/cache";
-import type { IPersistence } from "./persistence";
-import { PersistenceError } from "./persistence-error";
-import { Client, type Window } from "./plugin/client";
-import { CustomStore } from "./plugin/custom-store";
-import { NativeStore } from "./plugin/native-store";
-import { accountsKept, keptMessage } from "./plugin/sign-outs";
-import type { Store } from "./plugin/store";
-import { isUntouched } from "./untouched";
+import { requireDamageRule, requireTimes, wrongArgument } from "../arguments";
+import { nativeCache } from "../base-persistence";
+import { programTime, setImmediate } from "../clock";
+import { PersistenceError } from "../error";
+import { type CacheEvent, report, subscribe } from "../events";
+import type { Snapshot } from "../handle/cache";
+import { type CrossPlatformLockOptions, lockLimit } from "../lock-options";
+import type { Logger } from "../logger";
+import type { CachePlugin, TokenCacheContext } from "../msal-types";
+import { isUntouched } from "../stores/untouched";
+import type { IPersistence } from "../types";
+import { Client, type Window } from "./client";
+import { CustomStore } from "./custom-store";
+import { NativeStore } from "./native-store";
+import { accountsKept, keptMessage } from "./sign-outs";
+import type { Store } from "./store";
 import type { CacheChange } from "./watch/people";
 import type { AccountWatcher, CacheWatcher, WatchOptions } from "./watch/watcher";
 
@@ -198,7 +198,7 @@ export class PersistenceCachePlugin implements CachePlugin {
     const { logger } = this;
     const { watchers } = this.state;
     // A file of its own, which programs that do not watch never read.
-    const { AccountWatcher } = require("./watching.js") as typeof import("./watching");
+    const { AccountWatcher } = require("./watching.js") as typeof import("../watching");
     const watcher = new AccountWatcher(
       {
         path: this.persistence.getFilePath(),

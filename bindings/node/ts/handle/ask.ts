@@ -1,6 +1,6 @@
 // Asking a program for its passphrase: with a deadline, and without a word of what it answers.
-import { clearTimeout, setTimeout } from "./clock";
-import { PersistenceError } from "./persistence-error";
+import { clearTimeout, setTimeout } from "../clock";
+import { PersistenceError } from "../error";
 
 /** Asks the program for its passphrase. */
 export type AskForPassphrase = () => Promise<string>;

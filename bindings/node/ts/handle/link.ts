@@ -1,7 +1,7 @@
 // One channel per JavaScript thread carries every answer of the addon: a call number goes out, a result comes back under
 // it. Nothing here waits on Node's worker pool, and an answer that is still to come keeps the process alive.
-import { PersistenceError } from "../persistence-error";
-import type { Addon, EventReply, Failure, NativeChannel } from "./addon";
+import { PersistenceError } from "../error";
+import type { Addon, EventReply, Failure, NativeChannel } from "../face";
 import { NativeFailure } from "./errors";
 import { loadAddon } from "./locate";
 

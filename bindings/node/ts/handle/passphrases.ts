@@ -1,5 +1,5 @@
 // Passphrases that a program has to be asked for, between an operation that failed for want of one and its second start.
-import type { AskForPassphrase } from "../passphrase";
+import type { AskForPassphrase } from "./ask";
 import { isKind } from "./errors";
 
 /** One passphrase of one cache: who to ask, and where the answer goes for as long as an operation uses it. */

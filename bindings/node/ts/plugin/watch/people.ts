@@ -1,5 +1,5 @@
 // Who is signed in, as far as a cache tells, and what differs between two moments.
-import { builtin } from "../builtin";
+import { builtin } from "../../builtin";
 
 /** An account in an event: one person in one cloud, with whatever tenants. Never a token. */
 export interface WatchedAccount {

@@ -1,9 +1,9 @@
 // What persistences that Rust knows nothing of borrow from it: the lock between processes and the merge.
 import { resolve } from "node:path";
-import type { MergeReply, NativeLock } from "./addon";
+import type { MergeReply, NativeLock } from "../face";
 import type { Cache, Change } from "./cache";
-import { call, link, opened } from "./channel";
 import { NativeFailure, translate } from "./errors";
+import { call, link, opened } from "./link";
 
 /** A lock whose holds have numbers. */
 export interface Locker {

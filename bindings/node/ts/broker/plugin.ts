@@ -1,5 +1,7 @@
 // The door to the system's sign-in broker: msal-node's requests to the runtime, its answers and failures back.
-import type { BrokerAccount, BrokerRequest, BrokerResult, BrokerSignOutRequest } from "./broker/messages";
+
+import { CallbackLogger, type Logger, type LoggerOptions } from "../logger";
+import type { BrokerAccount, BrokerRequest, BrokerResult, BrokerSignOutRequest } from "./messages";
 import {
   type AccountAnswer,
   type AccountsAnswer,
@@ -10,14 +12,13 @@ import {
   type RuntimeAccount,
   type RuntimeError,
   type TokenAnswer,
-} from "./broker/runtime";
-import { CallbackLogger, type Logger, type LoggerOptions } from "./logger";
+} from "./runtime";
 
-export type { BrokerAccount, BrokerRequest, BrokerResult, BrokerSignOutRequest } from "./broker/messages";
+export type { BrokerAccount, BrokerRequest, BrokerResult, BrokerSignOutRequest } from "./messages";
 
 /** A file of its own, which programs without the broker never read. */
-function broker(): typeof import("./brokering") {
-  return require("./brokering.js") as typeof import("./brokering");
+function broker(): typeof import("../brokering") {
+  return require("./brokering.js") as typeof import("../brokering");
 }
 
 /** What the runtime is handed where a program names no window: none. */

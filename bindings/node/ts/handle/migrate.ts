@@ -1,8 +1,8 @@
 // The migration between two caches that Rust keeps.
-import type { MigrationReply } from "./addon";
+import type { MigrationReply } from "../face";
 import type { Cache } from "./cache";
-import { call, link } from "./channel";
 import { translate } from "./errors";
+import { call, link } from "./link";
 import { withPassphrases } from "./passphrases";
 
 /** Moves, or with `plan` only looks, waiting at most `limit` milliseconds for the locks. */

@@ -1,5 +1,5 @@
 // Looks when there was a sign, once for many of them, and tells what is different.
-import { clearTimeout, monotonic, setTimeout } from "../clock";
+import { clearTimeout, monotonic, setTimeout } from "../../clock";
 import { type CacheChange, difference, following, NOBODY, type People, peopleOf } from "./people";
 import { Signs } from "./signs";
 

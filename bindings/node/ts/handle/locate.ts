@@ -10,9 +10,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, sep } from "node:path";
 import { builtin } from "../builtin";
-import { PersistenceError } from "../persistence-error";
+import { PersistenceError } from "../error";
+import type { Addon } from "../face";
 import { VERSION } from "../version";
-import type { Addon } from "./addon";
 import { EMBEDDED, type Embedded, isPlatform, type Platform } from "./platforms";
 
 /**

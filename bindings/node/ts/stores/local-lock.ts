@@ -1,9 +1,9 @@
 // A lock inside this process, for a cache that no other process can see. It behaves as the lock between processes does:
 // first come, first served, with a time limit for waiting and one for holding.
 
-import { clearTimeout, setTimeout } from "./clock";
-import { lockTimeout } from "./native/errors";
-import type { Locker } from "./native/lock";
+import { clearTimeout, setTimeout } from "../clock";
+import { lockTimeout } from "../handle/errors";
+import type { Locker } from "../handle/lock";
 
 /** How long a hold lasts that nobody pins or releases; the same as between processes. */
 const HOLD_LIMIT = 10_000;

@@ -1,0 +1,198 @@
+// The contract between the cache plugin and whatever keeps the cache.
+import type { DataProtectionScope } from "./data-protection-scope";
+import type { Logger, LoggerOptions } from "./logger";
+
+/** A place that keeps one token cache. Programs may bring their own. */
+export interface IPersistence {
+  /** Replaces what is stored. */
+  save(contents: string): Promise<void>;
+  /** What is stored; `null` when there is nothing. */
+  load(): Promise<string | null>;
+  /** Removes what is stored; `false` when nothing was. */
+  delete(): Promise<boolean>;
+  /** Whether the store changed after `lastSync`, in milliseconds since the epoch. */
+  reloadNecessary(lastSync: number): Promise<boolean>;
+  /** The cache file, or the marker file of a keystore item. The lock stands beside it. */
+  getFilePath(): string;
+  getLogger(): Logger;
+  /** Resolves to `true` when a probe could be written, read back and removed; rejects otherwise. */
+  verifyPersistence(): Promise<boolean>;
+  /** A persistence of the same kind under a name of its own, to try things out on. */
+  createForPersistenceValidation(): Promise<IPersistence>;
+  /** What kind of place this is. Every persistence of this package has it; others may. */
+  info?(): Promise<PersistenceInfo>;
+}
+
+/** Where a cache is kept and how well it is protected. */
+export interface PersistenceInfo {
+  /** The kind of store. */
+  backend:
+    | "plaintext-file"
+    | "encrypted-file"
+    | "dpapi-file"
+    | "keychain"
+    | "secret-service"
+    | "memory"
+    | "custom";
+  /**
+   * What it takes to read the content: to be the signed-in user's program, by way of the operating system's keystore
+   * (`os-user`); to know the passphrase; to be the user's program before the machine restarts, the key being in the
+   * kernel's memory (`until-reboot`); to have the operator's key; nothing but the file (`plaintext`); to be in this
+   * process (`memory`).
+   */
+  protection:
+    | "os-user"
+    | "os-machine"
+    | "passphrase"
+    | "until-reboot"
+    | "key-file"
+    | "plaintext"
+    | "memory"
+    | "unknown";
+  /** Whether the content is still there after a restart of the machine. */
+  survivesReboot: boolean;
+  /** The file; the keystore item as `service/account`; or the process whose memory it is. */
+  location: string;
+  /** Whether a crash in the middle of a write leaves the old or the new content whole. */
+  crashSafe: boolean;
+}
+
+/**
+ * Whether an acknowledged write of a file has reached the disk (`synced`), or the operating system's memory (`cached`),
+ * from where it survives the process but not a loss of power.
+ */
+export type Durability = "synced" | "cached";
+
+/** What {@link PersistenceCreator} needs to know. Which fields are required depends on the platform. */
+export interface IPersistenceConfiguration extends PromptOptions {
+  /** The cache file, or on macOS and Linux the marker file beside the keystore item. Required. */
+  cachePath?: string;
+  /** Windows: who can decrypt the file. Required there. */
+  dataProtectionScope?: DataProtectionScope;
+  /** macOS and Linux: the keystore item's service. Required there. */
+  serviceName?: string;
+  /** macOS and Linux: the keystore item's account. Required there. */
+  accountName?: string;
+  /** Linux: fall back to a plaintext file (mode 0600) when no keystore works. Off unless set. */
+  usePlaintextFileOnLinux?: boolean;
+  /**
+   * What to try, in this order, where the platform's own store does not work. Default: nothing. Before a plaintext file
+   * that `usePlaintextFileOnLinux` asks for.
+   */
+  fallback?: readonly Fallback[];
+  loggerOptions?: LoggerOptions;
+  /** Of a plaintext file: whether its writes wait for the disk. Default `synced`. */
+  durability?: Durability;
+}
+
+/**
+ * A store to try where the platform's own does not work.
+ *
+ * | `type` | the cache is | protected by |
+ * | --- | --- | --- |
+ * | `encryptedFile` | the file at `cachePath`, encrypted | its key |
+ * | `plaintextFile` | the file at `cachePath`, not encrypted | its mode, 0600, alone |
+ * | `memory` | in this process, and gone with it | being nowhere else |
+ */
+export type Fallback = EncryptedFileFallback | PlaintextFileFallback | MemoryFallback;
+
+/** An encrypted file. */
+export interface EncryptedFileFallback {
+  readonly type: "encryptedFile";
+  /** Where its key comes from. */
+  readonly key: EncryptionKey;
+}
+
+/** A plaintext file of mode 0600. */
+export interface PlaintextFileFallback {
+  readonly type: "plaintextFile";
+}
+
+/** The memory of this process. */
+export interface MemoryFallback {
+  readonly type: "memory";
+}
+
+/** A persistence that can say what it is. */
+export type InformedPersistence = IPersistence & { info(): Promise<PersistenceInfo> };
+
+/**
+ * Where the key of an encrypted file comes from.
+ *
+ * | `type` | the key is | after a restart of the machine |
+ * | --- | --- | --- |
+ * | `keystore` | random, in one small item of the operating system's keystore | still there |
+ * | `kernelKeyring` | random, in the kernel's memory (Linux) | gone, and the cache starts empty |
+ * | `passphrase` | derived from a passphrase with Argon2id | asked for again |
+ * | `keyFile` | in a file that an operator provides, such as a mounted secret | still there |
+ * | `environment` | in an environment variable that an operator provides | up to the operator |
+ */
+export type EncryptionKey =
+  | KeystoreKey
+  | KernelKeyringKey
+  | PassphraseKey
+  | PassphraseVariableKey
+  | KeyFileKey
+  | EnvironmentKey;
+
+/** A random key in an item of the operating system's keystore, made at the first use. Caches may have any size. */
+export interface KeystoreKey {
+  readonly type: "keystore";
+  /** The item's service. */
+  readonly serviceName: string;
+  /** The item's account. The item must be another one than a cache's. */
+  readonly accountName: string;
+}
+
+/** A random key that the Linux kernel keeps in memory for this user, until the machine restarts. */
+export interface KernelKeyringKey {
+  readonly type: "kernelKeyring";
+  /** The key's name. Default: the cache's `partition`. */
+  readonly name?: string;
+}
+
+/** A key derived from a passphrase, which is used exactly as it is given. */
+export interface PassphraseKey {
+  readonly type: "passphrase";
+  /**
+   * The passphrase, or what asks for it. A function is called when the passphrase is needed, which is once per file and
+   * process unless it was wrong, and never while the cache is locked. It has `promptTimeout` to answer.
+   */
+  readonly passphrase: string | (() => string | Promise<string>);
+}
+
+/** A key derived from the passphrase in an environment variable of this process. */
+export interface PassphraseVariableKey {
+  readonly type: "passphrase";
+  /** The variable's name. It is read when the passphrase is needed. */
+  readonly environmentVariable: string;
+}
+
+/** A key in a file: 32 raw bytes, or 32 or more in hexadecimal or base64. Others must not be able to write the file. */
+export interface KeyFileKey {
+  readonly type: "keyFile";
+  /** The file. It is read each time the key is needed. */
+  readonly path: string;
+}
+
+/** A key of 32 or more bytes, in hexadecimal or base64, in an environment variable of this process. */
+export interface EnvironmentKey {
+  readonly type: "environment";
+  /** The variable's name. It is read each time the key is needed. */
+  readonly variable: string;
+}
+
+/**
+ * Whether a locked keystore may show a prompt. `"auto"`: where there is a display to show it on (`DISPLAY` or
+ * `WAYLAND_DISPLAY` is set; on macOS, unless the session came over ssh), so that a desktop unlocks its keyring and a server
+ * fails at once. `true`: always. `false`: never.
+ */
+export type PromptPolicy = "auto" | boolean;
+
+/** How to ask a person. A call that asks nobody takes at most five seconds in any case. */
+export interface PromptOptions {
+  /** Default `"auto"`. */
+  allowPrompt?: PromptPolicy;
+  /** How long a person may take to answer, in milliseconds. Default 120000, two minutes. */
+  promptTimeout?: number;
+}
