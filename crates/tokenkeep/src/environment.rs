@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::platform::process;
 
-/// The directory under which a program keeps its cache by default, or `None` when the environment names none.
+/// Returns the directory under which a program keeps its cache by default, or `None` if the environment names none.
 ///
 /// Windows: `%LOCALAPPDATA%`. Elsewhere `$HOME`; without it `/Users/<name>` (macOS) or `/home/<name>` from the first
 /// of `LOGNAME`, `USER`, `LNAME`, `USERNAME` that is set, and `/root` for root on Linux.
@@ -22,7 +22,7 @@ pub fn user_root_directory() -> Option<PathBuf> {
     )
 }
 
-/// Where this user's programs keep data that should survive: `$XDG_DATA_HOME` or `~/.local/share` on Linux,
+/// Returns the directory for data of this user's programs: `$XDG_DATA_HOME` or `~/.local/share` on Linux,
 /// `~/Library/Application Support` on macOS, `%LOCALAPPDATA%` on Windows. `None` as in [`user_root_directory`].
 ///
 /// ```

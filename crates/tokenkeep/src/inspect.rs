@@ -1,4 +1,4 @@
-//! Looking without touching: for tools that explain to a person why a sign-in is not kept, and who is in the way.
+//! Read-only inspection, for tools that explain why a sign-in is not kept or which process holds a lock.
 //!
 //! ```no_run
 //! use tokenkeep::{CacheLock, inspect::LockState};

@@ -1,8 +1,8 @@
-//! How an item of the keystore looks: by what it is found, what a new one is given, and how its content is written.
+//! The shape of a keystore item: the attributes by which it is found, those of a new one, and the encoding of its
+//! content.
 //!
-//! Each sibling library has its own way, and none finds the items of all others. An [`ItemShape`] is one of those ways.
-//! Which values an application of a sibling gives its items, where they are fixed, is [`crate::preset`]'s to know; what a
-//! search and an update are made of, that of the keystore. [`payload`] owns the content.
+//! Each sibling library has its own shape, and none finds the items of all others. [`crate::preset`] has the fixed
+//! values of known applications. The keystore builds searches and updates from a shape. [`payload`] owns the content.
 
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "elsewhere content is never in base64"))]
 mod payload;
@@ -14,18 +14,18 @@ use sha2::{Digest, Sha256};
 
 pub(crate) use payload::Payload;
 
-/// The schema that keytar and libsecret's password functions without one of their own write and look for.
+/// The schema that keytar and libsecret's password functions use by default.
 pub(crate) const GENERIC: &str = "org.freedesktop.Secret.Generic";
 
-/// How a keystore item looks: the attributes by which it is found, what a new one is given beyond them, and whether its
-/// content is the cache as it is or in base64.
+/// The shape of a keystore item: the attributes by which it is found, the further ones of a new item, and whether the
+/// content is the cache itself or base64 of it.
 ///
-/// The constructors are named after the libraries that make and find such items. An item that has more attributes than
-/// the shape asks for is found too; updating leaves its attributes, its label and its place as they are. Content is read
-/// in either form and updated in the form it has; the shape decides only how a new item begins.
+/// The constructors have the names of the libraries that create and find such items. An item with more attributes
+/// than the shape matches too; an update keeps its attributes, its label and its collection. Content is read in
+/// either encoding, and an update keeps the encoding of the item; the shape decides only for a new item.
 ///
-/// On macOS items have a service and an account and nothing else, and their content is always the cache as it is. On
-/// Windows there are no items: every library encrypts a file.
+/// On macOS an item has only a service and an account, and its content is always the cache itself. On Windows there
+/// are no items: every library encrypts a file.
 ///
 /// ```no_run
 /// use tokenkeep::{Config, storage::ItemShape};
@@ -36,7 +36,7 @@ pub(crate) const GENERIC: &str = "org.freedesktop.Secret.Generic";
 /// # Ok::<(), tokenkeep::Error>(())
 /// ```
 ///
-/// What the libraries make of the same names:
+/// The shapes of the libraries for the same names:
 ///
 /// ```
 /// use tokenkeep::storage::ItemShape;
@@ -56,18 +56,18 @@ pub(crate) const GENERIC: &str = "org.freedesktop.Secret.Generic";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ItemShape {
     schema: Option<String>,
-    /// Whether an item must have the schema to be found.
+    /// Whether only items with this schema match.
     found_by_schema: bool,
     attributes: Vec<(String, String)>,
     label: String,
     payload: Payload,
-    /// Service and account in the macOS Keychain; where there are none, they have to be given apart.
+    /// Service and account in the macOS Keychain; `None` if they must be given separately.
     keychain: Option<(String, String)>,
 }
 
 impl ItemShape {
-    /// As keytar and the MSAL extensions for Node make it, and this library where nothing else is said: the schema
-    /// `org.freedesktop.Secret.Generic`, attributes `service` and `account`, the content as it is.
+    /// The shape of keytar and the MSAL extensions for Node, and this library's default: the schema
+    /// `org.freedesktop.Secret.Generic`, the attributes `service` and `account`, the content unencoded.
     pub fn js(service: impl Into<String>, account: impl Into<String>) -> Self {
         let (service, account) = (service.into(), account.into());
         Self {
@@ -83,9 +83,9 @@ impl ItemShape {
         }
     }
 
-    /// As the MSAL extensions for Python make it where a program names only the file: the schema is the SHA-256 of
-    /// that path in hexadecimal, and there are no attributes. `signal_location` has to be written as that program writes
-    /// it, `~` and all. In the Keychain: service `msal-extensions`, the account that hash.
+    /// The shape of the MSAL extensions for Python for a program that names only the file. The schema is the SHA-256
+    /// of that path in hexadecimal, and there are no attributes. Write `signal_location` as that program does, with
+    /// `~`. In the Keychain: service `msal-extensions`, and the hash as the account.
     pub fn python(signal_location: impl AsRef<Path>) -> Self {
         let hash = Sha256::digest(signal_location.as_ref().as_os_str().as_encoded_bytes());
         let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -93,14 +93,14 @@ impl ItemShape {
         Self { keychain, ..Self::of(hash, Vec::new(), String::new(), Payload::RAW) }
     }
 
-    /// As the MSAL extensions for Python make it with a schema and attributes that the program names. The content is
-    /// kept as it is.
+    /// The shape of the MSAL extensions for Python with a schema and attributes of the program. The content is
+    /// unencoded.
     pub fn python_given(schema: impl Into<String>, attributes: &[(&str, &str)]) -> Self {
         Self::of(schema.into(), pairs(attributes), String::new(), Payload::RAW)
     }
 
-    /// As `MsalCacheHelper` of the MSAL extensions for .NET makes it: two attributes, by which alone it is found, and
-    /// a schema that a new item is given. The content is in base64.
+    /// The shape of `MsalCacheHelper` of the MSAL extensions for .NET: two attributes by which the item is found, and
+    /// a schema that only a new item gets. The content is base64.
     pub fn dotnet(
         schema: impl Into<String>,
         label: impl Into<String>,
@@ -111,19 +111,20 @@ impl ItemShape {
         Self { found_by_schema: false, ..Self::of(schema.into(), attributes, label.into(), Payload::BASE64) }
     }
 
-    /// As the MSAL extensions for Java make it: a schema, a label and at most two attributes. The content is in base64.
+    /// The shape of the MSAL extensions for Java: a schema, a label and at most two attributes. The content is
+    /// base64.
     pub fn java(schema: impl Into<String>, label: impl Into<String>, attributes: &[(&str, &str)]) -> Self {
         Self::of(schema.into(), pairs(attributes), label.into(), Payload::BASE64)
     }
 
-    /// As the MSAL extensions for Go make it: the accessor's name is the schema, with at most two attributes and the
-    /// label `MSALCache`. The content is in base64. In the Keychain the name is the service.
+    /// The shape of the MSAL extensions for Go: the accessor's name is the schema, with at most two attributes and
+    /// the label `MSALCache`. The content is base64. In the Keychain the name is the service.
     pub fn go(name: impl Into<String>, attributes: &[(&str, &str)]) -> Self {
         Self::of(name.into(), pairs(attributes), "MSALCache".to_owned(), Payload::BASE64)
     }
 
-    /// As the `keyring` crate makes it, and `@napi-rs/keyring`: attributes `service` and `username`, no schema, the
-    /// content as it is.
+    /// The shape of the `keyring` crate and `@napi-rs/keyring`: attributes `service` and `username`, no schema, the
+    /// content unencoded.
     pub fn keyring_rs(service: impl Into<String>, user: impl Into<String>) -> Self {
         let (service, user) = (service.into(), user.into());
         let mut shape =
@@ -139,46 +140,46 @@ impl ItemShape {
         Self { schema, found_by_schema: true, attributes, label, payload, keychain: None }
     }
 
-    /// The same shape with another label for a new item: what people see in their password program.
+    /// Returns the shape with another label for a new item. Password programs show the label.
     #[must_use]
     pub fn labelled(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
         self
     }
 
-    /// The same shape with this service and account in the macOS Keychain.
+    /// Returns the shape with this service and account in the macOS Keychain.
     #[must_use]
     pub fn in_keychain(mut self, service: impl Into<String>, account: impl Into<String>) -> Self {
         self.keychain = Some((service.into(), account.into()));
         self
     }
 
-    /// The schema of a new item, the attribute `xdg:schema`; `None` for items that have none.
+    /// Returns the schema of a new item, the attribute `xdg:schema`; `None` for items without one.
     pub fn schema(&self) -> Option<&str> {
         self.schema.as_deref()
     }
 
-    /// Whether only items of that schema are found.
+    /// Returns whether only items with the schema match.
     pub fn is_found_by_schema(&self) -> bool {
         self.found_by_schema && self.schema.is_some()
     }
 
-    /// The attributes but for the schema, names and values.
+    /// Returns the attributes without the schema: names and values.
     pub fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
         self.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The label of a new item.
+    /// Returns the label of a new item.
     pub fn label(&self) -> &str {
         &self.label
     }
 
-    /// Whether the content of a new item is in base64.
+    /// Returns whether the content of a new item is base64.
     pub fn is_base64(&self) -> bool {
         self.payload == Payload::BASE64
     }
 
-    /// Service and account in the macOS Keychain, where the shape says so.
+    /// Returns the service and account in the macOS Keychain, if the shape has them.
     pub fn keychain(&self) -> Option<(&str, &str)> {
         self.keychain.as_ref().map(|(service, account)| (service.as_str(), account.as_str()))
     }
@@ -189,7 +190,7 @@ impl ItemShape {
     }
 }
 
-/// What the item is found by, in one line; the locks of items are named after it.
+/// The searched attributes in one line; the locks of items are named after it.
 impl fmt::Display for ItemShape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let schema = self.schema.as_deref().filter(|_| self.found_by_schema);

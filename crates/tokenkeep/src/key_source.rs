@@ -1,15 +1,15 @@
-//! Where the key of an encrypted file comes from.
+//! Sources of an encrypted file's key.
 //!
 //! A [`Sealed`](crate::storage::Sealed) file needs 32 secret bytes, the same ones each time. Four sources have them:
 //!
 //! | source | the key is | after a restart |
 //! | --- | --- | --- |
-//! | [`KeystoreItem`] | random, in one small item of the operating system's keystore | still there |
-//! | [`KernelKeyring`] | random, in the kernel's memory (Linux) | gone, and the cache starts empty |
-//! | [`Passphrase`] | derived from a passphrase with Argon2id | asked for again |
-//! | [`KeyFile`] | in a file or environment variable that an operator provides | still there |
+//! | [`KeystoreItem`] | random, in one small item of the operating system's keystore | kept |
+//! | [`KernelKeyring`] | random, in the kernel's memory (Linux) | lost, and the cache starts empty |
+//! | [`Passphrase`] | derived from a passphrase with Argon2id | derived again |
+//! | [`KeyFile`] | in a file or environment variable that an operator provides | kept |
 //!
-//! This file owns the contract and the [`Key`]; each source is a file of its own.
+//! This file owns the trait and the [`Key`]; each source has its own file.
 
 mod kernel_keyring;
 mod key_file;
@@ -37,7 +37,7 @@ pub use passphrase::{Cost, Passphrase};
 /// use tokenkeep::key_source::{Key, KeyId, KeySource, Kind};
 /// use tokenkeep::{Error, ErrorKind, Protection, Result};
 ///
-/// /// A key that a server hands out.
+/// /// A key that a server provides.
 /// #[derive(Debug)]
 /// struct KeyServer;
 ///
@@ -53,7 +53,7 @@ pub use passphrase::{Cost, Passphrase};
 ///     }
 ///
 ///     fn fresh(&self) -> Result<(Key, Vec<u8>)> {
-///         Ok((self.ask()?, Vec::new())) // nothing has to be written down to find it again
+///         Ok((self.ask()?, Vec::new())) // no parameters are needed to find it again
 ///     }
 ///
 ///     fn recall(&self, _parameters: &[u8], id: &KeyId) -> Result<Key> {
@@ -76,44 +76,44 @@ pub use passphrase::{Cost, Passphrase};
 /// # Ok::<(), tokenkeep::Error>(())
 /// ```
 pub trait KeySource: Send + Sync + fmt::Debug {
-    /// Which kind of source this is; written into the file.
+    /// Returns the kind of this source, which is written into the file.
     fn kind(&self) -> Kind;
 
-    /// The key for a file that is new, made where there is none yet, and up to 900 bytes of parameters from which
-    /// [`recall`](KeySource::recall) finds it again. The parameters are stored in the clear.
+    /// Returns the key for a new file, and creates it if there is none, with up to 900 bytes of parameters from which
+    /// [`recall`](KeySource::recall) finds the key again. The parameters are stored in plaintext.
     ///
-    /// Two processes that ask at the same time get the same key, or parameters that tell their keys apart.
+    /// Two processes that call it at the same time get the same key, or parameters that distinguish their keys.
     ///
     /// # Errors
-    /// `MissingKey` when there is none and none can be made; `StoreUnavailable`, `StoreLocked`, `StoreTimeout`,
-    /// `StoreFailed` when the place where it is kept does not answer; `InvalidInput` when it cannot be a key.
+    /// `MissingKey` if there is no key and none can be created; `StoreUnavailable`, `StoreLocked`, `StoreTimeout`,
+    /// `StoreFailed` if the key's store does not answer; `InvalidInput` if the content cannot be a key.
     fn fresh(&self) -> Result<(Key, Vec<u8>)>;
 
-    /// The key of an existing file, by the `parameters` in it. A source that has several, or an old copy, returns the
-    /// one with this `id`; if it has none with it, the one it has: the caller compares.
+    /// Returns the key of an existing file from the `parameters` in it. A source with several keys returns the one
+    /// with this `id`, or else the key it has: the caller compares.
     ///
     /// # Errors
-    /// As [`fresh`](KeySource::fresh); `KeyGone` when it is certain that the key can never come back; `UnknownFormat`
-    /// for parameters that this release refuses.
+    /// Like [`fresh`](KeySource::fresh); `KeyGone` if the key is certainly lost; `UnknownFormat` for parameters that
+    /// this release refuses.
     fn recall(&self, parameters: &[u8], id: &KeyId) -> Result<Key>;
 
-    /// Who can read what is encrypted with its keys.
+    /// Returns who can read content that is encrypted with its keys.
     fn protection(&self) -> Protection;
 
-    /// Whether the key is still there after a restart of the machine.
+    /// Returns whether the key survives a restart of the machine.
     fn survives_reboot(&self) -> bool {
         true
     }
 
-    /// Sentences about what works but is weaker than it should be.
+    /// Returns sentences about a state that works but is weaker than it should be.
     ///
     /// # Errors
-    /// As [`fresh`](KeySource::fresh).
+    /// Like [`fresh`](KeySource::fresh).
     fn remarks(&self) -> Result<Vec<String>> {
         Ok(Vec::new())
     }
 
-    /// The source by name, for messages: "the key file /run/secrets/key". Nothing of the key.
+    /// Returns the source's name for messages: "the key file /run/secrets/key". It contains nothing of the key.
     fn describe(&self) -> String;
 }
 
@@ -135,12 +135,12 @@ pub enum Kind {
     Passphrase,
     /// [`KeyFile`].
     KeyFile,
-    /// A source that the program brought along.
+    /// A source of the program itself.
     Custom,
 }
 
 impl Kind {
-    /// The byte that stands for it in a file.
+    /// Returns the byte that stands for the kind in a file.
     pub(crate) fn byte(self) -> u8 {
         match self {
             Self::KeystoreItem => 1,
@@ -151,7 +151,7 @@ impl Kind {
         }
     }
 
-    /// What a file with this byte was made with, for messages.
+    /// Names the source of a file with this byte, for messages.
     pub(crate) fn named(byte: u8) -> &'static str {
         match byte {
             1 => "a key from a keystore item",
@@ -170,7 +170,7 @@ impl Kind {
 /// use tokenkeep::key_source::Key;
 ///
 /// let mut bytes = [7; 32];
-/// let key = Key::new(&mut bytes); // the bytes are wiped where they came from
+/// let key = Key::new(&mut bytes); // the caller's bytes are wiped
 /// assert_eq!((key.expose(), bytes), (&[7; 32], [0; 32]));
 /// assert_ne!(key.id(), Key::random()?.id());
 /// # Ok::<(), tokenkeep::Error>(())
@@ -179,45 +179,44 @@ impl Kind {
 pub struct Key(Zeroizing<[u8; 32]>);
 
 impl Key {
-    /// Takes over `bytes`, which must come from a random source or a derivation made for keys. The caller's copy is
-    /// wiped.
+    /// Takes `bytes`, which must come from a random source or a key derivation. The caller's copy is wiped.
     pub fn new(bytes: &mut [u8; 32]) -> Self {
         let key = Self(Zeroizing::new(*bytes));
         bytes.zeroize();
         key
     }
 
-    /// A new key from the operating system's random source.
+    /// Creates a key from the operating system's random source.
     ///
     /// # Errors
-    /// `Io` when there is none.
+    /// `Io` if there is none.
     pub fn random() -> Result<Self> {
         let mut key = Self(Zeroizing::new([0; 32]));
         fill_random(&mut *key.0)?;
         Ok(key)
     }
 
-    /// The key that `bytes` are, if there are 32.
+    /// Returns `bytes` as a key if there are 32.
     pub(crate) fn from_slice(bytes: &[u8]) -> Option<Self> {
         Some(Self(Zeroizing::new(bytes.try_into().ok()?)))
     }
 
-    /// The bytes in the clear. The name says what the caller is doing.
+    /// Returns the bytes in plaintext. The name makes the disclosure visible in the caller's code.
     pub fn expose(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// What tells this key from another without telling anything about it.
+    /// Returns the identifier of this key, which reveals nothing about it.
     pub fn id(&self) -> KeyId {
         let mut id = [0; 16];
         self.derive(b"tokenkeep sealed file, key id", &mut id);
         KeyId(id)
     }
 
-    /// Fills `out` with bytes for one purpose, independent of those for any other.
+    /// Fills `out` with bytes derived for one purpose, independent of those for other purposes.
     pub(crate) fn derive(&self, purpose: &[u8], out: &mut [u8]) {
         let expanded = Hkdf::<Sha256>::new(None, self.expose()).expand(purpose, out);
-        // HKDF gives up to 255 hashes; every caller asks for one or less.
+        // HKDF gives up to 255 hashes; every caller needs at most one.
         debug_assert!(expanded.is_ok());
     }
 }
@@ -228,13 +227,13 @@ impl fmt::Debug for Key {
     }
 }
 
-/// What tells keys apart: derived from the key one way, and stored beside what it encrypts.
+/// The identifier of a key: derived from the key by a one-way function, and stored beside the encrypted content.
 ///
 /// ```
 /// use tokenkeep::key_source::Key;
 ///
 /// let key = Key::random()?;
-/// assert_eq!(key.id(), key.clone().id(), "it tells keys apart without showing them");
+/// assert_eq!(key.id(), key.clone().id(), "it identifies a key without revealing it");
 /// # Ok::<(), tokenkeep::Error>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -255,12 +254,12 @@ pub(crate) fn fill_random(bytes: &mut [u8]) -> Result<()> {
     })
 }
 
-/// Making a key takes milliseconds; a keystore that answers slowly has a deadline of its own.
+/// Creating a key takes milliseconds; a slow keystore has its own deadline.
 fn brief_wait() -> WaitOptions {
     WaitOptions::within(Duration::from_secs(15))
 }
 
-/// What a person can do about a key that is not to be had.
+/// The remedy for a missing key.
 const WITHOUT_KEY: &str =
     "Bring the key back, or remove the file and sign in again: it cannot be opened without its key";
 
@@ -269,7 +268,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_shows_nothing_of_itself() {
+    fn debug_output_of_a_key_shows_nothing_of_it() {
         let key = Key::new(&mut [0xAB; 32]);
         assert_eq!(format!("{key:?}"), "Key");
         assert_ne!(key.id().0[..], key.expose()[..16]);

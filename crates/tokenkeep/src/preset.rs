@@ -1,7 +1,7 @@
-//! The caches of other libraries and programs by name: where each keeps its own on this machine.
+//! The caches of other libraries and programs, by name: where each keeps its own on this machine.
 //!
-//! This file owns the names and what a person has to say beside one; `place` what comes of it, `azure` what the Azure
-//! SDKs and the Azure CLI fix by themselves. How an item looks is [`ItemShape`]'s to know.
+//! This file owns the names and their options. `place` has the resulting location, `azure` the fixed values of the
+//! Azure SDKs and the Azure CLI. [`ItemShape`] has the shape of an item.
 
 mod azure;
 mod place;
@@ -14,10 +14,10 @@ pub use place::{CachePlace, PlaceKind, known_caches};
 
 use crate::{Error, ErrorKind, Result, storage::ItemShape};
 
-/// A way of keeping a cache that many programs share, by the name that people give it.
+/// A cache layout that several programs share, under its common name.
 ///
 /// The first six are libraries, whose applications choose path and names: see [`Names`]. The others are programs and
-/// SDKs, which have chosen them already.
+/// SDKs with fixed values.
 ///
 /// ```
 /// use tokenkeep::preset::{Names, Preset};
@@ -32,7 +32,7 @@ use crate::{Error, ErrorKind, Result, storage::ItemShape};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Preset {
-    /// `js`: keytar and `@azure/msal-node-extensions`; what this library makes, too. By path, service and account.
+    /// `js`: keytar and `@azure/msal-node-extensions`; also this library's own layout. By path, service and account.
     Js,
     /// `python`: `msal-extensions`. By path, or by schema and attributes.
     Python,
@@ -44,17 +44,18 @@ pub enum Preset {
     Go,
     /// `keyring-rs`: the `keyring` crate and `@napi-rs/keyring`. By path, service and account.
     KeyringRs,
-    /// `azure-identity` (Python), `azure-identity-js`, `azure-identity-dotnet`, `azure-identity-java`, each with `-cae` for
-    /// the tokens that can be revoked at once, which every SDK keeps in a cache of their own.
+    /// `azure-identity` (Python), `azure-identity-js`, `azure-identity-dotnet`, `azure-identity-java`, each with
+    /// `-cae` for the tokens that can be revoked at once, which every SDK keeps in a separate cache.
     AzureIdentity {
         /// The SDK's language.
         sdk: AzureSdk,
-        /// Whether it is the cache of Continuous Access Evaluation.
+        /// Whether it is the cache for Continuous Access Evaluation.
         cae: bool,
     },
     /// `azure-cli`: the plaintext file of `az`; on Windows its encrypted one.
     AzureCli,
-    /// `azure-cli-encrypted`: what `az` keeps with `core.encrypt_token_cache=true`; on Linux and macOS an item.
+    /// `azure-cli-encrypted`: the cache of `az` with `core.encrypt_token_cache=true`, as a change of the Azure CLI
+    /// that is not merged yet makes it; on Linux and macOS an item.
     AzureCliEncrypted,
 }
 
@@ -84,7 +85,7 @@ const fn azure(sdk: AzureSdk, cae: bool) -> Preset {
 }
 
 impl Preset {
-    /// Every preset, in the order in which they are listed.
+    /// Every preset, in the order of lists.
     pub const ALL: &'static [Self] = &[
         Self::Js,
         Self::Python,
@@ -104,7 +105,7 @@ impl Preset {
         Self::AzureCliEncrypted,
     ];
 
-    /// Its name, as on the command line.
+    /// Returns its name, as on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Js => "js",
@@ -126,7 +127,7 @@ impl Preset {
         }
     }
 
-    /// What it is, in a few words, for a list of all.
+    /// Describes it in a few words, for a list of all presets.
     pub fn about(self) -> &'static str {
         match self {
             Self::Js => "keytar, @azure/msal-node-extensions, tokenkeep",
@@ -142,12 +143,11 @@ impl Preset {
         }
     }
 
-    /// Where the cache is on this machine, and what it is kept in. Nothing is contacted, and whether it exists is not
-    /// looked at.
+    /// Returns the location and the store of the cache on this machine. It makes no request and does not check
+    /// whether the cache exists.
     ///
     /// # Errors
-    /// `InvalidInput` when something is missing in `names` that programs of this kind choose, and where no home
-    /// directory is known.
+    /// `InvalidInput` if `names` lacks a value that programs of this kind choose, or if no home directory is known.
     pub fn place(self, names: &Names) -> Result<CachePlace> {
         match self {
             Self::AzureIdentity { sdk, cae } => azure::identity(self, sdk, cae, names),
@@ -161,7 +161,7 @@ impl Preset {
         }
     }
 
-    /// The item of a library's application.
+    /// Returns the item shape of a library's application.
     fn shape(self, names: &Names) -> Result<ItemShape> {
         let service = || names.service.as_deref().ok_or_else(|| self.lacks("a service name"));
         let account = || names.account.as_deref().ok_or_else(|| self.lacks("an account name"));
@@ -235,7 +235,7 @@ impl FromStr for Preset {
     type Err = Error;
 
     /// # Errors
-    /// `InvalidInput`, with the names that there are.
+    /// `InvalidInput`, with the list of names.
     fn from_str(name: &str) -> Result<Self> {
         Self::ALL.iter().copied().find(|preset| preset.name() == name).ok_or_else(|| {
             let names: Vec<_> = Self::ALL.iter().map(|preset| preset.name()).collect();
@@ -245,12 +245,13 @@ impl FromStr for Preset {
     }
 }
 
-/// What an application chose for its cache, as far as its library lets it. What a preset has no use for is ignored.
+/// The values that an application chose for its cache, as far as its library allows. A preset ignores values that it
+/// does not use.
 ///
 /// ```
 /// use tokenkeep::preset::{Names, Preset};
 ///
-/// // What a program for .NET gave to its `StorageCreationPropertiesBuilder`:
+/// // The values in a .NET program's `StorageCreationPropertiesBuilder`:
 /// let names = Names::default()
 ///     .path("/home/ada/.contoso/msal.cache")
 ///     .schema("com.contoso.tokens")
@@ -260,7 +261,7 @@ impl FromStr for Preset {
 ///     .service("contoso") // in the Keychain
 ///     .account("tokens");
 /// assert!(Preset::DotNet.place(&names).is_ok());
-/// // Where Azure Identity was told a name: `Names::default().cache_name("contoso")`.
+/// // For a program that named its cache in Azure Identity: `Names::default().cache_name("contoso")`.
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
@@ -274,51 +275,51 @@ pub struct Names {
 }
 
 impl Names {
-    /// The cache file, or the file whose modification tells that an item changed (cache path, signal location). For
-    /// Python written as the program writes it: the item is named after it.
+    /// Sets the cache file, or the marker file of an item (cache path, signal location). For Python, write it as the
+    /// program does, because the item is named after it.
     #[must_use]
     pub fn path(mut self, path: impl Into<PathBuf>) -> Self {
         self.path = Some(path.into());
         self
     }
 
-    /// The service name.
+    /// Sets the service name.
     #[must_use]
     pub fn service(mut self, service: impl Into<String>) -> Self {
         self.service = Some(service.into());
         self
     }
 
-    /// The account name.
+    /// Sets the account name.
     #[must_use]
     pub fn account(mut self, account: impl Into<String>) -> Self {
         self.account = Some(account.into());
         self
     }
 
-    /// The schema of a Secret Service item.
+    /// Sets the schema of a Secret Service item.
     #[must_use]
     pub fn schema(mut self, schema: impl Into<String>) -> Self {
         self.schema = Some(schema.into());
         self
     }
 
-    /// The label of a Secret Service item, which only a new item is given.
+    /// Sets the label of a Secret Service item, which only a new item gets.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
         self
     }
 
-    /// One more attribute of a Secret Service item.
+    /// Adds an attribute of a Secret Service item.
     #[must_use]
     pub fn attribute(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.attributes.push((name.into(), value.into()));
         self
     }
 
-    /// The name that a program gives the cache of an Azure SDK (`TokenCachePersistenceOptions`), without `.cae` or
-    /// `.nocae`. Default: `msal.cache`.
+    /// Sets the name that a program gives the cache of an Azure SDK (`TokenCachePersistenceOptions`), without `.cae`
+    /// or `.nocae`. Default: `msal.cache`.
     #[must_use]
     pub fn cache_name(mut self, name: impl Into<String>) -> Self {
         self.cache_name = Some(name.into());

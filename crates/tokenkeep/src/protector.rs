@@ -1,4 +1,4 @@
-//! What stands between a file's bytes and a cache's content: nothing ([`Plain`]) or encryption ([`sealed`]).
+//! The layer between a file's bytes and a cache's content: none ([`Plain`]) or encryption ([`sealed`]).
 
 pub(crate) mod sealed;
 
@@ -8,7 +8,7 @@ use std::fmt;
 use crate::{Backend, Error, ErrorKind, Protection, Result, Secret};
 use sealed::header;
 
-/// Turns content into what may lie in a file, and back. The example `custom_protector` is a whole one.
+/// Converts content into the bytes of a file, and back. The example `custom_protector` is complete.
 ///
 /// ```
 /// # let folder = tempfile::tempdir()?;
@@ -23,43 +23,44 @@ use sealed::header;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Protector: Send + Sync + fmt::Debug {
-    /// The bytes to write for `content`. They need no wiping: either they are safe to show or `content` itself.
+    /// Returns the bytes to write for `content`. They need no wiping: either they are not secret, or they are
+    /// `content` itself.
     ///
-    /// `replacing` is the beginning of the file that they will take the place of, as long as [`head_length`] asks for;
-    /// `None` when there is none. A protector refuses to replace what it has no key for.
+    /// `replacing` has the first bytes of the file to be replaced, as many as [`head_length`] asks for; `None` if
+    /// there is none. A protector refuses to replace a file for which it has no key.
     ///
     /// # Errors
-    /// `MissingKey`, `WrongKey`, `KeyGone`, `UnknownFormat`, `Unprotected` for what stands there; otherwise those of
-    /// the mechanism behind it, see the implementation.
+    /// `MissingKey`, `WrongKey`, `KeyGone`, `UnknownFormat`, `Unprotected` for the existing file; otherwise those of
+    /// the mechanism, see the implementation.
     ///
     /// [`head_length`]: Protector::head_length
     fn protect<'a>(&self, content: &'a [u8], replacing: Option<&[u8]>) -> Result<Cow<'a, [u8]>>;
 
-    /// How many of the first bytes of the file to be replaced [`protect`](Protector::protect) looks at.
+    /// Returns the number of bytes of the file to be replaced that [`protect`](Protector::protect) needs.
     fn head_length(&self) -> usize {
         0
     }
 
-    /// The content that `bytes`, read from a file and not empty, stand for.
+    /// Returns the content of `bytes`, which were read from a file and are not empty.
     ///
     /// # Errors
-    /// `Damaged` when they fail authentication with the right key, `Truncated` when their end is missing; `MissingKey`, `WrongKey`, `KeyGone`,
-    /// `UnknownFormat` when it cannot be told; `Unprotected` when they are a plaintext cache that was never protected;
-    /// others as the mechanism has them.
+    /// `Damaged` if they fail authentication with the right key, `Truncated` if their end is missing; `MissingKey`,
+    /// `WrongKey`, `KeyGone`, `UnknownFormat` if the content cannot be decrypted; `Unprotected` if they are a
+    /// plaintext cache that was never encrypted; others depend on the mechanism.
     fn unprotect(&self, bytes: Secret) -> Result<Secret>;
 
-    /// The kind of store that this protector makes of a file.
+    /// Returns the kind of store that a file becomes with this protector.
     fn backend(&self) -> Backend;
 
-    /// Who can read what it protects.
+    /// Returns who can read the protected content.
     fn protection(&self) -> Protection;
 
-    /// Whether what it protects can still be opened after a restart of the machine.
+    /// Returns whether the content can still be read after a restart of the machine.
     fn survives_reboot(&self) -> bool {
         true
     }
 
-    /// Sentences about what works but is weaker than it should be, for a warning when the store is verified.
+    /// Returns sentences about a state that works but is weaker than it should be, for a warning at verification.
     ///
     /// # Errors
     /// Those of [`protect`](Protector::protect).
@@ -68,7 +69,7 @@ pub trait Protector: Send + Sync + fmt::Debug {
     }
 }
 
-/// No encryption: the file's mode, 0600, is all there is.
+/// No encryption: only the file's mode, 0600, protects the content.
 ///
 /// ```
 /// use tokenkeep::{Protection, Protector, storage::Plain};
@@ -104,7 +105,7 @@ impl Protector for Plain {
     }
 }
 
-/// A program that lost its key, or its configuration, must not write plaintext over somebody's encrypted sign-ins.
+/// A program that lost its key or its configuration must not overwrite encrypted sign-ins with plaintext.
 fn refuse_sealed(bytes: &[u8]) -> Result<()> {
     if !bytes.starts_with(&header::MAGIC) {
         return Ok(());

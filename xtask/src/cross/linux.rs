@@ -84,7 +84,7 @@ const FOREIGN: &[&str] = &[
     "--skip",
     // It looks through /proc for a tenth of a second of the processor's, of which qemu takes many times as much: alone it
     // passes there, beside other tests it does not get to its own process.
-    "a_file_that_is_open_for_writing_is_told_from_one_that_is_read_or_was_written",
+    "a_file_open_for_writing_is_distinguished_from_one_that_is_read_or_closed",
 ];
 
 /// All of them, or those that are named.

@@ -1,7 +1,7 @@
-//! Writing over a file that cannot be replaced, because something is mounted on its very name.
+//! Overwrites a file that cannot be replaced by a rename, because it is a mount point.
 //!
-//! A crash in the middle tears it; everything else is guarded against: a full disk is noticed while the old content is
-//! still whole, and after a failure the old content is written back.
+//! A crash in the middle tears the file. Other failures are handled: a full disk is detected while the old content is
+//! still whole, and a failed write is undone.
 
 use std::fs::{File, FileTimes};
 use std::io::{self, Read};
@@ -15,10 +15,10 @@ use crate::platform::files::{self, retry};
 use crate::platform::writing;
 use crate::{Error, ErrorKind, Result, Stamp};
 
-/// Puts `content` into the file at `target` and gives it the time `modified`.
+/// Writes `content` into the file at `target` and sets its time to `modified`.
 ///
 /// # Errors
-/// As [`super::replace`].
+/// Like [`super::replace`].
 pub(super) fn overwrite(
     target: &Path,
     content: &[u8],
@@ -38,11 +38,11 @@ pub(super) fn overwrite(
         Durability::Cached => Ok(()),
     });
     if let Err(error) = written {
-        // The failure is what is reported; that undoing it may fail as well is why this is not called crash-safe.
+        // The first failure is reported. The write of the old content may fail too, so this path is not crash-safe.
         let _ = fill(&file, &old);
         return Err(failed(error));
     }
-    // The time comes last. A reader without the lock that sees a time in whole milliseconds sees a finished file.
+    // Set the time last: a reader without the lock that sees a time in whole milliseconds sees a finished file.
     retry(|| file.set_times(FileTimes::new().set_modified(modified))).map_err(failed)?;
     Ok(own_stamp(&file, target, content.len() as u64, modified))
 }

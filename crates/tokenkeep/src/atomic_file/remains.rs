@@ -1,10 +1,10 @@
-//! The file whose name a new one takes, held until its bytes have been overwritten.
+//! Keeps the file that a rename replaces until its bytes have been overwritten.
 //!
-//! It keeps a name of its own meanwhile, `<cache>.tk-old`, so that whoever comes after a process that was killed can
-//! still overwrite it. Where the file system has no hard links it has none, and a kill leaves the bytes in free blocks.
+//! Meanwhile the file has its own name, `<cache>.tk-old`, so that a later process can overwrite it after a kill.
+//! Without hard links it has no name, and a kill leaves the bytes in free blocks.
 //!
-//! Overwriting promises nothing on file systems that copy on writing (btrfs, ZFS, snapshots), on journals that keep
-//! data, or on solid-state disks, which write elsewhere: there the old blocks live on until they are reused.
+//! Overwriting guarantees nothing on copy-on-write file systems (btrfs, ZFS, snapshots), on journals that keep data,
+//! or on solid-state disks, which write to other blocks: the old blocks stay until they are reused.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -18,14 +18,14 @@ const SUFFIX: &str = ".tk-old";
 /// An old file. Dropping it without [`Remains::wipe`] leaves its bytes as they are.
 #[derive(Debug)]
 pub(crate) struct Remains {
-    /// `None` where a file that is open may not be replaced: then it is found again by its name.
+    /// `None` where an open file may not be replaced; the file is then found by its name.
     file: Option<File>,
     name: Option<PathBuf>,
 }
 
 impl Remains {
-    /// Holds the file at `target`, which is about to be replaced; `None` when there is none. What an earlier
-    /// replacement left is overwritten first. Needs the lock.
+    /// Opens the file at `target`, which is about to be replaced; `None` if there is none. First overwrites the file
+    /// of an earlier replacement. Needs the lock.
     ///
     /// # Errors
     /// `UnsafeFile`, `PermissionDenied`, `Io`.
@@ -34,24 +34,24 @@ impl Remains {
         let options = files::careful().read(true).write(true).clone();
         let Some((file, _)) = files::open_existing(target, &options)? else { return Ok(None) };
         let name = name_beside(target);
-        // Without a second name it is overwritten all the same, unless we are killed before.
+        // Without a second name it is overwritten all the same, unless this process is killed before that.
         let linked = retry(|| fs::hard_link(target, &name)).is_ok();
         let file = writing::REPLACES_OPEN_FILES.then_some(file);
         Ok(Some(Self { file, name: linked.then_some(name) }))
     }
 
-    /// Overwrites the old file, which has lost its place at `target`, and lets go of it.
+    /// Overwrites the old file, which `target` does not name any more, and closes it.
     ///
     /// # Errors
-    /// `UnsafeFile` when other names lead to it, such as a backup's hard link, which is not ours to destroy;
-    /// `NotSupported` where it cannot be found again; `Io`.
+    /// `UnsafeFile` if the file has other names, such as a backup's hard link, which must not be destroyed;
+    /// `NotSupported` if it cannot be found again; `Io`.
     pub(crate) fn wipe(mut self, target: &Path) -> Result<()> {
         let file = match self.file.take() {
             Some(file) => file,
             None => self.reopen(target)?,
         };
         let status = files::status_of(&file, target)?;
-        // It was written in place, as a mounted file is, and is the new one.
+        // It was written in place, like a mount point, so it is the new file.
         if is_at(target, &status)? {
             return Ok(());
         }
@@ -76,7 +76,7 @@ impl Drop for Remains {
     }
 }
 
-/// Whether a process was killed before it had overwritten the file that it replaced at `target`.
+/// Returns whether a process was killed before it had overwritten the file that it replaced at `target`.
 ///
 /// # Errors
 /// `Io`, `PermissionDenied`.
@@ -84,11 +84,11 @@ pub(crate) fn are_left(target: &Path) -> Result<bool> {
     Ok(files::status_at(&name_beside(target))?.is_some())
 }
 
-/// Overwrites and removes what a process left that was killed; `false` when there was nothing. What stands at `target`
-/// now must be known to be good. Needs the lock.
+/// Overwrites and removes the file of a killed process; `false` if there was none. The file at `target` must be known
+/// to be good. Needs the lock.
 ///
 /// # Errors
-/// As [`Remains::wipe`].
+/// Like [`Remains::wipe`].
 pub(crate) fn clear(target: &Path) -> Result<bool> {
     let name = name_beside(target);
     if files::status_at(&name)?.is_none() {
@@ -96,9 +96,9 @@ pub(crate) fn clear(target: &Path) -> Result<bool> {
     }
     let options = files::careful().read(true).write(true).clone();
     let Some((file, status)) = files::open_existing(&name, &options)? else { return Ok(false) };
-    // Its name goes when this does, and after it is closed.
+    // Dropping it removes the name after the file is closed.
     let _left = Remains { file: None, name: Some(name) };
-    // Killed before the replacement: it is the content.
+    // The process was killed before the replacement, so this is the content.
     if !is_at(target, &status)? {
         overwrite(&file, &status, 1, target)?;
     }
@@ -122,7 +122,7 @@ fn overwrite(old: &File, status: &Status, names: u64, target: &Path) -> Result<(
     retry(|| old.sync_all()).map_err(failed)
 }
 
-/// Whether the file with this status is the one at `target`.
+/// Returns whether the file with this status is the one at `target`.
 fn is_at(target: &Path, status: &Status) -> Result<bool> {
     let there = files::status_at(target)?;
     Ok(there.is_some_and(|there| files::identity(&there) == files::identity(status)))

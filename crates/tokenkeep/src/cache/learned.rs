@@ -1,33 +1,34 @@
-//! Tells the watchers of a cache what this process learns of it, in that order, and whether it wrote it itself.
+//! Reports to the watchers of a cache, in order, each content that this process sees, and whether it wrote that
+//! content.
 
 use std::sync::mpsc::Sender;
 
 use crate::watch::Signal;
 use crate::{Secret, Snapshot, TokenCache};
 
-/// Whom to tell.
+/// The watchers.
 #[derive(Debug, Default)]
 pub(super) struct Learned {
     watchers: Vec<Sender<Signal>>,
-    /// What is being written. Somebody may read it before the write is known to have succeeded, or it may have arrived
-    /// although it seemed to fail.
+    /// The content of a write in progress. A read may return it before the write succeeds, or although the write
+    /// seems to fail.
     writing: Option<Option<Secret>>,
 }
 
 impl Learned {
-    /// This process is about to store `content`, or to remove what is stored.
+    /// Announces that this process is about to store `content`, or to remove the stored content.
     pub(super) fn announce(&mut self, content: Option<&Secret>) {
         if !self.watchers.is_empty() {
             self.writing = Some(content.cloned());
         }
     }
 
-    /// That has succeeded: the same content again is somebody else's doing.
+    /// Reports that the write succeeded: if the same content is stored again later, another process did it.
     pub(super) fn written(&mut self) {
         self.writing = None;
     }
 
-    /// Something else than before is known to be stored.
+    /// Reports content that differs from the last.
     pub(super) fn tell(&mut self, snapshot: &Snapshot) {
         let own = self.writing.take_if(|content| *content == snapshot.content).is_some();
         let signal = || Signal::Seen { own, snapshot: snapshot.clone() };
@@ -36,12 +37,12 @@ impl Learned {
 }
 
 impl TokenCache {
-    /// Tells `watcher` from now on.
+    /// Adds a watcher.
     pub(crate) fn tell(&self, watcher: Sender<Signal>) {
         self.shared.held().learned.watchers.push(watcher);
     }
 
-    /// Tells whoever listens to this cache's events.
+    /// Sends a warning to the watchers.
     pub(crate) fn warn(&self, text: impl FnOnce() -> String) {
         self.shared.events.warn(text);
     }

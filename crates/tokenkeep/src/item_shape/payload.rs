@@ -1,19 +1,19 @@
-//! The content of an item: the cache as it is, or in base64.
+//! The content of an item: the cache itself, or base64 of it.
 //!
-//! .NET, Go and Java store base64, JavaScript and Python what they were given. Which of the two an item has is told from
-//! what is in it, so that each goes on finding the form it knows.
+//! .NET, Go and Java store base64; JavaScript and Python store the cache itself. The content shows the encoding of an
+//! item, and a write keeps it, so that each library still finds its own.
 
 use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
 use crate::{Secret, schema};
 
-/// How the content of an item is written and read.
+/// The encoding of an item's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Payload {
-    /// Byte for byte, whatever it is.
+    /// Any bytes, unchanged.
     Opaque,
-    /// A cache, as it is or in base64; this is how a new item begins.
+    /// A cache, plain or in base64; the form of a new item.
     Cache(Form),
 }
 
@@ -27,12 +27,12 @@ impl Payload {
     pub(crate) const RAW: Self = Self::Cache(Form::Raw);
     pub(crate) const BASE64: Self = Self::Cache(Form::Base64);
 
-    /// Whether the form of what is there decides the form of what is written.
+    /// Returns whether a write keeps the encoding of the stored content.
     pub(crate) fn follows(self) -> bool {
         self != Self::Opaque
     }
 
-    /// What an item that holds `stored` says.
+    /// Returns the content of an item that holds `stored`.
     pub(crate) fn read(self, stored: Secret) -> Secret {
         match self {
             Self::Opaque => stored,
@@ -40,13 +40,14 @@ impl Payload {
         }
     }
 
-    /// What is to be stored for `content` in an item that holds `stored`, or is new; `None`: the content as it is.
+    /// Returns the bytes to store for `content` in an item that holds `stored`, or in a new one; `None` for the
+    /// content itself.
     pub(crate) fn encoded(self, content: &[u8], stored: Option<&Secret>) -> Option<Secret> {
         let form = match (self, stored.map(|stored| stored.expose().trim_ascii_start())) {
             (Self::Opaque, _) => Form::Raw,
             (Self::Cache(_), Some([b'{', ..])) => Form::Raw,
             (Self::Cache(_), Some(stored)) if decode(stored).is_some() => Form::Base64,
-            // Nothing, or nothing that is a cache, says nothing about the form of one.
+            // Absent content, or content that is not a cache, shows no encoding.
             (Self::Cache(form), _) => form,
         };
         match form {
@@ -56,10 +57,10 @@ impl Payload {
     }
 }
 
-/// What `stored` encodes, if that is a token cache: text that only happens to be base64 is left alone.
+/// Decodes `stored` if the result is a token cache; other text that happens to be base64 stays unchanged.
 fn decode(stored: &[u8]) -> Option<Secret> {
     let text = std::str::from_utf8(stored).ok()?.trim_ascii();
-    // No JSON object begins so, and no other content has to be looked at twice.
+    // A JSON object never begins so; all other content is returned without a second check.
     if !text.starts_with(|first: char| first.is_ascii_alphanumeric()) {
         return None;
     }
@@ -80,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cache_is_read_in_either_form_and_written_in_the_form_it_has() {
+    fn a_cache_is_read_in_either_encoding_and_keeps_its_own() {
         for own in [Payload::RAW, Payload::BASE64] {
             for (stored, other) in [(CACHE, &b"{}"[..]), (ENCODED, b"e30=")] {
                 assert_eq!(own.read(stored.into()).expose(), CACHE);
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_or_an_empty_item_gets_the_shapes_own_form() {
+    fn a_new_or_empty_item_gets_the_encoding_of_the_shape() {
         for stored in [None, Some(Secret::from("")), Some(Secret::from("damaged"))] {
             assert_eq!(written(Payload::RAW, CACHE, stored.as_ref()), CACHE);
             assert_eq!(written(Payload::BASE64, CACHE, stored.as_ref()), ENCODED);
@@ -98,8 +99,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_cache_is_never_taken_apart() {
-        // "not a cache", encoded; base64 cut short; text; JSON.
+    fn content_that_is_not_a_cache_is_never_decoded() {
+        // Base64 of "not a cache"; truncated base64; text; JSON.
         for stored in ["bm90IGEgY2FjaGU=", "eyJBY2NvdW50Ijp7fX0", "{\"a\"", "plain", ""] {
             assert_eq!(Payload::BASE64.read(stored.as_bytes().into()).expose(), stored.as_bytes());
         }

@@ -9,20 +9,20 @@ use crate::platform::keyring::Keyring;
 use crate::platform::{files, process};
 use crate::{CacheLock, Error, ErrorKind, Protection, Result};
 
-/// A key that the kernel keeps for this user until the machine restarts, and then the cache starts empty.
+/// A key that the kernel keeps for this user until the machine restarts. After that the cache starts empty.
 ///
 /// It needs no desktop, no daemon and no file, and it is never on a disk (unless the kernel's memory is swapped or
-/// hibernated). Every process of the user can have it, and so can root.
+/// hibernated). Every process of the user can read it, and so can root.
 ///
-/// **How long it lives.** Until the next restart, or until nobody opened the user's persistent keyring for
+/// **Lifetime.** Until the next restart, or until no process has opened the user's persistent keyring for
 /// `/proc/sys/kernel/keys/persistent_keyring_expiry` seconds: three days, unless an administrator changed it. Each
-/// reading or writing of the cache file starts that time anew; looking at an unchanged cache does not. A kernel without
-/// persistent keyrings keeps the key until the user's last process ends, and a warning says so.
+/// read or write of the cache file restarts that time; a check that finds the cache unchanged does not. A kernel
+/// without persistent keyrings keeps the key until the user's last process ends, and a warning says so.
 ///
-/// When the key is gone for certain, because this machine restarted or the same kernel no longer has it for this user,
-/// what it encrypted can never be opened again. The cache is then empty, [`Event::Lapsed`](crate::event::Event::Lapsed) says
-/// why, and the next write keeps a copy of the old file. Seen from another machine, another user or another user
-/// namespace (a container's) the key may well exist: that is `MissingKey`, and nothing is written.
+/// If the key is certainly lost, because this machine restarted or the same kernel no longer has it for this user,
+/// the content can never be decrypted again. The cache is then empty, [`Event::Lapsed`](crate::event::Event::Lapsed)
+/// gives the reason, and the next write keeps a copy of the old file. For another machine, another user or another
+/// user namespace (a container), the key may still exist: that is `MissingKey`, and nothing is written.
 ///
 /// ```
 /// use tokenkeep::{key_source::KernelKeyring, storage::Sealed};
@@ -40,24 +40,24 @@ pub struct KernelKeyring {
 }
 
 impl KernelKeyring {
-    /// The key that the kernel keeps under `name`, with `tokenkeep:` in front; best the cache's own name.
+    /// The key that the kernel keeps under `name`, with the prefix `tokenkeep:`. Use the cache's own name.
     pub fn new(name: impl AsRef<str>) -> Self {
         Self { name: format!("tokenkeep:{}", name.as_ref()), locks: None }
     }
 
-    /// The same key, made under a lock in another directory than the user's own. All programs that may make it must name
-    /// the same.
+    /// The same key, created under a lock in this directory in place of the user's own. All programs that may create
+    /// the key must use the same directory.
     #[must_use]
     pub fn lock_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.locks = Some(directory.into());
         self
     }
 
-    /// Whether this process can use the kernel's keyring at all. No key is looked for or made.
+    /// Checks whether this process can use the kernel's keyring at all. Does not search or create a key.
     ///
     /// # Errors
-    /// `StoreUnavailable` when the kernel has no key service, or blocks it for this process; `NotSupported` elsewhere
-    /// than on Linux.
+    /// `StoreUnavailable` if the kernel has no key service or blocks it for this process; `NotSupported` on systems
+    /// other than Linux.
     pub fn check() -> Result<()> {
         Keyring::open().map(drop)
     }
@@ -84,7 +84,7 @@ impl KernelKeyring {
         Ok(Some(key))
     }
 
-    /// Makes the key, under a lock that all users of the name share: adding a key replaces one that is there.
+    /// Creates the key, under a lock shared by all users of the name, because adding a key replaces an existing one.
     fn create(&self, ring: &Keyring) -> Result<Key> {
         let lock = CacheLock::of_shared("key", &self.name, self.locks.as_deref())?;
         let _guard = lock.acquire(&super::brief_wait())?;
@@ -102,7 +102,7 @@ impl KernelKeyring {
         }
     }
 
-    /// The key that encrypted a file is not in the keyring. Is it gone, or somewhere else?
+    /// Returns the error for a file whose key is not in the keyring: lost, or possibly in another keyring.
     fn absent(&self, of: Option<Place>) -> Error {
         let here = self.here();
         let missing = |why: &str| {
@@ -153,7 +153,8 @@ impl KeySource for KernelKeyring {
     }
 
     fn recall(&self, parameters: &[u8], id: &KeyId) -> Result<Key> {
-        // Asked for each time, not kept in memory: that keeps the keyring from expiring under a running program.
+        // Request the key each time instead of caching it, so that the keyring does not expire under a running
+        // program.
         match self.stored(&Keyring::open()?)? {
             Some(key) if key.id() == *id => Ok(key),
             _ => Err(self.absent(Place::read(parameters))),
@@ -185,16 +186,16 @@ impl KeySource for KernelKeyring {
 
 const UNKNOWN: [u8; 16] = [0; 16];
 
-/// Which kernel keeps a key, and for whom. Written into the file.
+/// The kernel and the user that have a key. Written into the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Place {
-    /// This start of the machine.
+    /// The boot id.
     boot: [u8; 16],
     machine: [u8; 16],
-    /// The user namespace, by its number.
+    /// The inode number of the user namespace.
     namespace: u64,
     user: u32,
-    /// The beginning of the hash of its name: under another name it may well exist.
+    /// The first bytes of the hash of its name: a key with another name may still exist.
     name: [u8; 8],
 }
 
@@ -217,13 +218,13 @@ impl Place {
     }
 }
 
-/// 32 hexadecimal digits, with or without hyphens; [`UNKNOWN`] if it is anything else.
+/// Parses 32 hexadecimal digits, with or without hyphens; [`UNKNOWN`] for any other text.
 fn identifier(text: &str) -> [u8; 16] {
     let digits = text.trim().replace('-', "");
     u128::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 32).map_or(UNKNOWN, u128::to_be_bytes)
 }
 
-// Whether another kernel may have a key is asked where there is one that has keys.
+// The distinction needs a kernel with keys.
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_gone_only_when_no_kernel_can_have_it_any_more() {
+    fn a_key_is_lost_only_if_no_kernel_can_have_it() {
         assert_eq!(kind(|_| {}), ErrorKind::KeyGone);
         assert_eq!(kind(|place| place.boot = [9; 16]), ErrorKind::KeyGone);
         // A namespace ends with its machine.
@@ -250,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_file_from_another_machine_is_not_given_up() {
-        // A container may have no identity: then two machines cannot be told apart.
+        // A container may have no machine id; then machines cannot be distinguished.
         let known = KernelKeyring::new("test").here().machine != UNKNOWN;
         let kind = kind(|place| (place.boot, place.machine) = ([9; 16], [8; 16]));
         assert_eq!(kind, if known { ErrorKind::MissingKey } else { ErrorKind::KeyGone });

@@ -11,7 +11,7 @@ use super::{Key, KeyId, KeySource, Kind, text};
 use crate::platform::key_file::{self, Provided};
 use crate::{Error, ErrorKind, Protection, Result};
 
-/// More than any notation of a key takes, so that a wrong path does not read a disk.
+/// More than any encoding of a key, so that a wrong path does not read a whole disk.
 const LONGEST: usize = 4096;
 
 /// A key from a file or an environment variable.
@@ -20,14 +20,14 @@ const LONGEST: usize = 4096;
 /// - 32 raw bytes (a file only),
 /// - 32 or more bytes in hexadecimal or base64 of either alphabet, as `openssl rand -base64 32` prints them.
 ///
-/// Of more than 32 bytes a key is made with HKDF. Any other text is refused: what a person can remember needs a
-/// [`Passphrase`](super::Passphrase).
+/// A key of more than 32 bytes is derived with HKDF. Other text is refused: use a [`Passphrase`](super::Passphrase)
+/// for text that a person remembers.
 ///
-/// A file of the user's own must be readable by nobody else (`chmod 600`). One that belongs to root is an
-/// administrator's decision, as secrets mounted into a container are (0444 and 0644): it may be readable by others,
-/// which gives a warning, but not writable. Symbolic links are followed, since mounted secrets are links.
+/// A file that belongs to the user must be readable by the user alone (`chmod 600`). A file that belongs to root is
+/// an administrator's decision, like secrets mounted into a container (0444 and 0644): others may read it, with a
+/// warning, but not write it. Symbolic links are followed, because mounted secrets are links.
 ///
-/// The file is read each time the key is needed.
+/// The file is read each time that the key is needed.
 ///
 /// ```
 /// use tokenkeep::key_source::{KeyFile, KeySource};
@@ -37,7 +37,7 @@ const LONGEST: usize = 4096;
 /// # use std::os::unix::fs::OpenOptionsExt;
 /// # std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path)?;
 ///
-/// std::fs::write(&path, [7; 32])?; // 32 random bytes, readable by nobody else
+/// std::fs::write(&path, [7; 32])?; // 32 random bytes, readable by the user alone
 /// let (key, _) = KeyFile::at(&path).fresh()?;
 /// assert_eq!(key.expose(), &[7; 32]);
 ///
@@ -65,8 +65,8 @@ impl KeyFile {
 
     /// The key in the environment variable `name`.
     ///
-    /// Other programs of the same user can read the environment of a process, and its children inherit it: a file
-    /// tells fewer.
+    /// Other programs of the same user can read the environment of a process, and its children inherit it. A file is
+    /// safer.
     pub fn from_environment(name: impl Into<String>) -> Self {
         Self { place: Place::Variable(name.into()) }
     }
@@ -84,7 +84,7 @@ impl KeyFile {
                     Error::new(ErrorKind::MissingKey, text).remedy("Set it to the key; nothing was written")
                 })?;
                 let bytes = Zeroizing::new(value.into_encoded_bytes());
-                // Raw bytes do not survive an environment.
+                // Raw bytes do not survive in an environment variable.
                 let key = from_text(&bytes).ok_or_else(|| self.unusable(bytes.len()))?;
                 Ok((key, None))
             }
@@ -135,7 +135,7 @@ impl fmt::Debug for KeyFile {
 }
 
 fn parse(bytes: &[u8]) -> Option<Key> {
-    // 32 random bytes are all printable once in 10^14 files; 32 characters are too short to hold a key as text.
+    // 32 random bytes are all printable once in 10^14 files; 32 characters are too short for a key as text.
     let printable = bytes.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n'));
     if printable { from_text(bytes) } else { Key::from_slice(bytes) }
 }
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_read_in_every_notation_and_words_are_refused() {
+    fn keys_are_read_in_every_encoding_and_words_are_refused() {
         let raw = Key::random().unwrap();
         let text = text::encode(&raw);
         let id = |bytes: &[u8]| parse(bytes).map(|key| key.id());
@@ -173,7 +173,7 @@ mod tests {
         ] {
             assert_eq!(id(bad), None, "{} bytes", bad.len());
         }
-        // Raw bytes with a line end are one byte too many, not a key of another length.
+        // Raw bytes with a line feed are one byte too long, not a key of another length.
         assert_eq!(id(&[raw.expose().as_slice(), b"\n"].concat()), None);
     }
 }

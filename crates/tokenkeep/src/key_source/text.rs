@@ -1,17 +1,17 @@
-//! Keys as text: base64 or hex, as every tool can hold and make them.
+//! Keys as text: base64 or hexadecimal, which every tool can store and create.
 
 use base64ct::{Base64, Base64Unpadded, Base64UrlUnpadded, Encoding};
 use zeroize::Zeroizing;
 
 use super::Key;
 
-/// Standard base64 with padding, 44 characters.
+/// Encodes as standard base64 with padding, 44 characters.
 pub(super) fn encode(key: &Key) -> Zeroizing<String> {
     Zeroizing::new(Base64::encode_string(key.expose()))
 }
 
-/// The bytes that `text` stands for, white space around it ignored: hex if it can be, else base64 of either alphabet,
-/// padded or not. `None` if it is neither.
+/// Decodes `text`, ignoring white space around it: hexadecimal if possible, else base64 of either alphabet, with or
+/// without padding. `None` if it is neither.
 pub(super) fn decode(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let text = std::str::from_utf8(text).ok()?.trim();
     if text.is_empty() {

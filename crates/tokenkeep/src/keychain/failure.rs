@@ -1,11 +1,11 @@
-//! What the Security framework's refusals mean and what a person can do about them.
+//! Translates the Security framework's status codes into errors with remedies.
 
 use std::time::Duration;
 
 use super::{Item, Status};
 use crate::{Error, ErrorKind, options::Prompting};
 
-/// The numbers of `SecBase.h` that are not among [`Status`]'s own.
+/// Codes of `SecBase.h` that [`Status`] does not have.
 const NOT_AVAILABLE: i32 = -25291;
 const READ_ONLY: i32 = -25292;
 const NO_SUCH_KEYCHAIN: i32 = -25294;
@@ -59,7 +59,7 @@ pub(super) fn into_error(status: Status, what: &str, item: &Item) -> Error {
         .remedy(remedy)
 }
 
-/// Nobody, neither the system nor a person, answered in time.
+/// The error when neither the system nor the user answered in time.
 pub(super) fn too_late(what: &str, item: &Item, prompting: Prompting, limit: Duration) -> Error {
     let millis = limit.as_millis();
     match prompting {

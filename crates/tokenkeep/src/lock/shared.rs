@@ -1,4 +1,4 @@
-//! Where the locks of things stand that have no file of their own, such as a keystore item shared by several caches.
+//! The directory of locks that have no cache file, such as those of keystore items shared by several caches.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -7,15 +7,16 @@ use crate::atomic_file::fnv;
 use crate::platform::files;
 use crate::{Error, ErrorKind, Result, environment};
 
-/// The path whose lock is that of the `kind` of thing called `name`. Its directory is this user's own, or will be when
-/// the lock is taken.
+/// Returns the lock path for the thing `name` of this `kind`. Its directory belongs to this user alone, or will when
+/// the lock is acquired.
 ///
-/// In the user's data directory. Where that cannot be written, as in a container that runs as a user without a home,
-/// in the runtime or the temporary directory, in a folder that belongs to this user alone. In a directory that all
-/// users may write the folder is made at once, so that nobody else can make it first once it has been judged.
+/// It is in the user's data directory. If that is not writable, as in a container whose user has no home directory,
+/// it is in the runtime or the temporary directory, in a folder that belongs to this user alone. In a directory that
+/// all users may write, the folder is created at once, so that no other user can create it between the check and its
+/// use.
 ///
 /// # Errors
-/// That of the data directory when no place will do.
+/// That of the data directory if no directory is usable.
 pub(super) fn path(kind: &str, name: &str) -> Result<PathBuf> {
     let file = file_name(kind, name);
     let mut first = None;
@@ -38,19 +39,19 @@ pub(super) fn path(kind: &str, name: &str) -> Result<PathBuf> {
     })
 }
 
-/// The last part of that path.
+/// Returns the last part of that path.
 pub(super) fn file_name(kind: &str, name: &str) -> String {
-    // Nothing secret, and nothing that depends on nobody finding the same twice: at worst, two things share a lock.
+    // Not a secret, and a collision does no harm: two things then share a lock.
     format!("{kind}-{:016x}", fnv(name.as_bytes()))
 }
 
 struct Candidate {
     path: PathBuf,
-    /// Whether others may make something of that name.
+    /// Whether other users may create a file with that name.
     exposed: bool,
 }
 
-/// In the same order for all processes of a user that have the same environment.
+/// In the same order for all processes of a user with the same environment.
 fn directories() -> impl Iterator<Item = Candidate> {
     let own = |path: PathBuf| Candidate { path: path.join("tokenkeep").join("locks"), exposed: false };
     let data = environment::data_directory().filter(|path| path.is_absolute());

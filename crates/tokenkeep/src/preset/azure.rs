@@ -1,4 +1,4 @@
-//! What the Azure SDKs and the Azure CLI call their caches, as far as it is fixed.
+//! The fixed names of the caches of the Azure SDKs and the Azure CLI.
 
 use std::env;
 use std::fs;
@@ -13,20 +13,20 @@ const SERVICE: &str = "Microsoft.Developer.IdentityService";
 /// The account of the default cache in some of them.
 const ACCOUNT: &str = "MSALCache";
 
-/// The folder that all of them have, each under a directory of its own choice.
+/// The folder of all SDKs, each in a directory of its own choice.
 const FOLDER: &str = ".IdentityService";
 
-/// The name of a cache that was given none.
+/// The default name of a cache.
 const DEFAULT_NAME: &str = "msal.cache";
 
-/// The schema, and the service, of what `az` encrypts.
+/// The schema and the service of the encrypted cache of `az`.
 const CLI: &str = "Microsoft Azure CLI";
 
 pub(super) fn identity(preset: Preset, sdk: AzureSdk, cae: bool, names: &Names) -> Result<CachePlace> {
     let base = names.cache_name.as_deref().unwrap_or(DEFAULT_NAME);
     let suffix = suffix(cae);
     let name = match (sdk, &names.cache_name) {
-        // JavaScript takes a name that a program gave as it is, for both caches.
+        // JavaScript uses a given name unchanged, for both caches.
         (AzureSdk::Js, Some(given)) => given.clone(),
         _ => format!("{base}{suffix}"),
     };
@@ -37,14 +37,14 @@ pub(super) fn identity(preset: Preset, sdk: AzureSdk, cae: bool, names: &Names) 
     let client = ("MsalClientID", SERVICE);
     let shape = match sdk {
         AzureSdk::Python => {
-            // Only in the Keychain are names told apart by more than the schema.
+            // Only in the Keychain does more than the schema distinguish the names.
             let account = if name == "msal.cache.nocae" { ACCOUNT } else { &name };
             ItemShape::python_given(&name, &[client]).labelled(ACCOUNT).in_keychain(SERVICE, account)
         }
-        // One item for all caches of this SDK, whatever their names.
+        // One item for all cache names of this SDK.
         AzureSdk::Js => ItemShape::js(SERVICE, ACCOUNT),
         AzureSdk::DotNet => {
-            // So, too, on Linux for .NET and Java.
+            // The same on Linux for .NET and Java.
             let shape = ItemShape::dotnet(DEFAULT_NAME, &name, client, (SERVICE, "1.0.0.0"));
             shape.in_keychain(SERVICE, &name)
         }
@@ -64,7 +64,7 @@ pub(super) fn cli(preset: Preset, encrypted: bool, names: &Names) -> Result<Cach
     };
     let with = |extension: &str| match &names.path {
         Some(path) => path.clone(),
-        // Not set_extension: a folder's or a file's own dot stays.
+        // Not set_extension, so that a dot in a folder's or file's name stays.
         None => {
             let mut name = location.clone().into_os_string();
             name.push(extension);
@@ -85,7 +85,7 @@ fn suffix(cae: bool) -> &'static str {
     if cae { ".cae" } else { ".nocae" }
 }
 
-/// Under which an SDK has its folder.
+/// Returns the directory in which an SDK has its folder.
 fn directory(sdk: AzureSdk) -> Result<PathBuf> {
     match sdk {
         AzureSdk::DotNet => environment::data_directory().ok_or_else(no_home),
@@ -102,7 +102,7 @@ fn no_home() -> Error {
         .remedy("Set HOME, or give the cache a path")
 }
 
-/// The names that programs gave to caches of this preset, told by the files beside the default one at `path`.
+/// Returns the names that programs gave to caches of this preset, from the files beside the default one at `path`.
 pub(super) fn other_names(preset: Preset, path: &Path) -> Vec<String> {
     let suffix = match preset {
         Preset::AzureIdentity { sdk, cae } if names_are_caches(sdk) => Some(suffix(cae)),
@@ -119,7 +119,7 @@ pub(super) fn other_names(preset: Preset, path: &Path) -> Vec<String> {
     names
 }
 
-/// Whether a cache that was given a name is another than the default one. Items may be the same for all names.
+/// Returns whether a named cache differs from the default one. The item may be the same for all names.
 fn names_are_caches(sdk: AzureSdk) -> bool {
     match sdk {
         AzureSdk::Python => true,
@@ -132,7 +132,7 @@ fn names_are_caches(sdk: AzureSdk) -> bool {
 mod tests {
     use super::*;
 
-    /// The file's name, for a cache of an SDK that a program gave `name`, or none.
+    /// Returns the file name of an SDK's cache, with the program's `name` or the default.
     fn file_name(sdk: AzureSdk, cae: bool, name: Option<&str>) -> String {
         let names = name.map_or_else(Names::default, |name| Names::default().cache_name(name));
         let place = Preset::AzureIdentity { sdk, cae }.place(&names).unwrap();
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_given_by_a_program_is_the_whole_name_in_javascript_only() {
+    fn only_in_javascript_is_a_given_name_the_whole_file_name() {
         assert_eq!(file_name(AzureSdk::Js, true, Some("mine")), "mine");
         assert_eq!(file_name(AzureSdk::Js, false, Some("mine")), "mine");
         assert_eq!(file_name(AzureSdk::Js, true, None), "msal.cache.cae");

@@ -1,6 +1,6 @@
-//! The names one cloud goes by. Libraries choose different ones for the same entry.
+//! The host names of one cloud. Libraries choose different ones for the same entry.
 
-/// Each row is one cloud; the first name is the one most libraries write into the cache.
+/// Each row is one cloud; most libraries write the first name into the cache.
 const CLOUDS: [&[&str]; 4] = [
     &["login.windows.net", "login.microsoftonline.com", "login.microsoft.com", "sts.windows.net"],
     &["login.partner.microsoftonline.cn", "login.chinacloudapi.cn"],
@@ -8,8 +8,8 @@ const CLOUDS: [&[&str]; 4] = [
     &["login-us.microsoftonline.com"],
 ];
 
-/// Whether two hosts of sign-in services are the same cloud, as the public list of Entra ID's aliases has it. Hosts that
-/// are not on it are the same only if they are equal. Case does not matter.
+/// Returns whether two hosts of sign-in services are the same cloud, according to Entra ID's public list of aliases.
+/// Other hosts are the same only if they are equal. Case does not matter.
 ///
 /// ```
 /// assert!(tokenkeep::schema::is_same_cloud("login.windows.net", "login.microsoftonline.com"));
@@ -19,8 +19,8 @@ pub fn is_same_cloud(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other) || cloud_of(one).is_some_and(|cloud| has(cloud, other))
 }
 
-/// The name under which most libraries store the entries of the cloud that `host` belongs to: `host` itself where it is
-/// not known.
+/// Returns the name under which most libraries store the entries of the cloud of `host`: `host` itself if it is
+/// unknown.
 ///
 /// ```
 /// assert_eq!(tokenkeep::schema::cache_environment("login.microsoftonline.com"), "login.windows.net");

@@ -1,7 +1,7 @@
-//! A token cache as an ordered view of its text: sections, entries, and everything unknown, all kept as written.
+//! A token cache as an ordered view of its text: sections, entries and unknown members, all kept as written.
 //!
-//! Nothing is copied but names that are written with escapes. Of several members with one name the last counts, at the
-//! place of the first, as in `JSON.parse`.
+//! Only names with escapes are copied. Of several members with one name the last counts, at the position of the
+//! first, as in `JSON.parse`.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -26,21 +26,21 @@ pub(super) struct Document<'a> {
 pub(super) struct Table<'a> {
     pub(super) entries: Vec<Entry<'a>>,
     positions: HashMap<Cow<'a, [u8]>, usize>,
-    /// Behind the entry found last. Two caches mostly have the same entries in the same order, and comparing a key is
-    /// cheaper than hashing it.
+    /// The position after the entry found last. Two caches mostly have the same entries in the same order, and
+    /// comparing a key is cheaper than hashing it.
     cursor: Cell<usize>,
 }
 
 /// One member of the root or of a section.
 pub(super) struct Entry<'a> {
-    /// The name, unescaped. This is the identity of the entry within its section.
+    /// The name, unescaped: the identity of the entry within its section.
     pub(super) key: Cow<'a, [u8]>,
     /// The name as written, with its quotes.
     pub(super) name: &'a [u8],
     pub(super) value: Value<'a>,
 }
 
-/// Why a text is not a token cache.
+/// The reason why a text is not a token cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     Malformed { at: usize },
@@ -67,7 +67,7 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 impl<'a> Document<'a> {
-    /// Reads `text`, which may begin with a byte order mark.
+    /// Parses `text`, which may begin with a byte order mark.
     pub(super) fn parse(text: &'a [u8]) -> Result<Self, Refusal> {
         let mut document = Self::default();
         let mut walker = Walker::new(super::without_bom(text));
@@ -92,28 +92,28 @@ impl<'a> Document<'a> {
         Ok(document)
     }
 
-    /// The entries of a section; `None` when the cache has no such section.
+    /// Returns the entries of a section; `None` if the cache does not have the section.
     pub(super) fn section(&self, section: Section) -> Option<&Table<'a>> {
         self.sections[section.index()].as_ref()
     }
 
-    /// The entries of a section, in order; none when the cache has no such section.
+    /// Returns the entries of a section, in order; none if the cache does not have the section.
     pub(super) fn entries(&self, section: Section) -> &[Entry<'a>] {
         self.section(section).map_or(&[], |table| &table.entries)
     }
 
-    /// The entry called `key` of a section.
+    /// Returns the entry `key` of a section.
     pub(super) fn find(&self, section: Section, key: &[u8]) -> Option<&Entry<'a>> {
         self.section(section)?.find(key)
     }
 
-    /// Whether this is what a client of a token cache writes: one known section at least, or nothing at all.
+    /// Returns whether this is a token cache: it has at least one known section, or is empty.
     pub(super) fn is_msal_cache(&self) -> bool {
         self.root.entries.is_empty() || self.sections.iter().any(Option::is_some)
     }
 }
 
-/// Whether `text` is a token cache, without keeping anything of it.
+/// Returns whether `text` is a token cache, without keeping a parsed form.
 pub(super) fn is_msal_cache(text: &[u8]) -> bool {
     let (mut empty, mut known) = (true, false);
     let mut walker = Walker::new(super::without_bom(text));
@@ -125,7 +125,7 @@ pub(super) fn is_msal_cache(text: &[u8]) -> bool {
     walked.is_ok() && (empty || known)
 }
 
-/// Hands each member of the root to `member`, which moves the walker past its value.
+/// Passes each member of the root to `member`, which moves the walker past its value.
 fn walk_root<'a>(
     walker: &mut Walker<'a>,
     mut member: impl FnMut(&mut Walker<'a>, &'a [u8], Option<Section>) -> Result<(), Malformed>,
@@ -137,7 +137,7 @@ fn walk_root<'a>(
     while let Some(name) = walker.next_name(std::mem::take(&mut first))? {
         let section = Text::of(name).and_then(|name| Section::named(&name.unescaped()));
         match (section, walker.peek()) {
-            // `null` is what an empty map becomes in some languages; every library reads it as one.
+            // In some languages an empty map becomes `null`; every library reads it as one.
             (None, _) | (Some(_), Some(b'{' | b'n')) => member(walker, name, section)?,
             (Some(section), _) => return Err(Refusal::SectionNotAnObject(section)),
         }
@@ -146,11 +146,11 @@ fn walk_root<'a>(
 }
 
 impl<'a> Table<'a> {
-    /// The members of an object; none of any other value.
+    /// Returns the members of an object; none for any other value.
     pub(super) fn of(object: Value<'a>) -> Self {
         let (mut table, mut walker) = (Self::default(), Walker::new(object.0));
         let mut first = walker.enter(b'{');
-        // A value is known to be well formed, so that the only end is the closing brace.
+        // A value is known to be well formed, so only the closing brace ends it.
         while let Ok(Some(name)) = walker.next_name(std::mem::take(&mut first)) {
             let Ok(value) = walker.value() else { break };
             table.insert(name, Value(value));
@@ -182,18 +182,18 @@ impl<'a> Table<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// The account this entry belongs to; `None` where it belongs to none, as the tokens of an app itself do.
+    /// Returns the account of this entry; `None` if it has none, like the tokens of an app itself.
     pub(super) fn account(&self) -> Option<HomeAccountId> {
         HomeAccountId::new(&self.value.member("home_account_id")?.text()?)
     }
 
-    /// When an access token was obtained, in seconds since the epoch; 0 when that cannot be told.
+    /// Returns when an access token was obtained, in seconds since the epoch; 0 if unknown.
     pub(super) fn cached_at(&self) -> f64 {
         self.value.member("cached_at").and_then(Value::seconds).unwrap_or(0.0)
     }
 
-    /// Whether the entry is of a kind that belongs into `section`, by its `credential_type`. Entries of other kinds are
-    /// an extension that most clients cannot see, such as .NET's `ATExt`.
+    /// Returns whether the entry's `credential_type` belongs into `section`. Entries of other types are an extension
+    /// that most clients ignore, such as .NET's `ATExt`.
     pub(super) fn is_of_known_type(&self, section: Section) -> bool {
         let known: &[&[u8]] = match section {
             Section::AccessToken => &[b"AccessToken", b"AccessToken_With_AuthScheme"],
@@ -206,12 +206,12 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Names an account across tenants and environments. Case does not distinguish accounts: the libraries fold it.
+/// Names an account across tenants and environments, without case, because the libraries fold it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct HomeAccountId(Vec<u8>);
 
 impl HomeAccountId {
-    /// `None` when empty: that names no account.
+    /// Returns `None` for an empty text, which names no account.
     pub(super) fn new(written: &[u8]) -> Option<Self> {
         (!written.is_empty()).then(|| Self(written.to_ascii_lowercase()))
     }

@@ -1,4 +1,4 @@
-//! The fields of one entry, under all the names the libraries give them.
+//! The fields of an entry, under all names that the libraries give them.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
@@ -23,14 +23,14 @@ impl<'c> Fields<'c> {
         String::from_utf8_lossy(self.key)
     }
 
-    /// The text of the first of `names` that has one. Numbers are given as they are written. `null`, an empty text and
-    /// a missing field all say nothing: one library or another writes each of them for "none".
+    /// Returns the text of the first of `names` that has one. Numbers are returned as written. `null`, an empty text
+    /// and a missing field count as absent, because the libraries write each of them for "none".
     pub(super) fn text(self, names: &[&str]) -> Option<Cow<'c, str>> {
         names.iter().find_map(|name| {
             let value = self.value.member(name)?;
             let text = match value.text() {
                 Some(Cow::Borrowed(text)) => String::from_utf8_lossy(text),
-                // A lone surrogate, which no `str` can hold, is replaced; nothing is compared by what comes of it.
+                // A lone surrogate, which no `str` can hold, is replaced; the result is never compared.
                 Some(Cow::Owned(text)) => Cow::Owned(String::from_utf8_lossy(&text).into_owned()),
                 None if matches!(value.0.first(), Some(b'-' | b'0'..=b'9')) => {
                     String::from_utf8_lossy(value.0)
@@ -41,13 +41,13 @@ impl<'c> Fields<'c> {
         })
     }
 
-    /// The token itself, in memory that is wiped.
+    /// Returns the token itself, in memory that is wiped.
     pub(super) fn secret(self) -> Option<Secret> {
         let secret = self.value.member("secret")?.text()?;
         (!secret.is_empty()).then(|| Secret::new(secret.into_owned()))
     }
 
-    /// A time, which the libraries write as seconds since the epoch in a string.
+    /// Returns a time, which the libraries write as seconds since the epoch in a string.
     pub(super) fn time(self, names: &[&str]) -> Option<SystemTime> {
         let seconds = names.iter().find_map(|name| self.value.member(name)?.seconds())?;
         SystemTime::UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(seconds).ok()?)

@@ -1,4 +1,4 @@
-//! How each library makes the key of an entry from its fields, and which entries are the same by their fields.
+//! Builds the key of an entry as each library does, and decides which entries are the same by their fields.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -7,7 +7,7 @@ use super::Section;
 use super::document::Document;
 use super::fields::Fields;
 
-/// A library's way of making keys. All fold case and join with `-`; they differ in what they leave out.
+/// A library's way to build keys. All fold case and join with `-`; they differ in the parts that they leave out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KeyStyle {
     /// `@azure/msal-node`.
@@ -23,7 +23,7 @@ pub(super) enum KeyStyle {
 impl KeyStyle {
     const ALL: [Self; 4] = [Self::Node, Self::Python, Self::DotNet, Self::Go];
 
-    /// The style most of the refresh tokens and ID tokens in the cache have; that of Node where there are none.
+    /// Returns the style of most refresh tokens and ID tokens in the cache; Node's if there are none.
     pub(super) fn of(document: &Document<'_>) -> Self {
         let mut found = [0_usize; Self::ALL.len()];
         for section in [Section::RefreshToken, Section::IdToken] {
@@ -43,7 +43,7 @@ impl KeyStyle {
     }
 }
 
-/// What an entry is identified by.
+/// The identity of an entry.
 #[derive(Clone, Debug)]
 pub(super) struct Parts<'c> {
     pub(super) section: Section,
@@ -53,7 +53,7 @@ pub(super) struct Parts<'c> {
     pub(super) family_id: Cow<'c, str>,
     pub(super) realm: Cow<'c, str>,
     pub(super) target: Cow<'c, str>,
-    /// Of another kind than a plain bearer token, a refresh token, an ID token.
+    /// A type other than a plain bearer token, a refresh token or an ID token.
     pub(super) special: bool,
 }
 
@@ -80,7 +80,7 @@ impl<'c> Parts<'c> {
         }
     }
 
-    /// The key that `style` gives an entry of this identity.
+    /// Returns the key that `style` gives an entry with this identity.
     pub(super) fn key(&self, style: KeyStyle) -> String {
         let Self { home_account_id: home, environment, client_id: client, realm, target, .. } = self;
         let owner = match (&*self.family_id, style) {
@@ -118,8 +118,8 @@ impl<'c> Parts<'c> {
         key.to_lowercase()
     }
 
-    /// Whether both name the same thing, whatever library wrote them: the cloud under any of its names, scopes in any
-    /// order, case folded. A refresh token of a family is that of each of its members.
+    /// Returns whether both are the same entry, written by any library: with any name of the cloud, scopes in any
+    /// order, case folded. A refresh token of a family is that of each member.
     pub(super) fn is_same(&self, other: &Parts<'_>) -> bool {
         let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
         let client = || same(&self.client_id, &other.client_id);
@@ -142,12 +142,12 @@ impl<'c> Parts<'c> {
         }
     }
 
-    /// Whether a new access token takes the place of the other, because it is for some of the same scopes. Two that both
-    /// fit a request are one too many for most libraries.
+    /// Returns whether a new access token replaces the other, because they share a scope. Two tokens that fit one
+    /// request confuse most libraries.
     pub(super) fn displaces(&self, other: &Parts<'_>) -> bool {
         let own = |target: &str| {
             let mut scopes = scopes(target);
-            // Every token has these; they do not make two alike.
+            // Every token has these scopes, so they do not count as shared.
             ["openid", "profile", "offline_access", "email"]
                 .iter()
                 .for_each(|scope| _ = scopes.remove(*scope));

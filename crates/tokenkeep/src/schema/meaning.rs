@@ -1,12 +1,12 @@
-//! What pieces of well-formed JSON text mean: the characters of a string, whether two values are equal.
+//! The meaning of well-formed JSON text: the characters of a string, the equality of two values.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::json::{Malformed, Walker};
 
-/// Values nested deeper than this are compared by their text alone. An entry of a token cache has depth 2; every level
-/// more costs another walk over what is inside.
+/// Deeper values are compared by their text alone. An entry of a token cache has depth 2; each further level costs
+/// another pass over its content.
 const COMPARED_DEPTH: usize = 8;
 
 /// A JSON value, borrowed from the text it was found in and known to be well formed.
@@ -14,8 +14,8 @@ const COMPARED_DEPTH: usize = 8;
 pub(super) struct Value<'a>(pub(super) &'a [u8]);
 
 impl<'a> Value<'a> {
-    /// Whether both are the same JSON value. White space, the order of members and the way a character is escaped do
-    /// not matter; numbers are the same only when written the same, because their readers round them differently.
+    /// Returns whether both are the same JSON value. White space, the order of members and escapes do not matter.
+    /// Numbers are the same only if written the same, because readers round them differently.
     pub(super) fn is_same(self, other: Value<'_>) -> bool {
         same(self.0, other.0, 0)
     }
@@ -24,14 +24,14 @@ impl<'a> Value<'a> {
         self.0.starts_with(b"{")
     }
 
-    /// The members of an object, in order, duplicates included; nothing for any other value.
+    /// Returns the members of an object, in order, with duplicates; none for any other value.
     pub(super) fn members(self) -> Members<'a> {
         let mut walker = Walker::new(self.0);
         let open = walker.enter(b'{');
         Members { walker, open, first: true }
     }
 
-    /// As [`Value::members`], with each name as it is written, quotes included.
+    /// Like [`Value::members`], with each name as written, with quotes.
     pub(super) fn written_members(self) -> impl Iterator<Item = (&'a [u8], Value<'a>)> {
         let mut walker = Walker::new(self.0);
         let mut open = walker.enter(b'{');
@@ -43,17 +43,17 @@ impl<'a> Value<'a> {
         })
     }
 
-    /// The value of the member called `name`; of several, the last, as in `JSON.parse`.
+    /// Returns the value of the member `name`; of several, the last, as in `JSON.parse`.
     pub(super) fn member(self, name: &str) -> Option<Value<'a>> {
         self.members().filter(|(key, _)| key.is(name)).last().map(|(_, value)| value)
     }
 
-    /// The characters of a string, unescaped; `None` for any other value.
+    /// Returns the characters of a string, unescaped; `None` for any other value.
     pub(super) fn text(self) -> Option<Cow<'a, [u8]>> {
         Text::of(self.0).map(Text::unescaped)
     }
 
-    /// A time in seconds, whether written as a number or, as all the libraries do, as a string of one.
+    /// Returns a time in seconds, from a number or, as all libraries write it, from a string.
     pub(super) fn seconds(self) -> Option<f64> {
         let written = self.text().unwrap_or(Cow::Borrowed(self.0));
         let seconds: f64 = std::str::from_utf8(&written).ok()?.trim().parse().ok()?;
@@ -77,7 +77,7 @@ impl<'a> Iterator for Members<'a> {
             return None;
         }
         let member = next_member(&mut self.walker, std::mem::take(&mut self.first));
-        // The text is known to be well formed, so the only end is the closing brace.
+        // The text is known to be well formed, so only the closing brace ends it.
         let member = member.ok().flatten();
         self.open = member.is_some();
         member
@@ -96,7 +96,7 @@ fn next_member<'a>(walker: &mut Walker<'a>, first: bool) -> Result<Option<(Text<
 pub(super) struct Text<'a>(&'a [u8]);
 
 impl<'a> Text<'a> {
-    /// The inside of a string with its quotes; `None` for any other value.
+    /// Returns the inside of a string with its quotes; `None` for any other value.
     pub(super) fn of(value: &'a [u8]) -> Option<Self> {
         value.starts_with(b"\"").then(|| Self(inner(value)))
     }
@@ -109,8 +109,8 @@ impl<'a> Text<'a> {
         self.0 == name.as_bytes() || (!self.is_plain() && self.bytes().eq(name.bytes()))
     }
 
-    /// The characters in UTF-8. A lone surrogate, which UTF-8 cannot express and `JSON.parse` accepts, takes the three
-    /// bytes it would have (WTF-8), so that different texts stay different.
+    /// Returns the characters in UTF-8. A lone surrogate, which `JSON.parse` accepts and UTF-8 cannot express,
+    /// becomes its three bytes of WTF-8, so that different texts stay different.
     pub(super) fn unescaped(self) -> Cow<'a, [u8]> {
         if self.is_plain() { Cow::Borrowed(self.0) } else { Cow::Owned(self.bytes().collect()) }
     }
@@ -167,7 +167,7 @@ impl Unescape<'_> {
         Some(())
     }
 
-    /// The escape after `\u`, together with the second half of a surrogate pair where one follows.
+    /// Decodes the escape after `\u`, with the second half of a surrogate pair if one follows.
     fn code_point(&mut self) -> Option<()> {
         let mut code = hexadecimal(self.escaped)?;
         self.escaped = &self.escaped[4..];
@@ -199,7 +199,7 @@ fn same(one: &[u8], other: &[u8], depth: usize) -> bool {
     if one == other {
         return true;
     }
-    // Values are never empty; the first byte tells what they are.
+    // Values are never empty; the first byte shows their type.
     match (one[0], other[0]) {
         _ if depth == COMPARED_DEPTH => false,
         (b'"', b'"') => same_text(Text(inner(one)), Text(inner(other))),
@@ -210,13 +210,13 @@ fn same(one: &[u8], other: &[u8], depth: usize) -> bool {
 }
 
 fn same_text(one: Text<'_>, other: Text<'_>) -> bool {
-    // Texts that differ and escape nothing differ; the slow comparison is for the rest.
+    // Different texts without escapes are different; only the others need the slow comparison.
     one.0 == other.0 || !(one.is_plain() && other.is_plain()) && one.bytes().eq(other.bytes())
 }
 
 fn same_members(one: Value<'_>, other: Value<'_>, depth: usize) -> bool {
     let (mut members, mut others) = (one.members(), other.members());
-    // In the same order, as nearly always. (A name that is there twice counts twice, then.)
+    // In the same order, which is nearly always the case. (A duplicate name then counts twice.)
     loop {
         match (members.next(), others.next()) {
             (Some((name, value)), Some((other_name, other))) if same_text(name, other_name) => {
@@ -235,7 +235,7 @@ fn same_members(one: Value<'_>, other: Value<'_>, depth: usize) -> bool {
             .all(|(name, value)| other.get(name).is_some_and(|twin| same(value.0, twin.0, depth + 1)))
 }
 
-/// Of several members with one name the last is kept.
+/// Of several members with one name, the last is kept.
 fn by_name(object: Value<'_>) -> HashMap<Cow<'_, [u8]>, Value<'_>> {
     object.members().map(|(name, value)| (name.unescaped(), value)).collect()
 }

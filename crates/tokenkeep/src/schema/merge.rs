@@ -1,7 +1,7 @@
-//! Brings a client's change together with what is stored now.
+//! Merges a client's change into the stored cache.
 //!
-//! This file owns the way through the caches and the result; who wins where is in `table.rs`, and what becomes of
-//! whole accounts in `accounts.rs`. An entry is identified by its section and its exact key.
+//! This file owns the pass through the caches and the result. `table.rs` decides each entry, `accounts.rs` whole
+//! accounts. An entry is identified by its section and its exact key.
 
 mod accounts;
 mod table;
@@ -17,10 +17,10 @@ use super::document::{Document, Entry, Refusal};
 use super::output::Output;
 use crate::{Error, ErrorKind, Result, Secret};
 
-/// What a client changed, told by what it had before and what it has now.
+/// A client's change, given by its content before and after.
 ///
-/// The client itself wrote `base` and `ours`, one after the other, so what differs between them is what it did; that it
-/// writes things its own way and does not see everything that is stored cancels out.
+/// The client itself wrote `base` and `ours`, so their difference is its change. The client's own spelling, and
+/// entries that it does not see, cancel out.
 ///
 /// ```
 /// use tokenkeep::schema::{Change, merge};
@@ -28,33 +28,33 @@ use crate::{Error, ErrorKind, Result, Secret};
 /// let (ada, bob) = (r#""a":{"home_account_id":"ada"}"#, r#""b":{"home_account_id":"bob"}"#);
 /// let cache = |accounts: &str| format!(r#"{{"Account":{{{accounts}}}}}"#);
 ///
-/// // Ada was there when we looked, and we signed her out; meanwhile somebody else signed Bob in.
+/// // Ada was in the cache that we loaded, and we signed her out; meanwhile another process signed Bob in.
 /// let (before, ours, theirs) = (cache(ada), cache(""), cache(&format!("{ada},{bob}")));
 /// let before = Some(before.as_bytes());
 /// let change = Change { held: before, base: before, ours: ours.as_bytes(), disturbed: false };
 /// assert_eq!(merge(&change, Some(theirs.as_bytes()))?.content.expose(), cache(bob).as_bytes());
 ///
-/// // The same, as the change of somebody who only adds:
+/// // The same as the change of a client that only adds:
 /// let nothing_lost = merge(&Change::additions(ours.as_bytes()), Some(theirs.as_bytes()))?;
 /// assert!(nothing_lost.unchanged);
 /// # Ok::<(), tokenkeep::Error>(())
 /// ```
 #[derive(Clone, Copy)]
 pub struct Change<'a> {
-    /// What was stored when the client was given the content, byte for byte. Tells what others have changed since;
-    /// without it, `base` has to tell, and entries the client writes differently look changed by others.
+    /// The stored content that the client loaded, byte for byte. It shows the later changes of others. Without it,
+    /// `base` must show them, and entries that the client writes differently look like changes of others.
     pub held: Option<&'a [u8]>,
-    /// What the client had right after it was given the content. Without it everything of `ours` counts as added and
-    /// nothing as deleted. A base that is not a token cache is no base.
+    /// The client's content directly after loading. Without it, every entry of `ours` counts as added and none as
+    /// deleted. A base that is not a token cache is ignored.
     pub base: Option<&'a [u8]>,
-    /// What the client has now.
+    /// The client's content now.
     pub ours: &'a [u8],
-    /// Another access came in between, so that an entry missing in `ours` proves no intention to delete it.
+    /// Another access came in between, so an entry missing in `ours` need not have been deleted.
     pub disturbed: bool,
 }
 
 impl<'a> Change<'a> {
-    /// The change of a client of which nothing earlier is known: it only adds.
+    /// The change of a client without an earlier content: it only adds.
     pub fn additions(ours: &'a [u8]) -> Self {
         Self { held: None, base: None, ours, disturbed: false }
     }
@@ -71,7 +71,7 @@ impl fmt::Debug for Change<'_> {
     }
 }
 
-/// What [`merge`] made.
+/// The result of [`merge`].
 ///
 /// ```
 /// use tokenkeep::schema::{Change, merge};
@@ -84,20 +84,20 @@ impl fmt::Debug for Change<'_> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Merged {
-    /// The cache to be stored.
+    /// The cache to store.
     pub content: Secret,
-    /// Nothing needs to be written: what is stored already says it all.
+    /// The stored content already equals the result, so no write is needed.
     pub unchanged: bool,
-    /// How many changed or added entries were left out because their account was signed out by somebody else meanwhile.
-    /// If there are any, the rest is to be stored and the client told of the [conflict](Merged::conflict).
+    /// The number of changed or added entries that were left out because another process signed their account out. If
+    /// there are any, store the rest and report the [conflict](Merged::conflict) to the client.
     pub dropped: usize,
-    /// How many entries that the client lacks were kept: in a disturbed window, or because others changed them, or
-    /// because deleting that kind of entry cannot be told from not knowing it.
+    /// The number of entries that the client lacks and that were kept: in a disturbed window, because others changed
+    /// them, or because the client may not know this kind of entry.
     pub undeleted: usize,
 }
 
 impl Merged {
-    /// The error to be reported, once the content is stored, if anything of the change was left out.
+    /// Returns the error to report, after storing the content, if a part of the change was left out.
     pub fn conflict(&self) -> Option<Error> {
         (self.dropped > 0).then(|| {
             let what = match self.dropped {
@@ -111,7 +111,7 @@ impl Merged {
     }
 }
 
-/// Applies `change` to what is stored now (`theirs`; nothing stored and an empty file are the same).
+/// Applies `change` to the stored content (`theirs`; absent content and an empty file are the same).
 ///
 /// | `base` to `ours` | `theirs` | result |
 /// | --- | --- | --- |
@@ -127,7 +127,8 @@ impl Merged {
 ///
 /// An unknown section is treated as one entry; if both sides changed it, theirs stays.
 ///
-/// The result has the order of `theirs`, additions at the end of each section, and the text of whichever side won.
+/// The result has the order of `theirs`, with additions at the end of each section, and each entry's text from the
+/// winning side.
 ///
 /// # Errors
 /// `Damaged` when `theirs` is not a token cache, `InvalidInput` when `ours` is not.
@@ -185,7 +186,7 @@ fn not_a_cache() -> Error {
     Error::new(ErrorKind::InvalidInput, "the content to be merged is not a token cache")
 }
 
-/// The texts that take part, each read once: when only this library writes, three of the four are the same.
+/// The texts, each parsed once: if only this library writes, three of the four are the same.
 #[derive(Default)]
 struct Texts<'a>(Vec<(&'a [u8], Rc<Document<'a>>)>);
 
@@ -209,7 +210,7 @@ struct Merge<'m, 'a> {
     disturbed: bool,
     accounts: Accounts,
     output: Output<'a>,
-    /// Whether the result says anything that `theirs` does not.
+    /// Whether the result differs from `theirs`.
     changed: bool,
     dropped: usize,
     undeleted: usize,
@@ -250,7 +251,7 @@ impl<'m, 'a> Merge<'m, 'a> {
         }
         self.output.close();
         if !self.changed && theirs.section(section).is_some() {
-            // As it was written, white space included.
+            // As written, with white space.
             self.output.rewind(mark);
             self.output.entry(member);
         }

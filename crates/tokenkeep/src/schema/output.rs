@@ -1,10 +1,9 @@
-//! Puts a cache together again from pieces of the texts it came from.
+//! Joins a cache from pieces of its source texts.
 
 use super::document::Entry;
 use crate::Secret;
 
-/// The pieces of the text to be written. They are joined once, so that no copy of a token is left behind in memory by
-/// a buffer that grew.
+/// The pieces of the output. They are joined once, so that no growing buffer leaves a copy of a token in memory.
 #[derive(Default)]
 pub(super) struct Output<'a> {
     pieces: Vec<&'a [u8]>,
@@ -23,7 +22,7 @@ impl<'a> Output<'a> {
         self.comma = true;
     }
 
-    /// The name of a member, as written, with its quotes.
+    /// Adds the name of a member, as written, with its quotes.
     pub(super) fn name(&mut self, name: &'a [u8]) {
         if self.comma {
             self.pieces.push(b",");
@@ -37,18 +36,18 @@ impl<'a> Output<'a> {
         self.member(entry.name, entry.value.0);
     }
 
-    /// A member, by its name with quotes and the text of its value.
+    /// Adds a member: its name with quotes and the text of its value.
     pub(super) fn member(&mut self, name: &'a [u8], value: &'a [u8]) {
         self.name(name);
         self.pieces.push(value);
     }
 
-    /// A place to come back to with [`Output::rewind`].
+    /// Returns a position for [`Output::rewind`].
     pub(super) fn mark(&self) -> Mark {
         Mark { pieces: self.pieces.len(), comma: self.comma }
     }
 
-    /// Takes back everything since `mark`.
+    /// Removes everything after `mark`.
     pub(super) fn rewind(&mut self, mark: Mark) {
         self.pieces.truncate(mark.pieces);
         self.comma = mark.comma;
@@ -64,7 +63,7 @@ impl<'a> Output<'a> {
     }
 }
 
-/// A place in an [`Output`].
+/// A position in an [`Output`].
 pub(super) struct Mark {
     pieces: usize,
     comma: bool,

@@ -11,13 +11,13 @@ use super::output::Output;
 use super::record::{Record, quoted};
 use crate::{Result, Secret};
 
-/// The cache with `records` in it. Nothing stored and an empty content are an empty cache.
+/// Returns the cache with `records` added. Absent and empty content count as an empty cache.
 ///
-/// An entry that is there already, whatever library wrote it under whatever key, keeps its key, its place and all that is
-/// unknown, and takes over what the record says. If several entries are the same refresh token, each of them does, so
-/// that no library is left with one that is spent. An access token takes the place of those that are for some of the same
-/// scopes. A new entry comes last, under a key as the library makes it that wrote most of the cache; in an empty one, as
-/// `@azure/msal-node` does.
+/// An existing entry, written by any library under any key, keeps its key, its position and its unknown members, and
+/// takes the values of the record. If several entries are the same refresh token, each of them is updated, so that no
+/// library keeps a redeemed one. An access token replaces those that share one of its scopes. A new entry is added at
+/// the end, under the key of the library that wrote most of the cache; in an empty cache, under the key of
+/// `@azure/msal-node`.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -36,7 +36,7 @@ use crate::{Result, Secret};
 /// ```
 ///
 /// # Errors
-/// `Damaged` when `content` is not a token cache.
+/// `Damaged` if `content` is not a token cache.
 pub fn put(content: Option<&[u8]>, records: &[Record<'_>]) -> Result<Secret> {
     let empty = br#"{"Account":{},"IdToken":{},"AccessToken":{},"RefreshToken":{},"AppMetadata":{}}"#;
     let content = content.map(super::without_bom).filter(|content| !content.is_empty());
@@ -47,7 +47,7 @@ pub fn put(content: Option<&[u8]>, records: &[Record<'_>]) -> Result<Secret> {
     Ok(next)
 }
 
-/// What becomes of an entry that is there.
+/// The fate of an existing entry.
 enum Fate {
     Stays,
     Goes,
@@ -114,7 +114,7 @@ fn write_section<'a>(
     output.close();
 }
 
-/// The entry as it is, but for what the record says of it.
+/// Returns the entry with the values of the record.
 fn overlaid(entry: &Entry<'_>, record: &Record<'_>) -> Zeroizing<Vec<u8>> {
     let values = record.values();
     let identity: Vec<_> =
@@ -133,12 +133,12 @@ fn overlaid(entry: &Entry<'_>, record: &Record<'_>) -> Zeroizing<Vec<u8>> {
         let new = values.iter().find(|(known, _)| is(known));
         if let Some((known, _)) = new.or_else(|| identity.iter().find(|(known, _)| is(known))) {
             if written.contains(known) {
-                // A name that is there twice; the last would count.
+                // A duplicate name; the last one would count.
                 continue;
             }
             written.push(known);
         }
-        // A value that says the same keeps its spelling.
+        // An equal value keeps its spelling.
         let text = new.map(|(_, text)| &text[..]).filter(|text| !super::meaning::Value(text).is_same(value));
         output.member(name, text.unwrap_or(value.0));
     }

@@ -1,6 +1,7 @@
-//! One entry to be stored, as every library accepts it.
+//! One entry to store, in a form that every library accepts.
 //!
-//! All values are strings, times too: .NET throws at a number and then clears the whole cache, Go refuses an empty time.
+//! All values are strings, also times: .NET throws at a number and then clears the whole cache; Go refuses an empty
+//! time.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,7 +13,7 @@ use super::Section;
 use super::keys::Parts;
 use crate::Secret;
 
-/// Whose entry, for which application, in which cloud and tenant. What does not apply is left empty.
+/// The owner, application, cloud and tenant of an entry. Leave inapplicable fields empty.
 ///
 /// ```
 /// use tokenkeep::schema::{Ids, cache_environment};
@@ -28,9 +29,9 @@ use crate::Secret;
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ids<'a> {
-    /// Object id, a point, home tenant id. Empty for tokens of the app itself.
+    /// Object id, a dot, home tenant id. Empty for tokens of the app itself.
     pub home_account_id: &'a str,
-    /// The host of the cloud, best as [`cache_environment`](super::cache_environment) has it.
+    /// The host of the cloud; use [`cache_environment`](super::cache_environment).
     pub environment: &'a str,
     /// The application.
     pub client_id: &'a str,
@@ -68,12 +69,13 @@ pub struct Record<'a> {
     target: Cow<'a, str>,
     family_id: &'a str,
     secret: Option<Secret>,
-    /// Beside identity and secret, in the order they are written.
+    /// The values beside identity and secret, in the order of output.
     fields: Vec<(&'static str, Cow<'a, str>)>,
 }
 
 impl<'a> Record<'a> {
-    /// A plain bearer token, good for `scopes` from `cached_at` until `expires_on`. Fractions of seconds are cut off.
+    /// A plain bearer token, valid for `scopes` from `cached_at` until `expires_on`. Fractions of seconds are
+    /// dropped.
     pub fn access_token(
         ids: Ids<'a>,
         scopes: &[&str],
@@ -87,11 +89,11 @@ impl<'a> Record<'a> {
             .field("token_type", "Bearer")
             .time("cached_at", cached_at)
             .time("expires_on", expires_on)
-            // Python and Go expect it to be there.
+            // Python and Go require this field.
             .time("extended_expires_on", expires_on)
     }
 
-    /// The refresh token of a client, and of its family if it belongs to one.
+    /// The refresh token of a client, and of its family if it has one.
     pub fn refresh_token(ids: Ids<'a>, family_id: Option<&'a str>, secret: impl Into<Secret>) -> Self {
         let record = Self::new(Section::RefreshToken, ids).with_secret(secret.into());
         Self { family_id: family_id.unwrap_or_default(), ..record }
@@ -102,7 +104,8 @@ impl<'a> Record<'a> {
         Self::new(Section::IdToken, ids).with_secret(secret.into())
     }
 
-    /// An account: `local_account_id` is the object id in the tenant, `username` what the person signs in with.
+    /// An account: `local_account_id` is the object id in the tenant, `username` the name with which the user signs
+    /// in.
     pub fn account(ids: Ids<'a>, local_account_id: &'a str, username: &'a str) -> Self {
         Self::new(Section::Account, ids)
             .field("local_account_id", local_account_id)
@@ -110,24 +113,25 @@ impl<'a> Record<'a> {
             .field("authority_type", "MSSTS")
     }
 
-    /// What is known of the application: the family it belongs to, or that it belongs to none.
+    /// The metadata of an application: its family, or that it has none.
     pub fn app_metadata(ids: Ids<'a>, family_id: Option<&'a str>) -> Self {
         Self { family_id: family_id.unwrap_or_default(), ..Self::new(Section::AppMetadata, ids) }
     }
 
-    /// From when on an access token should be replaced, although it is still good.
+    /// Sets the time at which an access token should be replaced, although it is still valid.
     #[must_use]
     pub fn refresh_on(self, time: SystemTime) -> Self {
         self.time("refresh_on", time)
     }
 
-    /// Until when services accept an access token while the sign-in service is down. Default: until it expires.
+    /// Sets the time until which services accept an access token while the sign-in service is down. Default: its
+    /// expiry.
     #[must_use]
     pub fn extended_expires_on(self, time: SystemTime) -> Self {
         self.time("extended_expires_on", time)
     }
 
-    /// One more field, as text: `name` and `client_info` of an account, say. Replaces what it had.
+    /// Sets another field as text, for example `name` and `client_info` of an account. Replaces an earlier value.
     #[must_use]
     pub fn field(mut self, name: &'static str, text: impl Into<Cow<'a, str>>) -> Self {
         let text = text.into();
@@ -138,7 +142,7 @@ impl<'a> Record<'a> {
         self
     }
 
-    /// Which section it belongs into.
+    /// Returns the section of the entry.
     pub fn section(&self) -> Section {
         self.section
     }
@@ -169,7 +173,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// What the entry is found by: written once, and left alone when it is there.
+    /// Returns the identity of the entry: written once and kept in an existing entry.
     pub(super) fn identity(&self) -> Vec<(&'static str, &str)> {
         let Ids { home_account_id, environment, client_id, realm } = self.ids;
         let home = ("home_account_id", home_account_id);
@@ -188,7 +192,8 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// What the entry says: replaced when it is there. As JSON strings, in memory that is wiped.
+    /// Returns the values of the entry, which replace those of an existing one. As JSON strings, in memory that is
+    /// wiped.
     pub(super) fn values(&self) -> Vec<(&'static str, Zeroizing<Vec<u8>>)> {
         let mut values: Vec<_> =
             self.secret.iter().map(|secret| ("secret", quoted(secret.expose()))).collect();
@@ -199,7 +204,7 @@ impl<'a> Record<'a> {
         values
     }
 
-    /// The members a library may have written of which this record says nothing, and which would be wrong from now on.
+    /// Returns members that another library may have written and that would be wrong with the new values.
     pub(super) fn outdated(&self) -> &'static [&'static str] {
         match self.section {
             Section::AccessToken => &["refresh_on", "ext_expires_on"],
@@ -220,10 +225,10 @@ impl fmt::Debug for Record<'_> {
     }
 }
 
-/// `text` as a JSON string in plain ASCII: Python writes files in the encoding of the machine. What is not UTF-8 is
-/// replaced, because no JSON can hold it.
+/// Encodes `text` as a JSON string in plain ASCII, because Python writes files in the machine's encoding. Bytes that
+/// are not UTF-8 are replaced, because JSON cannot hold them.
 pub(super) fn quoted(text: &[u8]) -> Zeroizing<Vec<u8>> {
-    // No escape is longer than six bytes, so the buffer never grows and leaves no copy behind.
+    // No escape is longer than six bytes, so the buffer never grows and leaves no copy.
     let mut json = Zeroizing::new(Vec::with_capacity(2 + 6 * text.len()));
     json.push(b'"');
     for chunk in text.utf8_chunks() {

@@ -1,4 +1,4 @@
-//! Takes entries out of a cache: an account with every token it has, or a token that is spent.
+//! Removes entries from a cache: an account with all of its tokens, or a redeemed token.
 
 use super::Section;
 use super::document::{Document, Entry, HomeAccountId};
@@ -8,7 +8,7 @@ use super::output::Output;
 use super::view::AccessToken;
 use crate::{Error, ErrorKind, Result, Secret};
 
-/// What [`remove_account`] or [`remove_refresh_token`] left.
+/// The result of [`remove_account`] or [`remove_refresh_token`].
 ///
 /// ```
 /// use tokenkeep::schema::remove_account;
@@ -20,18 +20,18 @@ use crate::{Error, ErrorKind, Result, Secret};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Removal {
-    /// The cache without what was to go.
+    /// The cache without the removed entries.
     pub content: Secret,
-    /// How many entries were removed, an account's own among them. At 0 the content is what it was.
+    /// The number of removed entries, with an account's own. If 0, the content is unchanged.
     pub removed: usize,
 }
 
-/// Removes the account called `home_account_id`, in every environment, and all of its tokens, those of kinds unknown
-/// today included. Everything else stays as it was, byte for byte. Case does not matter.
+/// Removes the account `home_account_id` in every environment and all of its tokens, also those of unknown kinds. All
+/// other entries stay byte for byte. Case does not matter.
 ///
 /// # Errors
-/// `Damaged` when `content` is not a token cache. `InvalidInput` when the name is empty: entries that belong to no
-/// account, such as an app's own tokens, are not one account.
+/// `Damaged` if `content` is not a token cache. `InvalidInput` if the id is empty: entries without an account, such
+/// as an app's own tokens, are not one account.
 ///
 /// ```
 /// use tokenkeep::schema::remove_account;
@@ -47,11 +47,11 @@ pub fn remove_account(content: &[u8], home_account_id: &str) -> Result<Removal> 
     remove(content, |_, entry| entry.account().as_ref() == Some(&account))
 }
 
-/// Removes every refresh token that is `secret`, one that the sign-in service has refused for good. The account stays,
-/// as does all else: it has to sign in again.
+/// Removes every refresh token equal to `secret`, which the sign-in service refuses permanently. The account and all
+/// other entries stay; the user must sign in again.
 ///
 /// # Errors
-/// `Damaged` when `content` is not a token cache.
+/// `Damaged` if `content` is not a token cache.
 ///
 /// ```
 /// use tokenkeep::schema::remove_refresh_token;
@@ -68,10 +68,10 @@ pub fn remove_refresh_token(content: &[u8], secret: &[u8]) -> Result<Removal> {
     })
 }
 
-/// Removes the access tokens for which `goes` says so.
+/// Removes the access tokens for which `goes` returns true.
 ///
 /// # Errors
-/// `Damaged` when `content` is not a token cache.
+/// `Damaged` if `content` is not a token cache.
 ///
 /// ```
 /// use tokenkeep::schema::remove_access_tokens;

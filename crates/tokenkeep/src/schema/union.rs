@@ -1,8 +1,8 @@
-//! Brings two caches of the same user together when one store takes the place of another.
+//! Merges two caches of one user when one store replaces another.
 //!
-//! Unlike [`merge`](super::merge) there is no base: nobody knows what either side deleted, so that nothing is deleted.
-//! Of two versions of an entry the newer is kept, as far as anything in the caches tells which that is. As the two may
-//! have been written by different libraries, an entry is found by its fields too, not by its key alone; see [`twins`].
+//! Unlike in [`merge`](super::merge), there is no base: the deletions of either side are unknown, so no entry is
+//! deleted. Of two versions of an entry the newer one is kept, as far as the caches show which that is. Different
+//! libraries may have written the two, so entries are matched by their fields as well as by their key; see [`twins`].
 
 mod twins;
 
@@ -15,25 +15,25 @@ use super::output::Output;
 use crate::{Error, ErrorKind, Result, Secret};
 use twins::Twins;
 
-/// What [`unite`] made.
+/// The result of [`unite`].
 #[derive(Debug)]
 pub(crate) struct Union {
     pub(crate) content: Secret,
-    /// Entries of the arriving cache that are in the result and were not in the one that stays.
+    /// The number of entries of the arriving cache in the result that the other cache did not have.
     pub(crate) taken: usize,
-    /// Entries of the arriving cache that gave way to a newer version.
+    /// The number of entries of the arriving cache that a newer version replaced.
     pub(crate) outdated: usize,
 }
 
-/// Everything of both caches: `arriving`, which is leaving its store, and `staying`, to which it comes.
+/// Merges both caches: `arriving` leaves its store, `staying` is in the target.
 ///
-/// Of two versions of an entry the one obtained later is kept: by its own time (`cached_at`, `last_modification_time`),
-/// or else by that of the newest access token of the same account and client; without either, the arriving one,
-/// because it is the one that was in use. An entry that another library wrote under another key keeps its key and takes
-/// over what the newer one says. An unknown section that both have is united member by member.
+/// Of two versions of an entry, the one obtained later is kept: by its own time (`cached_at`,
+/// `last_modification_time`), or else by the time of the newest access token of the same account and client. Without
+/// either, the arriving one is kept, because it was in use. An entry that another library wrote under another key
+/// keeps its key and takes the newer values. An unknown section of both is merged member by member.
 ///
 /// # Errors
-/// `Damaged` when either is not a token cache.
+/// `Damaged` if either is not a token cache.
 pub(crate) fn unite(arriving: &[u8], staying: &[u8]) -> Result<Union> {
     let arriving = Document::parse(arriving).map_err(|refusal| damaged("leaving its store", refusal))?;
     let staying = Document::parse(staying).map_err(|refusal| damaged("in the new store", refusal))?;
@@ -84,10 +84,10 @@ impl<'m, 'a> Uniting<'m, 'a> {
         self.output.close();
     }
 
-    /// A member of the root that both have, and not the same.
+    /// Merges a member of the root that differs in the two.
     fn both(&mut self, arriving: &'m Entry<'a>, staying: &'m Entry<'a>) {
         if let Some(section) = Section::named(&staying.key) {
-            // `null` has no members, and neither has what is written for it.
+            // `null` has no members, and neither has its replacement.
             let (new, old) = (Table::of(arriving.value), Table::of(staying.value));
             return self.table(Some(section), staying.name, &new, &old);
         }
@@ -99,7 +99,7 @@ impl<'m, 'a> Uniting<'m, 'a> {
         self.output.entry(arriving);
     }
 
-    /// The members of two objects, those that stay first and in their order.
+    /// Merges the members of two objects; those of `staying` come first, in their order.
     fn table(&mut self, section: Option<Section>, name: &'a [u8], arriving: &Table<'a>, staying: &Table<'a>) {
         self.output.name(name);
         self.output.open();
@@ -127,7 +127,7 @@ impl<'m, 'a> Uniting<'m, 'a> {
         self.output.close();
     }
 
-    /// An entry that stays, and those that are the same under other keys.
+    /// Merges an entry of `staying` with the entries that are the same under other keys.
     fn with_twins<'t>(
         &mut self,
         section: Option<Section>,
@@ -152,7 +152,7 @@ impl<'m, 'a> Uniting<'m, 'a> {
             return true;
         }
         let (new, old) = (own_time(arriving), own_time(staying));
-        // Comparable only if both tell: one library writes times where another does not.
+        // Comparable only if both have a time: some libraries write times that others do not.
         if new > 0.0 && old > 0.0 && new != old {
             return new > old;
         }
@@ -160,13 +160,13 @@ impl<'m, 'a> Uniting<'m, 'a> {
     }
 }
 
-/// When an entry was obtained or last changed, in seconds since the epoch, by its own word; 0 when it does not tell.
+/// Returns when an entry was obtained or last changed, in seconds since the epoch, from its own fields; 0 if unknown.
 fn own_time(entry: &Entry<'_>) -> f64 {
     let written = |name| entry.value.member(name).and_then(Value::seconds).unwrap_or(0.0);
     written("cached_at").max(written("last_modification_time"))
 }
 
-/// When each account was last used to get an access token, by each client and by any.
+/// The time at which each account last got an access token, by client and in all.
 #[derive(Default)]
 struct Ages(HashMap<(HomeAccountId, Vec<u8>), f64>);
 
@@ -183,7 +183,7 @@ impl Ages {
         ages
     }
 
-    /// Of the entry's account and client; an account itself belongs to every client.
+    /// Returns the time for the entry's account and client; an account itself belongs to every client.
     fn of_entry(&self, entry: &Entry<'_>) -> f64 {
         let Some(account) = entry.account() else { return 0.0 };
         self.0.get(&(account, client_of(entry))).copied().unwrap_or_default()

@@ -1,7 +1,6 @@
-//! Typed views of the entries, borrowed from the text they were read in.
+//! Typed views of the entries, borrowed from the parsed text.
 //!
-//! A view knows the names that the libraries give to a field; it decides nothing and changes nothing. No view shows a
-//! token when it is printed.
+//! A view knows the names that the libraries give to a field. It decides and changes nothing. No view prints a token.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -29,10 +28,10 @@ use crate::{Result, Secret};
 pub struct Contents<'a>(Document<'a>);
 
 impl<'a> Contents<'a> {
-    /// Reads `content`; none at all, as in a new file, is an empty cache.
+    /// Parses `content`; empty content, as in a new file, is an empty cache.
     ///
     /// # Errors
-    /// `Damaged` when it is not a token cache.
+    /// `Damaged` if it is not a token cache.
     pub fn parse(content: &'a [u8]) -> Result<Self> {
         if content.is_empty() {
             return Ok(Self(Document::default()));
@@ -40,28 +39,28 @@ impl<'a> Contents<'a> {
         Document::parse(content).map(Self).map_err(super::damaged)
     }
 
-    /// The access tokens, in the order they are written.
+    /// Returns the access tokens, in the order of the text.
     pub fn access_tokens(&self) -> impl Iterator<Item = AccessToken<'_>> {
         self.fields(Section::AccessToken).map(AccessToken)
     }
 
-    /// The refresh tokens, in the order they are written.
+    /// Returns the refresh tokens, in the order of the text.
     pub fn refresh_tokens(&self) -> impl Iterator<Item = RefreshToken<'_>> {
         self.fields(Section::RefreshToken).map(RefreshToken)
     }
 
-    /// The ID tokens, in the order they are written.
+    /// Returns the ID tokens, in the order of the text.
     pub fn id_tokens(&self) -> impl Iterator<Item = IdToken<'_>> {
         self.fields(Section::IdToken).map(IdToken)
     }
 
-    /// The accounts, in the order they are written. One person can have several: one for each tenant, and one for each
-    /// name of the cloud that a library used.
+    /// Returns the accounts, in the order of the text. One user can have several: one for each tenant, and one for
+    /// each name of the cloud that a library used.
     pub fn accounts(&self) -> impl Iterator<Item = Account<'_>> {
         self.fields(Section::Account).map(Account)
     }
 
-    /// What is known of applications, in the order it is written.
+    /// Returns the application metadata, in the order of the text.
     pub fn app_metadata(&self) -> impl Iterator<Item = AppMetadata<'_>> {
         self.fields(Section::AppMetadata).map(AppMetadata)
     }
@@ -81,7 +80,7 @@ impl fmt::Debug for Contents<'_> {
     }
 }
 
-/// The access to fields that sections have in common. Each is `None` where the entry does not say.
+/// The accessors of fields that sections share. Each returns `None` if the entry does not have the field.
 macro_rules! view {
     ($(#[$about:meta])* $view:ident { $($(#[$field_about:meta])* $field:ident: $names:expr,)* }) => {
         $(#[$about])*
@@ -89,12 +88,12 @@ macro_rules! view {
         pub struct $view<'c>(pub(super) Fields<'c>);
 
         impl<'c> $view<'c> {
-            /// The key of the entry within its section.
+            /// Returns the key of the entry within its section.
             pub fn key(&self) -> Cow<'c, str> {
                 self.0.key()
             }
 
-            /// A field by the name it has in the text, for those this library has no word for.
+            /// Returns a field by its name in the text, for fields without an accessor.
             pub fn field(&self, name: &str) -> Option<Cow<'c, str>> {
                 (name != "secret").then(|| self.0.text(&[name])).flatten()
             }
@@ -117,7 +116,7 @@ macro_rules! view {
 }
 
 view! {
-    /// An access token: what services are called with, for about an hour.
+    /// An access token: services accept it, for about an hour.
     ///
     /// ```
     /// use std::time::{Duration, UNIX_EPOCH};
@@ -135,12 +134,12 @@ view! {
     /// assert_eq!((token.environment().as_deref(), token.realm().as_deref()), (Some("login.windows.net"), Some("utid")));
     /// assert_eq!((token.client_id().as_deref(), token.credential_type().as_deref()), (Some("app"), Some("AccessToken")));
     ///
-    /// // What it is good for:
+    /// // Its scopes:
     /// assert_eq!(token.target().as_deref(), Some("Mail.Read User.Read"));
     /// assert!(token.covers(&["user.read"]) && token.scopes().len() == 2);
     /// assert!(token.is_plain_bearer(), "{:?} {:?} {:?}", token.token_type(), token.key_id(), token.user_assertion_hash());
     ///
-    /// // And until when:
+    /// // Its validity:
     /// let cached = token.cached_at().expect("a time");
     /// assert_eq!(cached, UNIX_EPOCH + Duration::from_secs(1_700_000_000));
     /// assert!(!token.is_expired(cached) && token.is_expired(token.expires_on().expect("a time")));
@@ -151,7 +150,7 @@ view! {
     /// # Ok::<(), tokenkeep::Error>(())
     /// ```
     AccessToken {
-        /// Whose it is; `None` for a token of the app itself.
+        /// The account; `None` for a token of the app itself.
         home_account_id: ["home_account_id"],
         /// The host of the cloud that issued it.
         environment: ["environment"],
@@ -159,11 +158,11 @@ view! {
         client_id: ["client_id"],
         /// The tenant it is for.
         realm: ["realm"],
-        /// The scopes it is good for, separated by spaces.
+        /// The scopes it is valid for, separated by spaces.
         target: ["target"],
-        /// `Bearer` where nothing is said.
+        /// `Bearer` if the entry has no type.
         token_type: ["token_type"],
-        /// The kind of entry: `AccessToken`, or one of those that carry a key or an extension.
+        /// The type of the entry: `AccessToken`, or one with a key or an extension.
         credential_type: ["credential_type"],
         /// The key that a proof-of-possession token is bound to.
         key_id: ["key_id", "kid", "keyid"],
@@ -173,7 +172,7 @@ view! {
 }
 
 view! {
-    /// A refresh token: the sign-in itself.
+    /// A refresh token: it gives new access tokens without a sign-in.
     ///
     /// ```
     /// use tokenkeep::schema::Contents;
@@ -193,15 +192,15 @@ view! {
     /// # Ok::<(), tokenkeep::Error>(())
     /// ```
     RefreshToken {
-        /// Whose it is.
+        /// The account.
         home_account_id: ["home_account_id"],
         /// The host of the cloud that issued it.
         environment: ["environment"],
         /// The application it was issued to.
         client_id: ["client_id"],
-        /// The family of applications that may all redeem it.
+        /// The family of applications that may redeem it.
         family_id: ["family_id"],
-        /// The scopes it was issued with, where a library notes them. It is good for others too.
+        /// The scopes it was issued with, if a library stored them. It is valid for others too.
         target: ["target"],
         /// The hash of the token on whose behalf it was issued.
         user_assertion_hash: ["user_assertion_hash", "userAssertionHash"],
@@ -209,7 +208,7 @@ view! {
 }
 
 view! {
-    /// An ID token: who signed in.
+    /// An ID token: the identity of the user who signed in.
     ///
     /// ```
     /// use tokenkeep::schema::Contents;
@@ -227,7 +226,7 @@ view! {
     /// # Ok::<(), tokenkeep::Error>(())
     /// ```
     IdToken {
-        /// Whose it is.
+        /// The account.
         home_account_id: ["home_account_id"],
         /// The host of the cloud that issued it.
         environment: ["environment"],
@@ -258,7 +257,7 @@ view! {
     /// # Ok::<(), tokenkeep::Error>(())
     /// ```
     Account {
-        /// Names the person across tenants and clouds: object id, a point, home tenant id. Case does not matter.
+        /// The user's identifier across tenants and clouds: object id, a dot, home tenant id. Case does not matter.
         home_account_id: ["home_account_id"],
         /// The host of the cloud.
         environment: ["environment"],
@@ -266,9 +265,9 @@ view! {
         realm: ["realm"],
         /// The object id in that tenant.
         local_account_id: ["local_account_id"],
-        /// What the person signs in with, mostly like a mail address.
+        /// The name with which the user signs in, mostly like a mail address.
         username: ["username"],
-        /// The person's name, for people.
+        /// The display name of the user.
         name: ["name"],
         /// `MSSTS` for Entra ID.
         authority_type: ["authority_type"],
@@ -276,7 +275,7 @@ view! {
 }
 
 view! {
-    /// What is known of an application.
+    /// The metadata of an application.
     ///
     /// ```
     /// use tokenkeep::schema::Contents;
@@ -296,7 +295,7 @@ view! {
         client_id: ["client_id"],
         /// The host of the cloud.
         environment: ["environment"],
-        /// The family it belongs to; `None` when to none, or when that is unknown.
+        /// The family it belongs to; `None` if it has none, or if that is unknown.
         family_id: ["family_id"],
     }
 }
@@ -304,7 +303,7 @@ view! {
 macro_rules! token {
     ($($view:ident)*) => {
         $(impl $view<'_> {
-            /// The token, in memory that is wiped; `None` when there is none.
+            /// The token, in memory that is wiped; `None` if there is none.
             pub fn secret(&self) -> Option<Secret> {
                 self.0.secret()
             }
@@ -315,44 +314,44 @@ macro_rules! token {
 token! { AccessToken RefreshToken IdToken }
 
 impl<'c> AccessToken<'c> {
-    /// When it was obtained.
+    /// Returns when it was obtained.
     pub fn cached_at(&self) -> Option<SystemTime> {
         self.0.time(&["cached_at"])
     }
 
-    /// When services stop to accept it.
+    /// Returns when services stop accepting it.
     pub fn expires_on(&self) -> Option<SystemTime> {
         self.0.time(&["expires_on"])
     }
 
-    /// Until when services accept it while the sign-in service is down.
+    /// Returns until when services accept it while the sign-in service is down.
     pub fn extended_expires_on(&self) -> Option<SystemTime> {
         self.0.time(&["extended_expires_on", "ext_expires_on"])
     }
 
-    /// From when on it should be replaced, although it is still good.
+    /// Returns when it should be replaced, although it is still valid.
     pub fn refresh_on(&self) -> Option<SystemTime> {
         self.0.time(&["refresh_on"])
     }
 
-    /// Whether it is no longer accepted at `now`. A token that does not say until when it is good counts as expired.
+    /// Returns whether services no longer accept it at `now`. A token without an expiry counts as expired.
     pub fn is_expired(&self, now: SystemTime) -> bool {
         self.expires_on().is_none_or(|expires| expires <= now)
     }
 
-    /// The scopes it is good for, one by one.
+    /// Returns the scopes it is valid for, one by one.
     pub fn scopes(&self) -> Vec<String> {
         self.target().unwrap_or_default().split_whitespace().map(str::to_owned).collect()
     }
 
-    /// Whether it is good for all of `scopes`. Case does not matter.
+    /// Returns whether it is valid for all of `scopes`. Case does not matter.
     pub fn covers(&self, scopes: &[&str]) -> bool {
         let target = self.target().unwrap_or_default();
         scopes.iter().all(|scope| target.split_whitespace().any(|has| has.eq_ignore_ascii_case(scope)))
     }
 
-    /// Whether it is the plain kind that anybody who holds it can use: not bound to a key, not issued on behalf of
-    /// another token, without the extensions of a newer library.
+    /// Returns whether it is a plain bearer token: not bound to a key, not issued on behalf of another token, without the
+    /// extensions of a newer library.
     pub fn is_plain_bearer(&self) -> bool {
         let is =
             |text: Option<Cow<'c, str>>, wanted| text.is_none_or(|text| text.eq_ignore_ascii_case(wanted));
@@ -370,7 +369,7 @@ impl<'c> AccessToken<'c> {
 }
 
 impl RefreshToken<'_> {
-    /// When it was stored last, where a library notes that.
+    /// Returns when it was stored last, if a library recorded that.
     pub fn last_modified(&self) -> Option<SystemTime> {
         self.0.time(&["last_modification_time"])
     }

@@ -1,8 +1,8 @@
-//! Taking over a plaintext cache that stands where an encrypted one belongs.
+//! Encrypts a plaintext cache found at the path of an encrypted one.
 //!
-//! An older release, another library or a run without encryption may have left it. It is encrypted in its place under
-//! the lock; killed at any point, either the plaintext or the encrypted file is there whole, and the next access goes
-//! on.
+//! An older release, another library or a run without encryption may have written it. It is encrypted at the same
+//! path under the lock. A kill at any point leaves either the plaintext or the encrypted file whole, and the next
+//! access continues.
 
 use super::FilePersistence;
 use crate::event::Event;
@@ -11,16 +11,16 @@ use crate::{
 };
 
 impl FilePersistence {
-    /// Takes over a plaintext cache that stands in the place of an encrypted one; `true` if there was one. Loading
-    /// under the lock does the same: this is for doing it at once, when a program opens its cache.
+    /// Encrypts a plaintext cache found at the path of an encrypted one; returns `true` if there was one. A load
+    /// under the lock does the same; this method does it at once, when a program opens its cache.
     ///
     /// # Errors
-    /// Those of [`Persistence::load`] and [`CacheLock::acquire`]; `NotVerified` when the encrypted content did not read
-    /// back the same. The plaintext is then as it was.
+    /// Those of [`Persistence::load`] and [`CacheLock::acquire`]; `NotVerified` if the encrypted content was not read
+    /// back unchanged. The plaintext then stays as it was.
     pub fn encrypt_plaintext(&self, wait: &WaitOptions) -> Result<bool> {
         match self.load(None) {
             Err(error) if error.kind() == ErrorKind::Unprotected => {}
-            // Everything else is for whoever reads the cache, who may find it at rest by then.
+            // Other errors are for the next read, which may find the file stable by then.
             Ok(_) | Err(_) => return Ok(false),
         }
         let guard = CacheLock::with_events(&self.path, self.events.clone()).acquire(wait)?;
@@ -28,7 +28,7 @@ impl FilePersistence {
             Some(Err(error)) if error.kind() == ErrorKind::Unprotected => {
                 self.take_over(&guard).map(|_| true)
             }
-            // Another process was faster, or was killed before it had overwritten the plaintext.
+            // Another process has done it, or was killed before it had overwritten the plaintext.
             Some(Ok(_)) => {
                 self.clear_remains(&guard);
                 Ok(false)
@@ -37,11 +37,11 @@ impl FilePersistence {
         }
     }
 
-    /// Encrypts the plaintext that is stored now and returns it.
+    /// Encrypts the stored plaintext and returns it.
     ///
     /// # Errors
-    /// Those of the protector and of writing; `NotVerified` when it did not read back the same. The plaintext is then
-    /// as it was.
+    /// Those of the protector and of the write; `NotVerified` if the content was not read back unchanged. The
+    /// plaintext then stays as it was.
     pub(super) fn take_over(&self, guard: &LockGuard) -> Result<Loaded> {
         let Some(plaintext) = self.read(guard.target(), true)?.content else {
             return Err(Error::new(ErrorKind::Busy, "The cache file disappeared while it was locked")

@@ -1,7 +1,7 @@
-//! The file whose modification tells that the keystore item changed.
+//! The marker: a file whose modification time shows that the keystore item changed.
 //!
-//! Siblings write `{}` into it, create it empty, or only touch it. Whatever else it holds was left by a store that
-//! kept its content in this file.
+//! Siblings write `{}` into it, create it empty, or only touch it. Other content comes from a store that used this
+//! file as its cache.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::{
     Error, ErrorKind, LockGuard, Persistence, Result, Secret, Stamp, schema, storage::FilePersistence,
 };
 
-/// What the JavaScript sibling writes, and what says that there is nothing here.
+/// The content that the JavaScript sibling writes; it means that there is no other content.
 const CONTENT: &[u8] = b"{}";
 
 #[derive(Clone, Debug)]
@@ -20,32 +20,32 @@ pub(super) struct Marker {
 
 impl Marker {
     pub(super) fn new(path: &Path) -> Result<Self> {
-        // A marker that a loss of power takes along only makes everybody read the item once more.
+        // If a power failure loses the marker, the only effect is that processes read the item once more.
         Ok(Self { file: FilePersistence::new(path)?.durability(Durability::Cached) })
     }
 
-    /// What to compare. A missing marker never hides a change: it matches nothing.
+    /// Returns the stamp to compare. A missing marker matches no stamp, so it never hides a change.
     pub(super) fn stamp(&self) -> Result<Stamp> {
         let stamp = self.file.stamp()?;
         Ok(if stamp.is_absent() { Stamp::UNKNOWN } else { stamp })
     }
 
-    /// Makes the marker differ from all that anybody has seen of it.
+    /// Changes the marker so that it differs from every stamp that a process has seen.
     pub(super) fn bump(&self, guard: &LockGuard) -> Result<Stamp> {
-        // A new time is all that it takes, and what somebody who ignores the lock has just put there is not lost by it.
-        // Where there is no marker, or none to be touched, a new one takes its place.
+        // Set only the time, so that content just written by a program without the lock is not lost. If the marker is
+        // missing or cannot be touched, create a new one.
         match atomic_file::touch(guard.target()) {
             Some(stamp) => Ok(stamp),
             None => self.file.save(guard, CONTENT),
         }
     }
 
-    /// What another store left here, as it stands in the file; `None` when there is only a marker, or nothing.
+    /// Returns the content of another store in this file; `None` for a marker or an absent file.
     pub(super) fn content(&self, guard: Option<&LockGuard>) -> Result<Option<Secret>> {
         Ok(self.file.raw(guard)?.filter(|content| !schema::is_vacant(content.expose())))
     }
 
-    /// Refuses a marker that holds another store's content.
+    /// Refuses a marker file with the content of another store.
     ///
     /// # Errors
     /// `MarkerOccupied`, and those of reading a file.
@@ -56,7 +56,7 @@ impl Marker {
         }
     }
 
-    /// Whether somebody, ours or a sibling, is in the middle of a change.
+    /// Returns whether a process, ours or a sibling, is in the middle of a change.
     pub(super) fn is_being_written(&self) -> Result<bool> {
         let mut lock_file = self.file.path().as_os_str().to_owned();
         lock_file.push(".lockfile");
@@ -64,7 +64,7 @@ impl Marker {
     }
 }
 
-/// The marker at `path` holds another store's content, which nobody here can open.
+/// The error for a marker file with content that this store cannot open.
 pub(super) fn occupied(path: &Path) -> Error {
     let what = "The marker file of the keystore item holds the content of another store";
     Error::new(ErrorKind::MarkerOccupied, what)

@@ -1,8 +1,8 @@
 //! Keys in the kernel's memory: the persistent keyring of this user, see persistent-keyring(7).
 //!
 //! The persistent keyring belongs to the user, not to a session, and outlives all of the user's processes. A process
-//! may use it only after linking it to a keyring of its own; the process keyring is taken, as Kerberos does, because a
-//! session keyring may have been revoked while a program of that session still runs.
+//! must link it to one of its own keyrings before use. This code links it to the process keyring, as Kerberos does,
+//! because a session keyring may have been revoked while a program of that session still runs.
 
 use linux_keyutils::{Key, KeyError, KeyPermissionsBuilder, KeyRing, KeyRingIdentifier, Permission};
 use rustix::io::Errno;
@@ -10,19 +10,19 @@ use zeroize::Zeroizing;
 
 use crate::{Error, ErrorKind, Result};
 
-/// The keyring that keys of this user are kept in.
+/// The keyring with this user's keys.
 #[derive(Debug)]
 pub(crate) struct Keyring {
     ring: KeyRing,
-    /// `false` for the user keyring, in whose place a kernel without persistent keyrings is asked for.
+    /// `false` for the user keyring, which replaces the persistent one on kernels without it.
     pub(crate) persistent: bool,
 }
 
 impl Keyring {
-    /// Opens the keyring, which starts the time anew after which the kernel would forget an unused one.
+    /// Opens the keyring. This restarts the time after which the kernel removes an unused one.
     ///
     /// # Errors
-    /// `StoreUnavailable` when the kernel has no key service, or blocks it for this process.
+    /// `StoreUnavailable` if the kernel has no key service, or blocks it for this process.
     pub(crate) fn open() -> Result<Self> {
         match KeyRing::get_persistent(KeyRingIdentifier::Process) {
             Ok(ring) => Ok(Self { ring, persistent: true }),
@@ -38,7 +38,7 @@ impl Keyring {
         Ok(Self { ring, persistent: false })
     }
 
-    /// What is kept under `name`; `None` when nothing is, or no longer.
+    /// Returns the key stored under `name`; `None` if there is none, or no longer.
     ///
     /// # Errors
     /// `StoreFailed`, and as [`Keyring::open`].
@@ -48,26 +48,26 @@ impl Keyring {
             Err(error) if is_absent(error) => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
-        // Longer than a key; the kernel says how long it would be if it does not fit.
+        // Longer than a key; the kernel returns the needed length if the content does not fit.
         let mut bytes = Zeroizing::new(vec![0; 256]);
         match key.read(&mut *bytes) {
             Ok(length) => {
                 bytes.truncate(length);
                 Ok(Some(bytes))
             }
-            // It ran out, or was removed, since it was found.
+            // It expired or was removed after the search.
             Err(error) if is_absent(error) => Ok(None),
             Err(error) => Err(failed(error)),
         }
     }
 
-    /// Keeps `bytes` under `name`, for whoever can open this keyring and nobody else.
+    /// Stores `bytes` under `name`, readable only by processes that can open this keyring.
     ///
     /// # Errors
-    /// `StoreUnavailable` when the user's quota is used up, and as [`Keyring::read`].
+    /// `StoreUnavailable` if the user's quota is exhausted, and as [`Keyring::read`].
     pub(crate) fn add(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let key: Key = self.ring.add_key(name, bytes).map_err(failed)?;
-        // Without it the user's other processes may see, though not read, the key without opening the keyring.
+        // Otherwise the user's other processes could see, though not read, the key without opening the keyring.
         let possessor = KeyPermissionsBuilder::builder().posessor(Permission::ALL).build();
         key.set_perms(possessor).map_err(failed)
     }

@@ -1,4 +1,4 @@
-//! Who has a file open for writing, as far as `/proc` shows.
+//! Finds processes that have a file open for writing, as far as `/proc` shows them.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Looking into a hundred processes takes a few milliseconds; after this time the others are not looked into. Of the
-/// processor: it is on a busy machine, where that takes long, that a writer is stopped in the middle.
+/// The limit of the search in processor time; the remaining processes are skipped. A hundred processes take a few
+/// milliseconds. Not wall time: writers are stopped in the middle on busy machines, where the search takes long.
 const LONGEST: Duration = Duration::from_millis(100);
 
-/// The permission by which `proc_pid_fd(5)` shows that a descriptor is open for writing.
+/// The mode bit with which `proc_pid_fd(5)` shows that a descriptor is open for writing.
 const WRITES: u32 = 0o200;
 
-/// Whether a process has the file at `path` open for writing. `false` also when it belongs to another user or runs in a
-/// container of its own: whoever asks has to have another reason as well to believe that nobody does.
+/// Returns whether a process has the file at `path` open for writing. Also `false` if that process belongs to another
+/// user or runs in another container, so the caller needs further evidence that there is no writer.
 pub(crate) fn writes(path: &Path) -> bool {
     let began = processor_time();
     let Ok(path) = fs::canonicalize(path) else { return false };
@@ -26,16 +26,16 @@ pub(crate) fn writes(path: &Path) -> bool {
         let Ok(descriptors) = fs::read_dir(process.path().join("fd")) else { return false };
         descriptors.flatten().any(|descriptor| {
             let link = descriptor.path();
-            // Only the link is looked at: what it leads to may be on a file system that does not answer.
+            // Read only the link: its target may be on a file system that does not answer.
             fs::read_link(&link).is_ok_and(|target| target == path)
                 && fs::symlink_metadata(&link).is_ok_and(|status| status.mode() & WRITES != 0)
         })
     })
 }
 
-/// What this thread has had of the processor.
+/// Returns the processor time of this thread.
 fn processor_time() -> Duration {
-    // Both are positive, and nanoseconds are less than a second.
+    // Both are positive, and the nanoseconds are less than a second.
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.cast_unsigned(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_is_open_for_writing_is_told_from_one_that_is_read_or_was_written() {
+    fn a_file_open_for_writing_is_distinguished_from_one_that_is_read_or_closed() {
         let folder = tempfile::tempdir().unwrap();
         let (file, link) = (folder.path().join("file"), folder.path().join("link"));
         let writer = fs::File::create(&file).unwrap();

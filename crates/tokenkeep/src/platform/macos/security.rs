@@ -1,4 +1,4 @@
-//! Apple's Security framework behind [`SecurityFramework`]: one call of it each, and nothing decided here.
+//! Apple's Security framework behind [`SecurityFramework`]: one call each, without decisions.
 
 use std::any::Any;
 use std::sync::atomic::AtomicBool;
@@ -20,7 +20,7 @@ impl KeychainItem {
     /// The item with these attributes in the user's default keychain. Nothing is contacted yet.
     ///
     /// # Errors
-    /// `InvalidInput` when `service` or `account` is empty or holds a NUL.
+    /// `InvalidInput` if `service` or `account` is empty or contains a NUL.
     pub fn new(service: impl Into<String>, account: impl Into<String>) -> Result<Self> {
         static PROVEN: OnceLock<Arc<AtomicBool>> = OnceLock::new();
         let item = Self::over(Arc::new(Apple), service, account)?;
@@ -54,7 +54,7 @@ impl SecurityFramework for Apple {
     fn add(&self, item: &Item, content: &[u8]) -> Result<(), Status> {
         let class = ItemClass::generic_password();
         let mut new = ItemAddOptions::new(ItemAddValue::Data { class, data: CFData::from_buffer(content) });
-        // The label as keytar's items have it.
+        // The label of keytar's items.
         new.set_service(&item.service).set_account_name(&item.account).set_label(&item.service);
         if item.data_protection {
             new.set_location(Location::DataProtectionKeychain);
@@ -89,8 +89,8 @@ fn status(refusal: Refusal) -> Status {
     Status(refusal.code())
 }
 
-/// How many operations of this process are to be silent now. The switch is one for the process: the first turns it off,
-/// the last on again.
+/// The number of operations that must be silent now. The switch belongs to the process: the first operation turns
+/// prompts off, the last one on again.
 static SILENT: Mutex<(usize, Option<KeychainUserInteractionLock>)> = Mutex::new((0, None));
 
 struct Silence;
@@ -98,7 +98,7 @@ struct Silence;
 impl Silence {
     fn begin() -> Result<Self, Status> {
         let mut silent = SILENT.lock().unwrap_or_else(PoisonError::into_inner);
-        // A program that is silent by its own choice stays so.
+        // A program that has turned prompts off itself stays silent.
         if silent.0 == 0 && SecKeychain::user_interaction_allowed().map_err(status)? {
             silent.1 = Some(SecKeychain::disable_user_interaction().map_err(status)?);
         }

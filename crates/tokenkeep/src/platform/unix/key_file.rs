@@ -1,4 +1,4 @@
-//! Reading a key that an operator put into a file, after judging who else can read it.
+//! Reads a key file of an operator after checking who else can read it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -11,18 +11,18 @@ use zeroize::Zeroizing;
 use super::files::{effective_user, retry, status_of};
 use crate::{Error, ErrorKind, Result};
 
-/// What a key file holds.
+/// The content of a key file.
 pub(crate) struct Provided {
     pub(crate) bytes: Zeroizing<Vec<u8>>,
-    /// A sentence about what is weaker than it should be.
+    /// A warning about weak permissions.
     pub(crate) remark: Option<String>,
 }
 
 /// Reads the key file at `path`, up to `longest` bytes.
 ///
 /// # Errors
-/// `MissingKey` when there is none, `PermissionDenied`, `UnsafeFile` when it is no plain file, belongs to another user
-/// or can be read or changed by others, `InvalidInput` when it is too long, `Io`.
+/// `MissingKey` if there is none, `PermissionDenied`, `UnsafeFile` if it is not a regular file, belongs to another
+/// user, or can be read or changed by others, `InvalidInput` if it is too long, `Io`.
 pub(crate) fn read(path: &Path, longest: usize) -> Result<Provided> {
     let mut file = open(path)?;
     let status = status_of(&file, path)?;
@@ -53,7 +53,7 @@ pub(crate) fn read(path: &Path, longest: usize) -> Result<Provided> {
     let failed = |error| Error::io("Cannot read the key file", path, error);
     let mut bytes = Zeroizing::new(vec![0; longest + 1]);
     let mut length = 0;
-    // Into a buffer that never grows: growing would leave an unwiped copy of the key behind.
+    // A buffer that never grows, because growing would leave an unwiped copy of the key.
     while length < bytes.len() {
         match retry(|| file.read(&mut bytes[length..])).map_err(failed)? {
             0 => break,
@@ -70,7 +70,7 @@ pub(crate) fn read(path: &Path, longest: usize) -> Result<Provided> {
     Ok(Provided { bytes, remark })
 }
 
-/// Follows links, because mounted secrets are links; never waits for the other end of a FIFO.
+/// Follows links, because mounted secrets are links; never waits for a writer of a FIFO.
 fn open(path: &Path) -> Result<File> {
     let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or(0);
     retry(|| OpenOptions::new().read(true).custom_flags(flags).open(path)).map_err(|error| {

@@ -1,23 +1,23 @@
-//! Other processes, as far as the lock has to judge them.
+//! The state of other processes, as far as the lock needs it.
 
 pub(crate) use crate::platform::os::{boot_id, command, life, start, user_namespace, writes};
 
-/// Whether the user who started this process is root.
+/// Returns whether the user who started this process is root.
 pub(crate) fn is_root() -> bool {
     rustix::process::getuid().is_root()
 }
 
-/// What [`boot_id`] is where the system does not tell it.
+/// The value of [`boot_id`] if the system does not give one.
 pub(crate) const UNKNOWN_BOOT: &str = "-";
 
-/// Whether a process is alive.
+/// The state of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Life {
-    /// Gone, or a zombie that only waits to be reaped.
+    /// Gone, or a zombie that waits to be reaped.
     Dead,
     /// Alive; started at this many nanoseconds since the epoch.
     #[allow(dead_code, reason = "macOS does not tell when")]
     Running { started: i128 },
-    /// It cannot be told.
+    /// Unknown.
     Unknown,
 }

@@ -1,4 +1,4 @@
-//! What putting a file in the place of another needs from Unix.
+//! The Unix calls for replacing a file.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,21 +11,21 @@ use super::files::{self, Status, retry};
 pub(crate) use crate::platform::os::reserve;
 use crate::{Error, Result};
 
-/// Whether a file may be replaced while somebody has it open, in every case.
+/// Whether a file can always be replaced while a process has it open.
 pub(crate) const REPLACES_OPEN_FILES: bool = true;
 
-/// Creates a file that nobody else can open and that must not exist yet, for reading and writing. Where access lists
-/// decide who can, `like` tells them; here the mode does.
+/// Creates a file that must not exist yet, for reading and writing, which no other user can open. Here the mode
+/// ensures that; on systems with access lists, `like` gives the list.
 pub(crate) fn create_new(path: &Path, _like: &Path) -> io::Result<File> {
     retry(|| files::careful().read(true).write(true).create_new(true).open(path))
 }
 
-/// Gives the file `from` the name `to`, whatever had it before.
+/// Renames the file `from` to `to` and replaces any file there.
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     retry(|| fs::rename(from, to))
 }
 
-/// Something is mounted on the very file, so that its name cannot be given to another.
+/// Returns whether the error means that the file is a mount point, which cannot be replaced.
 pub(crate) fn is_mount_point(error: &io::Error) -> bool {
     [Errno::BUSY, Errno::XDEV].iter().any(|no| error.raw_os_error() == Some(no.raw_os_error()))
 }
@@ -35,8 +35,8 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     retry(|| fs::remove_file(path))
 }
 
-/// Removes a file whose owner has something else to report, or nobody to report to. A disturbance that passes must not
-/// leave it; one that stays leaves what the next writer sweeps.
+/// Removes a file whose owner has another error to report, or no caller to report to. Retries interrupted calls.
+/// After a lasting failure, the next writer removes the file.
 pub(crate) fn remove_persistently(path: &Path) {
     for _ in 0..3 {
         match fs::remove_file(path) {
@@ -47,21 +47,21 @@ pub(crate) fn remove_persistently(path: &Path) {
     }
 }
 
-/// A directory, for [`sync_directory`].
+/// Opens a directory for [`sync_directory`].
 pub(crate) fn open_directory(path: &Path) -> io::Result<Option<File>> {
     retry(|| File::open(path)).map(Some)
 }
 
-/// Waits until what happened in a directory is on the disk.
+/// Waits until the changes of a directory are on the disk.
 pub(crate) fn sync_directory(directory: &File) -> io::Result<()> {
     match retry(|| directory.sync_all()) {
-        // This file system has nothing to sync in a directory.
+        // This file system cannot sync a directory.
         Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => Ok(()),
         outcome => outcome,
     }
 }
 
-/// Root that rewrites a user's cache leaves it the user's.
+/// Keeps the owner of a user's cache that root rewrites.
 pub(crate) fn keep_owner(file: &File, path: &Path, old: &Status) -> Result<()> {
     if files::effective_user() != 0 {
         return Ok(());
@@ -74,12 +74,12 @@ pub(crate) fn keep_owner(file: &File, path: &Path, old: &Status) -> Result<()> {
         .map_err(|error| Error::io("Cannot give the new content its old owner", path, error))
 }
 
-/// Writes into the middle of a file.
+/// Writes at a position of a file.
 pub(crate) fn write_all_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     file.write_all_at(bytes, at)
 }
 
-/// Reads from the middle of a file; how many bytes there were.
+/// Reads at a position of a file; returns the number of bytes.
 pub(crate) fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
     retry(|| file.read_at(bytes, at))
 }

@@ -1,4 +1,4 @@
-//! Who may open what we create, and who could change what we rely on.
+//! Decides who may open files that the library creates, and checks who could change files that it relies on.
 //!
 //! Access lists are handled in the system's security descriptor language: `D:(type;flags;rights;;;who)(...)`.
 
@@ -15,7 +15,7 @@ pub(crate) const READ: u32 = 0x1;
 /// DELETE, WRITE_DAC and WRITE_OWNER.
 pub(crate) const CHANGE: u32 = 0x2 | 0x4 | 0x40 | 0x1_0000 | 0x4_0000 | 0x8_0000;
 
-/// The user of this process, as `S-1-5-21-...`.
+/// Returns the user of this process, as `S-1-5-21-...`.
 pub(crate) fn user() -> io::Result<&'static str> {
     static USER: OnceLock<String> = OnceLock::new();
     match USER.get() {
@@ -27,8 +27,8 @@ pub(crate) fn user() -> io::Result<&'static str> {
     }
 }
 
-/// The access list of a new file: that of the file it will stand for or beside, so that whoever was let in by an
-/// administrator stays in; where there is none, the user and the system, and no inheritance from the directory.
+/// Returns the access list of a new file: that of the file `like`, so that accounts allowed by an administrator stay
+/// allowed. If there is none: the user and the system, without inheritance from the directory.
 pub(crate) fn of_new_file(like: &Path) -> io::Result<String> {
     if let Ok(file) = files::look().open(like)
         && let Ok(list) = sys::access_list(&file)
@@ -38,20 +38,20 @@ pub(crate) fn of_new_file(like: &Path) -> io::Result<String> {
     Ok(format!("D:P(A;;FA;;;{})(A;;FA;;;SY)", user()?))
 }
 
-/// The access list of a new directory, which what is created in it inherits.
+/// Returns the access list of a new directory, which files in it inherit.
 pub(crate) fn of_new_directory() -> io::Result<String> {
     Ok(format!("D:P(A;OICI;FA;;;{})(A;OICI;FA;;;SY)", user()?))
 }
 
-/// Whether a crowd, such as all users, has any of `rights` on an open file or directory.
+/// Returns whether a large group, such as all users, has any of `rights` on an open file or directory.
 pub(crate) fn crowd_has(file: &File, rights: u32) -> io::Result<bool> {
     Ok(grants_a_crowd(&sys::access_list(file)?, rights))
 }
 
-/// Whether an access list gives any of `rights` to a crowd. A list that refuses first and gives later is taken to give:
-/// nobody writes such a list for a cache.
+/// Returns whether an access list grants any of `rights` to a large group. A list that denies first and grants later
+/// counts as granting: such lists do not occur on caches.
 fn grants_a_crowd(list: &str, rights: u32) -> bool {
-    // Without a list everybody may do everything.
+    // Without a list, every user has all rights.
     if list.is_empty() || list.contains("NO_ACCESS_CONTROL") {
         return true;
     }
@@ -62,7 +62,7 @@ fn grants_a_crowd(list: &str, rights: u32) -> bool {
         else {
             return false;
         };
-        // An entry that is only there to be inherited does not count here.
+        // An entry for inheritance only does not apply to this object.
         !pairs(flags).any(|flag| flag == "IO") && is_crowd(who) && mask(granted) & rights != 0
     })
 }
@@ -75,7 +75,7 @@ fn is_crowd(who: &str) -> bool {
 
 fn mask(rights: &str) -> u32 {
     if let Some(digits) = rights.strip_prefix("0x") {
-        // What cannot be read is taken for everything.
+        // An unreadable mask counts as all rights.
         return u32::from_str_radix(digits, 16).unwrap_or(u32::MAX);
     }
     const GENERIC_READ: u32 = 0x12_0089;
@@ -99,7 +99,7 @@ fn mask(rights: &str) -> u32 {
             "RC" => 0x2_0000,
             "WD" => 0x4_0000,
             "WO" => 0x8_0000,
-            // FA and GA, and whatever this list forgot.
+            // FA and GA, and any right missing in this list.
             _ => u32::MAX,
         })
         .fold(0, |all, right| all | right)
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_crowd_that_may_read_is_told_from_one_that_may_change() {
+    fn the_rights_to_read_and_to_change_are_distinguished() {
         let users_read = "D:AI(A;ID;FA;;;SY)(A;ID;0x1200a9;;;BU)";
         assert!(grants_a_crowd(users_read, READ));
         assert!(!grants_a_crowd(users_read, CHANGE));
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_we_create_is_ours_alone() {
+    fn a_new_file_is_for_the_user_and_the_system_alone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("cache");
         let file = super::super::writing::create_new(&path, &path).unwrap();

@@ -1,4 +1,4 @@
-//! Reading a key that an operator put into a file, after judging who else can read it.
+//! Reads a key file of an operator after checking who else can read it.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,18 +10,18 @@ use super::access;
 use super::files::{is_absence, retry, status_of};
 use crate::{Error, ErrorKind, Result};
 
-/// What a key file holds.
+/// The content of a key file.
 pub(crate) struct Provided {
     pub(crate) bytes: Zeroizing<Vec<u8>>,
-    /// A sentence about what is weaker than it should be.
+    /// A warning about weak permissions.
     pub(crate) remark: Option<String>,
 }
 
 /// Reads the key file at `path`, up to `longest` bytes.
 ///
 /// # Errors
-/// `MissingKey` when there is none, `PermissionDenied`, `UnsafeFile` when it is no plain file or can be read or changed
-/// by all users, `InvalidInput` when it is too long, `Io`.
+/// `MissingKey` if there is none, `PermissionDenied`, `UnsafeFile` if it is not a regular file, or can be read or
+/// changed by all users, `InvalidInput` if it is too long, `Io`.
 pub(crate) fn read(path: &Path, longest: usize) -> Result<Provided> {
     let failed = |error| Error::io("Cannot read the key file", path, error);
     let mut file = open(path)?;
@@ -44,7 +44,7 @@ pub(crate) fn read(path: &Path, longest: usize) -> Result<Provided> {
     }
     let mut bytes = Zeroizing::new(vec![0; longest + 1]);
     let mut length = 0;
-    // Into a buffer that never grows: growing would leave an unwiped copy of the key behind.
+    // A buffer that never grows, because growing would leave an unwiped copy of the key.
     while length < bytes.len() {
         match file.read(&mut bytes[length..]).map_err(failed)? {
             0 => break,

@@ -1,8 +1,8 @@
-//! Windows' own functions, each behind a safe one. This is the only file of the project with unsafe code.
+//! Safe wrappers of Windows functions. This is the only file of the project with unsafe code.
 //!
-//! Every call here keeps three promises: a pointer that goes in stays valid for the call, because it is borrowed for it;
-//! a buffer that comes out is copied and freed before the function returns; and a handle belongs to a type that closes
-//! it. What an error means is for the callers.
+//! Every call keeps three rules: a pointer passed in is borrowed, so it stays valid during the call; a returned
+//! buffer is copied and freed before the function returns; a handle belongs to a type that closes it. The callers
+//! interpret errors.
 #![allow(unsafe_code, reason = "the system's functions have no safe form")]
 
 use std::ffi::{OsString, c_void};
@@ -37,10 +37,10 @@ use windows_sys::Win32::System::Threading::{
 };
 use zeroize::{Zeroize, Zeroizing};
 
-/// Between 1601, where Windows counts from, and 1970, in units of 100 ns.
+/// The time from 1601, Windows' epoch, to 1970, in units of 100 ns.
 const EPOCH: i128 = 116_444_736_000_000_000;
 
-/// What the system knows of an open file. Times are nanoseconds since 1970.
+/// The status of an open file. Times are nanoseconds since 1970.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Information {
     pub(crate) attributes: u32,
@@ -72,7 +72,7 @@ pub(crate) fn information(file: &File) -> io::Result<Information> {
     })
 }
 
-/// `T` has to be the structure that belongs to `class`: both are chosen by this file alone, above.
+/// `T` must be the structure of `class`; only this file chooses both, above.
 fn information_of_class<T: Default>(file: &File, class: FILE_INFO_BY_HANDLE_CLASS) -> io::Result<T> {
     let mut information = T::default();
     let place = (&raw mut information).cast::<c_void>();
@@ -82,7 +82,7 @@ fn information_of_class<T: Default>(file: &File, class: FILE_INFO_BY_HANDLE_CLAS
     Ok(information)
 }
 
-/// Makes room for `length` bytes. Shorter than the file is, it would cut the file.
+/// Allocates `length` bytes. A length shorter than the file would truncate it.
 pub(crate) fn allocate(file: &File, length: i64) -> io::Result<()> {
     let room = FILE_ALLOCATION_INFO { AllocationSize: length };
     let place = (&raw const room).cast::<c_void>();
@@ -91,7 +91,7 @@ pub(crate) fn allocate(file: &File, length: i64) -> io::Result<()> {
     check(unsafe { SetFileInformationByHandle(file.as_raw_handle(), FileAllocationInfo, place, size) })
 }
 
-/// Has an open file, whose handle allows that, removed when its last handle is closed.
+/// Marks an open file for removal when its last handle is closed. The handle must allow that.
 pub(crate) fn remove_on_close(file: &File) -> io::Result<()> {
     let remove = FILE_DISPOSITION_INFO { DeleteFile: true };
     let place = (&raw const remove).cast::<c_void>();
@@ -100,7 +100,7 @@ pub(crate) fn remove_on_close(file: &File) -> io::Result<()> {
     check(unsafe { SetFileInformationByHandle(file.as_raw_handle(), FileDispositionInfo, place, size) })
 }
 
-/// Creates a file that only those may open whom `descriptor`, in the security descriptor language, names.
+/// Creates a file that only the accounts in `descriptor`, in the security descriptor language, may open.
 pub(crate) fn create_new(
     path: &Path,
     access: u32,
@@ -120,7 +120,7 @@ pub(crate) fn create_new(
     Ok(unsafe { File::from_raw_handle(handle) })
 }
 
-/// Creates a directory with a descriptor as [`create_new`].
+/// Creates a directory with a descriptor like [`create_new`].
 pub(crate) fn create_directory(path: &Path, descriptor: &str) -> io::Result<()> {
     let (path, descriptor) = (wide_path(path)?, Descriptor::parse(descriptor)?);
     let attributes = descriptor.attributes();
@@ -128,7 +128,7 @@ pub(crate) fn create_directory(path: &Path, descriptor: &str) -> io::Result<()> 
     check(unsafe { CreateDirectoryW(path.as_ptr(), &attributes) })
 }
 
-/// A security descriptor that the system made of text.
+/// A security descriptor that the system made from text.
 struct Descriptor(*mut c_void);
 
 impl Descriptor {
@@ -147,7 +147,7 @@ impl Descriptor {
         Ok(Self(descriptor))
     }
 
-    /// Valid as long as the descriptor is.
+    /// Valid as long as the descriptor.
     fn attributes(&self) -> SECURITY_ATTRIBUTES {
         SECURITY_ATTRIBUTES {
             nLength: size_of_u32::<SECURITY_ATTRIBUTES>(),
@@ -164,7 +164,7 @@ impl Drop for Descriptor {
     }
 }
 
-/// Who may do what with an open file, in the security descriptor language: `D:` and what follows.
+/// Returns the access list of an open file in the security descriptor language: the part from `D:` on.
 pub(crate) fn access_list(file: &File) -> io::Result<String> {
     let mut descriptor = null_mut();
     // SAFETY: the handle is open while `file` is borrowed; parts that are not wanted may be null.
@@ -198,7 +198,7 @@ pub(crate) fn access_list(file: &File) -> io::Result<String> {
     Ok(take_text(text))
 }
 
-/// The user of this process, as `S-1-5-21-...`.
+/// Returns the user of this process, as `S-1-5-21-...`.
 pub(crate) fn user_sid() -> io::Result<String> {
     let mut token = null_mut();
     // SAFETY: the handle of the current process is always valid.
@@ -240,7 +240,7 @@ fn take_text(text: *mut u16) -> String {
     copy
 }
 
-/// A byte that no content reaches: locks of Windows forbid reading and writing what they cover.
+/// The locked byte lies beyond any content, because Windows locks prevent reads and writes of the bytes they cover.
 fn lock_place() -> OVERLAPPED {
     let mut place = OVERLAPPED::default();
     // Of a union, the offset is what locks look at.
@@ -248,7 +248,7 @@ fn lock_place() -> OVERLAPPED {
     place
 }
 
-/// Takes the lock of an open file; `false` when another handle has it and `wait` is false.
+/// Takes the lock of an open file; returns `false` if another handle has it and `wait` is false.
 pub(crate) fn lock(file: &File, wait: bool) -> io::Result<bool> {
     let mut place = lock_place();
     let flags = LOCKFILE_EXCLUSIVE_LOCK | if wait { 0 } else { LOCKFILE_FAIL_IMMEDIATELY };
@@ -261,14 +261,14 @@ pub(crate) fn lock(file: &File, wait: bool) -> io::Result<bool> {
     }
 }
 
-/// Gives up the lock of an open file.
+/// Releases the lock of an open file.
 pub(crate) fn unlock(file: &File) -> io::Result<()> {
     let mut place = lock_place();
     // SAFETY: as in `lock`.
     check(unsafe { UnlockFileEx(file.as_raw_handle(), 0, 1, 0, &mut place) })
 }
 
-/// Whether the drive of an absolute path is another machine's.
+/// Returns whether the drive of an absolute path belongs to another machine.
 pub(crate) fn is_remote_drive(path: &Path) -> bool {
     let Some(Component::Prefix(prefix)) = path.components().next() else { return false };
     let letter = match prefix.kind() {
@@ -282,7 +282,7 @@ pub(crate) fn is_remote_drive(path: &Path) -> bool {
     unsafe { GetDriveTypeW(root.as_ptr()) == REMOTE }
 }
 
-/// The clock by which file systems stamp times, in nanoseconds since 1970.
+/// Returns the clock with which file systems stamp times, in nanoseconds since 1970.
 pub(crate) fn coarse_clock() -> i128 {
     let mut now = FILETIME::default();
     // SAFETY: the structure is of the kind that is filled in.
@@ -290,7 +290,7 @@ pub(crate) fn coarse_clock() -> i128 {
     since_1970(hundreds(&now).into())
 }
 
-/// When a process started and, if it has ended, when it did: in units of 100 ns since 1601.
+/// Returns the start time of a process and, if it has ended, its end time, in units of 100 ns since 1601.
 pub(crate) fn process_times(process: &OwnedHandle) -> io::Result<(u64, Option<u64>)> {
     let mut times = [FILETIME::default(); 4];
     let [started, ended, kernel, user] = &mut times;
@@ -300,7 +300,7 @@ pub(crate) fn process_times(process: &OwnedHandle) -> io::Result<(u64, Option<u6
     Ok((hundreds(started), (ended != 0).then_some(ended)))
 }
 
-/// A process, for looking at it.
+/// Opens a process to read its state.
 pub(crate) fn open_process(pid: u32) -> io::Result<OwnedHandle> {
     // SAFETY: no pointers are handed over.
     let handle = unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, pid) };
@@ -311,9 +311,9 @@ pub(crate) fn open_process(pid: u32) -> io::Result<OwnedHandle> {
     Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }
 
-/// The file that a process runs.
+/// Returns the path of the program that a process runs.
 pub(crate) fn program(process: &OwnedHandle) -> io::Result<PathBuf> {
-    // The longest path there is.
+    // The longest possible path.
     let mut buffer = vec![0u16; 32_768];
     let mut length = 32_768;
     // SAFETY: the handle is open while it is borrowed, and the buffer is as long as is said.
@@ -340,7 +340,7 @@ pub(crate) fn protect(content: &[u8], entropy: Option<&[u8]>, flags: u32) -> io:
     Ok(take_blob(sealed).to_vec())
 }
 
-/// Decrypts what [`protect`] made. The system's own copy of the content is wiped.
+/// Decrypts the output of [`protect`]. The system's own copy of the content is wiped.
 pub(crate) fn unprotect(sealed: &[u8], entropy: Option<&[u8]>, flags: u32) -> io::Result<Zeroizing<Vec<u8>>> {
     let (sealed, entropy) = (blob(sealed)?, entropy.map(blob).transpose()?);
     let mut content = CRYPT_INTEGER_BLOB::default();
@@ -359,7 +359,7 @@ pub(crate) fn unprotect(sealed: &[u8], entropy: Option<&[u8]>, flags: u32) -> io
     Ok(take_blob(content))
 }
 
-/// Bytes as the Data Protection API takes them. It does not write to them, although its type says so.
+/// Wraps bytes for the Data Protection API, which does not write to them although its type says so.
 fn blob(bytes: &[u8]) -> io::Result<CRYPT_INTEGER_BLOB> {
     let length = u32::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
     Ok(CRYPT_INTEGER_BLOB { cbData: length, pbData: bytes.as_ptr().cast_mut() })
@@ -384,7 +384,7 @@ fn take_blob(blob: CRYPT_INTEGER_BLOB) -> Zeroizing<Vec<u8>> {
     copy
 }
 
-/// A path as the system takes it, in the form without a limit on its length.
+/// Converts a path to the system's form without a length limit.
 fn wide_path(path: &Path) -> io::Result<Vec<u16>> {
     let text: Vec<u16> = path.as_os_str().encode_wide().collect();
     if text.contains(&0) {
@@ -406,7 +406,7 @@ fn hundreds(time: &FILETIME) -> u64 {
     u64::from(time.dwHighDateTime) << 32 | u64::from(time.dwLowDateTime)
 }
 
-/// Nanoseconds since 1970 of a time in Windows' own units.
+/// Converts a time in Windows' units to nanoseconds since 1970.
 pub(crate) fn since_1970(hundreds: i128) -> i128 {
     (hundreds - EPOCH) * 100
 }

@@ -1,37 +1,37 @@
-//! The header of a sealed file, byte by byte, and a parser that trusts none of them. `docs/format.md` is its twin.
+//! The header of a sealed file, byte by byte, with a parser that trusts no field. It implements `docs/format.md`.
 //!
-//! A header frames itself: the magic, its own length and a check over all of it stand where every version has them.
-//! So an accident in it is told from a file that a newer release wrote.
+//! In every version, the magic, the header's length and the check over the header are at the same offsets. This
+//! distinguishes a damaged header from a file of a newer release.
 
 use sha2::{Digest, Sha256};
 
 use crate::key_source::KeyId;
 
-/// No text begins with these bytes, and a transfer that changes line ends or strips the eighth bit breaks them.
+/// No text begins with these bytes, and a transfer that changes line ends or strips the eighth bit destroys them.
 pub(crate) const MAGIC: [u8; 8] = *b"\x89TKS\r\n\x1a\n";
-/// No header of any version is longer. What is read of a file before it is replaced.
+/// The longest header of any version. As many bytes of a file are read before it is replaced.
 pub(crate) const LONGEST: usize = 1024;
-/// The only version there is.
+/// The only version.
 const VERSION: u8 = 1;
-/// The only algorithm there is.
+/// The only algorithm.
 const XCHACHA20_POLY1305: u8 = 1;
-/// The end of the fields that stand at a fixed place; the key source's parameters follow.
+/// The end of the fields with fixed offsets; the parameters of the key source follow.
 const FIXED: usize = 62;
-/// The first bytes of a SHA-256. Against accidents only: an attacker meets the authentication of the content.
+/// The first bytes of a SHA-256. It detects only accidents; the authentication of the content detects attacks.
 const CHECK: usize = 8;
-/// The magic, the length, the version and the check: without these it is no header of any version.
+/// The magic, the length, the version and the check: a header of any version has these.
 const SHORTEST: usize = MAGIC.len() + 2 + 1 + CHECK;
 
 pub(super) const NONCE: usize = 24;
 /// Poly1305's tag, after the content.
 pub(super) const TAG: usize = 16;
 
-/// What a header says.
+/// The fields of a header.
 #[derive(Debug)]
 pub(super) struct Header<'a> {
-    /// All of it, for authentication.
+    /// The whole header, for authentication.
     pub(super) bytes: &'a [u8],
-    /// The byte of a [`Kind`](crate::key_source::Kind), or of one that this release does not know.
+    /// The byte of a [`Kind`](crate::key_source::Kind), or of one unknown to this release.
     pub(super) source: u8,
     pub(super) content_length: u64,
     pub(super) key_id: KeyId,
@@ -39,21 +39,22 @@ pub(super) struct Header<'a> {
     pub(super) parameters: &'a [u8],
 }
 
-/// Why bytes are no header that can be used.
+/// The reason why bytes are not a usable header.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Flaw {
-    /// They do not even begin as one.
+    /// They do not begin like a header.
     Foreign,
-    /// They are the beginning of one.
+    /// They are the beginning of a header.
     Truncated,
-    /// They were one.
+    /// They are a damaged header.
     Damaged(String),
-    /// They are one, of a kind that this release does not know.
+    /// They are a header of a kind unknown to this release.
     Unknown(String),
 }
 
 impl<'a> Header<'a> {
-    /// Reads the header at the beginning of `file`, of which at least [`LONGEST`] bytes are needed if it has them.
+    /// Parses the header at the beginning of `file`, which must have at least [`LONGEST`] bytes unless the file is
+    /// shorter.
     pub(super) fn parse(file: &'a [u8]) -> Result<Self, Flaw> {
         let present = file.len().min(MAGIC.len());
         if file[..present] != MAGIC[..present] || present == 0 {
@@ -73,7 +74,7 @@ impl<'a> Header<'a> {
         Self::fields(bytes, checked)
     }
 
-    /// Reads the fields of a header that is as it was written.
+    /// Parses the fields of a header whose check is correct.
     fn fields(bytes: &'a [u8], checked: &'a [u8]) -> Result<Self, Flaw> {
         match checked[10] {
             VERSION => {}
@@ -102,19 +103,19 @@ impl<'a> Header<'a> {
     }
 }
 
-/// A slice whose length the caller has just cut.
+/// Copies a slice whose length the caller has checked.
 fn copied<const N: usize>(slice: &[u8]) -> [u8; N] {
     let mut array = [0; N];
     array.copy_from_slice(slice);
     array
 }
 
-/// The length of a header with so many bytes of parameters; `None` when that is too many.
+/// Returns the length of a header with this number of parameter bytes; `None` if there are too many.
 pub(super) fn length(parameters: usize) -> Option<usize> {
     Some(FIXED.checked_add(parameters)?.checked_add(CHECK)?).filter(|length| *length <= LONGEST)
 }
 
-/// Appends a header to `file`; `None` when the parameters are too many.
+/// Appends a header to `file`; returns `None` if there are too many parameter bytes.
 pub(super) fn write(
     file: &mut Vec<u8>,
     source: u8,
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back_and_what_follows_is_left_alone() {
+    fn a_written_header_is_read_back_without_the_bytes_after_it() {
         let mut bytes = header(b"parameters");
         let length = bytes.len();
         bytes.extend_from_slice(b"content");
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn every_flipped_bit_and_every_truncation_is_an_accident_not_a_newer_version() {
+    fn every_flipped_bit_and_every_truncation_is_damage_not_a_newer_version() {
         let whole = header(b"0123456789");
         for bit in 0..whole.len() * 8 {
             let mut bytes = whole.clone();
@@ -174,7 +175,7 @@ mod tests {
             let flaw = Header::parse(&bytes).unwrap_err();
             let foreign = bit / 8 < MAGIC.len();
             assert!(matches!(flaw, Flaw::Foreign) == foreign, "bit {bit}: {flaw:?}");
-            // A flip in the length may ask for more bytes than there are.
+            // A flip in the length may ask for more bytes than the file has.
             let accident = matches!(flaw, Flaw::Damaged(_) | Flaw::Truncated);
             assert!(foreign || accident, "bit {bit}: {flaw:?}");
         }
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_algorithm_or_feature_of_a_newer_release_is_told_from_damage() {
+    fn a_version_algorithm_or_feature_of_a_newer_release_is_not_damage() {
         for (at, value) in [(10, 2), (10, 255), (10, 0), (11, 2), (11, 0), (13, 1)] {
             let mut bytes = header(&[]);
             bytes[at] = value;
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_that_do_not_fit_are_refused_when_writing() {
+    fn too_many_parameters_are_refused_at_the_write() {
         assert!(length(LONGEST - FIXED - CHECK).is_some());
         assert!(length(LONGEST - FIXED - CHECK + 1).is_none() && length(usize::MAX).is_none());
     }

@@ -1,4 +1,4 @@
-//! What became of whole accounts: signing out takes more than one entry with it.
+//! The fate of whole accounts: a sign-out removes more than one entry.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,18 +6,18 @@ use super::Section;
 use super::table::Versions;
 use crate::schema::document::{Document, Entry, HomeAccountId};
 
-/// The accounts for which the entries cannot be decided one by one. Nearly always there are none, and then no entry is
-/// looked into.
+/// The accounts whose entries cannot be decided one by one. Usually there are none, and then no entry is parsed for
+/// them.
 pub(super) struct Accounts(HashMap<HomeAccountId, Fate>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// We signed it out: nothing of it stays.
+    /// We signed it out: all of its entries are removed.
     SignedOut,
-    /// Somebody else signed it out: nothing of it comes back.
+    /// Another process signed it out: none of its entries returns.
     Gone,
-    /// Somebody else signed it out and we signed it in anew: all of ours is written, what had not changed too, because
-    /// the other side deleted it.
+    /// Another process signed it out, and we signed it in again: all of our entries are written, unchanged ones too,
+    /// because the other process deleted them.
     SignedInAgain,
 }
 
@@ -47,7 +47,7 @@ impl Accounts {
         Self(fates)
     }
 
-    /// What became of the account that an entry belongs to, if that decides anything.
+    /// Returns the fate of an entry's account, if it decides anything.
     pub(super) fn fate_of(&self, versions: &Versions<'_, '_>) -> Option<Fate> {
         if self.0.is_empty() {
             return None;
@@ -57,10 +57,10 @@ impl Accounts {
     }
 }
 
-/// The accounts that `earlier` has and `later` has under no key, in no environment.
+/// Returns the accounts that `earlier` has and `later` has under no key and in no environment.
 fn missing_accounts(earlier: &Document<'_>, later: &Document<'_>) -> HashSet<HomeAccountId> {
     let is_kept = |entry: &Entry<'_>| {
-        // The same text is the same account; only what differs is worth a look inside.
+        // The same text is the same account; only different texts are parsed.
         later.find(Section::Account, &entry.key).is_some_and(|twin| twin.value.0 == entry.value.0)
     };
     let differing = earlier.entries(Section::Account).iter().filter(|entry| !is_kept(entry));

@@ -1,9 +1,9 @@
-//! Who wins, entry by entry: the rows of the table in [`merge`](super::merge) that need no look at other entries.
+//! Decides the winner entry by entry: the rows of the table in [`merge`](super::merge) that depend on no other entry.
 
 use super::Section;
 use crate::schema::document::Entry;
 
-/// One entry as the four caches have it.
+/// One entry in the four caches.
 #[derive(Clone, Copy)]
 pub(super) struct Versions<'m, 'a> {
     pub(super) base: Option<&'m Entry<'a>>,
@@ -13,22 +13,22 @@ pub(super) struct Versions<'m, 'a> {
 }
 
 impl Versions<'_, '_> {
-    /// We added or changed it.
+    /// Returns whether we added or changed it.
     pub(super) fn is_changed_by_us(&self) -> bool {
         self.ours.is_some_and(|ours| self.base.is_none_or(|base| !base.value.is_same(ours.value)))
     }
 
-    /// We added or changed it, and nobody has written the same.
+    /// Returns whether we added or changed it, and the stored cache does not have the same.
     pub(super) fn is_ours_news(&self) -> bool {
         self.is_changed_by_us() && !is_same(self.ours, self.theirs)
     }
 
-    /// We had it and have it no more, and it is still stored.
+    /// Returns whether we deleted it and it is still stored.
     pub(super) fn is_deleted(&self) -> bool {
         self.base.is_some() && self.ours.is_none() && self.theirs.is_some()
     }
 
-    /// Somebody else added, changed or deleted it since we were given the content.
+    /// Returns whether another process added, changed or deleted it since the client loaded the content.
     fn is_changed_by_others(&self) -> bool {
         !is_same(self.held, self.theirs)
     }
@@ -42,14 +42,14 @@ fn is_same(one: Option<&Entry<'_>>, other: Option<&Entry<'_>>) -> bool {
     }
 }
 
-/// What an entry is an entry of.
+/// The kind of an entry.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     Entry(Section),
     UnknownSection,
 }
 
-/// Whose version is kept. A winner who has none wins nothing.
+/// The side whose version is kept. A side without the entry wins as absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Winner {
     Theirs,
@@ -83,10 +83,10 @@ fn both_changed(kind: Kind, ours: &Entry<'_>, theirs: &Entry<'_>) -> Winner {
 fn deleted(kind: Kind, versions: Versions<'_, '_>, disturbed: bool) -> Winner {
     match kind {
         _ if disturbed => Winner::Theirs,
-        // A sign-out counts, whatever else happened to the account meanwhile.
+        // A sign-out counts, also if others changed the account in the meantime.
         Kind::Entry(Section::Account) => Winner::Nobody,
         Kind::Entry(Section::AppMetadata) | Kind::UnknownSection => Winner::Theirs,
-        // A client does not delete what it cannot understand; it only fails to write it.
+        // A client does not delete an entry that it does not know; it only does not write it.
         Kind::Entry(section) if !versions.theirs.is_some_and(|theirs| theirs.is_of_known_type(section)) => {
             Winner::Theirs
         }

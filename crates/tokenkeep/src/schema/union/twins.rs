@@ -1,4 +1,4 @@
-//! Entries that two libraries wrote of one thing, under keys of their own making.
+//! Finds entries that two libraries wrote for the same thing under different keys.
 
 use std::collections::HashMap;
 
@@ -9,17 +9,17 @@ use crate::schema::keys::Parts;
 use crate::schema::meaning::Text;
 use crate::schema::output::Output;
 
-/// Which of the arriving entries are, under another key, the same as which that stay.
+/// The arriving entries that are the same as a staying one under another key.
 #[derive(Default)]
 pub(super) struct Twins {
-    /// By the position of the staying entry: those of the arriving.
+    /// By the position of the staying entry: the positions of the arriving ones.
     found: HashMap<usize, Vec<usize>>,
 }
 
 impl Twins {
-    /// Looks among the arriving entries whose key the other side does not have.
+    /// Compares the arriving entries whose key the other side does not have.
     pub(super) fn among(section: Section, arriving: &Table<'_>, staying: &Table<'_>) -> Self {
-        // By account, so that a cache of thousands does not compare each with each.
+        // Grouped by account, so that a cache of thousands does not compare each entry with each.
         let mut strangers: HashMap<Option<HomeAccountId>, Vec<(usize, Parts<'_>)>> = HashMap::new();
         for (at, entry) in arriving.entries.iter().enumerate() {
             if staying.find(&entry.key).is_none()
@@ -53,14 +53,14 @@ impl Twins {
         found.iter().filter_map(|at| arriving.entries.get(*at))
     }
 
-    /// Whether the arriving entry there has a twin, so that it is not one more.
+    /// Returns whether the arriving entry at this position has a twin and so is not an addition.
     pub(super) fn has(&self, at: usize) -> bool {
         self.found.values().any(|found| found.contains(&at))
     }
 }
 
-/// What an entry is identified by, where it says all of that and is of a kind that is understood: the rest is told apart
-/// by its key alone.
+/// Returns the identity of an entry if it has all fields and a known type; other entries are identified by their key
+/// alone.
 fn identity<'c>(section: Section, entry: &'c Entry<'c>) -> Option<Parts<'c>> {
     let parts = Parts::of(section, Fields::of(entry));
     let named = match section {
@@ -74,11 +74,12 @@ fn identity<'c>(section: Section, entry: &'c Entry<'c>) -> Option<Parts<'c>> {
     (named && !parts.environment.is_empty() && entry.is_of_known_type(section)).then_some(parts)
 }
 
-/// Writes the entry that stays, with what the newer one says: it keeps its key and all by which its library finds it.
+/// Writes the staying entry with the values of the newer one. It keeps its key and all fields by which its library
+/// finds it.
 pub(super) fn renew<'a>(output: &mut Output<'a>, staying: &Entry<'a>, newer: &Entry<'a>) {
     const IDENTITY: [&str; 6] =
         ["home_account_id", "environment", "client_id", "credential_type", "realm", "target"];
-    // What an older token says of its end would be wrong of a newer one that says nothing.
+    // These times of an older token would be wrong for a newer one without them.
     const OF_ONE_TOKEN: [&str; 2] = ["refresh_on", "ext_expires_on"];
     let is = |name: &[u8], known: &[&str]| {
         Text::of(name).is_some_and(|name| known.iter().any(|known| name.is(known)))

@@ -1,7 +1,7 @@
-//! What the calls to the Secret Service carry, all in one type.
+//! The arguments of the calls to the Secret Service, all in one type.
 //!
-//! zbus compiles the way of a call to the socket anew for each type of a body, ten kilobytes each time. With one type
-//! there is one.
+//! zbus compiles the path of a call to the socket again for each type of a body, ten kilobytes each time. One type
+//! needs one copy.
 
 use std::collections::BTreeMap;
 
@@ -9,23 +9,23 @@ use serde_bytes::Bytes;
 use zbus::export::serde::{Serialize, Serializer};
 use zbus::wire::{DynamicType, ObjectPath, OwnedObjectPath, Signature, Type, Variant};
 
-/// Attribute names and values, by which items are found.
+/// The names and values of attributes, by which items are found.
 pub(super) type Attributes<'a> = BTreeMap<&'a str, &'a str>;
 
-/// A map of names and values. Neither `from` nor `collect`, which sort first, with five kilobytes of code.
+/// Builds a map of names and values. `from` and `collect` would sort first, with five kilobytes of code.
 pub(super) fn attributes<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Attributes<'a> {
     let mut attributes = Attributes::new();
     attributes.extend(pairs);
     attributes
 }
 
-/// What an item or a collection begins with.
+/// The properties of a new item or collection.
 pub(super) type Properties<'a> = BTreeMap<&'static str, Variant<'a>>;
 
 /// A secret as it crosses the bus: session, initialisation vector, ciphertext, content type.
 pub(super) type Sealed<'a> = (ObjectPath<'a>, &'a Bytes, &'a Bytes, &'a str);
 
-/// The arguments of a call.
+/// The arguments of one call.
 #[derive(Debug)]
 pub(super) enum Body<'b> {
     Nothing,

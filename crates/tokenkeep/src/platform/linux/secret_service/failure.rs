@@ -1,14 +1,14 @@
-//! What went wrong, in the words of the library: kind, sentence, remedy.
+//! Translates failures into the library's errors: kind, sentence, remedy.
 
 use super::bus::BusError;
 use crate::{Error, ErrorKind};
 
-/// Why an operation ended without its result.
+/// The reason why an operation failed.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// A call failed; what that means is decided at the end of the operation.
+    /// A failed call; the end of the operation decides what it means.
     Bus(BusError),
-    /// The operation cannot go on; the error is complete but for the item it is about.
+    /// The operation cannot continue; the error is complete except for its item.
     Final(Error),
 }
 
@@ -24,7 +24,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// D-Bus names of errors.
+/// D-Bus error names.
 mod name {
     pub(super) const SERVICE_UNKNOWN: &str = "org.freedesktop.DBus.Error.ServiceUnknown";
     pub(super) const NO_OWNER: &str = "org.freedesktop.DBus.Error.NameHasNoOwner";
@@ -43,7 +43,7 @@ mod name {
 }
 
 impl Failure {
-    /// Whether the service or the bus ended while we held a connection, so that a new one may serve.
+    /// Returns whether the service or the bus ended during a connection, so that a new connection may work.
     pub(super) fn is_interruption(&self) -> bool {
         match self {
             Self::Bus(BusError::Closed(_)) => true,
@@ -61,9 +61,9 @@ impl Failure {
         }
     }
 
-    /// Whether an item or collection that a search named a moment ago is gone.
+    /// Returns whether an item or collection that a search has just named is gone.
     pub(super) fn is_missing_object(&self) -> bool {
-        // A service that has removed an object knows neither it nor the methods it had.
+        // A service that has removed an object knows neither the object nor its methods.
         matches!(
             self,
             Self::Bus(error) if matches!(
@@ -78,18 +78,18 @@ impl Failure {
         )
     }
 
-    /// Whether an item or collection is closed.
+    /// Returns whether an item or collection is locked.
     pub(super) fn is_locked(&self) -> bool {
         matches!(self, Self::Bus(error) if error.remote_name() == Some(name::IS_LOCKED))
     }
 
-    /// The error to report: `what` could not be done with the item at `location`.
+    /// The error to report: `what` failed for the item at `location`.
     pub(super) fn into_error(self, what: &str, location: &str) -> Error {
-        // Debug form, because a name with a line break must not forge a line of a log.
+        // Debug form, because a name with a line break must not forge a log line.
         self.into_error_of(&format!("{what} keystore item {location:?}"))
     }
 
-    /// The error to report where no item is concerned.
+    /// The error to report if no item is concerned.
     pub(super) fn into_service_error(self) -> Error {
         self.into_error_of("Cannot use the Secret Service")
     }
@@ -196,12 +196,12 @@ fn locked(reason: &'static str) -> (ErrorKind, &'static str, &'static str) {
     (ErrorKind::StoreLocked, reason, UNLOCK)
 }
 
-/// The keyring is locked, and `why` it stays so.
+/// The keyring is locked; `why` says why it stays so.
 pub(super) fn is_locked(why: &str) -> Error {
     Error::new(ErrorKind::StoreLocked, format!("the keyring is locked and {why}")).remedy(UNLOCK)
 }
 
-/// There is nowhere to put a new item.
+/// There is no collection for a new item.
 pub(super) fn no_default_collection() -> Error {
     Error::new(ErrorKind::StoreUnavailable, "the Secret Service has no default collection").remedy(
         "Create a keyring and make it the default with the desktop's password program, such as Seahorse; \

@@ -1,10 +1,9 @@
-//! Where an item was found, so that the next operation on it asks the service once instead of twice.
+//! Remembers the path of an item, so that the next operation needs one call to the service instead of two.
 //!
-//! A read asks for the content of the item as it was known *together with* a search, and believes the answer only if
-//! the search names that item and no other. The service answers in order: that the item was ours before and still is
-//! afterwards says more of its content than a search that came first, and the service searches while large content is
-//! still on its way. A write
-//! cannot be taken back, so it relies on a search that is over, and only on one that was made a moment ago.
+//! A read requests the content at the remembered path *together with* a search, and trusts the content only if the
+//! search names that item and no other. The service answers in order: an item that was ours before and is ours after
+//! the read is a stronger proof than an earlier search, and the service searches while it still sends large content.
+//! A write cannot be taken back, so it relies on a finished search, and only on a recent one.
 
 use std::time::{Duration, Instant};
 
@@ -12,11 +11,11 @@ use zbus::wire::OwnedObjectPath;
 
 use super::service::Attributes;
 
-/// How long a search speaks for a write that follows it. Between the two of a transaction, which holds our lock, is
-/// what the program does; a program that takes longer has the item looked for again.
+/// How long a search is valid for a later write. In a transaction, which holds the lock, the program's own work lies
+/// between the two; a slower program causes another search.
 const FRESH: Duration = Duration::from_millis(500);
 
-/// The item that was found last over one connection.
+/// The item that the last search on one connection found.
 #[derive(Debug, Default)]
 pub(super) struct Whereabouts(Option<Known>);
 
@@ -24,12 +23,12 @@ pub(super) struct Whereabouts(Option<Known>);
 struct Known {
     attributes: Vec<(String, String)>,
     item: OwnedObjectPath,
-    /// When a search found it; `None` once a write has relied on that.
+    /// The time of the search that found it; `None` after a write has relied on it.
     searched: Option<Instant>,
 }
 
 impl Whereabouts {
-    /// Notes that a search for `attributes`, begun at `searched`, found `item` and no other.
+    /// Records that a search for `attributes`, begun at `searched`, found `item` and no other.
     pub(super) fn note(&mut self, attributes: &Attributes<'_>, item: &OwnedObjectPath, searched: Instant) {
         match self.known(attributes) {
             Some(known) if known.item == *item => known.searched = Some(searched),
@@ -41,19 +40,19 @@ impl Whereabouts {
         }
     }
 
-    /// Where the item with `attributes` probably is.
+    /// Returns the probable path of the item with `attributes`.
     pub(super) fn probable(&mut self, attributes: &Attributes<'_>) -> Option<OwnedObjectPath> {
         self.known(attributes).map(|known| known.item.clone())
     }
 
-    /// Where the item with `attributes` was a moment ago. A search counts once.
+    /// Returns the path of the item with `attributes` from a recent search. Each search is used once.
     pub(super) fn fresh(&mut self, attributes: &Attributes<'_>) -> Option<OwnedObjectPath> {
         let known = self.known(attributes)?;
         let searched = known.searched.take()?;
         (searched.elapsed() < FRESH).then(|| known.item.clone())
     }
 
-    /// Whatever was known may be so no longer.
+    /// Forgets the path.
     pub(super) fn forget(&mut self) {
         self.0 = None;
     }
@@ -75,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_speaks_for_one_write_and_for_any_number_of_reads() {
+    fn a_search_is_valid_for_one_write_and_any_number_of_reads() {
         let ada = Attributes::from([("account", "ada")]);
         let mut whereabouts = Whereabouts::default();
         assert_eq!(whereabouts.fresh(&ada), None);
@@ -90,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_search_speaks_for_no_write() {
+    fn an_old_search_is_not_valid_for_a_write() {
         let ada = Attributes::from([("account", "ada")]);
         let mut whereabouts = Whereabouts::default();
         let long_ago = Instant::now().checked_sub(FRESH).unwrap();
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn another_item_is_not_where_this_one_was() {
+    fn the_path_of_one_item_is_not_used_for_another() {
         let (ada, bob) = (Attributes::from([("account", "ada")]), Attributes::from([("account", "bob")]));
         let mut whereabouts = Whereabouts::default();
         whereabouts.note(&ada, &path("/1"), Instant::now());

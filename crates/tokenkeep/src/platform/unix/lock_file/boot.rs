@@ -1,16 +1,16 @@
-//! Which start of which machine wrote a lock file. A lock that nobody released outlives its process here, and on a shared
-//! file system its machine.
+//! Tells which machine wrote a lock file, and since which start. A lock that was never released outlives its process
+//! here and, on a shared file system, its machine.
 
 use crate::platform::lock_record::{Author, Record};
 use crate::platform::process::{self, Life};
 
 impl Record {
-    /// Whether a process of this machine since its last start certainly wrote it.
+    /// Returns whether a process of this machine since its last start certainly wrote it.
     pub(crate) fn is_of_this_boot(&self) -> bool {
         self.boot().is_some_and(|boot| boot == process::boot_id())
     }
 
-    /// Whether a process of another machine, or of this one before its last start, certainly wrote it.
+    /// Returns whether a process of another machine, or of this one before its last start, certainly wrote it.
     pub(crate) fn is_of_another_boot(&self) -> bool {
         process::boot_id() != process::UNKNOWN_BOOT
             && self.boot().is_some_and(|boot| boot != process::boot_id())
@@ -21,7 +21,7 @@ impl Record {
         (self.author() == Author::Ours).then_some(boot)
     }
 
-    /// Whether our own record names a process of this machine that no longer runs.
+    /// Returns whether our own record names a process of this machine that has ended.
     pub(crate) fn is_dead_here(&self) -> bool {
         let Some(pid) = self.pid().filter(|_| self.is_of_this_boot()) else { return false };
         process::life(pid) == Life::Dead

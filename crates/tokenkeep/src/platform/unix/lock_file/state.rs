@@ -1,7 +1,7 @@
-//! A look at both lock files that leaves them as they are.
+//! Reads the state of both lock files without changing them.
 //!
-//! Whether somebody has a file's flock shows by asking for a shared one, which is given back at once. Somebody who tries
-//! to take it in that instant finds it busy, waits as for anybody else, and has it a moment later.
+//! It finds the holder of a file's flock by taking a shared flock and releasing it at once. A process that tries to
+//! take the flock in that instant finds it busy, waits as usual, and gets it a moment later.
 
 use std::fs::{File, TryLockError};
 use std::time::Duration;
@@ -11,10 +11,10 @@ use super::{Author, LockHolder, LockState, Paths, Record, is_unsupported, record
 use crate::Result;
 use crate::lock::cannot_look;
 
-/// A sibling creates its file and then writes its pid; one that was killed in between leaves an empty file.
+/// A sibling creates its file and then writes its pid; a kill between the two leaves an empty file.
 const NAMELESS: Duration = Duration::from_secs(10);
 
-/// Who has the lock.
+/// Returns the state of the lock.
 ///
 /// # Errors
 /// `UnsafeFile`, `PermissionDenied`, `Io`.
@@ -26,7 +26,7 @@ pub(crate) fn state(paths: &Paths) -> Result<LockState> {
         None => false,
     };
     let Some((file, status)) = files::open_existing(&paths.sibling, &options)? else {
-        // Between the two files, on the way in or out.
+        // The holder is between the two files, acquiring or releasing.
         return Ok(match private.filter(|_| ours_inside) {
             Some((file, status)) => {
                 LockState::Held(LockHolder::of(&Record::read(&file), status.modified().ok(), true))
@@ -42,7 +42,7 @@ pub(crate) fn state(paths: &Paths) -> Result<LockState> {
         return Ok(LockState::Held(holder(true)));
     }
     let dead = match record.author() {
-        // Ours that live have the flock, if there is one to be had that reaches all machines.
+        // A living process of ours has the flock, unless the file system does not share flocks with other machines.
         Author::Ours if flock == Flock::Free && !paths.remote => true,
         Author::Ours => record.is_dead_here() || flock == Flock::Free && record.is_of_this_boot(),
         Author::Sibling(pid) => record::is_dead_sibling(pid, &status),
@@ -55,7 +55,7 @@ pub(crate) fn state(paths: &Paths) -> Result<LockState> {
 enum Flock {
     Free,
     Busy,
-    /// The file system has none.
+    /// The file system has no flock.
     Unsupported,
 }
 
