@@ -1,8 +1,9 @@
-//! The file events of the operating system: for the file itself, however it is replaced, and for the directories on the
-//! way to it, which may go and come back.
+//! Turns the operating system's file events into signals: events of the file itself, however it is replaced, and of
+//! the directories above it, which may be removed and created again.
 //!
-//! Directories are watched, not the file, because a file that is replaced by renaming is another one. What is
-//! watched is the file's directory and the nearest one above it that exists, so that the directory itself is noticed when it is made.
+//! The watches are on directories, not on the file, because a renamed file replaces the watched one. They are on the
+//! file's directory and on the nearest existing directory above it, so that the creation of the directory itself is
+//! noticed.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
@@ -14,41 +15,41 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use super::Signal;
 use crate::platform::files;
 
-/// Directories that come and go all the while are looked at again by the next sign of it.
+/// If directories change all the time, their next event causes another try.
 const TRIES: usize = 5;
 
-/// The system's events, turned into signals.
+/// The watcher of the system's events.
 #[derive(Debug)]
 pub(super) struct Signs {
     path: PathBuf,
     watcher: RecommendedWatcher,
-    /// Under every name that the system may give the file.
+    /// All names under which the system may report the file.
     targets: Arc<Mutex<Vec<PathBuf>>>,
     armed: Vec<PathBuf>,
 }
 
 impl Signs {
-    /// Nothing is watched until [`Signs::arm`].
+    /// Creates it without watches; see [`Signs::arm`].
     pub(super) fn new(path: &Path, signals: Sender<Signal>) -> notify::Result<Self> {
         let targets = Arc::new(Mutex::new(vec![path.to_owned()]));
         let known = Arc::clone(&targets);
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             let targets = known.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(sign) = sign_of(&event, &targets) {
-                // The thread that listens may have ended meanwhile.
+                // The receiving thread may have ended.
                 let _ = signals.send(sign);
             }
         })?;
         Ok(Self { path: path.to_owned(), watcher, targets, armed: Vec::new() })
     }
 
-    /// Watches the directories that are there now. What happened before it returns may go unnoticed.
+    /// Watches the directories that exist now. Changes before it returns may go unnoticed.
     ///
     /// # Errors
     /// The system's, such as its limit on watches.
     pub(super) fn arm(&mut self) -> notify::Result<()> {
         for _ in 0..TRIES {
-            // One that went and came back is watched no longer, although it has the same name.
+            // A directory that was removed and created again is not watched any more, although it has the same name.
             for directory in self.armed.drain(..) {
                 // It may be gone.
                 let _ = self.watcher.unwatch(&directory);
@@ -58,7 +59,7 @@ impl Signs {
             for directory in &wanted {
                 match self.watcher.watch(directory, RecursiveMode::NonRecursive) {
                     Ok(()) => self.armed.push(directory.clone()),
-                    // It went while we looked.
+                    // It was removed in between.
                     Err(_) if !directory.is_dir() => {}
                     Err(error) => return Err(error),
                 }
@@ -73,7 +74,7 @@ impl Signs {
     }
 }
 
-/// The file under its own name, under that of what a final link leads to, and under those without any link on the way.
+/// Returns the file's own path, the target of a final link, and both paths with all links resolved.
 fn targets_of(path: &Path) -> Vec<PathBuf> {
     let mut targets = vec![path.to_owned()];
     targets.extend(files::resolve(path).ok());
@@ -100,7 +101,7 @@ fn directories_of(targets: &[PathBuf]) -> Vec<PathBuf> {
     directories
 }
 
-/// What an event means for the file; `None` when it is about something else, or somebody only read.
+/// Returns the signal of an event; `None` if it concerns another file, or is only a read.
 fn sign_of(event: &notify::Result<Event>, targets: &[PathBuf]) -> Option<Signal> {
     let Ok(event) = event else { return Some(Signal::Sign { arm_again: true }) };
     if event.need_rescan() || event.paths.is_empty() {

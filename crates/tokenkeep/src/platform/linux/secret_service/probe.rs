@@ -1,8 +1,8 @@
-//! Trying out whether the store keeps what it is given.
+//! Verifies that the store keeps an item.
 //!
-//! A probe is an item under a random name that no other process can have, removed at the end whatever happened. Only
-//! a process that is killed in between leaves one behind, and a later verification removes it. Probes never prompt:
-//! the operation that runs them does not allow it by then.
+//! A probe is an item under a random name that no other process uses. It is removed at the end, after an error too.
+//! Only a killed process leaves one behind, and a later verification removes it. Probes never prompt: the operation
+//! that runs them does not allow it by then.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,18 +15,18 @@ use super::service::{Attributes, Client, attributes};
 use super::{SCHEMA, SCHEMA_ATTRIBUTE};
 use crate::{Error, ErrorKind, Secret};
 
-/// The service name of all probes, by which left-over ones are found.
+/// The service name of all probes, by which abandoned ones are found.
 const SERVICE: &str = "tokenkeep-probe";
 
 const LABEL: &str = "tokenkeep probe, safe to remove";
 
-/// A probe this old belongs to a process that was killed: no verification has a deadline as long.
+/// A probe of this age belongs to a killed process: no verification has such a long deadline.
 const ABANDONED: Duration = Duration::from_secs(60);
 
-/// How many left-over probes are removed at a time, so that most of the time limit is left for our own.
+/// The number of abandoned probes removed at a time, so that most of the time limit is left for our own probe.
 const CLEANING_LIMIT: usize = 8;
 
-/// The time that removing a probe has after a failure that may have used up all there was.
+/// The time to remove the probe after a failure that may have used the whole time limit.
 const CLEANING_TIME: Duration = Duration::from_secs(1);
 
 /// Proves that `collection` gives back, over another connection, what it was given.
@@ -59,15 +59,15 @@ pub(super) async fn try_out(
             Err(error.remedy("Restart the keyring service, or store elsewhere").into())
         }
         Err(failure) => {
-            // The probe may be there, even if it was the answer to its creation that got lost. If it cannot be
-            // removed now, a later verification does it; the failure to report is the first.
+            // The probe may exist, even if the answer to its creation was lost. If it cannot be removed now, a later
+            // verification does it. Report the first failure.
             let _ = remove_after_failure(bus, &attributes).await;
             Err(failure)
         }
     }
 }
 
-/// Reads the probe as another process would: over a connection and a session of its own.
+/// Reads the probe like another process: over a separate connection and session.
 async fn read_elsewhere(
     bus: Option<&str>,
     deadline: &Deadline,
@@ -100,7 +100,7 @@ async fn remove_abandoned(operation: &mut Operation<'_>) -> Result<(), Failure> 
                 operation.remove_item(probe).await?;
             }
             Ok(_) => {}
-            // Its owner was faster.
+            // Its owner has removed it.
             Err(failure) if failure.is_missing_object() => {}
             Err(failure) => return Err(failure),
         }
