@@ -1,70 +1,99 @@
-// The command `tokenkeep` of the npm package: finds the executable that the platform's package carries and becomes it as far
-// as a process can. What it says itself is only what the executable cannot: that it is not there, or the addon does not load.
-import { type Finding, findExecutable, lookAtAddon } from "./command/findings";
-import { doctorWithout, fail, withFindings } from "./command/report";
-import { type Ended, run, runForOutput } from "./command/run";
+// The command `tokenkeep` of the npm package: finds the executable in the platform's package, runs it with the same
+// arguments on the same terminal, and ends as it ended. Says in one line what only this side can know: that there is no
+// executable, or, beside `doctor`, that the addon does not load.
+import { spawn } from "node:child_process";
+import { statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { addonPath, loadAddon, notInstalled, platformName } from "./handle/locate";
+import { VERSION } from "./version";
 
-/** Exit codes, as docs/cli.md lists them. */
+/** The exit code of a failure, as docs/cli.md lists it. */
 const FAILED = 1;
-const FINDINGS = 3;
 
-/** Options of every command that are followed by their value. */
-const WITH_VALUE = new Set(["--color", "--timeout"]);
+/** What people, service managers and shells end a process with. */
+const PASSED_ON: NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 
-/** Options that ask for a text, whatever the command. */
-const TEXTS = new Set(["-h", "--help", "-V", "--version"]);
+const words = process.argv.slice(2);
 
-main(process.argv.slice(2)).catch((error: unknown) => {
-  process.stderr.write(`tokenkeep: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = FAILED;
-});
-
-async function main(words: string[]): Promise<void> {
-  const json = words.includes("--json");
-  const isDoctor = command(words) === "doctor" && !words.some((word) => TEXTS.has(word));
-  const found = findExecutable();
-  const addon = isDoctor ? lookAtAddon() : undefined;
-  if ("finding" in found) {
-    without(isDoctor, json, found.finding, addon);
-    return;
+try {
+  const path = executable();
+  if (words.includes("doctor")) {
+    tellOfAddon();
   }
+  run(path);
+} catch (error) {
+  fail(error as Error);
+}
+
+/** The executable's path. @throws Error that says what is missing and how to install it. */
+function executable(): string {
+  const platform = platformName();
+  const addon = addonPath(platform);
+  if (addon === undefined) {
+    throw notInstalled(platform);
+  }
+  // In the package under its own name; in a checkout beside the addon, under one that tells the platforms apart.
+  const names = [
+    process.platform === "win32" ? "tokenkeep.exe" : "tokenkeep",
+    `tokenkeep.${platform}.command`,
+  ];
+  const path = names
+    .map((name) => join(dirname(addon), name))
+    .find((file) => statSync(file, { throwIfNoEntry: false })?.isFile());
+  if (path === undefined) {
+    throw new Error(`The executable of the command is not in tokenkeep-${platform}. ${reinstall(platform)}`);
+  }
+  return path;
+}
+
+function reinstall(platform: string): string {
+  return `Install both anew: "npm install tokenkeep@${VERSION} tokenkeep-${platform}@${VERSION}"`;
+}
+
+/** The executable cannot see whether Node can load the addon. */
+function tellOfAddon(): void {
   try {
-    end(addon === undefined ? await run(found.path, words) : await beside(found.path, words, json, addon));
+    loadAddon();
   } catch (error) {
-    without(isDoctor, json, found.unusable(error as Error), addon);
+    process.stderr.write(`tokenkeep: programs in Node.js cannot use any store: ${line(error as Error)}\n`);
   }
 }
 
-/** The first word that is no option. */
-function command(words: string[]): string | undefined {
-  return words.find((word, at) => !word.startsWith("-") && !WITH_VALUE.has(words[at - 1] ?? ""));
+function run(path: string): void {
+  let child: ReturnType<typeof spawn> | undefined;
+  for (const signal of PASSED_ON) {
+    // Before the start: a signal that comes in between would end this process alone. A terminal has told the executable
+    // already when it is Ctrl-C; a program that sent it here alone has not. The executable takes both for one. On Windows
+    // every program at the console is told, and passing it on would end the executable in the middle of its work.
+    process.on(signal, () => void (process.platform === "win32" || child?.kill(signal)));
+  }
+  child = spawn(path, words, { stdio: "inherit", windowsHide: true });
+  child.once("error", ({ message }) => {
+    fail(new Error(`The executable cannot be started: ${message}. ${reinstall(platformName())}`));
+  });
+  child.once("close", (code, signal) => {
+    if (signal !== null) {
+      process.removeAllListeners(signal);
+      process.kill(process.pid, signal);
+    } else if (code !== null && code >= 0) {
+      process.exitCode = code;
+    }
+  });
 }
 
-/** The executable's own examination, and with it the finding that only this side can have. */
-async function beside(path: string, words: string[], json: boolean, addon: Finding): Promise<Ended> {
-  const { output, ended } = await runForOutput(path, words);
-  const { text, isReport } = withFindings(output, json, addon);
-  process.stdout.write(text);
-  return isReport && ended.code === 0 ? { code: FINDINGS, signal: null } : ended;
-}
-
-function without(isDoctor: boolean, json: boolean, missing: Finding, addon: Finding | undefined): void {
-  if (isDoctor) {
-    // One cause, one finding: a package that is not there has no addon either.
-    const findings = addon === undefined || addon.code === missing.code ? [missing] : [addon, missing];
-    process.stdout.write(doctorWithout(json, findings));
-    process.exitCode = FINDINGS;
+/** One line, or with `--json` the object by which the executable says its own failures. */
+function fail(error: Error): void {
+  process.exitCode = FAILED;
+  const message = line(error);
+  if (words.includes("--json")) {
+    const kind = (error as NodeJS.ErrnoException).code ?? "command_missing";
+    process.stdout.write(`${JSON.stringify({ schemaVersion: 1, error: { kind, message } })}\n`);
   } else {
-    fail(json, missing);
-    process.exitCode = FAILED;
+    process.stderr.write(`tokenkeep: ${message}\n`);
   }
 }
 
-/** Ends as the executable did: with its code, or by the signal that ended it. */
-function end({ code, signal }: Ended): void {
-  if (signal !== null) {
-    process.kill(process.pid, signal);
-    return;
-  }
-  process.exitCode = code ?? FAILED;
+/** Without what Node adds to an error of loading: the files that asked, a line each. */
+function line({ message }: Error): string {
+  return message.split("\n", 1).join();
 }

@@ -51,20 +51,28 @@ export function loadAddon(): Addon {
 
 /** The addon where Node's own search finds it. */
 function searched(name: string, platform: Platform): Addon {
-  if (!isPlatform(platform)) {
-    throw failure("addon_missing", `there is none for ${platform}`);
-  }
-  for (const [base, wanted] of candidates(name, platform)) {
-    const require = requireFrom(base);
-    if (isThere(require, wanted)) {
-      const what = `${wanted}, which is installed,`;
-      return sameVersion(
-        what,
-        loaded(what, () => require(wanted)),
-      );
+  if (isPlatform(platform)) {
+    for (const [base, wanted] of candidates(name, platform)) {
+      const require = requireFrom(base);
+      if (isThere(require, wanted)) {
+        const what = `${wanted}, which is installed,`;
+        return sameVersion(
+          what,
+          loaded(what, () => require(wanted)),
+        );
+      }
     }
   }
-  throw failure(
+  throw notInstalled(platform);
+}
+
+/** The error where the package of a platform is not there. */
+export function notInstalled(platform: string): PersistenceError {
+  if (!isPlatform(platform)) {
+    return failure("addon_missing", `there is none for ${platform}`);
+  }
+  const name = `tokenkeep-${platform}`;
+  return failure(
     "addon_missing",
     `this is ${platform}, and the package ${name} is not installed. It is an optional dependency of tokenkeep, which npm ` +
       "leaves out with --omit=optional, and where a lock file was written on another platform " +
@@ -83,7 +91,10 @@ function overridden(file: string): Addon {
 }
 
 /** The file of the addon that is installed for a platform, whether or not it loads; not one in a bundle. */
-export function addonPath(platform: Platform): string | undefined {
+export function addonPath(platform: string): string | undefined {
+  if (!isPlatform(platform)) {
+    return undefined;
+  }
   for (const [base, wanted] of candidates(`tokenkeep-${platform}`, platform)) {
     const require = requireFrom(base);
     if (isThere(require, wanted)) {
