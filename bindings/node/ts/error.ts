@@ -1,5 +1,46 @@
 // The one error type of the package. It owns the `errorCode` strings that programs already compare with.
 
+/**
+ * Why an operation failed, in the finest terms: the `code` of a {@link PersistenceError}. Stable. docs/errors.md says for each
+ * what to do. A failed system call has the name of its error number, such as `EACCES`; a wrong argument
+ * `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`.
+ */
+export type PersistenceErrorCode =
+  | "addon_missing"
+  | "addon_unusable"
+  | "ambiguous"
+  | "busy"
+  | "cancelled"
+  | "closed"
+  | "conflict"
+  | "damaged"
+  | "expired"
+  | "invalid_input"
+  | "io"
+  | "key_gone"
+  | "marker_occupied"
+  | "missing_key"
+  | "not_supported"
+  | "not_verified"
+  | "panic"
+  | "passphrase_failed"
+  | "passphrase_timeout"
+  | "permission_denied"
+  | "storage_full"
+  | "store_failed"
+  | "store_locked"
+  | "store_timeout"
+  | "store_unavailable"
+  | "truncated"
+  | "unknown_format"
+  | "unprotected"
+  | "unsafe_file"
+  | "wrong_key"
+  | `E${string}`;
+
+/** The mark of an error of this package, in whichever copy of it the error was made. */
+const BRAND: unique symbol = Symbol.for("tokenkeep.PersistenceError") as never;
+
 /** What an error can carry beside its code and message. */
 export interface PersistenceErrorOptions {
   /** What led to this error. */
@@ -8,14 +49,25 @@ export interface PersistenceErrorOptions {
   code?: string;
 }
 
-/** A failure to keep, read or lock a token cache. No message ever holds content of the cache. */
+/**
+ * A failure to keep, read or lock a token cache. No message ever holds content of the cache.
+ *
+ * ```js
+ * try {
+ *   await persistence.load();
+ * } catch (error) {
+ *   if (isPersistenceError(error) && error.code === "store_locked") console.log("Unlock your keyring, then try again");
+ *   else throw error;
+ * }
+ * ```
+ */
 export class PersistenceError extends Error {
   /** Which family of failure this is; for a failed system call its errno name, such as `EACCES`. */
   errorCode: string;
   /** The message without the code in front. */
   errorMessage: string;
-  /** The errno name of a failed system call, or a finer kind such as `store_locked`; absent where unknown. */
-  declare code?: string;
+  /** Why it failed, finer than `errorCode`; absent where unknown. */
+  declare code?: PersistenceErrorCode;
   /** What led to this error. */
   declare cause?: unknown;
 
@@ -25,8 +77,9 @@ export class PersistenceError extends Error {
     this.errorCode = errorCode;
     this.errorMessage = errorMessage;
     if (options.code !== undefined) {
-      this.code = options.code;
+      this.code = options.code as PersistenceErrorCode;
     }
+    Object.defineProperty(this, BRAND, { value: true });
     if (options.cause !== undefined) {
       // As the language does it: there, but not printed twice.
       Object.defineProperty(this, "cause", { value: options.cause, configurable: true, writable: true });
@@ -99,4 +152,18 @@ export class PersistenceError extends Error {
   ): PersistenceError {
     return new PersistenceError("PersistenceNotValidatedError", errorMessage, options);
   }
+}
+
+/**
+ * Whether an error is a {@link PersistenceError}. Also true for one of another copy of this package in the same process,
+ * such as the one that a dependency brought, of whose class `instanceof` knows nothing.
+ *
+ * ```js
+ * catch (error) {
+ *   if (isPersistenceError(error)) console.error(error.code, error.errorMessage);
+ * }
+ * ```
+ */
+export function isPersistenceError(error: unknown): error is PersistenceError {
+  return typeof error === "object" && error !== null && (error as { [BRAND]?: unknown })[BRAND] === true;
 }

@@ -5,7 +5,7 @@
 import { requireText, wrongArgument } from "./arguments";
 import { EncryptedFilePersistence } from "./encrypted-file-persistence";
 import { CheckedKey } from "./encryption-key";
-import { PersistenceError } from "./error";
+import { isPersistenceError, PersistenceError } from "./error";
 import { FilePersistence } from "./file-persistence";
 import { partitionOf } from "./lib-secret-persistence";
 import { MemoryPersistence } from "./stores/memory";
@@ -112,8 +112,8 @@ function listed(attempts: readonly Attempt[]): string {
 /** What an error says, without the codes and prefixes that it collected on its way. */
 function sentenceOf(error: unknown): string {
   const inner = (error as { cause?: unknown } | null)?.cause;
-  if (inner instanceof PersistenceError) {
+  if (isPersistenceError(inner)) {
     return sentenceOf(inner);
   }
-  return error instanceof PersistenceError ? error.errorMessage : String(error);
+  return isPersistenceError(error) ? error.errorMessage : String(error);
 }

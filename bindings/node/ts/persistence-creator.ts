@@ -2,7 +2,7 @@
 import { wrongArgument } from "./arguments";
 import { createAtOnce } from "./at-once";
 import { Environment } from "./environment";
-import { PersistenceError } from "./error";
+import { isPersistenceError, PersistenceError } from "./error";
 import { climb, ladderOf, verified } from "./fallback";
 import { FilePersistenceWithDataProtection } from "./file-persistence-with-data-protection";
 import { KeychainPersistence } from "./keychain-persistence";
@@ -61,7 +61,7 @@ async function createByLadder(
   } catch (error) {
     // What the configuration lacks is for the program to mend, and a missing addon for the installation.
     if (
-      error instanceof PersistenceError &&
+      isPersistenceError(error) &&
       (error.errorCode === "PersistenceNotValidatedError" || isAddonMissing(error))
     ) {
       throw error;

@@ -1,6 +1,6 @@
 // One channel per JavaScript thread carries every answer of the addon: a call number goes out, a result comes back under
 // it. Nothing here waits on Node's worker pool, and an answer that is still to come keeps the process alive.
-import { PersistenceError } from "../error";
+import { isPersistenceError } from "../error";
 import type { Addon, EventReply, Failure, NativeChannel } from "../face";
 import { NativeFailure } from "./errors";
 import { loadAddon } from "./locate";
@@ -73,7 +73,7 @@ export function opened<T>(open: () => T): T {
 
 /** An exception of Rust's as the failure it is; it carries its kind as `code`. */
 export function thrown(error: unknown): unknown {
-  if (error instanceof PersistenceError) {
+  if (isPersistenceError(error)) {
     return error;
   }
   const { code, message } = error as { code?: unknown; message: string };

@@ -5,6 +5,7 @@ import {
   DataProtectionScope,
   Environment,
   type Fallback,
+  isPersistenceError,
   type LoggerOptions,
   PersistenceCachePlugin,
   PersistenceCreator,
@@ -123,7 +124,7 @@ async function createPersistence(place: Place, unencrypted: boolean, options: Ca
       promptTimeout,
     });
   } catch (cause) {
-    if (plaintext || !(cause instanceof PersistenceError) || cause.errorCode !== "CachePersistenceError") {
+    if (plaintext || !isPersistenceError(cause) || cause.errorCode !== "CachePersistenceError") {
       throw cause;
     }
     throw PersistenceError.createCachePersistenceError(

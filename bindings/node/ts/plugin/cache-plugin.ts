@@ -6,7 +6,7 @@
 import { requireDamageRule, requireTimes, wrongArgument } from "../arguments";
 import { nativeCache } from "../base-persistence";
 import { programTime, setImmediate } from "../clock";
-import { PersistenceError } from "../error";
+import { isPersistenceError, PersistenceError } from "../error";
 import { type CacheEvent, report, subscribe } from "../events";
 import type { Snapshot } from "../handle/cache";
 import { type CrossPlatformLockOptions, lockLimit } from "../lock-options";
@@ -383,11 +383,7 @@ function damaged(persistence: IPersistence, error: unknown): PersistenceError {
 }
 
 function nameOf(error: unknown): string {
-  return error instanceof PersistenceError
-    ? error.message
-    : error instanceof Error
-      ? error.name
-      : typeof error;
+  return isPersistenceError(error) ? error.message : error instanceof Error ? error.name : typeof error;
 }
 
 /** The keys of every entry of a cache that could not be stored. */
