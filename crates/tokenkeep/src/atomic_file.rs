@@ -18,7 +18,7 @@ use crate::platform::files::{self, Status, retry};
 use crate::platform::writing;
 use crate::{Error, ErrorKind, Result, Stamp};
 
-/// Whether a write is on the disk when it is acknowledged.
+/// Whether an acknowledged write is on the disk.
 ///
 /// ```
 /// # let folder = tempfile::tempdir()?;
@@ -37,8 +37,8 @@ pub enum Durability {
     /// Synced: an acknowledged write survives a loss of power. The default.
     #[default]
     Synced,
-    /// Left to the operating system's cache: survives a crash of the process but not of the machine, and a network
-    /// file system may discover only later that it has no room. What the sibling libraries do.
+    /// Left to the operating system's cache: the write survives a crash of the process but not of the machine, and a
+    /// network file system may report a full disk only later. The sibling libraries write so.
     Cached,
 }
 
@@ -92,10 +92,11 @@ pub(crate) fn replace_deferred(target: &Path, content: &[u8], durability: Durabi
     Ok(Replaced { stamp, crash_safe: true, rest: Rest { directory, _old: old } })
 }
 
-/// Opens the file that a rename is about to replace. A rename that takes the last name of an open file leaves freeing its
-/// blocks to the close; without that the rename itself does it, under the lock, and takes ten times as long.
+/// Opens the file that a rename is about to replace. If the replaced file is open, its blocks are freed at the close.
+/// Otherwise the rename frees them, under the lock, and takes ten times as long.
 fn open_replaceable(target: &Path) -> Option<File> {
-    // Where open files keep their names (Windows), an open file would block the rename. Failing costs only time.
+    // Where an open file keeps its name (Windows), an open file would block the rename. A failure here costs only
+    // time.
     writing::REPLACES_OPEN_FILES.then(|| files::careful().read(true).open(target).ok())?
 }
 
@@ -129,8 +130,8 @@ pub(crate) fn remove(target: &Path, durability: Durability) -> Result<bool> {
     Ok(true)
 }
 
-/// Removes temporary files that a killed writer of this target left. Needs the lock: a living writer's file looks
-/// the same. Failing is no reason to fail the caller: the file is found again next time.
+/// Removes temporary files of a killed writer of this target. Needs the lock, because a living writer's file looks
+/// the same. A failure is ignored: the next write finds the file again.
 pub(crate) fn remove_left_over(target: &Path) {
     let prefix = temporary_prefix(target);
     let Ok(entries) = fs::read_dir(files::directory_of(target)) else { return };
@@ -150,7 +151,7 @@ pub(crate) fn keep_copy(target: &Path, content: &[u8]) -> Result<PathBuf> {
     let hash = fnv(content);
     let mut name = target.file_name().unwrap_or_default().to_owned();
     name.push(format!(".corrupt-{hash:016x}"));
-    // A name that leaves no room for the suffix gives way to the one that temporary files are found by.
+    // A name without room for the suffix is replaced by the name under which temporary files are found.
     if name.len() > 255 {
         name = format!("tk-{:016x}.corrupt-{hash:016x}", name_hash(target)).into();
     }
@@ -178,7 +179,7 @@ pub(crate) fn keep_lapsed(target: &Path, content: &[u8]) -> Result<PathBuf> {
 fn keep_as(target: &Path, copy: &Path, content: &[u8]) -> Result<()> {
     files::require_size_allowed(content.len(), copy)?;
     let directory = OpenDirectory::of(target, Durability::Synced)?;
-    // Under the target's own prefix, so that a killed writer's remains are found together.
+    // With the target's prefix, so that the files of a killed writer are found.
     let temporary = Temporary::create(target)?;
     temporary.fill(content, None, SystemTime::now(), Durability::Synced)?;
     writing::rename(temporary.path(), copy)
@@ -196,7 +197,8 @@ pub(crate) fn temporary_path(target: &Path) -> Result<PathBuf> {
     Ok(target.with_file_name(name))
 }
 
-/// `.tk-<hash of the target's name>-`: fits beside a name of 255 bytes, and never another cache's file.
+/// Returns `.tk-<hash of the target's name>-`, which fits beside a name of 255 bytes and never matches another
+/// cache's file.
 fn temporary_prefix(target: &Path) -> String {
     format!(".tk-{:016x}-", name_hash(target))
 }
@@ -205,7 +207,7 @@ fn name_hash(target: &Path) -> u64 {
     fnv(target.file_name().unwrap_or_default().as_encoded_bytes())
 }
 
-/// FNV-1a: names must stay the same over releases, and nothing depends on nobody finding a second preimage.
+/// FNV-1a, because names must stay the same over releases. Nothing depends on second preimages being hard to find.
 pub(crate) fn fnv(bytes: &[u8]) -> u64 {
     bytes
         .iter()
@@ -228,7 +230,7 @@ impl OpenDirectory {
         Ok(Self(open.map(|open| (open, path.to_owned()))))
     }
 
-    /// Waits until what happened in it is on the disk; `if_not` says what its failing means.
+    /// Waits until the changes of the directory are on the disk; `if_not` is the meaning of a failure.
     fn sync(self, if_not: &str) -> Result<()> {
         let Some((directory, path)) = self.0 else { return Ok(()) };
         writing::sync_directory(&directory).map_err(|error| {
@@ -312,7 +314,7 @@ impl Temporary {
 struct Unplaced {
     path: PathBuf,
     placed: bool,
-    /// Who created it, and not a process that was forked meanwhile.
+    /// The process that created it, as opposed to a process forked from it.
     process: u32,
 }
 
@@ -324,12 +326,12 @@ impl Drop for Unplaced {
     }
 }
 
-/// Now, in milliseconds, in which the sibling libraries compare; but later than the old time, even if a clock that was
-/// wrong set that in the future.
+/// Returns the current time in milliseconds, the unit in which the sibling libraries compare, but later than the old
+/// time, even if a wrong clock set that in the future.
 ///
-/// Below the millisecond stands chance: a file that another process removes and creates anew in the same tick, of the
-/// same size and in the same inode, must not pass for our own write. Less than half a millisecond of it, because some
-/// siblings round, and in steps of 100 ns, which every file system worth the name can store.
+/// The part below the millisecond is random: a file that another process removes and creates again in the same tick,
+/// with the same size and inode, must not look like our own write. It is less than half a millisecond, because some
+/// siblings round, and in steps of 100 ns, which ordinary file systems can store.
 fn next_modified(old: Option<&Status>) -> SystemTime {
     let millis = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let before = old.and_then(|old| old.modified().ok()).map_or(0, millis);

@@ -1,7 +1,7 @@
 //! The read and write transaction over one persistence.
 //!
-//! Reading takes no lock and costs one look at the store when nothing changed. Writing waits for the lock and *then*
-//! compares and reloads, so that nothing written meanwhile is overwritten.
+//! A read takes no lock and costs one check of the store if the content is unchanged. A write waits for the lock and
+//! *then* compares and reloads, so that it overwrites no change made in the meantime.
 
 #[cfg(feature = "watch")]
 mod learned;
@@ -17,10 +17,10 @@ use crate::{
     CacheLock, Error, ErrorKind, Info, LockGuard, Persistence, Result, Secret, Stamp, options::WaitOptions,
 };
 
-/// A reader that found the content in motion waits this long for the lock, to read it at rest.
+/// A read that finds an incomplete file waits this long for the lock, to read it when it is stable.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// Between the two looks at damaged content: longer than a sibling library takes to write a file in place.
+/// The time between two reads of damaged content: longer than a sibling library takes to write a file in place.
 const SECOND_LOOK: Duration = Duration::from_millis(50);
 
 /// One token cache, shared by all clones of this handle, by other processes and by the sibling libraries.
@@ -80,7 +80,7 @@ struct Shared {
     held: Mutex<Held>,
 }
 
-/// What this process knows of the store.
+/// This process's cached state of the store.
 #[derive(Debug)]
 struct Held {
     snapshot: Snapshot,
@@ -104,10 +104,10 @@ struct Held {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Snapshot {
-    /// Grows whenever other content was read or written through this cache; equal numbers mean equal content.
-    /// 0 until something was read.
+    /// Grows whenever other content is read or written through this cache; equal numbers mean equal content. 0 until
+    /// the first read.
     pub generation: u64,
-    /// The content; `None` when nothing is stored. An empty file is `Some` of no bytes.
+    /// The content; `None` if none is stored. An empty file is `Some` of no bytes.
     pub content: Option<Secret>,
 }
 
@@ -133,7 +133,7 @@ pub struct Snapshot {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnDamage {
-    /// Keep a copy, tell the listener, and go on as if nothing had been stored. The default.
+    /// Keep a copy, notify the listener, and continue with an empty cache. The default.
     #[default]
     SetAside,
     /// Fail with `Damaged` and write nothing.
@@ -178,7 +178,7 @@ impl TokenCache {
         Self { shared: Arc::new(shared), damage }
     }
 
-    /// The same cache, sharing everything with this handle, under another rule for damage.
+    /// Returns a handle to the same cache with another rule for damage.
     #[must_use]
     pub fn on_damage(&self, rule: OnDamage) -> Self {
         Self { shared: Arc::clone(&self.shared), damage: rule }
@@ -197,7 +197,7 @@ impl TokenCache {
     /// # Errors
     /// As [`TokenCache::read`].
     pub fn snapshot(&self) -> Result<Snapshot> {
-        // A second round is for content that another thread of this process published while this one was reading.
+        // Another round is needed for content that another thread of this process published during the read.
         for _ in 0..3 {
             let stamp = self.shared.persistence.stamp()?;
             let began = {
@@ -224,15 +224,15 @@ impl TokenCache {
         self.shared.reload(&guard)
     }
 
-    /// Whether `generation` is still what is stored, by one look at the store. `false` also when that look fails:
-    /// the read that follows reports why.
+    /// Returns whether `generation` is still the stored content, with one check of the store. Also `false` if that
+    /// check fails; the next read reports why.
     pub fn is_current(&self, generation: u64) -> bool {
         let Ok(stamp) = self.shared.persistence.stamp() else { return false };
         let held = self.shared.held();
         held.snapshot.generation == generation && held.stamp.matches(&stamp)
     }
 
-    /// Forgets what was read, so that the next access reads the store.
+    /// Forgets the content, so that the next access reads the store.
     pub fn forget(&self) {
         self.shared.held().stamp = Stamp::UNKNOWN;
     }
@@ -325,7 +325,7 @@ impl TokenCache {
         self.begin_write()?.delete()
     }
 
-    /// How writers of this cache wait for the lock.
+    /// Returns how writers of this cache wait for the lock.
     pub(crate) fn wait_options(&self) -> &WaitOptions {
         &self.shared.wait
     }
@@ -335,12 +335,12 @@ impl TokenCache {
         &self.shared.persistence
     }
 
-    /// Where the cache is kept and how it is protected.
+    /// Returns where the cache is kept and how it is protected.
     pub fn info(&self) -> Info {
         self.shared.persistence.info()
     }
 
-    /// The locks that a write takes, the outermost first, and how long to wait for them.
+    /// Returns the locks of a write, the outermost first, and how long to wait for them.
     pub(crate) fn locks(&self) -> (Option<&CacheLock>, &CacheLock, &WaitOptions) {
         (self.shared.shared_lock.as_ref(), &self.shared.lock, &self.shared.wait)
     }
@@ -359,7 +359,7 @@ impl Shared {
         Ok((self.lock.acquire(&rest)?, outer))
     }
 
-    /// Under the lock: what is stored, read only if it changed.
+    /// Under the lock: returns the stored content, read only if it changed.
     fn refresh(&self, guard: &LockGuard) -> Result<Snapshot> {
         let stamp = self.persistence.stamp()?;
         {
@@ -389,7 +389,7 @@ impl Shared {
         }
     }
 
-    /// Under the lock: keeps a copy of what is stored and tells the listener, or fails with `damaged`.
+    /// Under the lock: copies the stored content and notifies the listener, or fails with `damaged`.
     fn set_aside(&self, guard: &LockGuard, reason: &str, damaged: Error, rule: OnDamage) -> Result<()> {
         if rule == OnDamage::Fail {
             return Err(damaged.remedy("Restore the cache from a copy, or sign in again after removing it"));
@@ -405,7 +405,7 @@ impl Shared {
 }
 
 impl Held {
-    /// Makes `content` what this process knows, under a new number unless it is what was known before.
+    /// Makes `content` the cached state, with a new number if it differs.
     fn publish(&mut self, content: Option<Secret>, stamp: Stamp) -> Snapshot {
         self.stamp = stamp;
         if self.snapshot.generation == 0 || self.snapshot.content != content {

@@ -1,6 +1,6 @@
-//! From a few names to an open cache: build each store in turn, make it ready, take the first that works.
+//! Turns a few names into an open cache: builds each store in turn, prepares it, and takes the first that works.
 //!
-//! This file owns what can be said about a cache and its names; [`open`] builds and tries the stores.
+//! This file owns the settings and the names of a cache; [`open`] builds and tries the stores.
 
 mod open;
 
@@ -13,13 +13,13 @@ use crate::options::{Cancel, Durability, OnDamage, Prompting, Store, WaitOptions
 use crate::storage::ItemShape;
 use crate::{Error, ErrorKind, Result, TokenCache, environment};
 
-/// The account of an item whose program names none.
+/// The default account of an item.
 const ACCOUNT: &str = "token_cache";
 
-/// How to find and open a token cache.
+/// Finds and opens a token cache.
 ///
-/// By default the cache is kept where the platform protects it best (Linux: the Secret Service; macOS: the Keychain;
-/// Windows: a file encrypted by the Data Protection API). Where that does not work, opening fails, unless
+/// By default the cache is in the store that the platform protects best (Linux: the Secret Service; macOS: the
+/// Keychain; Windows: a file encrypted by the Data Protection API). If that fails, opening is an error unless
 /// [`Config::fallback`] names other stores.
 ///
 /// ```no_run
@@ -34,7 +34,7 @@ const ACCOUNT: &str = "token_cache";
 /// # Ok::<(), tokenkeep::Error>(())
 /// ```
 ///
-/// Everything that can be said, where the defaults do not fit:
+/// All settings, where the defaults do not fit:
 ///
 /// ```
 /// use std::time::Duration;
@@ -139,9 +139,9 @@ impl Config {
         self
     }
 
-    /// How the keystore item looks, for a cache that is shared with programs of other languages. Default: as
-    /// [`ItemShape::js`] makes it from service and account. Where a shape has no service and account for the macOS
-    /// Keychain, those of this configuration are used there.
+    /// Sets the shape of the keystore item, for a cache shared with programs of other languages. Default:
+    /// [`ItemShape::js`] with service and account. If a shape has no service and account for the macOS Keychain,
+    /// those of this configuration are used there.
     pub fn item_shape(mut self, shape: ItemShape) -> Self {
         self.shape = Some(shape);
         self
@@ -153,86 +153,86 @@ impl Config {
         self
     }
 
-    /// The stores to try, in this order, where the first does not work. Each is verified before it is used;
-    /// [`Event::FellBack`] and [`TokenCache::info`] tell the choice. Default: none.
+    /// Sets the stores to try, in this order, if the first fails. Each is verified before it is used;
+    /// [`Event::FellBack`] and [`TokenCache::info`] report the choice. Default: none.
     pub fn fallback(mut self, fallbacks: impl IntoIterator<Item = Store>) -> Self {
         self.fallbacks = fallbacks.into_iter().collect();
         self
     }
 
-    /// Stores that may have kept this cache at its path before, beside the fallbacks: a keystore item imports their
-    /// content. Default: none. Plaintext token caches are imported in any case.
+    /// Names stores that may have kept this cache at its path before, beside the fallbacks: a keystore item imports
+    /// their content. Default: none. Plaintext token caches are imported in any case.
     pub fn import_from(mut self, stores: impl IntoIterator<Item = Store>) -> Self {
         self.imports = stores.into_iter().collect();
         self
     }
 
-    /// Whether a locked keystore may ask the person to unlock it. Default: never.
+    /// Sets whether a locked keystore may prompt the user to unlock it. Default: never.
     pub fn prompting(mut self, prompting: Prompting) -> Self {
         self.prompting = prompting;
         self
     }
 
-    /// How long one operation of the platform's keystore may take, prompts aside. Default: 5 s.
+    /// Sets how long one operation of the platform's keystore may take, without prompts. Default: 5 s.
     pub fn keystore_deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// The directory of the lock that all programs sharing the keystore item take; they must name the same. Default: the
-    /// user's own.
+    /// Sets the directory of the lock that all programs of the keystore item share; they must use the same. Default:
+    /// the user's own.
     pub fn lock_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.locks = Some(directory.into());
         self
     }
 
-    /// How long a writer waits for the lock. Default: 50 s.
+    /// Sets how long a writer waits for the lock. Default: 50 s.
     pub fn lock_limit(mut self, limit: Duration) -> Self {
         self.wait.limit = limit;
         self
     }
 
-    /// The switch that ends every wait for the lock. Default: none.
+    /// Sets the cancellation of every wait for the lock. Default: none.
     pub fn cancel(mut self, cancel: Cancel) -> Self {
         self.wait.cancel = Some(cancel);
         self
     }
 
-    /// What to do with content that cannot be used. Default: set it aside.
+    /// Sets the treatment of unusable content. Default: move it aside.
     pub fn on_damage(mut self, damage: OnDamage) -> Self {
         self.damage = damage;
         self
     }
 
-    /// Whether acknowledged writes survive a loss of power. Default: they do.
+    /// Sets whether acknowledged writes survive a loss of power. Default: they do.
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// Whether to create the file and its directories (0600, 0700) where they are missing. Default: yes.
+    /// Sets whether to create missing files and directories (0600, 0700). Default: yes.
     pub fn create(mut self, create: bool) -> Self {
         self.create = create;
         self
     }
 
-    /// Whether to prove that the store works, with a probe, and to import what other stores left. Default: yes. Without,
-    /// no keystore is contacted, and no fallback is chosen because of one.
+    /// Sets whether to verify the store with a probe, and to import content of other stores. Default: yes. Without
+    /// verification, no keystore is contacted, and a keystore's failure causes no fallback.
     pub fn verify(mut self, verify: bool) -> Self {
         self.verify = verify;
         self
     }
 
-    /// The listener for events: warnings, damage set aside, the choice of a fallback.
+    /// Sets the listener for events: warnings, damage moved aside, the choice of a fallback.
     pub fn on_event(mut self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.events = Events::to(listener);
         self
     }
 
-    /// The path of the cache file or marker file, as given or from the application's name.
+    /// Returns the path of the cache file or marker file, as given or derived from the application's name.
     ///
     /// # Errors
-    /// `InvalidInput` when the application's name cannot be part of a path, and when the user has no home directory.
+    /// `InvalidInput` if the application's name cannot be part of a path, or if the user has no home directory.
     pub fn cache_path(&self) -> Result<PathBuf> {
         if let Some(path) = &self.path {
             return Ok(path.clone());
@@ -252,13 +252,13 @@ impl Config {
         Ok(data.join(name).join("token_cache.json"))
     }
 
-    /// Service and account of the keystore item.
+    /// Returns the service and account of the keystore item.
     pub fn item_names(&self) -> (&str, &str) {
         let service = self.service.as_deref().unwrap_or(&self.application);
         (service, self.account.as_deref().unwrap_or(ACCOUNT))
     }
 
-    /// The name that an encrypted file of this cache is bound to.
+    /// Returns the name to which an encrypted file of this cache is bound.
     pub fn file_partition(&self) -> String {
         self.partition.clone().unwrap_or_else(|| {
             let (service, account) = self.item_names();
@@ -268,20 +268,20 @@ impl Config {
 
     /// Opens the first store that works.
     ///
-    /// A keystore imports what other stores left at the cache's path: a plaintext cache, of an older release or another
-    /// library, and what a fallback of this configuration wrote while the keystore was away. An encrypted file imports
-    /// plaintext. The old copy is overwritten. Nothing is moved from a better protected store to a weaker one; where that
-    /// is wanted, there is [`moving::migrate`](crate::moving::migrate).
+    /// A keystore imports content of other stores at the cache's path: a plaintext cache, of an older release or
+    /// another library, and the file of a fallback of this configuration, written while the keystore was unavailable.
+    /// An encrypted file imports plaintext. The old copy is overwritten. No content moves from a better protected
+    /// store to a weaker one; call [`moving::migrate`](crate::moving::migrate) for that.
     ///
     /// # Errors
-    /// `InvalidInput` for an unusable name or path. Where no store works, one error that lists each that was tried, with
-    /// its cause and its remedy; its kind is that of the first (`StoreUnavailable`, `StoreLocked`, `StoreTimeout`,
+    /// `InvalidInput` for an unusable name or path. If no store works, one error that lists each attempt with its
+    /// cause and its remedy; its kind is that of the first (`StoreUnavailable`, `StoreLocked`, `StoreTimeout`,
     /// `NotVerified`).
     pub fn open(&self) -> Result<TokenCache> {
         Ok(self.choose()?.cache)
     }
 
-    /// As [`Config::open`], and says which store it is and which ones were tried in vain.
+    /// Like [`Config::open`], and returns the store in use and those that failed before it.
     ///
     /// # Errors
     /// [`Refused`], which becomes the error of [`Config::open`].

@@ -1,8 +1,7 @@
 //! The one error type of the crate.
 //!
-//! An [`Error`] is opaque: programs decide by [`Error::kind`], people read its `Display`, which says what failed,
-//! where, and what to do about it. The cause the operating system gave is kept in `source()`. No error ever holds
-//! content of a cache.
+//! An [`Error`] is opaque. Programs decide by [`Error::kind`]; users read its `Display`, which has the failure, its
+//! location and a remedy. `source()` has the operating system's cause. No error contains content of a cache.
 
 use std::fmt;
 use std::io;
@@ -29,55 +28,55 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A value handed to the library cannot be used: an empty name, a relative marker, a NUL in a path.
+    /// An argument is not valid: an empty name, a relative marker path, a NUL in a path.
     InvalidInput,
-    /// This backend does not exist on this operating system, or was not compiled in.
+    /// This operating system does not have the backend, or it was not compiled in.
     NotSupported,
-    /// A file-system call failed for a reason without a kind of its own; `source()` has it.
+    /// A file-system call failed for a reason without its own kind; `source()` has the reason.
     Io,
     /// The operating system refused access.
     PermissionDenied,
-    /// The disk, the quota or the file size limit is used up. What was there before is unharmed.
+    /// The disk, the quota or the file size limit is exhausted. The earlier content is unharmed.
     StorageFull,
-    /// Something other than a plain file of the right owner stands where the cache should be: a directory, a FIFO,
-    /// a device, a symbolic link that others could have planted, a file of another user.
+    /// The path of the cache has something other than a regular file of the right owner: a directory, a FIFO, a
+    /// device, a symbolic link that another user could have made, a file of another user.
     UnsafeFile,
     /// The lock was not free within the time limit.
     Busy,
     /// The caller cancelled the operation.
     Cancelled,
-    /// A change was based on an account that has been signed out meanwhile.
+    /// A change was based on an account that has been signed out in the meantime.
     Conflict,
-    /// The content is not what was once written: altered, or not a token cache.
+    /// The content differs from the written content, or is not a token cache.
     Damaged,
-    /// The content is the beginning of what was once written. To be treated as [`Damaged`](Self::Damaged).
+    /// The content is the beginning of the written content. Treat it like [`Damaged`](Self::Damaged).
     Truncated,
-    /// The key that the content is encrypted with is not to be had: no such item, file or variable, or one that only
-    /// another machine, user or container holds. The content is unharmed and nothing is written over it.
+    /// The key of the content is not available: no such item, file or variable, or the key belongs to another
+    /// machine, user or container. The content is unharmed and is not overwritten.
     MissingKey,
-    /// The content is encrypted with another key than the one at hand. It is unharmed and nothing is written over it.
+    /// The content is encrypted with another key than the configured one. It is unharmed and is not overwritten.
     WrongKey,
-    /// The key lived in memory only and is gone for good, as after a restart of the machine: what it encrypted can
-    /// never be opened again. A persistence treats such content as absent.
+    /// The key was in memory only and is lost, for example after a restart of the machine, so the content can never
+    /// be decrypted. A persistence treats such content as absent.
     KeyGone,
-    /// The content is encrypted in a form that this release does not know: made by a newer one, or with an algorithm
-    /// or a cost it refuses. Nothing is written over it.
+    /// The content is encrypted in a form unknown to this release: by a newer one, or with an algorithm or a cost
+    /// that it refuses. It is not overwritten.
     UnknownFormat,
-    /// Plaintext stands where encrypted content belongs: an older store's cache, which is to be moved, not overwritten.
+    /// Plaintext is at the path of encrypted content: an older store's cache, which must be moved, not overwritten.
     Unprotected,
-    /// No keystore can be reached: no session bus, no service on it, a socket nobody listens on.
+    /// No keystore can be reached: no session bus, no service on it, a socket without a listener.
     StoreUnavailable,
-    /// The keystore is there but locked, and a prompt was not allowed or not answered.
+    /// The keystore is locked, and a prompt was not allowed or not answered.
     StoreLocked,
-    /// The keystore did not answer within the deadline. Whether a write arrived is unknown.
+    /// The keystore did not answer within the deadline. A write may or may not have succeeded.
     StoreTimeout,
-    /// The keystore answered with a failure of its own.
+    /// The keystore answered with an error.
     StoreFailed,
-    /// Several keystore items match and choosing one could lose the others.
+    /// Several keystore items match, and choosing one could lose the others.
     Ambiguous,
-    /// The marker file of a keystore holds an older store's content, which must be migrated, not overwritten.
+    /// The marker file of a keystore has an older store's content, which must be migrated, not overwritten.
     MarkerOccupied,
-    /// What was written during verification did not come back the same.
+    /// The verification read back other content than it wrote.
     NotVerified,
 }
 
@@ -166,15 +165,15 @@ struct Inner {
 }
 
 impl Error {
-    /// An error of `kind`; `what` says what failed, in a phrase without a full stop, and holds no secret.
+    /// Creates an error of `kind`; `what` names the failure, in a phrase without a full stop and without a secret.
     ///
-    /// Public so that a custom [`Persistence`](crate::Persistence) can speak the library's language.
+    /// Public, so that a custom [`Persistence`](crate::Persistence) can return the library's errors.
     pub fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
         let candidates = Vec::new();
         Self(Box::new(Inner { kind, what: what.into(), path: None, remedy: None, cause: None, candidates }))
     }
 
-    /// An error from a failed file-system call on `path`; the kind follows from the operating system's code.
+    /// Creates an error from a failed file-system call on `path`; the operating system's code decides the kind.
     pub fn io(what: impl Into<String>, path: &Path, cause: impl Into<io::Error>) -> Self {
         let cause = cause.into();
         let error = Self::new(io_kind(&cause), what).at(path);
@@ -184,47 +183,47 @@ impl Error {
         }
     }
 
-    /// The same error, its sentence put after what was being done: "cannot read the item: the keyring is locked".
+    /// Returns the error with its sentence after the failed action: "cannot read the item: the keyring is locked".
     pub(crate) fn within(mut self, what: &str) -> Self {
         self.0.what = format!("{what}: {}", self.0.what);
         self
     }
 
-    /// The same error, naming the path it is about.
+    /// Returns the error with the path that it concerns.
     #[must_use]
     pub fn at(mut self, path: &Path) -> Self {
         self.0.path = Some(path.to_owned());
         self
     }
 
-    /// The same error, naming `path` unless it names another, such as a key file's, already.
+    /// Returns the error with `path`, unless it names another one already, such as a key file's.
     pub(crate) fn about(self, path: &Path) -> Self {
         if self.0.path.is_some() { self } else { self.at(path) }
     }
 
-    /// The same error, saying what a person can do about it.
+    /// Returns the error with a remedy.
     #[must_use]
     pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.0.remedy = Some(remedy.into());
         self
     }
 
-    /// The same error, keeping its cause as `source()`.
+    /// Returns the error with its cause as `source()`.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Cause>) -> Self {
         self.0.cause = Some(cause.into());
         self
     }
 
-    /// The same error, with what there was to choose from.
+    /// Returns the error with the items that match.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "other keystores know no doubles"))]
     pub(crate) fn among(mut self, candidates: Vec<String>) -> Self {
         self.0.candidates = candidates;
         self
     }
 
-    /// Where the kind is [`Ambiguous`](ErrorKind::Ambiguous), the items that match, one line each: the path in the
-    /// keystore, the label and the attributes, in quotes where they are a program's own words. No content.
+    /// For the kind [`Ambiguous`](ErrorKind::Ambiguous): returns the items that match, one line each, with the path
+    /// in the keystore, the label and the attributes; a program's own texts are in quotes. No content.
     pub fn candidates(&self) -> &[String] {
         &self.0.candidates
     }
@@ -239,22 +238,22 @@ impl Error {
         &self.0.what
     }
 
-    /// The file this error is about, where there is one.
+    /// Returns the file that this error concerns, if there is one.
     pub fn path(&self) -> Option<&Path> {
         self.0.path.as_deref()
     }
 
-    /// What a person can do about it, where that is known; the end of the error's `Display`.
+    /// Returns the remedy, if there is one: the end of the error's `Display`.
     pub fn suggestion(&self) -> Option<&str> {
         self.0.remedy.as_deref()
     }
 
-    /// The operating system's error number, where the cause is a failed system call.
+    /// Returns the operating system's error number, if the cause is a failed system call.
     pub fn os_code(&self) -> Option<i32> {
         self.io_cause()?.raw_os_error()
     }
 
-    /// The kind of the cause, where that is a failed system call.
+    /// Returns the kind of the cause, if that is a failed system call.
     pub(crate) fn io_kind(&self) -> Option<io::ErrorKind> {
         Some(self.io_cause()?.kind())
     }
@@ -327,7 +326,7 @@ fn io_remedy(cause: &io::Error) -> Option<&'static str> {
             Some("A part of the path is a file where a directory is needed; choose another path")
         }
         Io::InvalidFilename => Some("Choose a shorter cache path: a file name holds at most 255 bytes"),
-        // EIO, which has no kind of its own, has this number on every Unix.
+        // EIO has no `io::ErrorKind`, and this number on every Unix.
         _ if cfg!(unix) && cause.raw_os_error() == Some(5) => {
             Some("The disk, or the way to it, is failing: look into the system's log")
         }

@@ -1,4 +1,4 @@
-//! What a program may want to know although nothing failed.
+//! Events that a program may want to know although no call failed.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::Info;
 use crate::options::{Attempt, Store, listed};
 
-/// Something worth telling a person. More events may be added.
+/// An event for the user. More kinds may be added.
 ///
 /// ```
 /// use tokenkeep::event::Event;
@@ -21,58 +21,59 @@ use crate::options::{Attempt, Store, listed};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// The content could not be used; a copy was kept and the cache starts empty.
+    /// The content was unusable; a copy was kept and the cache starts empty.
     SetAside {
-        /// The cache, by its file.
+        /// The file of the cache.
         path: PathBuf,
-        /// Where the copy is: a file beside the cache (0600), or a keystore item.
+        /// The location of the copy: a file beside the cache (0600), or a keystore item.
         copy: String,
-        /// What was wrong with it, without any of the content.
+        /// The fault, without any of the content.
         reason: String,
     },
-    /// The content was encrypted with a key that is gone for good, as it is after a restart of the machine when the
-    /// key lived in memory. The cache starts empty; the next write keeps a copy beside it, with the suffix `.lapsed`.
+    /// The key of the content is lost, for example after a restart of the machine if the key was in memory. The cache
+    /// starts empty; the next write keeps a copy beside it, with the suffix `.lapsed`.
     Lapsed {
-        /// The cache, by its file.
+        /// The file of the cache.
         path: PathBuf,
-        /// Why the key can never come back.
+        /// The reason why the key is lost.
         reason: String,
     },
-    /// A plaintext cache, of an older release or another library, stood where an encrypted one belongs. Its content
-    /// was encrypted in its place, read back, and the plaintext overwritten.
+    /// A plaintext cache, of an older release or another library, was at the path of an encrypted one. Its content
+    /// was encrypted at the same path and read back, and the plaintext was overwritten.
     Encrypted {
-        /// The cache, by its file.
+        /// The file of the cache.
         path: PathBuf,
     },
-    /// Content left its store for a better protected one, because that one is there again or for the first time. It was
-    /// read back there, and the old copy overwritten.
+    /// The content moved to a better protected store, because that store is available again or for the first time. It
+    /// was read back there, and the old copy was overwritten.
     Moved {
-        /// The cache, by its file or marker file.
+        /// The file or marker file of the cache.
         path: PathBuf,
-        /// Where it was.
+        /// The source.
         from: Info,
-        /// Where it is.
+        /// The target.
         to: Info,
     },
     /// The first store of a configuration does not work, and the cache was opened in a fallback.
     FellBack {
-        /// The store that was chosen.
+        /// The chosen store.
         to: Store,
-        /// Where it keeps the cache, and how well it protects it.
+        /// The location of the cache in it, and its protection.
         info: Info,
-        /// The stores that were tried before it, each with its error.
+        /// The stores that failed before it, each with its error.
         because: Arc<[Attempt]>,
-        /// The store to which earlier content at this path was moved, where there was any: it comes back with that store.
+        /// The store to which earlier content at this path was moved, if there was any; the content is available
+        /// again with that store.
         earlier: Option<String>,
     },
-    /// Something works but is weaker or odder than it should be: a world-writable directory, a lock held for ten
-    /// minutes.
+    /// A state that works but is weaker or more unusual than it should be: a world-writable directory, a lock held
+    /// for ten minutes.
     Warning(String),
-    /// Progress that helps when reading a log: a lock taken over from a dead process, a probe removed.
+    /// Progress, for readers of a log: a lock taken over from a dead process, a probe removed.
     Notice(String),
 }
 
-/// The event in a sentence for a person, without any of the content.
+/// Formats the event as a sentence, without any of the content.
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -102,7 +103,8 @@ impl fmt::Display for Event {
     }
 }
 
-/// Where events go; cloned into every part that can raise one. Costs nothing when nobody listens.
+/// Passes events to the listener. It is cloned into every part that can raise one, and costs nothing without a
+/// listener.
 #[derive(Clone, Default)]
 pub(crate) struct Events(Option<Arc<Listener>>);
 
@@ -113,7 +115,7 @@ impl Events {
         Self(Some(Arc::new(listener)))
     }
 
-    /// Raises the event that `make` builds, if anybody listens.
+    /// Raises the event that `make` builds, if there is a listener.
     pub(crate) fn raise(&self, make: impl FnOnce() -> Event) {
         if let Some(listener) = &self.0 {
             listener(&make());

@@ -1,12 +1,11 @@
 //! An item of the macOS Keychain as a keystore.
 //!
-//! This file owns what a read, a write, a removal and a trial of the Keychain are made of, which is the same whatever
-//! answers: on macOS the [`SecurityFramework`] is Apple's own, in the project's tests on other systems a stand-in for its
-//! functions.
+//! This file owns the steps of a read, a write, a removal and a verification, which do not depend on the framework
+//! behind them: on macOS the [`SecurityFramework`] is Apple's, in the project's tests on other systems a stand-in.
 //!
-//! The item has the shape that keytar and the other MSAL libraries give theirs: a generic password found by service and
-//! account, in the default keychain unless said otherwise, the content as it is. It is updated in place, so that whoever
-//! was allowed to read it still is, and added only when there is none.
+//! The item has the shape of keytar and the other MSAL libraries: a generic password found by service and account, by
+//! default in the default keychain, with the content unencoded. It is updated in place, so that its access list
+//! stays, and added only if there is none.
 
 mod failure;
 
@@ -21,18 +20,19 @@ use crate::persistence::keystore::{Keystore, Prompting};
 use crate::{Backend, Error, ErrorKind, Result, Secret, atomic_file};
 use failure::into_error;
 
-/// How long an operation may take unless [`KeychainItem::deadline`] says otherwise. The Keychain answers within
+/// The time limit of an operation, unless [`KeychainItem::deadline`] sets another. The Keychain answers within
 /// milliseconds.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// A prompting operation that came upon a silent one of the same process is repeated after this pause, so often.
+/// The pause before a prompting operation is repeated that overlapped a silent one of the same process, and the
+/// number of repetitions.
 const OVERLAP_PAUSE: Duration = Duration::from_millis(50);
 const OVERLAPS: u32 = 20;
 
 /// The service name of probes.
 const PROBE_SERVICE: &str = "tokenkeep-probe";
 
-/// What the Security framework returns when it does not do what it was asked to: `OSStatus`, see `SecBase.h`.
+/// The Security framework's status for a call that failed: `OSStatus`, see `SecBase.h`.
 ///
 /// ```
 /// use tokenkeep::keychain::Status;
@@ -50,17 +50,17 @@ impl Status {
     pub const ITEM_NOT_FOUND: Self = Self(-25300);
     /// errSecDuplicateItem.
     pub const DUPLICATE_ITEM: Self = Self(-25299);
-    /// errSecInteractionNotAllowed: a person would have to be asked.
+    /// errSecInteractionNotAllowed: the call would need a prompt.
     pub const INTERACTION_NOT_ALLOWED: Self = Self(-25308);
     /// errSecAuthFailed: a wrong password, or a program that may not use the item.
     pub const AUTH_FAILED: Self = Self(-25293);
-    /// errSecUserCanceled: the person said no.
+    /// errSecUserCanceled: the user refused.
     pub const USER_CANCELED: Self = Self(-128);
-    /// errSecMissingEntitlement: the program is not signed for what it asks.
+    /// errSecMissingEntitlement: the program's signature does not allow the call.
     pub const MISSING_ENTITLEMENT: Self = Self(-34018);
 }
 
-/// Which item.
+/// The attributes of an item.
 ///
 /// ```
 /// use tokenkeep::keychain::Item;
@@ -76,7 +76,7 @@ pub struct Item {
     pub service: String,
     /// The account attribute.
     pub account: String,
-    /// The access group, by which programs of one maker share items; only the data protection keychain has them.
+    /// The access group, by which programs of one maker share items; only the data protection keychain has groups.
     pub access_group: Option<String>,
     /// Whether the item is in the data protection keychain instead of the default one.
     pub data_protection: bool,
@@ -131,19 +131,19 @@ impl fmt::Display for Item {
 /// # Ok::<(), tokenkeep::Error>(())
 /// ```
 pub trait SecurityFramework: Send + Sync + fmt::Debug {
-    /// The content of an item: `SecItemCopyMatching`.
+    /// Returns the content of an item: `SecItemCopyMatching`.
     ///
     /// # Errors
     /// The framework's status.
     fn find(&self, item: &Item) -> Result<Secret, Status>;
 
-    /// Replaces the content of an item that is there: `SecItemUpdate`.
+    /// Replaces the content of an existing item: `SecItemUpdate`.
     ///
     /// # Errors
     /// The framework's status.
     fn update(&self, item: &Item, content: &[u8]) -> Result<(), Status>;
 
-    /// Adds an item that is not there yet: `SecItemAdd`.
+    /// Adds a new item: `SecItemAdd`.
     ///
     /// # Errors
     /// The framework's status.
@@ -155,7 +155,7 @@ pub trait SecurityFramework: Send + Sync + fmt::Debug {
     /// The framework's status.
     fn delete(&self, item: &Item) -> Result<(), Status>;
 
-    /// Lets no function of this process ask a person anything until what is returned is dropped:
+    /// Turns off prompts for all functions of this process until the returned value is dropped:
     /// `SecKeychainSetUserInteractionAllowed`.
     ///
     /// # Errors
@@ -200,17 +200,17 @@ pub struct KeychainItem {
     item: Item,
     deadline: Duration,
     prompting: Prompting,
-    /// Whether a trial of this keychain has succeeded in this process.
+    /// Whether a verification of this keychain has succeeded in this process.
     proven: Arc<AtomicBool>,
 }
 
 impl KeychainItem {
-    /// The item with these attributes, in what `framework` reaches. Nothing is contacted yet.
+    /// The item with these attributes, accessed through `framework`. Makes no call yet.
     ///
-    /// On macOS, `KeychainItem::new` is what programs need.
+    /// On macOS, use `KeychainItem::new`.
     ///
     /// # Errors
-    /// `InvalidInput` when `service` or `account` is empty or holds a NUL.
+    /// `InvalidInput` if `service` or `account` is empty or contains a NUL.
     pub fn over(
         framework: Arc<dyn SecurityFramework>,
         service: impl Into<String>,
@@ -234,36 +234,38 @@ impl KeychainItem {
         Ok(Self { framework, item, deadline: DEADLINE, prompting: Prompting::Never, proven: Arc::default() })
     }
 
-    /// The same item, remembering in `proven` whether a trial succeeded: one for all items of a process.
+    /// Returns the same item, which records in `proven` whether a verification succeeded: one for all items of a
+    /// process.
     #[allow(dead_code, reason = "only macOS has a keychain that a process shares")]
     pub(crate) fn proven_by(mut self, proven: Arc<AtomicBool>) -> Self {
         self.proven = proven;
         self
     }
 
-    /// The same item, each of whose operations takes at most `deadline` where it may not prompt. The default is 5 s.
+    /// Returns the same item with a `deadline` for each operation without a prompt. Default: 5 s.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// The same item, showing or not showing dialogues. The default is never.
+    /// Returns the same item with or without dialogues. Default: never.
     #[must_use]
     pub fn prompting(mut self, prompting: Prompting) -> Self {
         self.prompting = prompting;
         self
     }
 
-    /// The item in the data protection keychain instead of the default one. The program has to be signed with an
-    /// application identifier; others get `StoreUnavailable`. The sibling libraries do not look there.
+    /// Returns the item in the data protection keychain instead of the default one. The program must be signed with
+    /// an application identifier; others get `StoreUnavailable`. The sibling libraries do not search there.
     #[must_use]
     pub fn in_data_protection_keychain(mut self) -> Self {
         self.item.data_protection = true;
         self
     }
 
-    /// The item in an access group of the data protection keychain, shared by the programs whose signature names it.
+    /// Returns the item in an access group of the data protection keychain, shared by the programs whose signature
+    /// names it.
     #[must_use]
     pub fn access_group(mut self, group: impl Into<String>) -> Self {
         self.item.access_group = Some(group.into());
@@ -271,7 +273,7 @@ impl KeychainItem {
         self
     }
 
-    /// Runs `work` on a thread of its own, within the time that `prompting` gives it.
+    /// Runs `work` on its own thread, within the time limit of `prompting`.
     fn run<T: Send + 'static>(
         &self,
         what: &str,
@@ -318,7 +320,7 @@ impl KeychainItem {
             let bytes = content.expose();
             match framework.update(&item, bytes) {
                 Err(Status::ITEM_NOT_FOUND) => match framework.add(&item, bytes) {
-                    // Somebody else was faster.
+                    // Another program has added it.
                     Err(Status::DUPLICATE_ITEM) => framework.update(&item, bytes),
                     outcome => outcome,
                 },
@@ -335,7 +337,7 @@ impl KeychainItem {
         })
     }
 
-    /// Writes, reads back and removes an item that nobody else has, without asking a person.
+    /// Writes, reads and removes an item that no other program has, without a prompt.
     fn try_out(&self) -> Result<()> {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|error| {
@@ -346,7 +348,7 @@ impl KeychainItem {
         let probe = Item { service: PROBE_SERVICE.to_owned(), account, ..self.item.clone() };
         let added = self.put(probe.clone(), content.clone(), Prompting::Never);
         let found = added.and_then(|()| self.find(probe.clone(), Prompting::Never));
-        // Whatever happened, the probe goes: it may be there although an answer was lost.
+        // Remove the probe in any case: it may exist although an answer was lost.
         let removed = self.remove(probe, Prompting::Never);
         let found = found?;
         removed?;
@@ -361,7 +363,7 @@ impl KeychainItem {
     }
 }
 
-/// Does `work`, silently or not.
+/// Does `work`, with or without prompts.
 fn attempt<T>(
     framework: &dyn SecurityFramework,
     prompting: Prompting,
@@ -373,7 +375,7 @@ fn attempt<T>(
     }
     for _ in 0..OVERLAPS {
         match work(framework) {
-            // Another thread of this process is silent just now, and with it the whole process.
+            // Another thread of this process is in a silent operation, which makes the whole process silent.
             Err(Status::INTERACTION_NOT_ALLOWED) => thread::sleep(OVERLAP_PAUSE),
             outcome => return outcome,
         }
@@ -398,7 +400,7 @@ impl Keystore for KeychainItem {
         let content = self
             .load()?
             .ok_or_else(|| Error::new(ErrorKind::Damaged, "There is no keychain item to set aside"))?;
-        // Named after the content, so that the same damage met twice is kept once.
+        // Named after the content, so that the same damage found twice is copied once.
         let account = format!("{}.corrupt-{:016x}", self.item.account, atomic_file::fnv(content.expose()));
         let copy = Item { account, ..self.item.clone() };
         let location = copy.to_string();
@@ -406,7 +408,7 @@ impl Keystore for KeychainItem {
         Ok(location)
     }
 
-    /// At most one trial per process, and none where the item itself can be read: each could cost a person a dialogue.
+    /// At most one trial per process, and none if the item itself can be read, because each could cause a dialogue.
     fn verify(&self) -> Result<()> {
         if self.load()?.is_some() || self.proven.load(Ordering::Relaxed) {
             return Ok(());

@@ -1,5 +1,5 @@
-//! tokenkeep keeps a sign-in token cache safe on disk: encrypted by the operating system, shared by many processes,
-//! never torn, never lost.
+//! tokenkeep stores a sign-in token cache safely on disk: encrypted by the operating system, shared by many
+//! processes, never half written, never lost.
 #![deny(missing_docs)]
 
 // The transaction
@@ -15,7 +15,7 @@ mod persistence;
 mod platform;
 mod protector;
 
-// What everything speaks in
+// Types used by every part
 mod error;
 mod secret;
 mod stamp;
@@ -50,7 +50,7 @@ pub use stamp::Stamp;
 #[doc = include_str!("../../../README.md")]
 struct ReadmeExamples;
 
-/// That of the crate's own README.
+/// The example of the crate's own README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct CrateReadmeExamples;

@@ -27,10 +27,10 @@ use line::{Deadline, Head, Key, Lines};
 pub(crate) use state::cannot_look;
 pub use state::{LockHolder, LockState};
 
-/// The sibling libraries' own limit: 500 tries, 100 ms apart.
+/// The sibling libraries' limit: 500 tries, 100 ms apart.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(50);
 
-/// The pause before we begin again because files or directories were exchanged under our hands.
+/// The pause before a new start after other processes replaced files or directories.
 const RESTART_PAUSE: Duration = Duration::from_millis(1);
 /// A directory that is missing this often, although it was created each time, is not to be had.
 const RESTARTS: u32 = 100;
@@ -48,9 +48,9 @@ static LINES: Lines<Private> = Lines::new();
 /// ```
 #[derive(Clone, Debug)]
 pub struct WaitOptions {
-    /// Give up after this long, with `Busy`. One attempt is always made. Default: 50 s, as the sibling libraries.
+    /// Gives up after this time, with `Busy`. One attempt is always made. Default: 50 s, as in the sibling libraries.
     pub limit: Duration,
-    /// Give up when this switch is thrown, with `Cancelled`.
+    /// Gives up when this is cancelled, with `Cancelled`.
     pub cancel: Option<Cancel>,
 }
 
@@ -127,7 +127,7 @@ impl CacheLock {
         shared::path(kind, name)
     }
 
-    /// The last part of such a path.
+    /// Returns the last part of such a path.
     pub(crate) fn shared_name(kind: &str, name: &str) -> String {
         shared::file_name(kind, name)
     }

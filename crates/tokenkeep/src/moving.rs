@@ -1,15 +1,16 @@
-//! Moving a cache from one store to another without losing a sign-in, whenever the process is killed.
+//! Moves a cache from one store to another without losing a sign-in, also if the process is killed at any moment.
 //!
-//! [`migrate`] moves what one cache holds into another: from a plaintext file into the keystore, from an encrypted file
-//! into one under another key, and back. What moves by itself, because it was left by a weaker store in the very place
-//! of a better one, goes the same way; see [`KeystorePersistence::take_in`](crate::storage::KeystorePersistence::take_in) and
+//! [`migrate`] moves the content of one cache into another: from a plaintext file into the keystore, from an
+//! encrypted file into one under another key, and back. Automatic imports of a weaker store's content at the same
+//! path take the same steps; see [`KeystorePersistence::take_in`](crate::storage::KeystorePersistence::take_in) and
 //! [`FilePersistence::encrypt_plaintext`](crate::storage::FilePersistence::encrypt_plaintext).
 //!
-//! Under the locks of both caches: the intention is written down, both are read, their entries united, the union saved,
-//! read back over a new connection, that noted, and only then the old place emptied and its bytes overwritten. A move
-//! that was interrupted is finished by doing it again; what was united already is not united twice.
+//! Under the locks of both caches: it writes the intention to the journal, reads both caches, merges their entries,
+//! saves the result, reads it back over a new connection, records that, and only then empties the source and
+//! overwrites its bytes. A second run finishes an interrupted move; entries that were merged already are not merged
+//! again.
 //!
-//! This file owns the order of steps; `locks.rs` the locks, `sidecar.rs` the notes.
+//! This file owns the order of steps; `locks.rs` has the locks, `sidecar.rs` the journal.
 
 mod locks;
 mod sidecar;
@@ -41,12 +42,12 @@ use sidecar::{Sidecar, State};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Migration {
-    /// The store that was left. Its `location` is where the old copy was.
+    /// The source. Its `location` is that of the old copy.
     pub from: Info,
-    /// The store that has it all now.
+    /// The target, which now has all entries.
     pub to: Info,
-    /// How many entries went over: those that the new store did not have, or had in an older version. Content that is no
-    /// token cache, and moves as a whole, counts as one.
+    /// The number of moved entries: those that the target did not have, or had in an older version. Content that is
+    /// not a token cache moves as a whole and counts as one.
     pub entries: usize,
     /// How many entries stayed behind because the new store had a newer version.
     pub outdated: usize,
@@ -108,7 +109,7 @@ pub fn migrate_waiting(from: &TokenCache, to: &TokenCache, wait: &WaitOptions) -
         let Carried { entries, outdated, old_copy, resumed } = carried;
         Ok(Migration { from, to, entries, outdated, old_copy, resumed })
     });
-    // Also after a failure, of which some steps may have been done.
+    // After a failure too, because some steps may have been done.
     from.forget();
     to.forget();
     outcome
@@ -160,7 +161,7 @@ fn with_locks<T>(
     work(ends, (locks.from(), locks.to()))
 }
 
-/// Refuses to move a store into itself, where emptying the old place would empty the new one.
+/// Refuses to move a store into itself, because emptying the source would empty the target.
 fn require_different((from, to): Ends<'_>) -> Result<()> {
     let refuse = |what: &str, persistence: &dyn Persistence| {
         Err(Error::new(ErrorKind::InvalidInput, what).at(persistence.path()))
@@ -177,7 +178,8 @@ fn require_different((from, to): Ends<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The store to which the content of the file at `path` was moved last, for messages; `None` when it was not moved.
+/// Returns the store to which the content of the file at `path` was moved last, for messages; `None` if it was not
+/// moved.
 pub(crate) fn destination(path: &Path) -> Option<String> {
     Sidecar::destination(path)
 }
@@ -190,10 +192,10 @@ pub(crate) struct Carried {
     pub(crate) resumed: bool,
 }
 
-/// Moves everything that `from` holds into `to`, under the locks of both, which may be one.
+/// Moves the content of `from` into `to`, under the locks of both, which may be one.
 ///
 /// # Errors
-/// As [`migrate`].
+/// Like [`migrate`].
 pub(crate) fn carry(
     from: &dyn Persistence,
     from_guard: &LockGuard,
@@ -235,7 +237,7 @@ pub(crate) fn carry(
     done(retired, resumed)
 }
 
-/// What has to be done to bring everything over.
+/// The remaining steps of a move.
 struct Plan {
     step: Step,
     sidecar: Sidecar,
@@ -245,11 +247,11 @@ struct Plan {
 }
 
 enum Step {
-    /// The old place is empty.
+    /// The source is empty.
     Nothing,
-    /// Everything has arrived; the old place has to be emptied.
+    /// The target has all entries; the source must be emptied.
     Empty,
-    /// This has to be stored in the new place.
+    /// This content must be stored in the target.
     Carry(Secret),
 }
 

@@ -55,24 +55,24 @@ use crate::{
 pub struct Nonblocking(TokenCache);
 
 impl TokenCache {
-    /// The same cache, with verbs that return futures instead of blocking. See [`Nonblocking`].
+    /// Returns the same cache with calls that return futures. See [`Nonblocking`].
     pub fn nonblocking(&self) -> Nonblocking {
         Nonblocking(self.clone())
     }
 }
 
 impl Nonblocking {
-    /// The cache underneath, for a thread that may block.
+    /// Returns the underlying cache, for a thread that may block.
     pub fn blocking(&self) -> &TokenCache {
         &self.0
     }
 
-    /// As [`TokenCache::read`].
+    /// Like [`TokenCache::read`].
     pub fn read(&self) -> Operation<Option<Secret>> {
         self.run(TokenCache::read)
     }
 
-    /// As [`TokenCache::snapshot`].
+    /// Like [`TokenCache::snapshot`].
     pub fn snapshot(&self) -> Operation<Snapshot> {
         self.run(TokenCache::snapshot)
     }
@@ -174,8 +174,8 @@ impl Drop for NonblockingGuard {
     }
 }
 
-/// A switch for a future, and the wait that it ends. The caller's own switch goes on working, and is not thrown when a
-/// future is dropped.
+/// Returns a cancellation for a future, and the wait that it ends. The caller's own cancellation still works, and
+/// dropping a future does not trigger it.
 fn linked(wait: &WaitOptions) -> (Cancel, WaitOptions) {
     let cancel = wait.cancel.as_ref().map_or_else(Cancel::new, Cancel::child);
     (cancel.clone(), WaitOptions { limit: wait.limit, cancel: Some(cancel) })
@@ -239,18 +239,18 @@ impl NonblockingWrite {
         Self(Some(write))
     }
 
-    /// As [`WriteAccess::content`].
+    /// Like [`WriteAccess::content`].
     pub fn content(&self) -> Option<&[u8]> {
         self.0.as_ref().and_then(WriteAccess::content)
     }
 
-    /// As [`WriteAccess::commit`].
+    /// Like [`WriteAccess::commit`].
     pub fn commit(self, content: impl Into<Secret>) -> Operation<Snapshot> {
         let content = content.into();
         self.finish(move |write| write.commit(content))
     }
 
-    /// As [`WriteAccess::delete`].
+    /// Like [`WriteAccess::delete`].
     pub fn delete(self) -> Operation<bool> {
         self.finish(WriteAccess::delete)
     }

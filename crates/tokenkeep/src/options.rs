@@ -1,4 +1,4 @@
-//! What can be chosen when a cache is opened and used; every one of them has a default.
+//! The options for opening and using a cache; each has a default.
 //!
 //! ```no_run
 //! use std::time::Duration;

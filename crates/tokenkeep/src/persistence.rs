@@ -200,9 +200,9 @@ pub enum Retired {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// The content; `None` when there is none. An empty file is `Some` of no bytes.
+    /// The content; `None` if there is none. An empty file is `Some` of no bytes.
     pub content: Option<Secret>,
-    /// The stamp under which the content was read.
+    /// The stamp at which the content was read.
     pub stamp: Stamp,
 }
 
@@ -222,17 +222,17 @@ pub struct Info {
     pub backend: Backend,
     /// Who or what can read the content.
     pub protection: Protection,
-    /// Whether the content is still there after a restart of the machine.
+    /// Whether the content survives a restart of the machine.
     pub survives_reboot: bool,
     /// The file, or the keystore item in the form `service/account`.
     pub location: String,
-    /// Whether a crash in the middle of a write leaves the old or the new content whole. `false` only for a file
-    /// that cannot be replaced by renaming, such as one that is bind-mounted.
+    /// Whether a crash in the middle of a write leaves the old or the new content whole. `false` only for a file that
+    /// cannot be replaced by a rename, such as a bind-mounted one.
     pub crash_safe: bool,
 }
 
 impl Info {
-    /// The description of a crash-safe store that survives a reboot; a custom persistence changes what differs.
+    /// Describes a crash-safe store that survives a restart; a custom persistence changes the fields that differ.
     pub fn new(backend: Backend, protection: Protection, location: impl Into<String>) -> Self {
         Self { backend, protection, survives_reboot: true, location: location.into(), crash_safe: true }
     }
@@ -260,12 +260,12 @@ pub enum Backend {
     SecretService,
     /// The memory of this process.
     Memory,
-    /// A persistence that the program brought along.
+    /// A persistence of the program itself.
     Custom,
 }
 
 impl Backend {
-    /// The stable name of this backend, for logs, scripts and other languages.
+    /// Returns the stable name of this backend, for logs, scripts and other languages.
     pub fn code(self) -> &'static str {
         match self {
             Self::PlaintextFile => "plaintext-file",
@@ -292,24 +292,24 @@ impl Backend {
 pub enum Protection {
     /// Encrypted by the operating system for the signed-in user.
     OsUser,
-    /// Encrypted by the operating system for everybody who signs in to this machine.
+    /// Encrypted by the operating system for every user of this machine.
     OsMachine,
     /// Encrypted with a key derived from a passphrase.
     Passphrase,
-    /// Encrypted with a key that the operating system holds in memory for this user; gone at the next restart.
+    /// Encrypted with a key that the operating system holds in memory for this user; the next restart loses it.
     UntilReboot,
     /// Encrypted with a key from a file or an environment value that an operator provides.
     KeyFile,
-    /// Not encrypted: file permissions (0600) are all there is.
+    /// Not encrypted: only the file's permissions (0600) protect the content.
     Plaintext,
-    /// In the memory of this process only, and gone with it.
+    /// In the memory of this process only; lost at its end.
     Memory,
-    /// Known only to the program that brought the persistence along.
+    /// Known only to the program that provides the persistence.
     Unknown,
 }
 
 impl Protection {
-    /// The stable name of this protection, for logs, scripts and other languages.
+    /// Returns the stable name of this protection, for logs, scripts and other languages.
     pub fn code(self) -> &'static str {
         match self {
             Self::OsUser => "os-user",

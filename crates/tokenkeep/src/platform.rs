@@ -1,6 +1,6 @@
-//! The only place that chooses an operating system.
+//! The only file that selects an operating system.
 //!
-//! Every variant exposes the same items, so that nothing above this file asks where it runs.
+//! Every variant exposes the same items, so that no code above this file depends on the system.
 
 pub(crate) mod lock_record;
 
@@ -53,16 +53,16 @@ pub use os::secret_service::{
     SecretServiceCollection, SecretServiceItem, SecretServiceProvider, SecretServiceSurvey,
 };
 
-/// An item of the platform's keystore, and how it may be used.
+/// An item of the platform's keystore, and the limits of its use.
 #[allow(dead_code, reason = "a platform without a keystore reads none of them")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ItemRequest<'n> {
     pub(crate) service: &'n str,
     pub(crate) account: &'n str,
-    /// How the item looks, if other than service and account make it.
+    /// The shape of the item, if it is not derived from service and account.
     pub(crate) shape: Option<&'n ItemShape>,
     pub(crate) prompting: Prompting,
-    /// How long an operation may take, if other than the keystore's default.
+    /// The limit of an operation, if it is not the keystore's default.
     pub(crate) deadline: Option<Duration>,
 }
 
@@ -76,7 +76,7 @@ pub(crate) enum OwnStore {
     Unknown,
 }
 
-/// Where Windows encrypts files.
+/// On Windows.
 #[cfg(not(windows))]
 pub(crate) fn data_protection(
     _scope: DataProtectionScope,

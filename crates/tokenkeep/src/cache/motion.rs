@@ -1,5 +1,5 @@
-//! Content that may be in motion: a sibling whose lock somebody removed empties the file and then fills it, and a busy
-//! machine can stop it in between. This file owns how long that is waited for, and what ends the wait.
+//! Incomplete files: a sibling whose lock was removed truncates the file and then fills it, and a busy machine can
+//! stop it in between. This file owns the wait for the rest.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -7,18 +7,18 @@ use super::{SETTLE, Shared};
 use crate::platform::process;
 use crate::{Error, ErrorKind, LockGuard, Result, Secret, Snapshot, Stamp, schema};
 
-/// What cannot be a whole cache may still be being written for this long, whoever can be seen writing: a write in place
-/// takes microseconds, but a process may be stopped in the middle, and not every process can be looked into.
+/// Treat incomplete content younger than this as a write in progress, even if /proc shows no writer. A write in place
+/// takes microseconds, but a process may be stopped in the middle, and not every process is visible.
 const IN_MOTION: Duration = Duration::from_millis(200);
 
-/// And for this long by a process that is seen to have the file open for writing. One that was stopped for longer is
-/// not waited for: somebody may just keep the file open.
+/// Treat incomplete content younger than this as a write in progress if a process has the file open for writing. Do
+/// not wait longer: the process may just keep the file open.
 pub(crate) const STOPPED: Duration = Duration::from_secs(10);
 
-/// How often it is looked at meanwhile.
+/// The pause between two checks.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// Whether content of a file that was read without the lock can be believed: not empty, and not a piece of a JSON object.
+/// Returns whether content read without the lock is complete: not empty, and not a part of a JSON object.
 fn at_rest(content: &[u8]) -> bool {
     !content.is_empty() && schema::is_whole(content)
 }
@@ -33,7 +33,7 @@ impl Shared {
     /// stood still and nobody is seen to be writing it.
     pub(super) fn reload(&self, guard: &LockGuard) -> Result<Snapshot> {
         let began = Instant::now();
-        // Whether nobody had it open for writing before this look at it.
+        // Whether no process had the file open for writing before this read.
         let mut unattended = false;
         loop {
             let looked = SystemTime::now();
@@ -46,7 +46,7 @@ impl Shared {
             }
             unattended = !is_young && !self.is_being_written();
             if unattended {
-                // Who had it open may have finished since it was read.
+                // The writer may have finished since the read.
                 continue;
             }
             if began.elapsed() > SETTLE {
@@ -64,8 +64,8 @@ impl Shared {
     }
 }
 
-/// How old what has this stamp was when it was `looked` at, however long the reader was stopped since. A time in the
-/// future tells nothing.
+/// Returns the age that the content with this stamp had at the time `looked`, independent of how long the reader was
+/// stopped since. A time in the future gives none.
 fn age(stamp: &Stamp, looked: SystemTime) -> Option<Duration> {
     let modified = UNIX_EPOCH + Duration::from_millis(u64::try_from(stamp.modified_millis()).unwrap_or(0));
     let written_meanwhile = || SystemTime::now().duration_since(modified).map(|_| Duration::ZERO);

@@ -1,4 +1,4 @@
-//! The right to write: what happens between having the lock and giving it back.
+//! The right to write: the steps between acquiring and releasing the lock.
 
 use std::sync::Arc;
 
@@ -44,17 +44,17 @@ pub struct WriteAccess {
 }
 
 impl WriteAccess {
-    /// What is stored, and what a write builds on; `None` when there is nothing.
+    /// Returns the stored content on which a write builds; `None` if there is none.
     pub fn content(&self) -> Option<&[u8]> {
         self.snapshot.content.as_ref().map(Secret::expose)
     }
 
-    /// What is stored, with its number.
+    /// Returns the stored content with its number.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
     }
 
-    /// Proof of the lock, for direct use of the persistence.
+    /// Returns the proof of the lock, for direct use of the persistence.
     pub fn guard(&self) -> &LockGuard {
         &self.guard
     }
@@ -94,21 +94,21 @@ impl WriteAccess {
     pub fn commit_change(mut self, change: &Change<'_>) -> Result<Snapshot> {
         let theirs = self.content().filter(|content| !content.is_empty());
         let merged = match schema::merge(change, theirs) {
-            // Ours is no cache: opaque content, which only its owner understands.
+            // Our content is not a cache, and only its owner understands it.
             Err(error) if error.kind() == ErrorKind::InvalidInput => return self.commit(change.ours),
             Err(error) if error.kind() == ErrorKind::Damaged => {
                 self.set_aside("it is not a token cache")?;
                 match self.content().filter(|content| !content.is_empty()) {
-                    // It was caught in motion and is whole now.
+                    // It was incomplete at the first read and is whole now.
                     Some(theirs) => schema::merge(change, Some(theirs))?,
-                    // Damage signs nobody out: everything the client still knows is kept.
+                    // Damage signs no account out: all of the client's entries are kept.
                     None => schema::merge(&Change::additions(change.ours), None)?,
                 }
             }
             merged => merged?,
         };
         let conflict = merged.conflict();
-        // Nothing of ours is new: the store need not be written, and nobody has to read it again.
+        // No entry of ours is new, so the store need not be written and no process has to read it again.
         let snapshot = if merged.unchanged { self.snapshot } else { self.save(merged.content)? };
         match conflict {
             Some(error) => Err(error),
@@ -128,7 +128,7 @@ impl WriteAccess {
         let mut held = shared.held();
         match deleted {
             Ok(deleted) => {
-                // The next look decides: a keystore's marker is there even when its item is not.
+                // The next read decides, because a keystore's marker exists even without its item.
                 held.publish(None, Stamp::UNKNOWN);
                 #[cfg(feature = "watch")]
                 held.learned.written();

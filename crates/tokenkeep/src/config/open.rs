@@ -1,4 +1,4 @@
-//! Building the stores of a configuration, and trying them in order.
+//! Builds the stores of a configuration and tries them in order.
 //!
 //! This is where a fallback is chosen.
 
@@ -31,9 +31,9 @@ pub struct Choice {
     pub cache: TokenCache,
     /// The store it is in.
     pub store: Store,
-    /// The store's place among those of the configuration: 0 for the one that is tried first.
+    /// The position of the store in the configuration: 0 for the first one tried.
     pub number: usize,
-    /// The stores that were tried before it, in vain.
+    /// The stores that failed before it.
     pub attempts: Arc<[Attempt]>,
 }
 
@@ -55,7 +55,7 @@ impl From<Refused> for Error {
     }
 }
 
-/// A store, built and not yet looked at.
+/// A store, built and not yet opened.
 enum Built {
     File(FilePersistence),
     Item(KeystorePersistence),
@@ -67,7 +67,7 @@ impl Config {
         &self.wait
     }
 
-    /// As [`Config::choose`], waiting for locks as `wait` says while it opens.
+    /// Like [`Config::choose`], with `wait` for the locks during the opening.
     pub(crate) fn choose_within(&self, wait: &WaitOptions) -> std::result::Result<Choice, Refused> {
         let mut attempts = Vec::new();
         for (number, store) in std::iter::once(&self.store).chain(&self.fallbacks).enumerate() {
@@ -77,7 +77,7 @@ impl Config {
                 Err(error) => {
                     let wrong_name = number == 0 && error.kind() == ErrorKind::InvalidInput;
                     attempts.push(Attempt { store: store.clone(), number, prepared, error });
-                    // It would be as wrong in a file.
+                    // The name is wrong for a file, too.
                     if wrong_name {
                         break;
                     }
@@ -106,7 +106,7 @@ impl Config {
         Choice { cache, store: store.clone(), number, attempts }
     }
 
-    /// Builds a store and makes it ready. Sets `prepared` as soon as its file exists.
+    /// Builds a store and prepares it. Sets `prepared` as soon as its file exists.
     fn try_store(
         &self,
         number: usize,
@@ -143,7 +143,7 @@ impl Config {
         })
     }
 
-    /// Builds the store with this number; contacts nothing and creates nothing.
+    /// Builds the store with this number; makes no request and creates no file.
     fn build(&self, number: usize, store: &Store, path: &Path) -> Result<Built> {
         if let Some(file) = self.file_of(store, path)? {
             return Ok(Built::File(file));
@@ -166,7 +166,7 @@ impl Config {
         if let Some(directory) = &self.locks {
             item = item.lock_directory(directory);
         }
-        // From stores that come after this one: content is never moved to a store that protects it less.
+        // Only from stores later in the order: content never moves to a store that protects it less.
         for store in self.fallbacks.iter().skip(number).chain(&self.imports) {
             if let Some(file) = self.file_of(store, path)? {
                 item = item.stand_in(file)?;
@@ -175,7 +175,7 @@ impl Config {
         Ok(Built::Item(item))
     }
 
-    /// The file that `store` keeps at `path`; `None` for a store that keeps its content elsewhere.
+    /// Returns the file that `store` keeps at `path`; `None` for a store with its content elsewhere.
     fn file_of(&self, store: &Store, path: &Path) -> Result<Option<FilePersistence>> {
         let protector: Arc<dyn Protector> = match store {
             Store::PlaintextFile => Arc::new(Plain),
@@ -192,11 +192,11 @@ impl Config {
         Ok(Some(file.durability(self.durability).with_events(self.events.clone())))
     }
 
-    /// The item that these names have in the platform's keystore, without a marker file: to read it alone, or to keep a
-    /// [key](crate::key_source::KeystoreItem) in it. Nothing is contacted.
+    /// Returns the item with these names in the platform's keystore, without a marker file: to read it alone, or to
+    /// store a [key](crate::key_source::KeystoreItem) in it. Makes no request.
     ///
     /// # Errors
-    /// `InvalidInput` for names that no item can have; `NotSupported` where the platform has no keystore with items.
+    /// `InvalidInput` for names that no item can have; `NotSupported` if the platform has no keystore with items.
     pub fn keystore_item(&self) -> Result<Arc<dyn Keystore>> {
         let (service, account) = self.item_names();
         platform::keystore_item(&ItemRequest {

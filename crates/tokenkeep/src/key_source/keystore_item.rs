@@ -1,4 +1,4 @@
-//! A random key in one small item of the operating system's keystore: an envelope around a cache of any size.
+//! A random key in one small item of the operating system's keystore, for an encrypted file of any size.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,11 +6,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::{Key, KeyId, KeySource, Kind, WITHOUT_KEY, text};
 use crate::{CacheLock, Error, ErrorKind, Protection, Result, storage::Keystore};
 
-/// A key kept in an item of a [`Keystore`], made and stored there when a file is first encrypted.
+/// A key in an item of a [`Keystore`]. It is created and stored there when a file is first encrypted.
 ///
-/// The item holds the key as base64 text, so that other programs for the same keystore can show and copy it. An item
-/// that holds anything else is refused, never overwritten; an empty one holds no key yet. The key is asked for once and
-/// then kept in memory.
+/// The item holds the key as base64 text, so that other programs of the same keystore can show and copy it. An item
+/// with other content is refused and never overwritten; an empty item has no key yet. The key is read once and then
+/// kept in memory.
 ///
 /// ```
 /// # #[cfg(target_os = "linux")]
@@ -37,8 +37,8 @@ impl<K: Keystore> KeystoreItem<K> {
         Self { item, locks: None, known: Mutex::new(None) }
     }
 
-    /// The same key, made under a lock in another directory than the user's own. All programs that may make it must name
-    /// the same.
+    /// Returns the same source, which creates the key under a lock in this directory in place of the user's own. All
+    /// programs that may create the key must use the same directory.
     #[must_use]
     pub fn lock_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.locks = Some(directory.into());
@@ -51,8 +51,8 @@ impl<K: Keystore> KeystoreItem<K> {
 
     fn stored(&self) -> Result<Option<Key>> {
         let Some(content) = self.item.load()? else { return Ok(None) };
-        // What GNOME Keyring leaves when it is killed while it makes an item. Refused, it would shut out every program
-        // for good; and what nobody can have encrypted with it cannot be lost.
+        // GNOME Keyring leaves an empty item when it is killed while it creates one. A refusal would lock every
+        // program out permanently, and no content can be encrypted with an empty key.
         if content.is_empty() {
             return Ok(None);
         }
@@ -70,7 +70,8 @@ impl<K: Keystore> KeystoreItem<K> {
         Ok(Some(key))
     }
 
-    /// Makes the key, under a lock that all users of the item share, and believes only what the keystore gives back.
+    /// Creates the key, under a lock shared by all users of the item, and uses only the key that the keystore
+    /// returns.
     fn create(&self) -> Result<Key> {
         let lock = CacheLock::of_shared("key", &self.item.location(), self.locks.as_deref())?;
         let _guard = lock.acquire(&super::brief_wait())?;
@@ -96,7 +97,7 @@ impl<K: Keystore> KeySource for KeystoreItem<K> {
     }
 
     fn fresh(&self) -> Result<(Key, Vec<u8>)> {
-        // Not the key in memory: a person may have removed the item, and then nobody else could open the new file.
+        // Not the key in memory: if the user has removed the item, no other process could open the new file.
         let key = match self.stored()? {
             Some(key) => key,
             None => self.create()?,

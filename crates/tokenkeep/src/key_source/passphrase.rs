@@ -12,20 +12,20 @@ use crate::{Error, ErrorKind, Protection, Result, Secret};
 const SALT: usize = 16;
 /// Argon2's version byte, memory, passes, lanes, salt: see `docs/format.md`.
 const PARAMETERS: usize = 1 + 4 + 4 + 4 + SALT;
-/// What a file may ask for at most, so that one planted by somebody else cannot exhaust memory or time.
+/// The limit for the parameters of a file, so that a hostile file cannot exhaust memory or time.
 const MOST_MEMORY: u32 = 512 * 1024;
 const MOST_PASSES: u32 = 64;
 const MOST_LANES: u32 = 16;
-/// Memory times passes, in KiB: a few seconds' work.
+/// Memory times passes, in KiB: the work of a few seconds.
 const MOST_WORK: u64 = 4 * 1024 * 1024;
-/// Of files opened lately. One program has few caches under one passphrase.
+/// The number of keys kept for recently opened files. One program has few caches under one passphrase.
 const REMEMBERED: usize = 8;
 
 /// A key derived from a passphrase.
 ///
-/// Deriving it takes time on purpose, so it is done once per file and process and the key kept in memory; the passphrase
-/// is asked for each time it is needed and wiped. It is used byte for byte: no white space is removed, nothing is
-/// normalised.
+/// The derivation is slow on purpose, so it is done once per file and process, and the key is kept in memory. The
+/// passphrase is requested each time it is needed and then wiped. It is used byte for byte, without trimming or
+/// normalisation.
 ///
 /// ```
 /// use tokenkeep::Secret;
@@ -47,14 +47,14 @@ pub struct Passphrase {
     derived: Arc<Mutex<Derived>>,
 }
 
-/// Keys that were found right, or made here, with their parameters.
+/// Keys that were verified or created here, with their parameters.
 #[derive(Default)]
 struct Derived {
     opened: Vec<(Vec<u8>, Key)>,
     made: Option<(Vec<u8>, Key)>,
 }
 
-/// How much work it is to derive a key from a passphrase, for the person and for whoever guesses.
+/// The cost to derive a key from a passphrase, for the user and for an attacker who guesses.
 ///
 /// ```
 /// use tokenkeep::key_source::Cost;
@@ -69,18 +69,18 @@ pub struct Cost {
 }
 
 impl Default for Cost {
-    /// 64 MiB and three passes: the second choice of RFC 9106, on one lane. Stronger than OWASP's minimum (19 MiB, two
-    /// passes), about a tenth of a second.
+    /// 64 MiB and three passes: the second choice of RFC 9106, on one lane. Stronger than OWASP's minimum (19 MiB,
+    /// two passes); about a tenth of a second.
     fn default() -> Self {
         Self { memory: 64 * 1024, passes: 3 }
     }
 }
 
 impl Cost {
-    /// Memory in KiB and the number of passes over it. For files that are new; an existing one keeps its own.
+    /// Memory in KiB and the number of passes over it, for new files; an existing file keeps its own.
     ///
     /// # Errors
-    /// `InvalidInput` below 8 KiB or one pass, or above what a file may ask for: 512 MiB, 64 passes, 4 GiB in all.
+    /// `InvalidInput` below 8 KiB or one pass, or above the limits of a file: 512 MiB, 64 passes, 4 GiB in all.
     pub fn new(memory_kib: u32, passes: u32) -> Result<Self> {
         let cost = Self { memory: memory_kib, passes };
         let lanes = 1;
@@ -94,22 +94,22 @@ impl Cost {
 }
 
 impl Passphrase {
-    /// A passphrase that is known already.
+    /// A known passphrase.
     pub fn new(passphrase: impl Into<Secret>) -> Self {
         let passphrase = passphrase.into();
         Self::with("the passphrase given by the program".to_owned(), move || Ok(passphrase.clone()))
     }
 
-    /// A passphrase that `ask` gives when it is needed: with a prompt, say. It may be called while the cache is locked;
-    /// an error of its own is passed on.
+    /// A passphrase that `ask` returns when it is needed, for example from a prompt. `ask` may be called while the
+    /// cache is locked; its error is passed on.
     pub fn asking(ask: impl Fn() -> Result<Secret> + Send + Sync + 'static) -> Self {
         Self::with("the passphrase the program asked for".to_owned(), ask)
     }
 
     /// A passphrase in the environment variable `name`, read when it is needed.
     ///
-    /// Other programs of the same user can read the environment of a process, and its children inherit it: a key file
-    /// or a prompt tells fewer.
+    /// Other programs of the same user can read the environment of a process, and its children inherit it. A key file
+    /// or a prompt is safer.
     pub fn from_environment(name: impl Into<String>) -> Self {
         let name = name.into();
         let origin = format!("the passphrase in the environment variable {name}");
@@ -119,7 +119,7 @@ impl Passphrase {
         })
     }
 
-    /// The same passphrase with another cost for new files.
+    /// Returns the same passphrase with another cost for new files.
     #[must_use]
     pub fn cost(mut self, cost: Cost) -> Self {
         self.cost = cost;
@@ -130,7 +130,7 @@ impl Passphrase {
         Self { ask: Arc::new(ask), origin, cost: Cost::default(), derived: Arc::default() }
     }
 
-    /// Held while deriving: threads that need the same key wait for one of them to do the work.
+    /// Held during a derivation: threads that need the same key wait for one of them.
     fn derived(&self) -> MutexGuard<'_, Derived> {
         self.derived.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -193,7 +193,7 @@ impl KeySource for Passphrase {
         }
         let (memory, passes, lanes, salt) = read(parameters)?;
         let key = self.derive(memory, passes, lanes, salt)?;
-        // A wrong passphrase is not remembered: the next one asked for may be right.
+        // A wrong passphrase is not kept, because the next one may be right.
         if key.id() == *id {
             derived.opened.truncate(REMEMBERED - 1);
             derived.opened.insert(0, (parameters.to_vec(), key.clone()));
@@ -216,7 +216,7 @@ impl fmt::Debug for Passphrase {
     }
 }
 
-/// Argon2's working memory, from which the key could be had.
+/// Argon2's working memory, which would reveal the key.
 struct Blocks(Vec<Block>);
 
 impl Drop for Blocks {
@@ -225,7 +225,7 @@ impl Drop for Blocks {
     }
 }
 
-/// Reads the parameters of a file, which somebody else may have planted.
+/// Parses the parameters of a file, which may be hostile.
 fn read(parameters: &[u8]) -> Result<(u32, u32, u32, &[u8])> {
     let refused = |what: String| {
         Error::new(

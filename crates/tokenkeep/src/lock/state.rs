@@ -1,4 +1,4 @@
-//! Who has a lock, for people: a look that takes nothing, creates nothing and waits for nobody.
+//! The state of a lock, for display: read without taking the lock, creating files or waiting.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::platform::lock_record::{Author, Record, printable};
 use crate::platform::{files, process};
 use crate::{Error, Result};
 
-/// Whether somebody has a lock.
+/// The state of a lock.
 ///
 /// ```
 /// use tokenkeep::inspect::LockState;
@@ -25,16 +25,16 @@ use crate::{Error, Result};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LockState {
-    /// Nobody.
+    /// No process has it.
     Free,
-    /// This process, as far as can be told.
+    /// This process has it, as far as the files show.
     Held(LockHolder),
-    /// Nobody, but a process that died left its lock file. The next program that takes the lock through this library
-    /// clears it away; other libraries may wait for it in vain.
+    /// No process has it, but a dead process left its lock file. The next acquire through this library removes it;
+    /// other libraries may wait for it in vain.
     Left(LockHolder),
 }
 
-/// Who wrote a lock file.
+/// The process that wrote a lock file.
 ///
 /// ```
 /// use tokenkeep::inspect::LockHolder;
@@ -46,15 +46,15 @@ pub enum LockState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LockHolder {
-    /// Its process, if the file says.
+    /// Its process id, if the file has it.
     pub pid: Option<u32>,
-    /// The program it runs or ran, where that is known.
+    /// The program that it runs or ran, if known.
     pub command: Option<String>,
-    /// How long ago it took the lock, where that is known.
+    /// The time since it acquired the lock, if known.
     pub age: Option<Duration>,
-    /// Whether it took the lock through this library, and not through a sibling of it.
+    /// Whether it acquired the lock through this library, as opposed to a sibling.
     pub ours: bool,
-    /// Whether the operating system itself knows of a lock, so that the process certainly lives.
+    /// Whether the operating system confirms the lock, so that the process certainly lives.
     pub certain: bool,
 }
 
@@ -86,7 +86,7 @@ impl CacheLock {
 }
 
 impl LockHolder {
-    /// What a lock file says, with what the system says of its process.
+    /// Combines a lock file's content with the system's state of its process.
     pub(crate) fn of(record: &Record, modified: Option<std::time::SystemTime>, certain: bool) -> Self {
         let pid = record.pid();
         let since = record.since().or(modified);
@@ -104,7 +104,7 @@ impl LockHolder {
     }
 }
 
-/// The error of looking at a lock file.
+/// The error of reading a lock file.
 pub(crate) fn cannot_look(path: &std::path::Path, error: std::io::Error) -> Error {
     Error::io("Cannot look at the lock file", path, error)
 }

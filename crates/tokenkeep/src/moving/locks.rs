@@ -1,8 +1,8 @@
-//! The locks of two caches, taken in an order in which nobody waits in a circle.
+//! Acquires the locks of two caches in an order without deadlocks.
 //!
-//! Whoever writes one cache takes the lock of its shared store first and then that of its path. A move takes all
-//! shared locks before all path locks, and either kind in the order of their keys; so every process takes any two
-//! locks in the same order. The lock of a key source comes after all of them, and nothing is waited for under it.
+//! A write of one cache takes the lock of its shared store first and then that of its path. A move takes all shared
+//! locks before all path locks, and each kind in the order of their keys; so every process takes any two locks in the
+//! same order. The lock of a key source comes after all of them, and no code waits while it is held.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use crate::{CacheLock, Error, ErrorKind, LockGuard, Result, TokenCache, options:
 /// The locks of two caches.
 pub(super) struct Locks {
     from: LockGuard,
-    /// `None` when both caches stand beside the same lock.
+    /// `None` if both caches have the same lock.
     to: Option<LockGuard>,
     /// After the others, so that they are released last.
     _shared: Vec<LockGuard>,
@@ -29,7 +29,7 @@ impl Locks {
         let mut shared: Vec<(_, &CacheLock)> = Vec::new();
         for lock in from_shared.into_iter().chain(to_shared) {
             let key = lock.key()?;
-            // In one order for everybody, and each once.
+            // In the same order in every process, and each once.
             if let Err(place) = shared.binary_search_by(|held: &(_, &CacheLock)| Ord::cmp(&held.0, &key)) {
                 shared.insert(place, (key, lock));
             }

@@ -1,8 +1,8 @@
-//! The note beside a cache that tells how far its move to another store has come: `<cache>.tk-moved`.
+//! The journal of a move beside a cache: `<cache>.tk-moved`.
 //!
-//! It holds no content and no secret, only where from, where to, how far, and a digest that tells the content which
-//! arrived from other content. `docs/format.md` has the lines. It stays when the move is over: `{}` beside it means
-//! that the sign-ins are in the store that it names.
+//! It contains no content and no secret, only source, target, progress, and a digest that distinguishes moved content
+//! from new content. `docs/format.md` has the lines. It stays after the move: `{}` beside it means that the sign-ins
+//! are in the store that it names.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -16,17 +16,17 @@ use crate::{Error, Info, LockGuard, Persistence, Result, Secret};
 
 const SUFFIX: &str = ".tk-moved";
 const FIRST_LINE: &str = "tokenkeep-move 1";
-/// More than any note is long.
+/// More than any journal's length.
 const LONGEST: u64 = 64 * 1024;
 
-/// How far a move has come.
+/// The progress of a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// Nothing has been changed yet, or the new store has it and nobody has read it back.
+    /// The source is unchanged; the target may have the content, but it has not been read back.
     Intended,
-    /// The new store has everything, read back. The old copy is still there.
+    /// The target has all entries, read back. The old copy still exists.
     Arrived,
-    /// The old copy is gone.
+    /// The old copy is removed.
     Moved,
 }
 
@@ -42,9 +42,9 @@ impl State {
     }
 }
 
-/// The place of the note of one move.
+/// The journal file of one move.
 pub(super) struct Sidecar {
-    /// `None` for a store in memory, which nobody can come back to.
+    /// `None` for a store in memory, which no later process can reach.
     path: Option<PathBuf>,
     from: String,
     to: String,
@@ -57,7 +57,7 @@ impl Sidecar {
         Self { path, from: place(&from.info()), to: place(&to.info()) }
     }
 
-    /// Where the content of the file at `path` went, if it did.
+    /// Returns where the content of the file at `path` was moved, if it was.
     pub(super) fn destination(path: &Path) -> Option<String> {
         let path = beside(&files::resolve(path).ok()?);
         let note = Self { path: Some(path), from: String::new(), to: String::new() }.read().ok()??;
@@ -69,13 +69,13 @@ impl Sidecar {
         self.write(state, &digest(source), &now.to_string())
     }
 
-    /// Whether a move between the same stores was interrupted after everything of `source` had arrived.
+    /// Returns whether a move between the same stores was interrupted after the target had all of `source`.
     pub(super) fn has_arrived(&self, source: &Secret) -> Result<bool> {
         let Some(note) = self.read()? else { return Ok(false) };
         Ok(self.is_ours(&note) && note.state == Some(State::Arrived) && note.digest == digest(source))
     }
 
-    /// Corrects the note of a move that was interrupted just before its last.
+    /// Completes the journal of a move that was interrupted just before its last step.
     pub(super) fn conclude(&self) -> Result<()> {
         match self.read()? {
             Some(note) if self.is_ours(&note) && note.state == Some(State::Arrived) => {
@@ -97,8 +97,8 @@ impl Sidecar {
         atomic_file::replace(path, text.as_bytes(), Durability::Synced).map(|_| ())
     }
 
-    /// A note that is not understood, of a newer release or damaged, says nothing: then everything is brought over
-    /// once more, which changes nothing that has arrived.
+    /// An unreadable journal, of a newer release or damaged, is ignored: then the whole move is repeated, which does
+    /// not change moved entries.
     fn read(&self) -> Result<Option<Note>> {
         let Some(path) = &self.path else { return Ok(None) };
         let Some((file, _)) = files::open_existing(path, files::careful().read(true))? else {
@@ -144,12 +144,12 @@ fn beside(target: &Path) -> PathBuf {
     name.into()
 }
 
-/// A store in one line, whatever its path holds.
+/// Formats a store as one line, with any path.
 fn place(info: &Info) -> String {
     format!("{} {:?}", info.backend.code(), info.location)
 }
 
-/// Tells content from other content. The tokens in it are too random to be guessed from it.
+/// Returns a digest that identifies content. The tokens in it are too random to be guessed from it.
 fn digest(content: &Secret) -> String {
     let mut hash = Sha256::new();
     hash.update(b"tokenkeep move\n");

@@ -10,8 +10,8 @@ use crate::{Secret, storage::Keystore};
 /// A store for a cache. [`Config::store`](crate::Config::store) names the one to try first,
 /// [`Config::fallback`](crate::Config::fallback) those to try after it.
 ///
-/// Every store can be named on every platform. Opening one that the platform does not have is `NotSupported`, so that the
-/// next fallback is tried.
+/// Every store can be named on every platform. A store that the platform does not have fails with `NotSupported` at
+/// opening, and the next fallback is tried.
 ///
 /// ```
 /// use tokenkeep::{Config, key_source::{KernelKeyring, KeyFile}, options::Store};
@@ -34,20 +34,20 @@ pub enum Store {
     DataProtection {
         /// Which users can decrypt it.
         scope: DataProtectionScope,
-        /// A second secret that decrypting needs.
+        /// A second secret that decryption needs.
         entropy: Option<Secret>,
     },
     /// An item of the macOS Keychain.
     Keychain,
     /// An item of the Linux Secret Service.
     SecretService,
-    /// An item of a keystore that the program brings along.
+    /// An item of a keystore that the program provides.
     Item(Arc<dyn Keystore>),
     /// A file encrypted with a key from this source; see [`crate::key_source`].
     EncryptedFile(Arc<dyn KeySource>),
     /// A plaintext file (0600).
     PlaintextFile,
-    /// The memory of this process: every sign-in is gone when it ends. Nothing is written.
+    /// The memory of this process: all sign-ins are lost at its end. No file is written.
     Memory,
 }
 
@@ -96,7 +96,7 @@ pub enum DataProtectionScope {
     LocalMachine,
 }
 
-/// A store that was tried in vain.
+/// A store that failed.
 ///
 /// ```
 /// use tokenkeep::{Config, options::Store};
@@ -113,11 +113,11 @@ pub enum DataProtectionScope {
 pub struct Attempt {
     /// The store.
     pub store: Store,
-    /// Its place among the stores of the configuration: 0 for the one that was tried first.
+    /// Its position in the configuration: 0 for the first one tried.
     pub number: usize,
     /// Whether its file could be prepared, so that the error is about the store.
     pub prepared: bool,
-    /// Why it is of no use.
+    /// The reason of the failure.
     pub error: crate::Error,
 }
 
@@ -127,7 +127,7 @@ impl fmt::Display for Attempt {
     }
 }
 
-/// `attempts` in one sentence, for a person.
+/// Formats `attempts` as one sentence.
 pub(crate) fn listed(attempts: &[Attempt]) -> String {
     attempts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -25,10 +25,10 @@ use crate::{
     storage::{Loaded, Plain},
 };
 
-/// What the probe holds; the sibling libraries write the same kind of harmless text.
+/// The content of the probe; the sibling libraries write a similar harmless text.
 const PROBE: &[u8] = b"tokenkeep probe: this file can be removed";
 const PROBE_PREFIX: &str = ".tk-probe-";
-/// A probe older than this was left by a process that was killed while it verified.
+/// An older probe was left by a process that was killed during its verification.
 const ABANDONED: Duration = Duration::from_secs(60);
 
 /// A cache in one file, as content or as what a [`Protector`] makes of it.
@@ -66,18 +66,18 @@ pub struct FilePersistence {
 
 #[derive(Debug)]
 struct State {
-    /// Whether this process has looked for files that killed writers left.
+    /// Whether this process has looked for files of killed writers.
     swept: AtomicBool,
-    /// Whether it has looked for an old copy that a killed move left.
+    /// Whether it has looked for the old copy of a killed move.
     looked: AtomicBool,
-    /// Whether the last write could be done by renaming.
+    /// Whether the last write used a rename.
     crash_safe: AtomicBool,
-    /// Whether it was told that the content lapsed, since the last write.
+    /// Whether the loss of the key has been reported since the last write.
     lapsed: AtomicBool,
 }
 
 impl FilePersistence {
-    /// A plaintext cache in the file at `path`, which is made absolute. Nothing is created yet.
+    /// A plaintext cache in the file at `path`, which is made absolute. Creates no file yet.
     ///
     /// # Errors
     /// `InvalidInput` for a path that names no file.
@@ -88,7 +88,7 @@ impl FilePersistence {
     /// A cache in the file at `path`, protected by `protector`.
     ///
     /// # Errors
-    /// As [`FilePersistence::new`].
+    /// Like [`FilePersistence::new`].
     pub fn with_protector(path: impl AsRef<Path>, protector: impl Protector + 'static) -> Result<Self> {
         Self::over(path.as_ref(), Arc::new(protector))
     }
@@ -106,14 +106,14 @@ impl FilePersistence {
         Ok(Self { path, protector, durability, remote, state, events: Events::default() })
     }
 
-    /// The same persistence with another durability.
+    /// Returns the same persistence with another durability.
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// The same persistence, telling `listener` what is worth knowing.
+    /// Returns the same persistence with a listener for its events.
     #[must_use]
     pub fn on_event(self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.with_events(Events::to(listener))
@@ -124,8 +124,8 @@ impl FilePersistence {
         self
     }
 
-    /// Creates the directories (0700) and an empty file (0600) where they are missing, and makes an existing file
-    /// 0600. Content is never touched.
+    /// Creates missing directories (0700) and an empty file (0600), and sets an existing file to 0600. Never changes
+    /// the content.
     ///
     /// # Errors
     /// `PermissionDenied`, `UnsafeFile`, `StorageFull`, `Io`.
@@ -139,8 +139,8 @@ impl FilePersistence {
         match writing::create_new(&target, &target) {
             Ok(file) => {
                 files::tighten(&file, &target)?;
-                // Dated back, so that nobody takes it for one that a sibling has emptied and is about to fill, and waits.
-                // Where that fails, somebody waits for a moment.
+                // Dated back, so that no reader takes it for a file that a sibling has truncated and will fill, and
+                // waits. If that fails, a reader waits for a moment.
                 let created = SystemTime::now().checked_sub(2 * STOPPED);
                 let _ = created.map(|time| file.set_times(FileTimes::new().set_modified(time)));
                 Ok(())
@@ -160,7 +160,8 @@ impl FilePersistence {
         let Some((mut file, before)) = files::open_existing(target, files::careful().read(true))? else {
             return Ok(Loaded { content: None, stamp: Stamp::ABSENT });
         };
-        // Under the lock only a sibling that ignores it can be writing; without it, the caller asks again under it.
+        // Under the lock, only a sibling that ignores the lock can be writing; without it, the caller reads again
+        // under the lock.
         let rounds = if held { 50 } else { 1 };
         let mut status = before;
         for _ in 0..rounds {
@@ -178,7 +179,7 @@ impl FilePersistence {
             .remedy("Another program writes it without the lock; try again"))
     }
 
-    /// What the bytes of a file stand for; `None` when their key is gone for good.
+    /// Decrypts the bytes of a file; returns `None` if their key is lost.
     fn unprotect(&self, bytes: Secret) -> Result<Option<Secret>> {
         match self.protector.unprotect(bytes) {
             Ok(content) => Ok(Some(content)),
@@ -193,7 +194,7 @@ impl FilePersistence {
         }
     }
 
-    /// As `unprotect`, of a file that may be missing or empty.
+    /// Like `unprotect`, for a file that may be missing or empty.
     fn open(&self, bytes: Option<Secret>) -> Result<Option<Secret>> {
         match bytes {
             Some(bytes) if !bytes.is_empty() => self.unprotect(bytes),
@@ -201,7 +202,7 @@ impl FilePersistence {
         }
     }
 
-    /// What the file holds, whoever wrote it.
+    /// Reads the bytes of the file, written by any program.
     pub(crate) fn raw(&self, guard: Option<&LockGuard>) -> Result<Option<Secret>> {
         Ok(match guard {
             Some(guard) => self.read(guard.target(), true)?,
@@ -210,7 +211,7 @@ impl FilePersistence {
         .content)
     }
 
-    /// The bytes to write for `content` in the place of what `target` holds, and whether that lapsed.
+    /// Returns the bytes to write for `content` over the content of `target`, and whether the key of that is lost.
     fn protect<'a>(&self, content: &'a [u8], target: &Path) -> Result<(Cow<'a, [u8]>, bool)> {
         let head = self.head(target)?;
         match self.protector.protect(content, head.as_ref().map(|head| head.expose())) {
@@ -225,13 +226,14 @@ impl FilePersistence {
         }
     }
 
-    /// Whether what only began like a plaintext cache is one: torn content was set aside and may be replaced.
+    /// Returns whether content that begins like a plaintext cache is one. Torn content was moved aside and may be
+    /// replaced.
     fn is_plaintext_cache(&self, target: &Path) -> Result<bool> {
         let Some(bytes) = self.read(target, true)?.content else { return Ok(false) };
         Ok(self.protector.unprotect(bytes).is_err_and(|error| error.kind() == ErrorKind::Unprotected))
     }
 
-    /// The beginning of what is stored, as long as the protector wants to see it.
+    /// Returns the first stored bytes, as many as the protector needs.
     fn head(&self, target: &Path) -> Result<Option<Secret>> {
         let wanted = self.protector.head_length();
         if wanted == 0 {
@@ -247,7 +249,7 @@ impl FilePersistence {
         Ok(Some(Secret::from_zeroizing(head)))
     }
 
-    /// Replaces the content; the caller finishes the rest.
+    /// Replaces the content; the caller completes the rest.
     fn replace(&self, guard: &LockGuard, content: &[u8]) -> Result<(Stamp, Rest)> {
         guard.require(&self.path)?;
         self.sweep_once(guard.target());
@@ -379,7 +381,7 @@ impl Persistence for FilePersistence {
 }
 
 impl FilePersistence {
-    /// Verifies the place. `replacing`: and that what stands in it can be replaced.
+    /// Verifies the path and, if `replacing`, that its content can be replaced.
     pub(crate) fn verify_replacing(&self, replacing: bool) -> Result<()> {
         let target = files::resolve(&self.path)?;
         let directory = files::directory_of(&target);
@@ -398,8 +400,8 @@ impl FilePersistence {
         removed.map_err(|error| Error::io("Cannot remove the probe file", &probe, error))
     }
 
-    /// The probe is protected as if it took the place of what `target` holds, so that a key that does not fit is
-    /// noticed before anybody signs in.
+    /// The probe is encrypted as if it replaced the content of `target`, so that a wrong key is detected before a
+    /// sign-in.
     fn write_and_read_back(&self, probe: &Path, target: Option<&Path>) -> Result<()> {
         let protected = target.map_or_else(
             || Ok((self.protector.protect(PROBE, None)?, false)),
@@ -407,13 +409,13 @@ impl FilePersistence {
         );
         let bytes = match protected {
             Ok((bytes, _)) => bytes,
-            // It is taken over when it is loaded; what has to be shown here is that the key works.
+            // A load encrypts it. The verification must only show that the key works.
             Err(error) if error.kind() == ErrorKind::Unprotected => self.protector.protect(PROBE, None)?,
             Err(error) => return Err(error),
         };
         let failed = |error| Error::io("Cannot write the probe file", probe, error);
         let mut file = writing::create_new(probe, target.unwrap_or(probe)).map_err(failed)?;
-        // Not synced: the probe proves access and protection, and need not survive anything.
+        // Not synced: the probe verifies access and protection, and need not survive a crash.
         file.write_all(&bytes).map_err(failed)?;
         files::tighten(&file, probe)?;
         let read = self.read(probe, true)?.content;
@@ -426,7 +428,7 @@ impl FilePersistence {
     }
 }
 
-/// Removes probes that killed processes left, and no others: young ones belong to somebody who is verifying now.
+/// Removes probes of killed processes and no others: young ones belong to processes that are verifying now.
 fn remove_abandoned_probes(directory: &Path) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten() {

@@ -1,9 +1,9 @@
 //! A keystore item and its marker file.
 //!
-//! The item (macOS Keychain, Linux Secret Service) holds the content; the marker file's modification tells other
-//! processes that the item changed, and its path is where the lock stands. This file owns what a [`Keystore`] has to
-//! do and [`KeystorePersistence`], which makes a persistence of one; [`marker`] owns the file, [`intake`] what becomes
-//! of another store's content in its place.
+//! The item (macOS Keychain, Linux Secret Service) holds the content. The modification of the marker file tells other
+//! processes that the item changed, and its path is that of the lock. This file owns the [`Keystore`] trait and
+//! [`KeystorePersistence`], which makes a persistence of a keystore; [`marker`] owns the file, [`intake`] the import
+//! of another store's content at its path.
 
 mod intake;
 mod marker;
@@ -113,21 +113,21 @@ pub trait Keystore: Send + Sync + fmt::Debug {
     /// As `save`, and `NotVerified` when the probe came back different.
     fn verify(&self) -> Result<()>;
 
-    /// The item in the form `service/account`.
+    /// Returns the item in the form `service/account`.
     fn location(&self) -> String;
 
-    /// The kind of store.
+    /// Returns the kind of store.
     fn backend(&self) -> Backend {
         Backend::Custom
     }
 
-    /// Whether the item is still there after a restart of the machine, as far as the calls so far have shown.
+    /// Returns whether the item survives a restart of the machine, as far as the calls so far have shown.
     fn survives_reboot(&self) -> bool {
         true
     }
 }
 
-/// Whether an operation on a keystore may ask a person for a password.
+/// Whether a keystore operation may prompt the user.
 ///
 /// ```
 /// use std::time::Duration;
@@ -139,18 +139,19 @@ pub trait Keystore: Send + Sync + fmt::Debug {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Prompting {
-    /// A locked keystore is `StoreLocked`, at once. The default: a library does not know whether anybody is there.
+    /// A locked keystore is `StoreLocked`, at once. The default, because a library does not know whether a user is
+    /// present.
     #[default]
     Never,
     /// The keystore may show a prompt.
     Allowed {
-        /// The prompt is taken away after this long, and the operation is `StoreLocked`.
+        /// The prompt is removed after this time, and the operation is `StoreLocked`.
         limit: Duration,
     },
 }
 
 impl Prompting {
-    /// Prompts with the time that a person needs to notice one, find the password and type it: two minutes.
+    /// Allows prompts with the time that a user needs to notice one, find the password and type it: two minutes.
     pub fn allowed() -> Self {
         Self::Allowed { limit: Duration::from_secs(120) }
     }
@@ -204,7 +205,7 @@ pub struct KeystorePersistence {
     stand_ins: Vec<FilePersistence>,
     damage: OnDamage,
     events: Events,
-    /// Whether somebody was told that the item will be gone after log-out.
+    /// Whether the warning was given that a log-out loses the item.
     warned: Arc<AtomicBool>,
 }
 
@@ -232,15 +233,15 @@ impl KeystorePersistence {
         })
     }
 
-    /// The same persistence with the locks of items in another directory than the user's own. All programs that
-    /// share an item must name the same.
+    /// Returns the same persistence with the locks of items in this directory in place of the user's own. All
+    /// programs that share an item must use the same directory.
     #[must_use]
     pub fn lock_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.shared_lock = directory.into().join(CacheLock::shared_name("item", &self.keystore.location()));
         self
     }
 
-    /// The same persistence, telling `listener` what is worth knowing.
+    /// Returns the same persistence with a listener for its events.
     #[must_use]
     pub fn on_event(self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.with_events(Events::to(listener))
@@ -288,7 +289,7 @@ impl KeystorePersistence {
         stamp
     }
 
-    /// Tells once that the item does not last.
+    /// Warns once that the item does not survive.
     fn warn_if_it_does_not_last(&self) {
         if !self.keystore.survives_reboot() && !self.warned.swap(true, Ordering::Relaxed) {
             self.events.warn(|| {
@@ -330,7 +331,7 @@ impl Persistence for KeystorePersistence {
             return Err(marker::occupied(self.path()));
         }
         self.warn_if_it_does_not_last();
-        // A sibling may bump its marker before it writes the item, and be between the two.
+        // A sibling may touch its marker before it writes the item, and be between the two.
         let settled = guard.is_some() || !self.marker.is_being_written()?;
         Ok(Loaded { content, stamp: if settled { stamp } else { Stamp::UNKNOWN } })
     }
@@ -367,7 +368,8 @@ impl Persistence for KeystorePersistence {
     }
 
     fn verify(&self) -> Result<()> {
-        // Another store's content in the marker's place is for moving, not for proving that nothing can be written.
+        // Another store's content at the marker's path is to be imported; it does not prove that the file cannot be
+        // written.
         self.marker.file.verify_replacing(false)?;
         self.keystore.verify()?;
         self.warn_if_it_does_not_last();

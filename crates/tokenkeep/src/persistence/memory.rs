@@ -41,7 +41,7 @@ impl MemoryPersistence {
     }
 
     fn stored(&self) -> MutexGuard<'_, Stored> {
-        // Each change is one assignment: whoever panicked left it whole.
+        // Each change is one assignment, so the value is whole after a panic.
         self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -69,7 +69,7 @@ impl Stored {
 }
 
 impl Persistence for MemoryPersistence {
-    /// `memory:N`: a name for messages, not of a file.
+    /// `memory:N`: a name for messages, not for a file.
     fn path(&self) -> &Path {
         &self.path
     }

@@ -1,4 +1,5 @@
-//! What only Linux knows: `/proc`, the coarse clock, the magic numbers of file systems, the kernel keyring, the Secret Service.
+//! The Linux parts: `/proc`, the coarse clock, the magic numbers of file systems, the kernel keyring, the Secret
+//! Service.
 
 pub(crate) mod keyring;
 pub(crate) mod secret_service;
@@ -26,7 +27,7 @@ pub(crate) use self::writers::writes;
 /// The store that this platform protects best.
 pub(crate) const OWN: OwnStore = OwnStore::SecretService;
 
-/// The same, for messages.
+/// Its name, for messages.
 pub(crate) const OWN_STORE: &str = "the system's keystore";
 
 /// An item of the Secret Service.
@@ -45,8 +46,8 @@ pub(crate) fn keystore_item(request: &ItemRequest<'_>) -> Result<Arc<dyn Keystor
     }))
 }
 
-/// The clock by which file systems stamp times, in nanoseconds since the epoch. It moves once per tick, so a time
-/// below it can not be given to a later write.
+/// Returns the clock with which file systems stamp times, in nanoseconds since the epoch. It moves once per tick, so
+/// a later write cannot get an earlier time.
 pub(crate) fn coarse_clock() -> i128 {
     let now = clock_gettime(ClockId::RealtimeCoarse);
     i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec)
@@ -62,13 +63,13 @@ pub(crate) fn boot_id() -> &'static str {
     })
 }
 
-/// The user namespace of this process, by its number: keys that the kernel keeps in one are not seen from another.
+/// Returns the number of this process's user namespace: the kernel's keys in one are not visible from another.
 pub(crate) fn user_namespace() -> Option<u64> {
     use std::os::unix::fs::MetadataExt;
     Some(fs::metadata("/proc/self/ns/user").ok()?.ino())
 }
 
-/// Whether `pid` still runs, and if so since when.
+/// Returns whether `pid` runs, and since when.
 pub(crate) fn life(pid: u32) -> Life {
     match fs::read_to_string(format!("/proc/{pid}/stat")) {
         Ok(stat) => match (parse_stat(&stat), boot_time()) {
@@ -79,7 +80,7 @@ pub(crate) fn life(pid: u32) -> Life {
             }
             _ => Life::Unknown,
         },
-        // A hidden /proc (hidepid) answers for our own processes; another user's are a process we may not judge.
+        // A hidden /proc (hidepid) shows our own processes; the state of another user's is unknown.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => match exists(pid) {
             true => Life::Unknown,
             false => Life::Dead,
@@ -90,23 +91,24 @@ pub(crate) fn life(pid: u32) -> Life {
 
 fn exists(pid: u32) -> bool {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    // EPERM means that it exists and belongs to somebody else.
+    // EPERM means that it exists and belongs to another user.
     pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
 }
 
-/// The short name of the program that `pid` runs.
+/// Returns the short name of the program that `pid` runs.
 pub(crate) fn command(pid: u32) -> Option<String> {
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
     Some(name.trim_end().to_owned())
 }
 
-/// When `pid` started, in the kernel's own units since the machine did: tells it from a later one with the same pid.
+/// Returns the start time of `pid` in the kernel's ticks since boot, which distinguishes it from a later process with
+/// the same pid.
 pub(crate) fn start(pid: u32) -> Option<u64> {
     let (_, ticks) = parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
     Some(ticks)
 }
 
-/// State and start time from `pid (command) state ppid ... starttime ...`. The command may hold spaces and
+/// Parses state and start time from `pid (command) state ppid ... starttime ...`. The command may contain spaces and
 /// parentheses, so the fields are counted from its end.
 fn parse_stat(stat: &str) -> Option<(char, u64)> {
     let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace();
@@ -120,7 +122,7 @@ fn ticks_per_second() -> u64 {
     rustix::param::clock_ticks_per_second().max(1)
 }
 
-/// When the machine started, by today's clock, in nanoseconds since the epoch. Read anew each time: the kernel
+/// Returns the boot time by today's clock, in nanoseconds since the epoch. It is read each time, because the kernel
 /// moves it when the wall clock is set.
 fn boot_time() -> Option<i128> {
     let stat = fs::read_to_string("/proc/stat").ok()?;
@@ -128,14 +130,14 @@ fn boot_time() -> Option<i128> {
     Some(seconds * 1_000_000_000)
 }
 
-/// What a file system promises about locks and times.
+/// The properties of a file system that locks and times depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileSystem {
-    /// Other machines, or a daemon with a mind of its own, may change files behind our back.
+    /// Other machines, or a daemon, may change its files.
     pub(crate) remote: bool,
 }
 
-/// The file system that holds `directory`.
+/// Returns the file system of `directory`.
 pub(crate) fn file_system(directory: &Path) -> FileSystem {
     let Ok(status) = rustix::fs::statfs(directory) else { return FileSystem { remote: false } };
     // The f_type numbers of statfs(2). `f_type` differs in width between architectures.
@@ -157,29 +159,29 @@ pub(crate) fn file_system(directory: &Path) -> FileSystem {
     FileSystem { remote: REMOTE.contains(&kind) }
 }
 
-/// Gives a file another name, unless something has it.
+/// Renames a file unless the target exists.
 pub(crate) fn rename_unless_there(from: &Path, to: &Path) -> io::Result<()> {
     Ok(renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?)
 }
 
-/// Makes sure that `length` bytes fit into the file, without changing what can be read of it.
+/// Reserves space for `length` bytes in the file without changing its readable content.
 pub(crate) fn reserve(file: &File, length: u64) -> io::Result<()> {
     const CANNOT: [Errno; 2] = [Errno::OPNOTSUPP, Errno::NOSYS];
     if length == 0 {
         return Ok(());
     }
     match retry(|| Ok(rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, length)?)) {
-        // A file system, or a sandbox in the kernel's place, that cannot reserve space has no better to offer.
+        // A file system, or a sandbox, that cannot reserve space has no alternative.
         Err(error) if CANNOT.iter().any(|code| error.raw_os_error() == Some(code.raw_os_error())) => Ok(()),
         outcome => outcome,
     }
 }
 
-/// Lets a writer that is emptying the file come to the end of that. ext4 and tmpfs show the size of nothing first and the
-/// new time only when the blocks are free, which on a busy disk takes long enough to be seen: an empty file with an old
-/// time looks as if it had always been empty. To answer where data begins, the kernel waits for whoever truncates.
+/// Waits until a writer has finished truncating the file. ext4 and tmpfs show the size 0 first, and the new time only
+/// when the blocks are free, which takes visibly long on a busy disk: an empty file with an old time looks as if it
+/// had always been empty. To find where data begins, the kernel waits for the truncation.
 ///
-/// That there is no data is the usual answer, and a file system that cannot say is no worse off without.
+/// The usual answer is that there is no data; a file system that cannot answer is not worse off than before.
 pub(crate) fn wait_for_truncation(file: &File) {
     let _ = rustix::fs::seek(file, SeekFrom::Data(0));
 }

@@ -1,8 +1,8 @@
-//! What is written inside a lock file: ours, and what the sibling libraries write.
+//! The content of a lock file: our record, and those of the sibling libraries.
 //!
-//! Ours is one line of fixed length, so that one write replaces it whole:
-//! `<pid> tokenkeep-lock 1 <start> <boot id> <since> <command>`. The pid comes first, as in the siblings' `<pid>`,
-//! `<pid> <command>` and `<pid> <host>`; .NET puts a byte order mark before it, Go writes `{<pid>} {<command>}`.
+//! Ours is one line of fixed length, so that one write replaces it whole: `<pid> tokenkeep-lock 1 <start> <boot id>
+//! <since> <command>`. The pid comes first, as in the siblings' `<pid>`, `<pid> <command>` and `<pid> <host>`; .NET
+//! puts a byte order mark before it, Go writes `{<pid>} {<command>}`.
 
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,11 +15,11 @@ use crate::platform::writing;
 const MARK: &str = "tokenkeep-lock";
 pub(crate) const LENGTH: usize = 128;
 
-/// A process that started later than this after the file was written is not the one that wrote it, even if it has
-/// the same pid. Both times are rounded, and a file system's clock may differ a little.
+/// A process that started this much later than the file was written is not its writer, even with the same pid. Both
+/// times are rounded, and a file system's clock may differ a little.
 const REUSED_NANOS: i128 = 2_000_000_000;
 
-/// The line that this process writes when it takes a lock.
+/// Returns the line that this process writes when it acquires a lock.
 pub(crate) fn own() -> Vec<u8> {
     let me = Me::known();
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
@@ -31,7 +31,7 @@ pub(crate) fn own() -> Vec<u8> {
     line
 }
 
-/// What does not change while a process lives.
+/// The parts that do not change while a process lives.
 #[derive(Clone)]
 struct Me {
     pid: u32,
@@ -57,23 +57,23 @@ impl Me {
     }
 }
 
-/// What a lock file says.
+/// The content of a lock file.
 #[derive(Debug, Default)]
 pub(crate) struct Record(String);
 
-/// Who wrote a lock file.
+/// The writer of a lock file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Author {
     /// A process that uses this library.
     Ours,
-    /// A process with this pid that uses another one.
+    /// A process with this pid that uses another library.
     Sibling(u32),
-    /// Nobody that can be named: the file is empty or not understood.
+    /// Unknown: the file is empty or unreadable.
     Nobody,
 }
 
 impl Record {
-    /// Reads the first line of a lock file. A file that cannot be read says nothing.
+    /// Parses the first line of a lock file. An unreadable file counts as empty.
     pub(crate) fn read(file: &File) -> Self {
         let mut bytes = [0; 512];
         let count = writing::read_at(file, &mut bytes, 0).unwrap_or(0);
@@ -98,13 +98,13 @@ impl Record {
         name.map(|name| printable(without_braces(name)))
     }
 
-    /// When our own record was written. The file's time does not tell: those who wait write into it too.
+    /// Returns when our own record was written, by its own field.
     pub(crate) fn since(&self) -> Option<SystemTime> {
         let millis = self.field(5).filter(|_| self.author() == Author::Ours)?.parse().ok()?;
         UNIX_EPOCH.checked_add(Duration::from_millis(millis))
     }
 
-    /// A word of the first line.
+    /// Returns a word of the first line.
     pub(crate) fn field(&self, at: usize) -> Option<&str> {
         self.0.split_ascii_whitespace().nth(at)
     }
@@ -114,7 +114,7 @@ fn without_braces(word: &str) -> &str {
     word.trim_start_matches('{').trim_end_matches('}')
 }
 
-/// A name that somebody else chose, safe to show: without what could forge a line of a log.
+/// Makes a foreign name safe to show: without characters that could forge a log line.
 pub(crate) fn printable(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(64).collect()
 }

@@ -1,4 +1,4 @@
-//! What only macOS knows. Type-checked on Linux; not yet run on a Mac.
+//! The macOS parts. Type-checked on Linux; not yet run on a Mac.
 
 #[path = "no_keyring.rs"]
 pub(crate) mod keyring;
@@ -25,10 +25,10 @@ pub(crate) use super::posix::{
 /// The store that this platform protects best.
 pub(crate) const OWN: OwnStore = OwnStore::Keychain;
 
-/// The same, for messages.
+/// Its name, for messages.
 pub(crate) const OWN_STORE: &str = "the Keychain";
 
-/// An item of the default keychain. Of a shape only the service and the account mean anything here.
+/// Returns an item of the default keychain. Of a shape, only the service and the account apply here.
 ///
 /// # Errors
 /// `InvalidInput` for names that no item can have.
@@ -42,27 +42,28 @@ pub(crate) fn keystore_item(request: &ItemRequest<'_>) -> Result<Arc<dyn Keystor
     }))
 }
 
-/// Gives a file another name, unless something has it.
+/// Renames a file unless the target exists.
 pub(crate) fn rename_unless_there(from: &Path, to: &Path) -> io::Result<()> {
     Ok(renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?)
 }
 
-/// Makes sure that `length` bytes fit into the file. macOS reserves space only by making the file longer, which a reader
-/// would see; a full disk is then noticed while the old content is being written over, and that is written back.
+/// Reserves space for `length` bytes in the file. macOS can do this only by making the file longer, which a reader
+/// would see. A full disk is therefore detected while the old content is being overwritten, and the old content is
+/// written back.
 #[allow(clippy::unnecessary_wraps, reason = "elsewhere there may be no room")]
 pub(crate) fn reserve(_file: &File, _length: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// What a file system promises about locks and times.
+/// The properties of a file system that locks and times depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileSystem {
-    /// Other machines, or a daemon with a mind of its own, may change files behind our back.
+    /// Other machines, or a daemon, may change its files.
     pub(crate) remote: bool,
 }
 
-/// Remote unless the kernel calls it local. A file system that cannot be asked counts as local: what follows fails
-/// with an error of its own.
+/// Remote unless the kernel calls it local. A file system that cannot be queried counts as local: the next call fails
+/// with its own error.
 pub(crate) fn file_system(directory: &Path) -> FileSystem {
     // MNT_LOCAL of mount(2).
     const LOCAL: u32 = 0x1000;

@@ -1,7 +1,7 @@
-//! A Unix that nothing here was made for: files of every kind work, a keystore is a typed error.
+//! A Unix without platform code of its own: files work, a keystore is a typed error.
 //!
-//! Type-checked for FreeBSD, run nowhere. What cannot be known is answered with care: every file system may be shared with
-//! other machines, and nobody is believed dead without proof.
+//! Type-checked for FreeBSD, run nowhere. Unknown properties get the safe answer: every file system may be shared
+//! with other machines, and no process counts as dead without proof.
 
 #[path = "no_keyring.rs"]
 pub(crate) mod keyring;
@@ -22,10 +22,10 @@ pub(crate) use super::posix::{
 /// The store that this platform protects best: none is known.
 pub(crate) const OWN: OwnStore = OwnStore::Unknown;
 
-/// The same, for messages.
+/// Its name, for messages.
 pub(crate) const OWN_STORE: &str = "the system's keystore";
 
-/// There is none.
+/// There is no keystore.
 ///
 /// # Errors
 /// `NotSupported`, always.
@@ -35,26 +35,26 @@ pub(crate) fn keystore_item(_request: &ItemRequest<'_>) -> Result<Arc<dyn Keysto
     ))
 }
 
-/// No system that is not known here is asked for it: where hard links are missing too, the lock file is made openly.
+/// Not available here: if hard links are missing too, the lock file is created openly.
 pub(crate) fn rename_unless_there(_from: &Path, _to: &Path) -> io::Result<()> {
     Err(rustix::io::Errno::NOSYS.into())
 }
 
-/// Makes sure that `length` bytes fit into the file. Not known here; a full disk is then noticed while the old content is
-/// being written over, and that is written back.
+/// Does not reserve space. A full disk is detected while the old content is being overwritten, and the old content is
+/// written back.
 #[allow(clippy::unnecessary_wraps, reason = "elsewhere there may be no room")]
 pub(crate) fn reserve(_file: &File, _length: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// What a file system promises about locks and times.
+/// The properties of a file system that locks and times depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileSystem {
-    /// Other machines, or a daemon with a mind of its own, may change files behind our back.
+    /// Other machines, or a daemon, may change its files.
     pub(crate) remote: bool,
 }
 
-/// Remote, for all that is known.
+/// Remote, because nothing is known.
 pub(crate) fn file_system(_directory: &Path) -> FileSystem {
     FileSystem { remote: true }
 }

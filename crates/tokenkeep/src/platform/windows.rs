@@ -1,6 +1,6 @@
-//! What only Windows knows. From here inwards: [`dpapi`], encryption by the system; [`files`] and [`writing`], what the
-//! core asks of files; [`lock_file`], the two lock files; [`access`], who may open what; [`process`], other processes;
-//! [`sys`], the system's own functions and all unsafe code.
+//! The Windows parts. From here inwards: [`dpapi`], encryption by the system; [`files`] and [`writing`], file
+//! operations; [`lock_file`], the two lock files; [`access`], access lists; [`process`], other processes; [`sys`],
+//! the system's functions and all unsafe code.
 
 mod access;
 pub(crate) mod dpapi;
@@ -22,7 +22,7 @@ use dpapi::DataProtection;
 /// The store that this platform protects best.
 pub(crate) const OWN: OwnStore = OwnStore::DataProtection;
 
-/// The same, for messages.
+/// Its name, for messages.
 pub(crate) const OWN_STORE: &str = "a file encrypted by Windows";
 
 /// Windows has no keystore with items.

@@ -1,4 +1,4 @@
-//! Where a cache is and what it is kept in, and all that can be known without being told.
+//! The location and store of a cache, and the locations known in advance.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use crate::Config;
 use crate::options::{DataProtectionScope, Store};
 use crate::storage::ItemShape;
 
-/// A cache of another library's on this machine.
+/// A cache of another library on this machine.
 ///
 /// ```no_run
 /// use tokenkeep::options::Prompting;
@@ -24,15 +24,15 @@ use crate::storage::ItemShape;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CachePlace {
-    /// Whose it is.
+    /// The preset of its owner.
     pub preset: Preset,
-    /// The cache file, or the file whose modification tells that the item changed. The lock stands beside it.
+    /// The cache file, or the marker file of an item. The lock is beside it.
     pub path: PathBuf,
-    /// What the content is in.
+    /// The store of the content.
     pub kind: PlaceKind,
 }
 
-/// What a cache is kept in.
+/// The store of a cache.
 ///
 /// ```
 /// use tokenkeep::preset::{PlaceKind, known_caches};
@@ -59,7 +59,7 @@ pub enum PlaceKind {
 }
 
 impl CachePlace {
-    /// In the store that the platform protects best, as every library has it.
+    /// In the store that the platform protects best, like every library's.
     pub(super) fn own(preset: Preset, path: PathBuf, shape: ItemShape) -> Self {
         let kind = if cfg!(windows) { PlaceKind::ProtectedFile } else { PlaceKind::Item(shape) };
         Self { preset, path, kind }
@@ -69,12 +69,12 @@ impl CachePlace {
         Self { preset, path, kind: PlaceKind::PlaintextFile }
     }
 
-    /// A configuration that opens the cache there. By default it creates and verifies what it opens; with
-    /// [`Config::create`] and [`Config::verify`] off, it leaves no trace.
+    /// Returns a configuration that opens the cache. By default it creates and verifies the store; with
+    /// [`Config::create`] and [`Config::verify`] off, it changes nothing.
     pub fn config(&self) -> Config {
         let config = Config::new(self.preset.name()).path(&self.path);
         match &self.kind {
-            // The shape has the names: an item of any other would be another program's.
+            // The shape has the names: an item with other names would be another program's.
             PlaceKind::Item(shape) => config.service("").account("").item_shape(shape.clone()),
             PlaceKind::ProtectedFile => {
                 config.store(Store::DataProtection { scope: DataProtectionScope::default(), entropy: None })
@@ -84,8 +84,8 @@ impl CachePlace {
     }
 }
 
-/// The caches whose place is known without being told: those of the Azure SDKs and of the Azure CLI, among them the ones
-/// to which a program gave a name of its own, where its file is there to be seen. Whether they exist is not looked at.
+/// Returns the caches with known locations: those of the Azure SDKs and of the Azure CLI, and those that a program
+/// gave a name, if their file exists. It does not check whether the caches exist.
 ///
 /// ```
 /// for place in tokenkeep::preset::known_caches() {

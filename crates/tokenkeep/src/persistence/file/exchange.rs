@@ -1,7 +1,7 @@
-//! Putting content in the place of another store's file: written, read back, and only then the old bytes overwritten.
+//! Replaces another store's file: writes the content, reads it back, and only then overwrites the old bytes.
 //!
-//! Killed at any point, either the old file or the new one is there whole. What could not be overwritten because of
-//! the kill still has a name (see `atomic_file::remains`), and whoever uses the file next finishes the work.
+//! A kill at any point leaves the old file or the new one whole. Old bytes that were not overwritten because of the
+//! kill still have a name (see `atomic_file::remains`), and the next use of the file overwrites them.
 
 use std::path::Path;
 
@@ -31,12 +31,12 @@ impl FilePersistence {
         if lapsed && let Some(old) = &old {
             atomic_file::keep_lapsed(target, old.expose())?;
         }
-        // Whatever this file's durability is: the content may be about to vanish from the only other place it has.
+        // With any durability of this file, because the content may be about to vanish from its only other store.
         let stamp = atomic_file::replace(target, &bytes, Durability::Synced)?;
         drop(bytes);
         if let Err(error) = self.compare(guard, content) {
             match &old {
-                // It is what can be read; it goes back to its place.
+                // The old content is readable, so it is restored.
                 Some(old) => _ = atomic_file::replace(target, old.expose(), Durability::Synced)?,
                 None => _ = atomic_file::remove(target, Durability::Synced)?,
             }
@@ -63,17 +63,17 @@ impl FilePersistence {
         Ok(self.wipe(remains, guard))
     }
 
-    /// Whether a process was killed between putting a new file in place and overwriting the old one.
+    /// Returns whether a process was killed between placing a new file and overwriting the old one.
     pub(super) fn is_unfinished(&self, target: &Path) -> Result<bool> {
         remains::are_left(target)
     }
 
-    /// As `is_unfinished`, of the file that the path stands for.
+    /// Like `is_unfinished`, for the file that the path stands for.
     pub(crate) fn is_unfinished_at_path(&self) -> Result<bool> {
         self.is_unfinished(&crate::platform::files::resolve(&self.path)?)
     }
 
-    /// Finishes what a killed process left; what stands in the file's place now has been read.
+    /// Overwrites the old file of a killed process; the present file has been read.
     pub(crate) fn clear_remains(&self, guard: &LockGuard) -> bool {
         let cleared = remains::clear(guard.target());
         match &cleared {

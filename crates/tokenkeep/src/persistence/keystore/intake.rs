@@ -1,9 +1,9 @@
-//! Taking content out of the marker file's place into the keystore item.
+//! Imports content at the marker's path into the keystore item.
 //!
-//! A plaintext cache stands there when an older release or another library wrote it, or a fallback while the keystore
-//! was away; an encrypted one when the fallback was an encrypted file. Everything a [`KeystorePersistence`] was told of
-//! (and MSAL caches in plaintext without being told) is moved into the item when it is first met: at open, or at the
-//! latest when somebody reads or writes under the lock. What nothing can open stays, and nothing is written over it.
+//! Plaintext is at that path if an older release, another library or a fallback wrote it while the keystore was
+//! unavailable; encrypted content if the fallback was an encrypted file. Content of every store that the
+//! [`KeystorePersistence`] knows (and plaintext MSAL caches in any case) is moved into the item: at opening, or at
+//! the latest at a read or write under the lock. Other content stays and is not overwritten.
 
 use super::KeystorePersistence;
 use crate::event::Event;
@@ -16,11 +16,11 @@ use crate::{
 };
 
 impl KeystorePersistence {
-    /// The same persistence, for which `file`, at the marker's own path, may have stood in while the keystore was away:
-    /// what it holds is moved into the item. Without this, only plaintext token caches are.
+    /// Returns the same persistence with `file`, at the marker's own path, as a fallback whose content is imported
+    /// into the item. Without this, only plaintext token caches are imported.
     ///
     /// # Errors
-    /// `InvalidInput` when the file is another than the marker.
+    /// `InvalidInput` if the path of the file is not the marker's.
     pub fn stand_in(mut self, file: FilePersistence) -> Result<Self> {
         if file.path() != self.path() {
             let what = "A file that stands in for a keystore item has to be at the path of its marker";
@@ -30,13 +30,13 @@ impl KeystorePersistence {
         Ok(self)
     }
 
-    /// Moves what a weaker store left in the place of the marker into the item; `true` if there was something. Loading
-    /// under the lock does the same: this is for doing it at once, when a program opens its cache.
+    /// Imports the content of a weaker store at the marker's path into the item; returns `true` if there was any. A
+    /// load under the lock does the same; this method does it at once, when a program opens its cache.
     ///
     /// # Errors
     /// Those of [`CacheLock::acquire`], [`Keystore::load`](super::Keystore::load) and
-    /// [`Keystore::save`](super::Keystore::save); `Conflict` when both hold content that cannot be brought together;
-    /// `MarkerOccupied` when it cannot be opened. What stands there is then as it was.
+    /// [`Keystore::save`](super::Keystore::save); `Conflict` if both have content that cannot be merged;
+    /// `MarkerOccupied` if it cannot be decrypted. The file then stays as it was.
     pub fn take_in(&self, wait: &WaitOptions) -> Result<bool> {
         if self.marker.content(None).is_ok_and(|content| content.is_none())
             && !self.marker.file.is_unfinished_at_path()?
@@ -51,7 +51,7 @@ impl KeystorePersistence {
         Ok(taken)
     }
 
-    /// As [`KeystorePersistence::take_in`], under the lock. What cannot be opened is no error here.
+    /// Like [`KeystorePersistence::take_in`], under the lock. Content that cannot be decrypted is not an error here.
     pub(super) fn take_in_under(&self, guard: &LockGuard) -> Result<bool> {
         let Some(content) = self.marker.content(Some(guard))? else {
             self.marker.file.clear_remains(guard);
@@ -81,18 +81,18 @@ impl KeystorePersistence {
         Ok(false)
     }
 
-    /// Whether content in the marker's place is of a kind that is moved.
+    /// Returns whether content at the marker's path is of a kind that is imported.
     pub(super) fn takes_in(&self, content: &[u8]) -> bool {
         self.readers_of(content).next().is_some()
     }
 
-    /// The files that may be able to read what stands in the marker's place.
+    /// Returns the files that may be able to read the content at the marker's path.
     fn readers_of(&self, content: &[u8]) -> impl Iterator<Item = &FilePersistence> {
         let plaintext = schema::is_msal_cache(content).then_some(&self.marker.file);
         plaintext.into_iter().chain(&self.stand_ins)
     }
 
-    /// A stand-in's content that is damaged keeps nobody from the keystore: it is kept as a copy.
+    /// A fallback's damaged content does not block the keystore: it is copied aside.
     fn set_marker_aside(&self, file: &FilePersistence, guard: &LockGuard, damage: Error) -> Result<bool> {
         if self.damage == OnDamage::Fail {
             return Err(occupied(self).because(damage));

@@ -6,9 +6,9 @@
 //! [`body`], what they carry; [`session`], their encryption, and [`cbc`], its mode; [`bus`], D-Bus under a deadline. [`survey`] looks at the
 //! service itself. [`failure`] puts what went wrong into the library's words.
 //!
-//! Unless another [`ItemShape`] is asked for, the item has the one that keytar and libsecret's simple functions give it, so
-//! that every program which reads theirs reads ours: attributes `xdg:schema` = `org.freedesktop.Secret.Generic`, `service`
-//! and `account`, label `service/account`, content type `text/plain`, the content as it is.
+//! By default the item has the shape of keytar and libsecret's simple functions, so that every program which reads
+//! theirs reads ours: attributes `xdg:schema` = `org.freedesktop.Secret.Generic`, `service` and `account`, label
+//! `service/account`, content type `text/plain`, the content unencoded.
 
 mod body;
 mod bus;
@@ -35,7 +35,7 @@ use crate::item_shape::{GENERIC as SCHEMA, ItemShape, Payload};
 use crate::persistence::keystore::{Keystore, Prompting};
 use crate::{Backend, Error, ErrorKind, Result, Secret, atomic_file};
 
-/// How long an operation may take unless [`SecretServiceItem::deadline`] says otherwise. A healthy service answers
+/// The time limit of an operation, unless [`SecretServiceItem::deadline`] sets another. A healthy service answers
 /// within milliseconds; starting one takes less than a second.
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -48,15 +48,15 @@ const CONTENT_LIMIT: usize = (64 << 20) - session::BLOCK;
 /// The attribute in which libsecret keeps the schema.
 const SCHEMA_ATTRIBUTE: &str = "xdg:schema";
 
-/// One item of the Linux Secret Service, found by its service and account, or as its [`ItemShape`] says.
+/// One item of the Linux Secret Service, found by its service and account, or by its [`ItemShape`].
 ///
-/// It is looked for in all collections and updated where it is, with the attributes it has. If there is none, it is
-/// created in the default collection. Content is kept byte for byte; note that readers built on libsecret's text
-/// functions, keytar among them, stop at a NUL byte.
+/// It is searched in all collections and updated in place, with its attributes. If there is none, it is created in
+/// the default collection. Content is kept byte for byte, but readers built on libsecret's text functions, such as
+/// keytar, stop at a NUL byte.
 ///
-/// Connections are made when first needed, kept, and shared by threads; a connection that was inherited through
-/// `fork` is never used. Secrets cross the bus encrypted, and what is in the clear on our side is wiped afterwards;
-/// the memory of the keyring service is its own business.
+/// Connections are made at the first use, kept, and shared by threads; a connection inherited through `fork` is never
+/// used. Secrets cross the bus encrypted, and plaintext in this process is wiped afterwards. The memory of the
+/// keyring service is not under this library's control.
 ///
 /// ```
 /// use std::time::Duration;
@@ -78,11 +78,11 @@ pub struct SecretServiceItem {
     deadline: Duration,
     prompting: Prompting,
     idle: Mutex<Vec<Worker>>,
-    /// Whether the item was last seen in, or would go into, a collection that ends with the log-in session.
+    /// Whether the item was last found in, or would be created in, a collection that ends with the log-in session.
     ends_with_login: AtomicBool,
 }
 
-/// What tells our item from all others, and what it is given when it is new.
+/// The attributes that identify the item, and those of a new one.
 #[derive(Clone, Debug)]
 struct Identity {
     shape: ItemShape,
@@ -90,19 +90,19 @@ struct Identity {
 }
 
 impl Identity {
-    /// What an item must have to be ours.
+    /// The attributes that an item must have.
     fn sought(&self) -> Attributes<'_> {
         let schema = self.shape.schema().filter(|_| self.shape.is_found_by_schema());
         attributes(schema.map(|schema| (SCHEMA_ATTRIBUTE, schema)).into_iter().chain(self.shape.attributes()))
     }
 
-    /// What a new item is given.
+    /// The attributes of a new item.
     fn given(&self) -> Attributes<'_> {
         let schema = self.shape.schema();
         attributes(schema.map(|schema| (SCHEMA_ATTRIBUTE, schema)).into_iter().chain(self.shape.attributes()))
     }
 
-    /// The item for a copy of this one's content, which nobody finds who looks for this one.
+    /// The identity of an item for a copy of this one's content, which searches for this one do not find.
     fn copy(&self, name: &str) -> Self {
         let (service, account) = match self.shape.keychain() {
             // Beside it, under the same service.
@@ -120,10 +120,10 @@ impl fmt::Display for Identity {
 }
 
 impl SecretServiceItem {
-    /// The item with these attributes. Nothing is contacted yet.
+    /// The item with these attributes. Makes no call yet.
     ///
     /// # Errors
-    /// `InvalidInput` when `service` or `account` is empty or holds a NUL.
+    /// `InvalidInput` if `service` or `account` is empty or contains a NUL.
     pub fn new(service: impl Into<String>, account: impl Into<String>) -> Result<Self> {
         let shape = ItemShape::js(service, account);
         if let Some((name, _)) = shape.attributes().find(|(_, value)| value.is_empty()) {
@@ -133,13 +133,13 @@ impl SecretServiceItem {
         Self::of(Identity { shape, payload: Payload::Opaque })
     }
 
-    /// The item of a sibling library. Nothing is contacted yet.
+    /// The item of a sibling library. Makes no call yet.
     ///
-    /// Content that is a token cache in base64 is read as what it encodes, and stays in base64 when it is written; all
-    /// other content is kept byte for byte.
+    /// Content that is a token cache in base64 is decoded, and stays base64 when it is written; other content is kept
+    /// byte for byte.
     ///
     /// # Errors
-    /// `InvalidInput` for a shape that would fit any item, and for names and values that hold a NUL.
+    /// `InvalidInput` for a shape that would match any item, and for names and values with a NUL.
     pub fn shaped(shape: ItemShape) -> Result<Self> {
         let payload = shape.payload();
         Self::of(Identity { shape, payload })
@@ -166,23 +166,23 @@ impl SecretServiceItem {
         })
     }
 
-    /// The same item, each of whose operations takes at most `deadline`. The default is 5 s. The time that a person
-    /// spends at a prompt does not count: [`Prompting`] has its own limit.
+    /// Returns the same item with a `deadline` for each operation. Default: 5 s. The user's time at a prompt does not
+    /// count: [`Prompting`] has its own limit.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// The same item, showing or not showing prompts. The default is never. A verification may ask
-    /// for the keyring to be unlocked, as any reading may, but not for its probe.
+    /// Returns the same item with or without prompts. Default: never. A verification may prompt to unlock the
+    /// keyring, like any read, but not for its probe.
     #[must_use]
     pub fn prompting(mut self, prompting: Prompting) -> Self {
         self.prompting = prompting;
         self
     }
 
-    /// The same item in the Secret Service of another bus than the session's, by its D-Bus address.
+    /// Returns the same item in the Secret Service of another bus, by its D-Bus address.
     #[must_use]
     pub fn on_bus(mut self, address: impl Into<String>) -> Self {
         self.bus = Some(address.into());
@@ -213,7 +213,7 @@ impl SecretServiceItem {
     }
 
     fn idle_workers(&self) -> std::sync::MutexGuard<'_, Vec<Worker>> {
-        // A list of workers is whole at every moment, whoever panicked while holding it.
+        // A list of workers is whole at every moment, also after a panic.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -223,8 +223,8 @@ impl SecretServiceItem {
         idle.pop()
     }
 
-    /// Not where there is no bus, as on most machines without a desktop: a thread and its runtime take longer to start
-    /// than such a program waits for everything else.
+    /// Not started without a bus, as on most machines without a desktop, because a thread and its runtime take longer
+    /// than the rest of the failed attempt.
     fn new_worker(&self) -> std::result::Result<Worker, Failure> {
         bus::addresses(self.bus.as_deref()).and_then(|_| Worker::start()).map_err(Failure::Bus)
     }
@@ -267,7 +267,7 @@ impl Keystore for SecretServiceItem {
         let content = self.perform("Cannot read", Work::Load, self.prompting)?.content;
         let content = content
             .ok_or_else(|| Error::new(ErrorKind::Damaged, "There is no keystore item to set aside"))?;
-        // Named after the content, so that the same damage met twice is kept once.
+        // Named after the content, so that the same damage found twice is copied once.
         let copy = self.identity.copy(&format!("corrupt-{:016x}", atomic_file::fnv(content.expose())));
         let location = copy.to_string();
         self.perform_on(copy, "Cannot write", Work::Save(content), self.prompting)?;

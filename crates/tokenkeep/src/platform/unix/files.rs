@@ -1,7 +1,7 @@
-//! Files that only their owner can have put there: opening, judging, fingerprinting.
+//! Opens, checks and fingerprints files that only their owner can have created.
 //!
-//! A path is resolved once per operation. What is opened is opened without following links and judged by its own
-//! descriptor, so nobody can exchange it between the look and the use.
+//! A path is resolved once per operation. Files are opened without following links and checked through their
+//! descriptor, so no other process can exchange them between check and use.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read};
@@ -18,18 +18,18 @@ use crate::{Error, ErrorKind, Result};
 
 /// Owner may read and write, nobody else anything.
 pub(crate) const FILE_MODE: u32 = 0o600;
-/// Owner may enter, list and change, nobody else anything.
+/// The owner may enter, list and change; all others nothing.
 pub(crate) const DIRECTORY_MODE: u32 = 0o700;
 
-/// The private lock file is named after the cache file, with this behind it.
+/// The suffix of the private lock file, after the name of the cache file.
 pub(crate) const PRIVATE_LOCK_SUFFIX: &str = ".tk-lock";
-/// As the sibling libraries name theirs.
+/// The suffix of the sibling libraries' lock file.
 pub(crate) const SIBLING_LOCK_SUFFIX: &str = ".lockfile";
 /// NAME_MAX of every Unix file system in use.
 const LONGEST_NAME: usize = 255;
 
-/// How far a remote file system's times may lie behind the local clock before a stamp is believed: NFS clients
-/// cache attributes and servers have clocks of their own.
+/// How far a remote file system's times may lie behind the local clock before a stamp is trusted: NFS clients cache
+/// attributes, and servers have their own clocks.
 const REMOTE_GRAIN_NANOS: i128 = 2_000_000_000;
 
 /// Repeats a system call that a signal interrupted.
@@ -42,31 +42,31 @@ pub(crate) fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T>
     }
 }
 
-/// The directory in which the system keeps what a user's programs share until log-out. Where systemd and elogind have it,
-/// also for a process whose environment does not say so.
+/// Returns the directory for data that a user's programs share until log-out: the one of systemd and elogind, also
+/// for a process whose environment does not name it.
 pub(crate) fn runtime_directory() -> Option<PathBuf> {
     let told = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
     Some(told.unwrap_or_else(|| format!("/run/user/{}", effective_user()).into()))
 }
 
-/// What can be seen of a file without opening it.
+/// The status of a file, without opening it.
 pub(crate) type Status = Metadata;
 
-/// The user whose rights this process has.
+/// Returns the user with whose rights this process runs.
 pub(crate) fn effective_user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// That user, as part of a file name.
+/// Returns that user as part of a file name.
 pub(crate) fn user() -> String {
     effective_user().to_string()
 }
 
-/// `path` made absolute, so that a later change of the working directory changes nothing.
+/// Makes `path` absolute, so that a later change of the working directory has no effect.
 ///
 /// # Errors
-/// `InvalidInput` for an empty path, a NUL, a path that names no file, or a name that leaves no room for those of the
-/// lock files: found out now, nothing has been written yet.
+/// `InvalidInput` for an empty path, a NUL, a path that names no file, or a name without room for those of the lock
+/// files, before any file is written.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     use std::os::unix::ffi::OsStrExt;
     if path.as_os_str().is_empty() {
@@ -75,7 +75,7 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     if path.as_os_str().as_bytes().contains(&0) {
         return Err(Error::new(ErrorKind::InvalidInput, "The cache path contains a NUL byte").at(path));
     }
-    // `file_name` ignores a trailing slash or dot, with which a caller means a directory.
+    // `file_name` ignores a trailing slash or dot, which means a directory.
     let named = path.as_os_str().as_bytes();
     if path.file_name().is_none() || named.ends_with(b"/") || named.ends_with(b"/.") {
         return Err(Error::new(ErrorKind::InvalidInput, "The cache path names no file").at(path));
@@ -94,18 +94,19 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|error| Error::io("Cannot make the cache path absolute", path, error))
 }
 
-/// The directory of an absolute path.
+/// Returns the directory of an absolute path.
 pub(crate) fn directory_of(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new("/"))
 }
 
-/// The file that `path` stands for: itself, or the target of a final symbolic link that nobody else can have made.
+/// Returns the file that `path` stands for: itself, or the target of a final symbolic link that no other user can
+/// have made.
 ///
 /// # Errors
-/// `UnsafeFile` when a link, its target or a directory on the way could be changed by another user.
+/// `UnsafeFile` if another user could change a link, its target or a directory on the way.
 pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
     let mut here = path.to_owned();
-    // The kernel's own limit on links in a path.
+    // The kernel's limit on links in a path.
     for _ in 0..40 {
         let status = match retry(|| fs::symlink_metadata(&here)) {
             Ok(status) => status,
@@ -165,7 +166,7 @@ fn require_closed_directory(directory: &Path) -> Result<()> {
     require_private(directory, &status, "directory of the symbolic link")
 }
 
-/// Refuses everything that is not a plain file of this user; root may use anybody's file.
+/// Refuses everything except a regular file of this user; root may use any user's file.
 ///
 /// # Errors
 /// `UnsafeFile`.
@@ -183,7 +184,7 @@ pub(crate) fn require_plain_file(path: &Path, status: &Metadata) -> Result<()> {
         let error = Error::new(ErrorKind::UnsafeFile, format!("Expected a plain file but found {what}"))
             .at(path)
             .remedy("Choose another cache path");
-        // Programs look for the number that opening a directory for writing would have given.
+        // Programs expect the error number of opening a directory for writing.
         return Err(if kind.is_dir() { error.because(io::Error::from(Errno::ISDIR)) } else { error });
     }
     let user = effective_user();
@@ -196,7 +197,7 @@ pub(crate) fn require_plain_file(path: &Path, status: &Metadata) -> Result<()> {
     Ok(())
 }
 
-/// Open options that never follow a final link, block on a FIFO or leak into a child process.
+/// Returns options for an open that never follows a final link, blocks on a FIFO or leaks into a child process.
 pub(crate) fn careful() -> OpenOptions {
     let mut options = OpenOptions::new();
     // std adds O_CLOEXEC. The flags' bits fit the C int that open(2) takes.
@@ -205,7 +206,7 @@ pub(crate) fn careful() -> OpenOptions {
     options
 }
 
-/// Opens an existing plain file of this user; `None` when there is none.
+/// Opens an existing regular file of this user; returns `None` if there is none.
 ///
 /// # Errors
 /// `UnsafeFile`, `PermissionDenied`, `Io`.
@@ -220,7 +221,7 @@ pub(crate) fn open_existing(path: &Path, options: &OpenOptions) -> Result<Option
     Ok(Some((file, status)))
 }
 
-/// Opening failed: say what stands there if that is why.
+/// The error of a failed open; names the file's type if that is the reason.
 pub(crate) fn open_failed(path: &Path, error: io::Error) -> Error {
     if let Ok(status) = retry(|| fs::symlink_metadata(path))
         && let Err(odd) = require_plain_file(path, &status)
@@ -230,12 +231,12 @@ pub(crate) fn open_failed(path: &Path, error: io::Error) -> Error {
     Error::io("Cannot open the file", path, error)
 }
 
-/// The status of an open file.
+/// Returns the status of an open file.
 pub(crate) fn status_of(file: &File, path: &Path) -> Result<Metadata> {
     retry(|| file.metadata()).map_err(|error| Error::io("Cannot look at the file", path, error))
 }
 
-/// The status of what `path` names, without following a final link; `None` when there is nothing.
+/// Returns the status of `path` without following a final link; `None` if there is no file.
 pub(crate) fn status_at(path: &Path) -> Result<Option<Metadata>> {
     match retry(|| fs::symlink_metadata(path)) {
         Ok(status) => Ok(Some(status)),
@@ -244,12 +245,12 @@ pub(crate) fn status_at(path: &Path) -> Result<Option<Metadata>> {
     }
 }
 
-/// How many names lead to the file.
+/// Returns the number of names of the file.
 pub(crate) fn links(status: &Status) -> u64 {
     status.nlink()
 }
 
-/// The same for two names of one file.
+/// Equal for two names of one file.
 pub(crate) fn identity(status: &Status) -> (u64, u64) {
     (status.dev(), status.ino())
 }
@@ -266,7 +267,7 @@ pub(crate) fn print(status: &Metadata) -> Print {
     }
 }
 
-/// The moment before an operation, against which a stamp is judged.
+/// The moment before an operation, to which a stamp is compared.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tick {
     clock: i128,
@@ -274,7 +275,7 @@ pub(crate) struct Tick {
 }
 
 impl Tick {
-    /// Taken before a file is opened or looked at. `remote`: see [`is_remote`].
+    /// Taken before a file is opened or read. `remote`: see [`is_remote`].
     pub(crate) fn now(remote: bool) -> Self {
         Self { clock: os::coarse_clock(), grain: if remote { REMOTE_GRAIN_NANOS } else { 0 } }
     }
@@ -285,15 +286,15 @@ impl Tick {
     }
 }
 
-/// Whether other machines, or a daemon, may change the files of this directory behind our back.
+/// Returns whether other machines, or a daemon, may change the files of this directory.
 pub(crate) fn is_remote(directory: &Path) -> bool {
-    // One that is still to be created will be on the file system of what exists above it.
+    // A missing directory will be on the file system of its nearest existing parent.
     let existing = directory.ancestors().find(|directory| directory.exists()).unwrap_or(directory);
     os::file_system(existing).remote
 }
 
-/// Whether this process may write files of that length (`ulimit -f`). Beyond its limit the kernel does not only fail
-/// the write: it sends SIGXFSZ, which ends a process that has not arranged otherwise.
+/// Returns whether this process may write files of this length (`ulimit -f`). Beyond the limit the kernel also sends
+/// SIGXFSZ, which kills a process that does not handle it.
 pub(crate) fn is_size_allowed(length: u64) -> bool {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
     limit.is_none_or(|limit| length <= limit)
@@ -313,10 +314,11 @@ pub(crate) fn require_size_allowed(length: usize, path: &Path) -> Result<()> {
         .remedy("Raise the limit on the size of files (ulimit -f)"))
 }
 
-/// Reads a whole file, proven unchanged by the status before and after. `None`: it changed while it was read.
+/// Reads a whole file, checked to be unchanged by its status before and after. Returns `None` if it changed during
+/// the read.
 ///
 /// # Errors
-/// `Io`; what was read so far is wiped.
+/// `Io`; the bytes read so far are wiped.
 pub(crate) fn read_whole(
     file: &mut File,
     path: &Path,
@@ -350,7 +352,7 @@ fn is_same_content(before: &Metadata, after: &Metadata) -> bool {
     before == now
 }
 
-/// Creates `directory` and what is missing above it, each 0700 whatever the umask says.
+/// Creates `directory` and its missing parents, each 0700 with any umask.
 ///
 /// # Errors
 /// `PermissionDenied`, `UnsafeFile` when a part of the path is not a directory, `StorageFull`, `Io`.
@@ -359,7 +361,7 @@ pub(crate) fn create_directory(directory: &Path) -> Result<()> {
         Ok(status) if status.is_dir() => return Ok(()),
         Ok(_) => return Err(not_a_directory(directory)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        // Whatever else is wrong, such as a path that is too long, is wrong before anything was created.
+        // Other faults, such as a path that is too long, are found before any directory is created.
         Err(error) => return Err(Error::io("Cannot look at the cache's directory", directory, error)),
     }
     if let Some(parent) = directory.parent() {
@@ -367,9 +369,9 @@ pub(crate) fn create_directory(directory: &Path) -> Result<()> {
     }
     match retry(|| DirBuilder::new().mode(DIRECTORY_MODE).create(directory)) {
         Ok(()) => {}
-        // Another process was faster; whatever it made is judged by use.
+        // Another process has created it; its use shows whether it is good.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => return Ok(()),
-        // Or a link that leads nowhere stands there.
+        // Or the name is a dangling link.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(not_a_directory(directory)),
         Err(error) => return Err(Error::io("Cannot create the directory", directory, error)),
     }
@@ -381,11 +383,11 @@ fn not_a_directory(path: &Path) -> Error {
     Error::new(ErrorKind::UnsafeFile, "Something that is not a directory stands where one is needed")
         .at(path)
         .remedy("Choose another cache path")
-        // Programs look for this number.
+        // Programs expect this error number.
         .because(io::Error::from(Errno::NOTDIR))
 }
 
-/// Makes an open file of ours 0600 if it is anything else.
+/// Sets an open file of ours to 0600.
 ///
 /// # Errors
 /// `PermissionDenied`, `Io`.
@@ -398,10 +400,10 @@ pub(crate) fn tighten(file: &File, path: &Path) -> Result<()> {
         .map_err(|error| Error::io("Cannot protect the file", path, error))
 }
 
-/// A sentence about a directory in which other users may create and remove files; `None` when all is well.
+/// Returns a warning about a directory in which other users may create and remove files; `None` if there are none.
 pub(crate) fn open_directory_warning(directory: &Path) -> Option<String> {
     let mode = fs::metadata(directory).ok()?.mode();
-    // In a sticky directory such as /tmp nobody can remove or replace another user's files.
+    // In a sticky directory such as /tmp, no user can remove or replace another user's files.
     let writable = mode & 0o022 != 0 && mode & 0o1000 == 0;
     writable.then(|| {
         format!(
@@ -412,7 +414,7 @@ pub(crate) fn open_directory_warning(directory: &Path) -> Option<String> {
     })
 }
 
-/// Refuses a directory that another user made, or may change.
+/// Refuses a directory that another user created or may change.
 ///
 /// # Errors
 /// `UnsafeFile`, `Io`.
@@ -427,7 +429,7 @@ pub(crate) fn require_own_directory(directory: &Path) -> Result<()> {
         .remedy("Remove it, or take the write permission from group and others (chmod go-w)"))
 }
 
-/// Refuses a directory in which this user can make no files, as on a file system mounted read-only.
+/// Refuses a directory in which this user can create no files, as on a read-only file system.
 ///
 /// # Errors
 /// `PermissionDenied`, `Io`.

@@ -36,17 +36,17 @@ pub(crate) use sibling::Watch;
 use sibling::{Look, Sibling};
 pub(crate) use state::state;
 
-/// Looks at a busy sibling lock this often at first, and ever more seldom.
+/// The first pause between two checks of a busy sibling lock; later ones are longer.
 const FIRST_LOOK: Duration = Duration::from_micros(500);
 const LATER_LOOK: Duration = Duration::from_millis(10);
-/// The pause after a look that was overtaken by events, before the next.
+/// The pause after a check during which the files changed.
 const SOON: Duration = Duration::from_micros(50);
 
-/// Go and Python with portalocker unlock first and unlink microseconds later. If one of them had locked a file that
-/// a dead process of ours left, we may be let in between the two; after this pause it shows.
+/// Go and Python with portalocker unlock first and unlink microseconds later. If one of them had locked the file of a
+/// dead process of ours, we may get the lock between the two; after this pause the unlink shows.
 const LATE_UNLINK: Duration = Duration::from_millis(5);
 
-/// Where the lock files of one cache stand.
+/// The paths of the lock files of one cache.
 #[derive(Clone, Debug)]
 pub(crate) struct Paths {
     target: PathBuf,
@@ -95,7 +95,7 @@ impl Paths {
         Err(Error::new(ErrorKind::UnsafeFile, text).at(path).remedy("Choose a cache path of your own"))
     }
 
-    /// Gives a new lock file its mode and owner: root leaves it to the directory's owner, who will need it too.
+    /// Sets mode and owner of a new lock file: root gives it to the directory's owner, who needs it too.
     fn finish_new(&self, path: &Path, file: &File) -> Result<()> {
         let failed = |error| Error::io("Cannot set the owner or mode of the lock file", path, error);
         let status = files::status_of(file, path)?;
@@ -104,7 +104,7 @@ impl Paths {
         }
         if files::effective_user() == 0 && self.directory_owner != 0 {
             match retry(|| std::os::unix::fs::fchown(file, Some(self.directory_owner), None)) {
-                // A root without that capability, or in a user namespace that does not know the owner, keeps it.
+                // Root without that capability, or in a user namespace without the owner, keeps it.
                 Err(error) if is_one_of(&error, &[Errno::PERM, Errno::INVAL]) => {}
                 outcome => outcome.map_err(failed)?,
             }
@@ -153,19 +153,19 @@ impl Drop for Held {
 }
 
 /// Removes the lock file if it is still `file`: a sibling's stray unlink may have removed ours, and another sibling
-/// may have put its own in the place.
+/// may have created its own.
 fn remove_if_still(path: &Path, file: &File) {
     remove_if(path, || names(path, file));
 }
 
-/// As [`remove_if_still`], of an open file that is known by its `identity`.
+/// Like [`remove_if_still`], for an open file known by its `identity`.
 fn remove_if_names(path: &Path, identity: (u64, u64)) {
     remove_if(path, || is_at(path, identity));
 }
 
 fn remove_if(path: &Path, is_ours: impl Fn() -> Result<bool>) {
-    // A disturbance that passes must not leave a file that siblings wait for. One that stays leaves a file that is
-    // recognised as ours and adopted; whoever releases a lock has nobody to report to.
+    // Retry interrupted calls, because siblings would wait for a file that stays. After a lasting failure the file is
+    // later recognised as ours and taken over; a release has no caller to report to.
     for _ in 0..3 {
         match is_ours() {
             Ok(true) if retry(|| fs::remove_file(path)).is_err() => {}
@@ -219,10 +219,10 @@ pub(crate) struct Holder {
     pub(crate) age: Option<Duration>,
 }
 
-/// Who wrote the lock file last; `None` when that cannot be told.
+/// Returns the last writer of the lock file; `None` if it is unknown.
 pub(crate) fn holder(paths: &Paths) -> Option<Holder> {
     let open = |path| retry(|| files::careful().read(true).open(path)).ok();
-    // Whoever has the sibling file has the lock; the private file then only tells who waits for it.
+    // The writer of the sibling file has the lock; the private file then only shows the waiters.
     let file = open(&paths.sibling).or_else(|| open(&paths.private))?;
     let record = Record::read(&file);
     let since = record.since().or_else(|| file.metadata().ok()?.modified().ok());
@@ -247,12 +247,12 @@ fn sign_if_there_is_room(file: &File, path: &Path) -> Result<()> {
     }
 }
 
-/// Whether `path` is a name of the open `file`.
+/// Returns whether `path` is a name of the open `file`.
 fn names(path: &Path, file: &File) -> Result<bool> {
     is_at(path, files::identity(&files::status_of(file, path)?))
 }
 
-/// Whether `path` is a name of an open file with this device and inode, which are its own for as long as it is open.
+/// Returns whether `path` is a name of an open file with this device and inode, which are unique while it is open.
 fn is_at(path: &Path, identity: (u64, u64)) -> Result<bool> {
     Ok(files::status_at(path)?.is_some_and(|there| files::identity(&there) == identity))
 }
@@ -268,12 +268,12 @@ fn try_lock(file: &File) -> io::Result<bool> {
     }
 }
 
-/// The file system cannot flock at all.
+/// The file system has no flock at all.
 fn is_unsupported(error: &io::Error) -> bool {
     is_one_of(error, &[Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP, Errno::INVAL])
 }
 
-/// The file system cannot link, or not these two places.
+/// The file system has no links, or none between these two paths.
 fn cannot_link(error: &io::Error) -> bool {
     let codes = [Errno::PERM, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP, Errno::XDEV, Errno::MLINK];
     is_one_of(error, &codes)

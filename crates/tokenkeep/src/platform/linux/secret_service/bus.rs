@@ -1,8 +1,8 @@
-//! A connection to the session bus on which every wait ends: zbus under a deadline.
+//! A connection to the session bus on which every wait has a limit: zbus under a deadline.
 //!
 //! Finding the bus, connecting, signing in and each call are futures of zbus that run against the operation's
-//! [`Deadline`] on zbus's own timers. A bus is never started from here ("autolaunch"): one that only this process
-//! knows would hold a keyring that nobody else sees.
+//! [`Deadline`] on zbus's own timers. This file never starts a bus ("autolaunch"): on a bus that only this process
+//! knows, no other program would see the keyring.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -24,7 +24,7 @@ use zruntime::SharedRuntime;
 
 use super::body::Body;
 
-/// The moment by which an operation has to be over, however many calls it makes.
+/// The moment at which an operation must end, with all of its calls.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline {
     end: Instant,
@@ -32,54 +32,54 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
-    /// `limit` from now.
+    /// Returns the deadline `limit` from now.
     pub(super) fn after(limit: Duration) -> Self {
-        // A limit beyond what the clock can name is one that nobody lives to see.
+        // A limit beyond the range of the clock counts as unlimited.
         let now = Instant::now();
         let end = now.checked_add(limit).unwrap_or(now + Duration::from_secs(60 * 60 * 24 * 365));
         Self { end, limit }
     }
 
-    /// The time that is left.
+    /// Returns the remaining time.
     pub(super) fn left(&self) -> Duration {
         self.end.saturating_duration_since(Instant::now())
     }
 
-    /// The same deadline, moved by what passed since `start`: the time that a person took is not the service's.
+    /// Returns the deadline moved by the time since `start`: the user's time is not the service's.
     pub(super) fn without_time_since(&self, start: Instant) -> Self {
         Self { end: self.end + start.elapsed(), limit: self.limit }
     }
 
-    /// How long the operation may take from its beginning.
+    /// Returns the whole time of the operation.
     pub(super) fn limit(&self) -> Duration {
         self.limit
     }
 }
 
-/// Why a call has no answer, or not the one hoped for.
+/// The reason why a call failed.
 #[derive(Debug)]
 pub(super) enum BusError {
-    /// No address of a session bus is known; the text says where it was looked for.
+    /// No address of a session bus is known; the text lists the places searched.
     NoAddress(String),
-    /// The address cannot be used.
+    /// The address is not valid.
     BadAddress(String),
-    /// Nobody listens at the address.
+    /// The address has no listener.
     NotListening(String, io::Error),
-    /// The bus turned this user away.
+    /// The bus refused this user.
     Refused(String),
-    /// The deadline passed; how long it was.
+    /// The deadline passed, after this time.
     TimedOut(Duration),
     /// The connection ended.
     Closed(String),
-    /// What arrived is not what the Secret Service's protocol asks for.
+    /// The answer breaks the Secret Service's protocol.
     Malformed(String),
-    /// This process is out of threads, descriptors or random numbers.
+    /// This process has no more threads, descriptors or random numbers.
     System(io::Error),
     /// The bus or the service answered with an error.
     Remote {
         /// The error's D-Bus name, such as `org.freedesktop.DBus.Error.ServiceUnknown`.
         name: String,
-        /// What the sender says about it.
+        /// The sender's text.
         text: String,
     },
 }
@@ -90,12 +90,12 @@ impl BusError {
         Self::Malformed(what.to_owned())
     }
 
-    /// The system gave no random numbers.
+    /// The system returned no random numbers.
     pub(super) fn no_random(error: getrandom::Error) -> Self {
         Self::System(io::Error::other(error.to_string()))
     }
 
-    /// The D-Bus name of the error that the other side answered with.
+    /// Returns the D-Bus name of the other side's error.
     pub(super) fn remote_name(&self) -> Option<&str> {
         match self {
             Self::Remote { name, .. } => Some(name),
@@ -103,7 +103,7 @@ impl BusError {
         }
     }
 
-    /// Whether the service itself answered with this error, and not the bus in its place.
+    /// Returns whether the service itself sent this error, as opposed to the bus.
     pub(super) fn is_of_the_service(&self) -> bool {
         self.remote_name().is_some_and(|name| match name.strip_prefix("org.freedesktop.DBus.Error.") {
             None => true,
@@ -113,7 +113,7 @@ impl BusError {
         })
     }
 
-    /// Whether the connection can carry another call after this error.
+    /// Returns whether the connection can carry another call after this error.
     pub(super) fn leaves_connection_usable(&self) -> bool {
         matches!(self, Self::Remote { .. })
     }
@@ -152,7 +152,7 @@ impl From<zbus::Error> for BusError {
                 Self::Remote { name: printable(name.as_str()), text: printable(&text.unwrap_or_default()) }
             }
             zbus::Error::FDO(error) => match *error {
-                // The library's own errors, wrapped once more.
+                // The library's own errors, wrapped again.
                 zbus::fdo::Error::ZBus(error) => error.into(),
                 error => Self::Remote {
                     name: printable(error.name().as_str()),
@@ -168,19 +168,19 @@ impl From<zbus::Error> for BusError {
                     cause.raw_os_error().map_or_else(|| cause.kind().into(), io::Error::from_raw_os_error);
                 Self::NotListening(printable(&address.to_string()), cause)
             }
-            // What is left is about the form of messages. Their content is ciphertext and not in the text.
+            // The remaining errors concern the form of messages. Their content is ciphertext and not in the text.
             error => Self::Malformed(printable(&error.to_string())),
         }
     }
 }
 
-/// Text of somebody else, fit for a line of a log: short, without control characters.
+/// Makes foreign text fit for a log line: short, without control characters.
 fn printable(text: &str) -> String {
     const LONGEST: usize = 300;
     text.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// A connection to the session bus that has signed in. It lives on the thread that made it.
+/// A signed-in connection to the session bus. It belongs to the thread that created it.
 #[derive(Debug)]
 pub(super) struct Bus {
     connection: Connection,
@@ -188,7 +188,7 @@ pub(super) struct Bus {
 }
 
 impl Bus {
-    /// Connects and signs in to the bus at `address`, or without one to the session bus.
+    /// Connects and signs in to the bus at `address`, or to the session bus.
     pub(super) async fn connect(address: Option<&str>, deadline: &Deadline) -> Result<Self, BusError> {
         let runtime = SharedRuntime::current().map_err(BusError::System)?;
         let mut failure = None;
@@ -217,7 +217,7 @@ impl Bus {
         within(&self.runtime, deadline, call).await
     }
 
-    /// Asks the bus for the signals that `rule` describes.
+    /// Subscribes to the signals that match `rule`.
     pub(super) async fn subscribe(
         &self,
         rule: MatchRule<'_>,
@@ -227,7 +227,7 @@ impl Bus {
         within(&self.runtime, deadline, subscribing).await
     }
 
-    /// Waits for the next signal of `wanted`; `None` when one of `unwanted` comes first.
+    /// Waits for the next signal of `wanted`; returns `None` if one of `unwanted` comes first.
     pub(super) async fn signal(
         &self,
         wanted: &mut MessageStream,
@@ -245,7 +245,7 @@ impl Bus {
     }
 }
 
-/// The outcome of `future`, if it comes before the deadline; otherwise it is dropped where it is.
+/// Returns the result of `future` if it comes before the deadline; otherwise drops it.
 async fn within<T>(
     runtime: &SharedRuntime,
     deadline: &Deadline,
@@ -257,10 +257,10 @@ async fn within<T>(
     }
 }
 
-/// Where the bus at `address` may be, or without one the session bus.
+/// Returns the possible addresses of the bus at `address`, or of the session bus.
 ///
 /// # Errors
-/// `NoAddress` and `BadAddress`: nobody can connect, which is known without trying.
+/// `NoAddress` and `BadAddress`: a connection is impossible, which is known without a try.
 pub(super) fn addresses(address: Option<&str>) -> Result<Vec<Address>, BusError> {
     match address {
         Some(address) => sockets(address),
@@ -268,7 +268,7 @@ pub(super) fn addresses(address: Option<&str>) -> Result<Vec<Address>, BusError>
     }
 }
 
-/// Where the session bus is, by `variable` of the environment, in the order in which to try: the addresses in
+/// Returns the addresses of the session bus from the environment `variable`, in the order of tries: those in
 /// `DBUS_SESSION_BUS_ADDRESS`, or without it `$XDG_RUNTIME_DIR/bus`, where systemd puts the bus.
 fn session_addresses(variable: impl Fn(&str) -> Option<OsString>) -> Result<Vec<Address>, BusError> {
     let variable = |name| variable(name).filter(|value| !value.is_empty());
@@ -287,7 +287,7 @@ fn session_addresses(variable: impl Fn(&str) -> Option<OsString>) -> Result<Vec<
     Ok(vec![Transport::Unix(Unix::new(UnixSocket::File(socket))).into()])
 }
 
-/// The sockets in a list of addresses. Other kinds start a program, or cross a network without encryption.
+/// Returns the sockets in a list of addresses. Other kinds start a program, or cross a network without encryption.
 fn sockets(list: &str) -> Result<Vec<Address>, BusError> {
     let addresses: Vec<_> = list
         .split(';')
@@ -297,7 +297,7 @@ fn sockets(list: &str) -> Result<Vec<Address>, BusError> {
     if addresses.is_empty() { Err(no_socket(OsStr::new(list))) } else { Ok(addresses) }
 }
 
-/// The text may come from anywhere, so it is shown in a form that cannot forge a line of a log.
+/// The text is foreign, so it is shown in a form that cannot forge a log line.
 fn no_socket(list: &OsStr) -> BusError {
     BusError::BadAddress(format!("{list:?} names no Unix socket"))
 }

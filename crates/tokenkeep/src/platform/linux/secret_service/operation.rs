@@ -1,12 +1,12 @@
-//! One read, write or removal: find the item, open it where it is, and leave everything else alone.
+//! One read, write or removal: find the item, change it in place, and change nothing else.
 //!
-//! An item without a schema counts where there is none with ours. Which item is meant, when there are several with our attributes:
-//! - One that is unlocked is taken, as libsecret does, even if others are locked.
-//! - Several that are alike in attributes and content are one item stored twice. The first is read, as libsecret
-//!   does; a write updates it and removes the others, which would otherwise be found with old content.
-//! - Several that differ are [`ErrorKind::Ambiguous`]: whichever were taken, a program that takes another would lose
-//!   what is in it. A removal may take all of them, as libsecret's does, if they differ in content only: the same
-//!   attributes mean the same entry, of which nothing shall be left.
+//! An item without a schema matches if no item has ours. If several items have our attributes:
+//! - An unlocked one is taken, as in libsecret, even if others are locked.
+//! - Several with equal attributes and content are one item stored twice. A read takes the first, like libsecret. A write
+//!   updates it and removes the others, which would otherwise be found with old content.
+//! - Several that differ are [`ErrorKind::Ambiguous`]: whichever one were taken, a program that takes another would lose its
+//!   content. A removal may take all of them, like libsecret's, if they differ in content only: equal attributes mean
+//!   the same entry, all of which must be removed.
 
 use std::time::{Duration, Instant};
 
@@ -20,16 +20,16 @@ use crate::item_shape::{GENERIC, Payload};
 use crate::persistence::keystore::Prompting;
 use crate::{Error, ErrorKind, Secret};
 
-/// How often an operation starts over because the store changed under it. Each time needs another program's doing.
+/// The number of starts of an operation when the store changes under it. Each needs a change by another program.
 const ATTEMPTS: u32 = 4;
 
-/// More items than this with the same attributes are not compared but refused.
+/// More items than this with equal attributes are refused without a comparison.
 const DUPLICATE_LIMIT: usize = 16;
 
-/// What `secret-tool` and libsecret call the collection that they create where there is none.
+/// The name that `secret-tool` and libsecret give a collection that they create.
 const COLLECTION_LABEL: &str = "Default keyring";
 
-/// A connection at work, with the limits of what it does.
+/// A connection in use, with the limits of the operation.
 #[derive(Debug)]
 pub(super) struct Operation<'c> {
     pub(super) client: &'c mut Client,
@@ -37,32 +37,32 @@ pub(super) struct Operation<'c> {
     pub(super) prompting: Prompting,
 }
 
-/// What an item is given when it is created.
+/// The properties of a new item.
 #[derive(Debug)]
 pub(super) struct NewItem<'n> {
     pub(super) attributes: &'n Attributes<'n>,
     pub(super) label: &'n str,
 }
 
-/// An item and what it held.
+/// An item and its content.
 #[derive(Debug)]
 pub(super) struct Found {
-    /// The item, or the collection that it would go into.
+    /// The item, or the collection for a new one.
     pub(super) place: OwnedObjectPath,
     pub(super) content: Option<Secret>,
 }
 
-/// Where the item is.
+/// The result of a search.
 #[derive(Debug)]
 enum Place {
-    /// In unlocked collections; more than one only if they were not told apart yet.
+    /// Items in unlocked collections; more than one only until they are compared.
     Items { first: OwnedObjectPath, others: Vec<OwnedObjectPath> },
-    /// Nowhere; it would go into this collection.
+    /// No item; a new one would be created in this collection.
     Nowhere(OwnedObjectPath),
 }
 
 impl Operation<'_> {
-    /// The content of the item.
+    /// Reads the content of the item.
     pub(super) async fn read(&mut self, attributes: &Attributes<'_>) -> Result<Found, Failure> {
         let mut attempt = 1;
         loop {
@@ -86,7 +86,7 @@ impl Operation<'_> {
         }
     }
 
-    /// Looks for the item and reads it where it was found last, both at once. `None` when it is no longer there alone,
+    /// Searches the item and reads it at its last path in one go. Returns `None` if it is not there alone any more,
     /// or cannot be read there.
     async fn read_where_it_was(&mut self, attributes: &Attributes<'_>) -> Result<Option<Found>, Failure> {
         let Some(item) = self.client.whereabouts.probable(attributes) else { return Ok(None) };
@@ -104,7 +104,7 @@ impl Operation<'_> {
         }
     }
 
-    /// Replaces the content of the item, or creates it. Returns where it is.
+    /// Replaces the content of the item, or creates it. Returns its path.
     pub(super) async fn write(
         &mut self,
         sought: &Attributes<'_>,
@@ -128,7 +128,7 @@ impl Operation<'_> {
         payload: Payload,
         content: &[u8],
     ) -> Result<OwnedObjectPath, Failure> {
-        // What decides the form of new content has to be looked at first.
+        // The stored content, which decides the encoding, must be read first.
         if !payload.follows()
             && let Some(item) = self.client.whereabouts.fresh(sought)
         {
@@ -160,7 +160,7 @@ impl Operation<'_> {
         }
     }
 
-    /// Removes the item; `false` when there was none.
+    /// Removes the item; returns `false` if there was none.
     pub(super) async fn remove(&mut self, attributes: &Attributes<'_>) -> Result<bool, Failure> {
         match self.locate(attributes).await? {
             Place::Nowhere(_) => Ok(false),
@@ -176,13 +176,13 @@ impl Operation<'_> {
         }
     }
 
-    /// Whether an item or a collection is gone when its user logs out.
+    /// Returns whether an item or a collection is lost when its user logs out.
     pub(super) async fn ends_with_login(&mut self, place: &ObjectPath<'_>) -> Result<bool, Failure> {
         Ok(self.client.ends_with_login(place, &self.deadline).await?)
     }
 
     /// Creates the item. If another program created one at the same moment, one of the two is kept, by a rule that
-    /// both would follow, and holds our content as if we had come later.
+    /// both follow, with our content, as if we had come later.
     pub(super) async fn create(
         &mut self,
         collection: &ObjectPath<'_>,
@@ -200,7 +200,7 @@ impl Operation<'_> {
             }
         };
         let mut found = self.client.search(sought, &self.deadline).await?.unlocked;
-        // The older one where paths are numbered, as gnome-keyring's are; elsewhere just the same one for everybody.
+        // The older one where paths are numbered, as in gnome-keyring; otherwise the same one in every process.
         let first = (0..found.len()).min_by_key(|at| (found[*at].len(), found[*at].as_str().to_owned()));
         let first = first.ok_or_else(|| BusError::malformed("an item that was just created is not there"))?;
         let kept = found.swap_remove(first);
@@ -216,9 +216,10 @@ impl Operation<'_> {
         Ok(kept)
     }
 
-    /// Finds the item, and unlocks what is in the way if a person may be asked.
+    /// Finds the item, and unlocks its collection if prompts are allowed.
     ///
-    /// "Nowhere" is certain: the default collection was there and open. A keyring that is closed may hide its items.
+    /// "No item" is certain only if the default collection exists and is unlocked: a locked keyring may hide its
+    /// items.
     async fn locate(&mut self, attributes: &Attributes<'_>) -> Result<Place, Failure> {
         let mut asked = false;
         loop {
@@ -252,8 +253,8 @@ impl Operation<'_> {
         }
     }
 
-    /// Finds an item that was stored without a schema, as secret-tool does. gnome-keyring takes such an item for a
-    /// generic one and marks it so sooner or later; one of ours beside it would then be its double.
+    /// Finds an item that was stored without a schema, as by secret-tool. gnome-keyring adds the generic schema to
+    /// such an item at some time, and a second item of ours would then be a duplicate.
     async fn locate_without_schema(&mut self, attributes: &Attributes<'_>) -> Result<Option<Place>, Failure> {
         let mut without = attributes.clone();
         if without.remove(SCHEMA_ATTRIBUTE) != Some(GENERIC) {
@@ -292,7 +293,7 @@ impl Operation<'_> {
         }
     }
 
-    /// Shows a prompt to a person, if that is allowed, and gives them their time.
+    /// Shows a prompt, if allowed, and waits for the user.
     async fn ask(&mut self, prompt: &ObjectPath<'_>) -> Result<(), Failure> {
         let Prompting::Allowed { limit } = self.prompting else {
             self.client.dismiss_prompt(prompt, &self.deadline).await?;
@@ -306,7 +307,7 @@ impl Operation<'_> {
             Ok(true) => Ok(()),
             Ok(false) => Err(failure::is_locked("the prompt was dismissed").into()),
             Err(BusError::TimedOut(_)) if unanswered => {
-                // Nobody is there; leave no window behind. The connection is fit, for no call is under way.
+                // The user is away, so close the window. The connection is usable, because no call is pending.
                 self.client.dismiss_prompt(prompt, &Deadline::after(Duration::from_secs(1))).await?;
                 Err(failure::is_locked(&format!("nobody answered the prompt within {limit:?}")).into())
             }
@@ -314,7 +315,7 @@ impl Operation<'_> {
         }
     }
 
-    /// Removes one item; `false` when it is gone already.
+    /// Removes one item; returns `false` if it is already gone.
     pub(super) async fn remove_item(&mut self, item: &ObjectPath<'_>) -> Result<bool, Failure> {
         match self.client.delete(item, &self.deadline).await.map_err(Failure::from) {
             Ok(Answer::Done(())) => Ok(true),
@@ -324,7 +325,7 @@ impl Operation<'_> {
         }
     }
 
-    /// The content that all items have in common; alone, an item agrees with itself.
+    /// Returns the content that all items share; a single item agrees with itself.
     async fn agreed_content(
         &mut self,
         first: &OwnedObjectPath,
@@ -360,7 +361,7 @@ impl Operation<'_> {
         Ok(())
     }
 
-    /// The refusal to choose, with what there is to choose from.
+    /// The error that lists the matching items.
     async fn ambiguous(&mut self, first: &OwnedObjectPath, others: &[OwnedObjectPath]) -> Failure {
         let all = || std::iter::once(first).chain(others).take(DUPLICATE_LIMIT);
         let names: Vec<_> = all().map(|item| item.as_str()).collect();
@@ -381,7 +382,7 @@ impl Operation<'_> {
         let label = self.client.label(item, &self.deadline).await?;
         let mut line = format!("{item} {label:?}");
         for (name, value) in self.client.attributes(item, &self.deadline).await? {
-            // Debug form: what another program made up must not forge a line.
+            // Debug form: another program's text must not forge a line.
             line.push_str(&format!(" {}={value:?}", name.escape_debug()));
         }
         Ok(line)

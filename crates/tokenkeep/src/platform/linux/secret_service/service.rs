@@ -1,7 +1,7 @@
-//! The Secret Service's methods as Rust calls: one function for each, no decisions.
+//! The methods of the Secret Service as Rust calls: one function each, without decisions.
 //!
-//! A [`Client`] is one connection with one encrypted session. It talks to the unique name of the service that opened
-//! the session, so that a service which is restarted can never take our session for one of its own.
+//! A [`Client`] is one connection with one encrypted session. It sends to the unique name of the service that opened
+//! the session, so that a restarted service never gets messages of the old session.
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -29,7 +29,7 @@ const ITEM: &str = "org.freedesktop.Secret.Item";
 const PROMPT: &str = "org.freedesktop.Secret.Prompt";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
-/// The only content type that libsecret's readers of text accept, to the letter.
+/// The only content type that libsecret's text readers accept, exactly.
 const CONTENT_TYPE: &str = "text/plain";
 
 /// A connection with an open session.
@@ -39,20 +39,20 @@ pub(super) struct Client {
     owner: String,
     session: OwnedObjectPath,
     key: SessionKey,
-    /// The collection that ends with the log-in session, once asked for.
+    /// The collection that ends with the log-in session, once requested.
     session_collection: Option<Option<OwnedObjectPath>>,
-    /// Where the item is that was asked for last.
+    /// The path of the last item.
     pub(super) whereabouts: Whereabouts,
 }
 
-/// What a search found.
+/// The result of a search.
 #[derive(Debug)]
 pub(super) struct Matches {
     pub(super) unlocked: Vec<OwnedObjectPath>,
     pub(super) locked: Vec<OwnedObjectPath>,
 }
 
-/// The answer of a method that may need a person first.
+/// The answer of a method that may need a prompt first.
 #[derive(Debug)]
 pub(super) enum Answer<T> {
     Done(T),
@@ -60,8 +60,8 @@ pub(super) enum Answer<T> {
 }
 
 impl Client {
-    /// Connects to the bus at `address`, or without one to the session bus, and opens an encrypted session. Starts the
-    /// service where the bus knows how.
+    /// Connects to the bus at `address`, or to the session bus, and opens an encrypted session. Starts the service if
+    /// the bus can.
     pub(super) async fn connect(address: Option<&str>, deadline: &Deadline) -> Result<Self, BusError> {
         let bus = Bus::connect(address, deadline).await?;
         let service = introduce(&bus, deadline).await?;
@@ -88,7 +88,7 @@ impl Client {
         self.bus.call(&self.owner, object.as_ref(), interface, member, body, deadline).await
     }
 
-    /// The items, in all collections, that have at least these attributes.
+    /// Returns the items, in all collections, that have at least these attributes.
     pub(super) async fn search(
         &self,
         attributes: &Attributes<'_>,
@@ -100,7 +100,7 @@ impl Client {
         Ok(Matches { unlocked, locked })
     }
 
-    /// The content of an unlocked item.
+    /// Returns the content of an unlocked item.
     pub(super) async fn secret(
         &self,
         item: &ObjectPath<'_>,
@@ -117,8 +117,8 @@ impl Client {
         content.ok_or_else(|| BusError::malformed("a secret that the session's key does not open"))
     }
 
-    /// The content of an item and a search, asked for in this order without waiting in between: the service searches while
-    /// the bus is still busy with the content.
+    /// Requests the content of an item and a search, in this order without a wait between them: the service searches
+    /// while the bus still carries the content.
     pub(super) async fn secret_and_search(
         &self,
         attributes: &Attributes<'_>,
@@ -128,7 +128,7 @@ impl Client {
         both(self.secret(item, deadline), self.search(attributes, deadline)).await
     }
 
-    /// Replaces the content of an item; its attributes, label and place stay.
+    /// Replaces the content of an item; its attributes, label and collection stay.
     pub(super) async fn set_secret(
         &self,
         item: &ObjectPath<'_>,
@@ -140,7 +140,7 @@ impl Client {
         self.call(item, ITEM, "SetSecret", &Body::Secret(secret), deadline).await.map(|_| ())
     }
 
-    /// Adds an item beside those that are there.
+    /// Adds an item in addition to the existing ones.
     pub(super) async fn create_item(
         &self,
         collection: &ObjectPath<'_>,
@@ -182,7 +182,7 @@ impl Client {
         Ok(some(prompt).map_or(Answer::Done(()), Answer::AfterPrompt))
     }
 
-    /// The attributes of an item.
+    /// Returns the attributes of an item.
     pub(super) async fn attributes(
         &self,
         item: &ObjectPath<'_>,
@@ -191,12 +191,12 @@ impl Client {
         Ok(self.property(item, ITEM, "Attributes", deadline).await?.try_into()?)
     }
 
-    /// The label of an item.
+    /// Returns the label of an item.
     pub(super) async fn label(&self, item: &ObjectPath<'_>, deadline: &Deadline) -> Result<String, BusError> {
         Ok(self.property(item, ITEM, "Label", deadline).await?.try_into()?)
     }
 
-    /// When an item was created, since the epoch.
+    /// Returns when an item was created, since the epoch.
     pub(super) async fn created(
         &self,
         item: &ObjectPath<'_>,
@@ -205,7 +205,7 @@ impl Client {
         Ok(Duration::from_secs(self.property(item, ITEM, "Created", deadline).await?.try_into()?))
     }
 
-    /// Whether a collection is locked.
+    /// Returns whether a collection is locked.
     pub(super) async fn is_locked(
         &self,
         collection: &ObjectPath<'_>,
@@ -225,7 +225,7 @@ impl Client {
         Ok(answer.body().deserialize()?)
     }
 
-    /// The collection behind the alias `default`.
+    /// Returns the collection with the alias `default`.
     pub(super) async fn default_collection(
         &self,
         deadline: &Deadline,
@@ -238,7 +238,7 @@ impl Client {
         Ok(some(answer.body().deserialize()?))
     }
 
-    /// Whether a collection, or the one that holds an item, is the one that is gone when its user logs out.
+    /// Returns whether a collection, or the collection of an item, is lost when its user logs out.
     pub(super) async fn ends_with_login(
         &mut self,
         object: &ObjectPath<'_>,
@@ -252,7 +252,7 @@ impl Client {
         Ok(inside.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
     }
 
-    /// Creates the default collection, for which the service asks a person for a password.
+    /// Creates the default collection; the service prompts for a password.
     pub(super) async fn create_default_collection(
         &self,
         label: &str,
@@ -265,7 +265,7 @@ impl Client {
         object_or_prompt(&answer)
     }
 
-    /// Asks to unlock items or collections.
+    /// Requests to unlock items or collections.
     pub(super) async fn unlock(
         &self,
         objects: &[OwnedObjectPath],
@@ -276,7 +276,7 @@ impl Client {
         Ok(some(prompt).map_or(Answer::Done(()), Answer::AfterPrompt))
     }
 
-    /// Shows a prompt and waits, as long as `patience` says, until a person is done with it; `false` when they
+    /// Shows a prompt and waits, at most `patience`, until the user has answered it; returns `false` if the user
     /// dismissed it.
     pub(super) async fn show_prompt(
         &self,
@@ -291,7 +291,7 @@ impl Client {
             .interface(PROMPT)
             .member("Completed")
             .build()?;
-        // A service that dies takes its prompt along, and its answer never comes.
+        // If the service dies, its prompt is gone too, and no answer comes.
         let gone = MatchRule::builder()
             .msg_type(message::Type::Signal)
             .sender("org.freedesktop.DBus")
@@ -300,7 +300,7 @@ impl Client {
             .build()?;
         let mut completed = self.bus.subscribe(completed, deadline).await?;
         let mut gone = self.bus.subscribe(gone, deadline).await?;
-        // No window of ours to put the prompt in front of.
+        // There is no window of ours for the prompt to belong to.
         self.call(prompt, PROMPT, "Prompt", &Body::Text(""), deadline).await?;
         match self.bus.signal(&mut completed, &mut gone, patience).await? {
             Some(signal) => {
@@ -311,7 +311,7 @@ impl Client {
         }
     }
 
-    /// Takes a prompt away from the screen.
+    /// Removes a prompt from the screen.
     pub(super) async fn dismiss_prompt(
         &self,
         prompt: &ObjectPath<'_>,
@@ -321,7 +321,7 @@ impl Client {
     }
 }
 
-/// The service without a session, for what can be asked of it without touching a secret.
+/// The service without a session, for requests that concern no secret.
 #[derive(Debug)]
 pub(super) struct Overview(Bus);
 
@@ -330,13 +330,12 @@ impl Overview {
         Self(bus)
     }
 
-    /// Makes this connection known to the service; every other question follows. Starts the service where the bus
-    /// knows how.
+    /// Makes this connection known to the service; every other request follows. Starts the service if the bus can.
     pub(super) async fn introduce(&self, deadline: &Deadline) -> Result<(), BusError> {
         introduce(&self.0, deadline).await.map(|_| ())
     }
 
-    /// The process that provides the service. Does not start one.
+    /// Returns the process that provides the service. Does not start one.
     pub(super) async fn provider(&self, deadline: &Deadline) -> Result<u32, BusError> {
         const BUS: &str = "org.freedesktop.DBus";
         let member = "GetConnectionUnixProcessID";
@@ -345,7 +344,7 @@ impl Overview {
         Ok(answer.body().deserialize()?)
     }
 
-    /// The collection behind the alias `default`.
+    /// Returns the collection with the alias `default`.
     pub(super) async fn default_collection(
         &self,
         deadline: &Deadline,
@@ -358,7 +357,7 @@ impl Overview {
         Ok(some(answer.body().deserialize()?))
     }
 
-    /// What people call a collection.
+    /// Returns the label of a collection.
     pub(super) async fn label(
         &self,
         collection: &ObjectPath<'_>,
@@ -367,7 +366,7 @@ impl Overview {
         Ok(self.property(collection, "Label", deadline).await?.try_into()?)
     }
 
-    /// Whether a collection is locked.
+    /// Returns whether a collection is locked.
     pub(super) async fn is_locked(
         &self,
         collection: &ObjectPath<'_>,
@@ -376,7 +375,7 @@ impl Overview {
         Ok(self.property(collection, "Locked", deadline).await?.try_into()?)
     }
 
-    /// Whether a collection is the one that is gone when its user logs out.
+    /// Returns whether a collection is lost when its user logs out.
     pub(super) async fn ends_with_login(
         &self,
         collection: &ObjectPath<'_>,
@@ -412,7 +411,7 @@ async fn introduce(bus: &Bus, deadline: &Deadline) -> Result<String, BusError> {
             let sender = answer.header().sender().map(ToString::to_string);
             sender.ok_or_else(|| BusError::malformed("an answer without a sender"))
         }
-        // A service that refuses this alias has met this client all the same.
+        // A service that refuses this alias has recorded this client all the same.
         Err(error) if error.is_of_the_service() => Ok(NAME.to_owned()),
         Err(error) => Err(error),
     }
@@ -444,12 +443,12 @@ async fn both<A, B>(first: impl Future<Output = A>, second: impl Future<Output =
     .await
 }
 
-/// A path of ours, known to be valid.
+/// A fixed path, known to be valid.
 fn path(text: &'static str) -> ObjectPath<'static> {
     ObjectPath::from_str_unchecked(text)
 }
 
-/// The Secret Service says "none" with the path `/`.
+/// The Secret Service returns the path `/` for "none".
 fn some(path: OwnedObjectPath) -> Option<OwnedObjectPath> {
     (path.as_str() != "/").then_some(path)
 }

@@ -45,27 +45,27 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// A fresh private key. 256 bits are more than twice what the group's own strength asks for (RFC 3526, section
-    /// 8), at a quarter of the cost of a full-length exponent.
+    /// Creates a private key. 256 bits are more than twice the strength of the group (RFC 3526, section 8), at a
+    /// quarter of the cost of a full-length exponent.
     pub(super) fn begin() -> Result<Self, getrandom::Error> {
         let mut bytes = Zeroizing::new([0; 32]);
         getrandom::fill(&mut *bytes)?;
         Ok(Self { private: U256::from_be_slice(&*bytes) })
     }
 
-    /// What the other side gets to see.
+    /// Returns the public number for the other side.
     pub(super) fn public(&self) -> [u8; NUMBER] {
         number_bytes(&Element::new(&U1024::from_u8(2)).pow(&self.private).retrieve())
     }
 
-    /// The key that both sides arrive at; `None` when the other side's number is unfit.
+    /// Returns the shared key; `None` if the other side's number is not valid.
     pub(super) fn finish(self, theirs: &[u8]) -> Option<SessionKey> {
-        // Services leave out leading zeroes, or add one as signed big integers do.
+        // Services drop leading zeroes, or add one as in signed big integers.
         let significant = &theirs[theirs.iter().take_while(|byte| **byte == 0).count()..];
         let mut padded = [0; NUMBER];
         padded.get_mut(NUMBER.checked_sub(significant.len())?..)?.copy_from_slice(significant);
         let theirs = U1024::from_be_slice(&padded);
-        // 0, 1 and p - 1 would make the shared number known to everybody; beyond p is no element.
+        // With 0, 1 and p - 1 the shared number would be public; larger numbers are not elements.
         let greatest = Group::PARAMS.modulus().as_ref().wrapping_sub(&U1024::from_u8(2));
         if theirs < U1024::from_u8(2) || theirs > greatest {
             return None;
@@ -106,7 +106,7 @@ impl SessionKey {
         let iv: &[u8; BLOCK] = iv.try_into().ok()?;
         let cipher = Decryptor::<Aes128>::new((&*self.0).into(), iv.into());
         let mut content = Zeroizing::new(sealed.to_vec());
-        // A wrong padding tells nobody anything: both ends are one user's.
+        // A padding error reveals nothing: both ends belong to one user.
         let length = cipher.decrypt_padded::<Pkcs7>(&mut content).ok()?.len();
         content.truncate(length);
         Some(Secret::from_zeroizing(content))

@@ -1,5 +1,5 @@
-//! A look at the Secret Service itself, without touching an item: who provides it, and what its default collection is
-//! like. For tools that explain to a person why a keyring does or does not work.
+//! Reads the state of the Secret Service without accessing an item: its process and its default collection. For tools
+//! that explain why a keyring works or does not.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use crate::Error;
 use crate::platform::lock_record::printable;
 use crate::platform::process;
 
-/// How much longer than its deadline a survey may take to say that it has passed.
+/// The time by which a survey may exceed its deadline.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// What a machine's Secret Service looks like, as far as could be found out before something failed.
+/// The state of a machine's Secret Service, as far as it could be read.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -30,13 +30,14 @@ const GRACE: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct SecretServiceSurvey {
-    /// Whether the session bus let this process in.
+    /// Whether the session bus accepted this process.
     pub bus: bool,
-    /// The process that provides the service; `None` when there is none, or the bus does not tell.
+    /// The process that provides the service; `None` if there is none, or the bus does not say.
     pub provider: Option<SecretServiceProvider>,
-    /// The collection in which new items are created; `None` when there is none.
+    /// The collection for new items; `None` if there is none.
     pub default_collection: Option<SecretServiceCollection>,
-    /// What ended the survey: `StoreUnavailable`, `StoreTimeout`, `StoreFailed`, `Io`. What was found before it stands.
+    /// The error that ended the survey: `StoreUnavailable`, `StoreTimeout`, `StoreFailed`, `Io`. The fields read
+    /// before it are valid.
     pub failure: Option<Error>,
 }
 
@@ -52,13 +53,13 @@ pub struct SecretServiceSurvey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SecretServiceProvider {
-    /// Its process id, as the bus knows it.
+    /// Its process id on the bus.
     pub pid: u32,
-    /// Its short name, such as `gnome-keyring-d`, where the system tells.
+    /// Its short name, such as `gnome-keyring-d`, if known.
     pub command: Option<String>,
 }
 
-/// A collection of the Secret Service, which people know as a keyring.
+/// A collection of the Secret Service: a keyring, in the user's words.
 ///
 /// ```
 /// use tokenkeep::inspect::SecretServiceCollection;
@@ -70,22 +71,22 @@ pub struct SecretServiceProvider {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SecretServiceCollection {
-    /// What people see, such as `Login`.
+    /// The name that users see, such as `Login`.
     pub label: String,
-    /// Whether its items cannot be read until a person unlocks it.
+    /// Whether its items cannot be read until the user unlocks it.
     pub locked: bool,
-    /// Whether it is gone, with its items, when the user logs out.
+    /// Whether it is lost, with its items, when the user logs out.
     pub ends_with_login: bool,
 }
 
 impl SecretServiceSurvey {
-    /// Looks at the Secret Service on the session bus, for at most about `deadline`. Starts the service where the bus
-    /// knows how, as using it would; never unlocks anything and never prompts.
+    /// Reads the state of the Secret Service on the session bus, for at most about `deadline`. Starts the service if
+    /// the bus can, like any use of it; never unlocks anything and never prompts.
     pub fn take(deadline: Duration) -> Self {
         Self::on(None, deadline)
     }
 
-    /// As [`SecretServiceSurvey::take`], on another bus than the session's, by its D-Bus address.
+    /// Like [`SecretServiceSurvey::take`], on another bus, by its D-Bus address.
     pub fn on_bus(address: impl Into<String>, deadline: Duration) -> Self {
         Self::on(Some(address.into()), deadline)
     }
@@ -93,10 +94,10 @@ impl SecretServiceSurvey {
     fn on(address: Option<String>, limit: Duration) -> Self {
         let deadline = Deadline::after(limit);
         let (reply, answer) = mpsc::channel();
-        // A connection belongs to the thread that made it, and a thread can be left where it is stuck.
+        // A connection belongs to the thread that created it, and a stuck thread can be abandoned.
         let look = move || {
             zruntime::block_on(look(address.as_deref(), &deadline, &mut |survey| {
-                // Whoever asked may have given up.
+                // The caller may have given up.
                 let _ = reply.send(survey);
             }));
         };
@@ -128,7 +129,7 @@ async fn fill(
 ) -> Result<(), BusError> {
     let overview = Overview::of(Bus::connect(address, deadline).await?);
     survey.bus = true;
-    // The bus answers this even if the service hangs. A service that is not running yet is no failure: the
+    // The bus answers this even if the service hangs. A service that is not running yet is not a failure: the
     // introduction starts it.
     survey.provider = overview.provider(deadline).await.ok().map(provider);
     overview.introduce(deadline).await?;

@@ -1,8 +1,8 @@
 //! The thread that talks to the bus.
 //!
-//! A connection of zbus belongs to the thread that made it, which has to run for the connection to be served. So each
-//! connection has a thread of its own, which sleeps while nothing is asked of it and ends with its [`Worker`]. It
-//! also makes the deadline hold whatever happens over there: who asks waits for an answer, not for the bus.
+//! A connection of zbus belongs to the thread that created it, and is served only while that thread runs. So each
+//! connection has its own thread, which sleeps between requests and ends with its [`Worker`]. The thread also
+//! enforces the deadline: the caller waits for an answer, not for the bus.
 
 use std::sync::mpsc;
 use std::thread;
@@ -22,13 +22,13 @@ use crate::{Error, ErrorKind, Secret};
 /// How much longer than its deadline an operation may take to say that it has passed, and to tidy up.
 const GRACE: Duration = Duration::from_millis(1500);
 
-/// What to do with the item.
+/// The operation on the item.
 #[derive(Clone, Debug)]
 pub(super) enum Work {
     Load,
     Save(Secret),
     Delete,
-    /// Unless the item can be read, prove that its store keeps what it is given.
+    /// Verifies that the store keeps an item, unless the item can be read.
     Verify,
 }
 
@@ -36,27 +36,28 @@ pub(super) enum Work {
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) item: Identity,
-    /// The bus, if it is another than the session's.
+    /// The address of the bus, if it is not the session's.
     pub(super) bus: Option<String>,
     pub(super) work: Work,
     pub(super) deadline: Deadline,
     pub(super) prompting: Prompting,
 }
 
-/// What came of an operation.
+/// The result of an operation.
 #[derive(Debug)]
 pub(super) struct Report {
-    /// What the item holds, after a load.
+    /// The content of the item, after a load.
     pub(super) content: Option<Secret>,
-    /// Whether there was something to remove, after a removal.
+    /// Whether there was an item, after a removal.
     pub(super) removed: bool,
-    /// Whether the item is, or would be, in a collection that ends with the log-in session; unknown after a removal.
+    /// Whether the item is, or would be created, in a collection that ends with the log-in session; unknown after a
+    /// removal.
     pub(super) ends_with_login: Option<bool>,
 }
 
 type Reply = mpsc::Sender<Result<Report, Failure>>;
 
-/// A thread with a connection, or about to have one.
+/// A thread with a connection, or before its first one.
 #[derive(Debug)]
 pub(super) struct Worker {
     requests: mpmc::Sender<(Request, Reply)>,
@@ -64,7 +65,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Starts the thread. It connects when it is first asked for something.
+    /// Starts the thread. It connects at its first request.
     pub(super) fn start() -> Result<Self, BusError> {
         let (requests, inbox) = mpmc::unbounded();
         thread::Builder::new()
@@ -74,12 +75,13 @@ impl Worker {
         Ok(Self { requests, process: std::process::id() })
     }
 
-    /// Whether this process started the thread: a forked child has none of its parent's threads.
+    /// Returns whether this process started the thread: a forked child has none of its parent's threads.
     pub(super) fn is_ours(&self) -> bool {
         self.process == std::process::id()
     }
 
-    /// Has an operation done and waits for what comes of it. `None`: the thread is stuck or dead and of no more use.
+    /// Runs an operation and waits for its result. Returns `None` if the thread is stuck or dead and cannot be used
+    /// again.
     pub(super) fn ask(&self, request: Request) -> Option<Result<Report, Failure>> {
         let patience = match request.prompting {
             Prompting::Never => Duration::ZERO,
@@ -96,15 +98,15 @@ async fn serve(inbox: mpmc::Receiver<(Request, Reply)>) {
     let mut kept = None;
     while let Ok((request, reply)) = inbox.recv().await {
         let outcome = perform(&request, &mut kept).await;
-        // Whoever asked may have given up.
+        // The caller may have given up.
         let _ = reply.send(outcome);
     }
 }
 
-/// Does the work on the kept or a new connection, and once more on a new one if the service went away underneath.
+/// Runs the operation on the kept or a new connection, and once more on a new one if the service went away during it.
 ///
-/// Repeating is safe: each operation begins by looking at what is there and ends in the same state however often it
-/// is done. Where no answer came in time nothing is repeated.
+/// Repeating is safe: each operation reads the present state first and ends in the same state after any number of
+/// runs. After a timeout nothing is repeated.
 async fn perform(request: &Request, kept: &mut Option<Client>) -> Result<Report, Failure> {
     let mut repeated = false;
     loop {
@@ -151,9 +153,9 @@ impl Identity {
             }
             Work::Verify => {
                 let found = operation.read(&attributes).await?;
-                // An item that reads back is proof enough, and nothing need be written.
+                // An item that can be read is sufficient proof, and no probe is needed.
                 if found.content.is_none() {
-                    // Whether a person may be asked was for the real item to decide.
+                    // Prompts were allowed for the real item only.
                     operation.prompting = Prompting::Never;
                     probe::try_out(operation, bus, &found.place).await?;
                 }
@@ -165,7 +167,7 @@ impl Identity {
     }
 }
 
-/// The thread gave no answer, not even that it has none.
+/// The thread gave no answer at all.
 pub(super) fn stuck(deadline: &Deadline) -> Failure {
     let what = format!("the connection to the session bus did not come back within {:?}", deadline.limit());
     Failure::Final(
