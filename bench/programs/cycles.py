@@ -39,7 +39,7 @@ def spec_content(variant):
 def stored():
     try:
         return persistence.load()
-    except PersistenceNotFound:  # Nobody has written yet.
+    except PersistenceNotFound:  # no write yet
         return None
 
 
@@ -57,7 +57,7 @@ def contend():
                 entry = cache.setdefault("Account", {}).setdefault(spec["name"], {"local_account_id": "0"})
                 entry["local_account_id"] = str(int(entry["local_account_id"]) + 1)
                 persistence.save(json.dumps(cache))
-        except Exception:  # What goes wrong is counted, whatever it is.
+        except Exception:  # count every kind of failure
             failures += 1
     return {"began": began, "ended": time.monotonic_ns() / 1e6, "waits": waits, "failures": failures}
 

@@ -248,7 +248,7 @@ impl<C: TokenCredential + ?Sized + 'static> PersistentTokenCredential<C> {
     }
 }
 
-/// Lets the next task begin, in whatever way this one ends.
+/// Lets the next task begin when this one ends, also by a panic.
 struct Done<'a>(&'a AtomicBool);
 
 impl Drop for Done<'_> {

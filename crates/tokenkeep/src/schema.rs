@@ -1,12 +1,12 @@
-//! The token cache of the MSAL libraries, as JSON text: views of its entries, adding and removing them, merging, telling
-//! whole from torn.
+//! The token cache of the MSAL libraries as JSON text: views of its entries, adding and removing entries, merging,
+//! and telling whole from truncated content.
 //!
 //! Pure functions over bytes; nothing here reads or writes a store. All of the libraries (JavaScript, Python, .NET,
-//! Java, Go) keep one object with five [sections](Section) of entries under keys of their own making. What this module
-//! does not know is kept byte for byte: sections, fields and whole entries that a newer library may have added. Strings
-//! and numbers are never rewritten, because some readers (.NET, Go) refuse a cache in which a value changed its type.
+//! Java, Go) keep one object with five [sections](Section) of entries under keys of their own making. Unknown parts
+//! are kept byte for byte: sections, fields and whole entries that a newer library may have added. Strings and
+//! numbers are never rewritten, because some readers (.NET, Go) refuse a cache in which a value changed its type.
 //!
-//! A byte order mark is accepted in front of a text, since .NET programs easily produce one, but never written;
+//! A byte order mark at the start of a text is accepted, because .NET programs easily write one, but never written;
 //! [`without_bom`] removes it for clients whose own parser refuses it.
 
 mod clouds;
@@ -37,7 +37,7 @@ use json::Walker;
 
 use crate::{Error, ErrorKind};
 
-/// A part of the cache whose entries are understood.
+/// A known section of the cache.
 ///
 /// ```
 /// use tokenkeep::schema::Section;
@@ -48,22 +48,22 @@ use crate::{Error, ErrorKind};
 pub enum Section {
     /// Access tokens, short-lived.
     AccessToken,
-    /// Refresh tokens: the sign-in itself.
+    /// Refresh tokens, which give new access tokens.
     RefreshToken,
-    /// ID tokens: who signed in.
+    /// ID tokens, with the identity of the user.
     IdToken,
     /// The accounts that are signed in.
     Account,
-    /// What is known of the applications sharing the cache.
+    /// The metadata of the applications that share the cache.
     AppMetadata,
 }
 
 impl Section {
-    /// Every section, in the order most libraries write them.
+    /// Every section, in the order of most libraries.
     pub const ALL: [Self; 5] =
         [Self::AccessToken, Self::RefreshToken, Self::IdToken, Self::Account, Self::AppMetadata];
 
-    /// The name of the section in the cache.
+    /// Returns the name of the section in the cache.
     pub fn name(self) -> &'static str {
         match self {
             Self::AccessToken => "AccessToken",
@@ -89,10 +89,10 @@ impl fmt::Display for Section {
     }
 }
 
-/// Whether `content` is a token cache: a JSON object with at least one known [`Section`], each an object (or `null`,
-/// which every library reads as an empty one). The empty object counts.
+/// Returns whether `content` is a token cache: a JSON object with at least one known [`Section`], each an object (or
+/// `null`, which every library reads as an empty one). The empty object counts.
 ///
-/// Anything else is opaque to this library, even if it is JSON: it is stored and replaced as a whole.
+/// Other content is opaque to this library, even if it is JSON: it is stored and replaced as a whole.
 ///
 /// ```
 /// use tokenkeep::schema::is_msal_cache;
@@ -104,11 +104,11 @@ pub fn is_msal_cache(content: &[u8]) -> bool {
     document::is_msal_cache(content)
 }
 
-/// Whether `content` can be all of what was written. Content that begins like a JSON object must be one object, complete
-/// and followed by nothing; other content, whose end cannot be known, counts as whole.
+/// Returns whether `content` can be complete. Content that begins like a JSON object must be one complete object with
+/// nothing after it; other content, whose end is unknown, counts as whole.
 ///
-/// Meant for what was read while somebody may have been writing: a part of a cache, or the beginning of one with the
-/// rest of another, is not whole. Costs about a millisecond for 3 MB.
+/// For content read while another program may have been writing: a part of a cache, or the beginning of one with the
+/// rest of another, is not whole. Takes about a millisecond for 3 MB.
 ///
 /// ```
 /// use tokenkeep::schema::is_whole;
@@ -121,9 +121,9 @@ pub fn is_whole(content: &[u8]) -> bool {
     walker.peek() != Some(b'{') || walker.value().and_then(|_| walker.end()).is_ok()
 }
 
-/// The key of every entry of the cache, section by section; none for content that is no token cache.
+/// Returns the key of every entry of the cache, section by section; none for content that is not a token cache.
 ///
-/// For clients that hold entries in memory by their keys and have to find out which of them are gone.
+/// For clients that hold entries in memory by their keys and must find the removed ones.
 ///
 /// ```
 /// let keys = tokenkeep::schema::entry_keys(br#"{"Account":{"a":{}},"IdToken":{"b":{}}}"#);
@@ -135,13 +135,13 @@ pub fn entry_keys(content: &[u8]) -> Vec<String> {
     entries.map(|entry| String::from_utf8_lossy(&entry.key).into_owned()).collect()
 }
 
-/// Whether nothing is stored in `content`: no bytes but white space, or the empty object, which a marker file holds.
+/// Returns whether `content` is empty: only white space, or the empty object of a marker file.
 pub(crate) fn is_vacant(content: &[u8]) -> bool {
     let content = without_bom(content).trim_ascii();
     content.is_empty() || content == b"{}"
 }
 
-/// `content` without the byte order mark it may begin with.
+/// Returns `content` without a leading byte order mark.
 ///
 /// ```
 /// use tokenkeep::schema::without_bom;

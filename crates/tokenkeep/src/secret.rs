@@ -57,17 +57,17 @@ impl Secret {
         }
     }
 
-    /// The bytes in the clear. The name says what the caller is doing.
+    /// Returns the bytes in plaintext. The name makes the disclosure visible in the caller's code.
     pub fn expose(&self) -> &[u8] {
         &self.0.0
     }
 
-    /// Length in bytes.
+    /// Returns the length in bytes.
     pub fn len(&self) -> usize {
         self.expose().len()
     }
 
-    /// Whether there are no bytes at all.
+    /// Returns whether there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.expose().is_empty()
     }

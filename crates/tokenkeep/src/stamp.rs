@@ -1,9 +1,9 @@
-//! A cheap fingerprint of a file, and when it can be believed.
+//! A cheap fingerprint of a file, and the condition for trusting it.
 //!
 //! Device, inode, size, modification and change time in nanoseconds. Kernels stamp times once per clock tick, and
-//! file systems reuse an inode at once (ext4 in 198 of 200 renames), so two states of one file can look alike when
-//! both arose within a tick. A stamp is therefore *trusted* only when both its times are older than the coarse clock
-//! read before the file was opened: no later writer can produce the same stamp. An untrusted stamp never matches.
+//! file systems reuse an inode at once (ext4 in 198 of 200 renames), so two states of one file can look alike if both
+//! arose within a tick. A stamp is therefore *trusted* only if both its times are older than the coarse clock read
+//! before the file was opened: no later writer can then produce the same stamp. An untrusted stamp never matches.
 
 use std::fmt;
 

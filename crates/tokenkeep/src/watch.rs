@@ -50,16 +50,15 @@ use crate::{Result, Snapshot, TokenCache};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheChanged {
-    /// Accounts that were not there before: somebody signed in.
+    /// New accounts: a user signed in.
     pub added: Vec<WatchedAccount>,
-    /// Accounts that are no longer there, as they were last seen: somebody signed out.
+    /// Removed accounts, with their last known fields: a user signed out.
     pub removed: Vec<WatchedAccount>,
-    /// Accounts that are still there, of which the description or the refresh token is another: somebody signed in
-    /// again, or a token was renewed.
+    /// Accounts with another description or refresh token: a user signed in again, or a token was renewed.
     pub changed: Vec<WatchedAccount>,
 }
 
-/// An account in an event: one person in one cloud, with whatever tenants. Never a token.
+/// An account in an event: one user in one cloud, with all tenants. Never a token.
 ///
 /// ```
 /// use tokenkeep::watch::WatchedAccount;
@@ -72,15 +71,15 @@ pub struct CacheChanged {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WatchedAccount {
-    /// Names the person across tenants: object id, a point, home tenant id. Case does not matter.
+    /// The user's identifier across tenants: object id, a dot, home tenant id. Case does not matter.
     pub home_account_id: String,
-    /// The host of the cloud, as the cache has it.
+    /// The host of the cloud in the cache.
     pub environment: String,
-    /// What the person signs in with, mostly like a mail address.
+    /// The name with which the user signs in, mostly like a mail address.
     pub username: Option<String>,
-    /// The person's name, for people.
+    /// The display name of the user.
     pub name: Option<String>,
-    /// The tenants of which the cache has a profile, sorted.
+    /// The tenants with a profile in the cache, sorted.
     pub tenants: Vec<String>,
 }
 
@@ -101,14 +100,14 @@ pub struct WatchedAccount {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WatchOptions {
-    /// How long to wait after the first sign of a change before looking, so that many writes in a row are one event.
+    /// The pause between the first sign of a change and the check, so that many writes in a row cause one event.
     /// Default: 200 ms, which is also the shortest time between two events.
     pub coalesce: Duration,
-    /// How often to look without any sign, by one look at the file's status: for what the system dropped. Default: a
-    /// minute, but two seconds where it has no file events for the place (a network file system).
+    /// The interval of checks without a sign, by one read of the file's status: they find changes whose events the
+    /// system dropped. Default: a minute, but two seconds where there are no file events (a network file system).
     pub check_every: Option<Duration>,
-    /// How often to read the store although its file or marker looks unchanged. Only needed for a keystore item that
-    /// programs write which leave no trace in the marker file, such as keytar used directly. Default: never.
+    /// The interval at which the store is read although its file or marker is unchanged. Only needed for a keystore
+    /// item written by programs that do not touch the marker file, such as keytar used directly. Default: never.
     pub reread_every: Option<Duration>,
 }
 
@@ -137,17 +136,17 @@ pub struct CacheWatcher {
 
 impl Drop for CacheWatcher {
     fn drop(&mut self) {
-        // The thread may have ended by a panic of the callback: nobody is left to be told.
+        // The thread may have ended by a panic of the callback.
         let _ = self.signals.send(Signal::Stop);
     }
 }
 
-/// What the watching thread is woken by.
+/// A signal for the watching thread.
 #[derive(Debug)]
 pub(crate) enum Signal {
-    /// The system says that something happened to the file; `arm_again` if to a directory on the way to it.
+    /// The system reports a change of the file, or, with `arm_again`, of a directory above it.
     Sign { arm_again: bool },
-    /// This process learned what is stored, by reading or by its own write.
+    /// This process read the stored content, or wrote it.
     Seen { own: bool, snapshot: Snapshot },
     /// The watcher was dropped.
     Stop,

@@ -22,7 +22,7 @@ fn describe(world: &World, state: &State, action: Action) -> String {
         Action::Step(process) => next(process),
         Action::StepLater(process) => format!("{}, which has stood for long", next(process)),
         Action::Kill(process) => format!("killed before it acts: {}", next(process)),
-        Action::StrayUnlink => "the original JavaScript unlinks whatever lock file is there".to_owned(),
+        Action::StrayUnlink => "the original JavaScript unlinks any lock file".to_owned(),
         Action::RemovePrivate => "a person removes the private lock file".to_owned(),
     }
 }

@@ -1,11 +1,11 @@
-//! Encryption with a key from a [`KeySource`]: XChaCha20-Poly1305, under a header that says with which.
+//! Encryption with a key from a [`KeySource`]: XChaCha20-Poly1305, under a header that identifies the key.
 //!
-//! What is authenticated is not only the content but the whole header, the kind of store and the *partition*: the
-//! cache's own name, so that one cache's file put in the place of another's is refused. `docs/format.md` has the
-//! bytes; [`header`] reads and writes them.
+//! The authentication covers the content, the whole header, the kind of store and the *partition*, which is the
+//! cache's own name, so that the file of one cache is refused at the path of another. `docs/format.md` has the bytes;
+//! [`header`] reads and writes them.
 //!
-//! A key that is wrong or missing is told from damage, because the remedies differ: damaged content is set aside, but
-//! content whose key is not at hand must stay exactly as it is.
+//! A wrong or missing key is distinguished from damage, because the remedies differ: damaged content is moved aside,
+//! but content whose key is unavailable must not change.
 
 pub(crate) mod header;
 
@@ -47,18 +47,18 @@ pub struct Sealed {
 }
 
 impl Sealed {
-    /// Encrypts with keys from `source`. `partition` names the cache, as in `service/account`; a file can be opened
-    /// only under the name it was made with.
+    /// Encrypts with keys from `source`. `partition` names the cache, for example `service/account`; a file opens
+    /// only under its name.
     pub fn new(source: impl KeySource + 'static, partition: impl Into<String>) -> Self {
         Self { source: Arc::new(source), partition: partition.into() }
     }
 
-    /// As [`Sealed::new`], for a source that several caches share.
+    /// Like [`Sealed::new`], for a source that several caches share.
     pub fn shared(source: Arc<dyn KeySource>, partition: impl Into<String>) -> Self {
         Self { source, partition: partition.into() }
     }
 
-    /// The key of the file that `header` begins.
+    /// Returns the key of the file with this `header`.
     fn key_of(&self, header: &Header<'_>) -> Result<Key> {
         if header.source != self.source.kind().byte() {
             return Err(self.wrong_key(Kind::named(header.source)));
@@ -77,7 +77,7 @@ impl Sealed {
         )
     }
 
-    /// The key and parameters for a file that replaces one beginning with `head`.
+    /// Returns the key and parameters for a file that replaces one beginning with `head`.
     fn key_over(&self, head: &[u8]) -> Result<(Key, Vec<u8>)> {
         match Header::parse(head) {
             Ok(header) => Ok((self.key_of(&header)?, header.parameters.to_vec())),
@@ -85,12 +85,12 @@ impl Sealed {
                 "Load the cache before saving it: that encrypts it in its place; nothing was written",
             )),
             Err(flaw @ Flaw::Unknown(_)) => Err(refusal(flaw)),
-            // What is damaged beyond telling its key was set aside by whoever decided to write.
+            // A file so damaged that its key is unknown has been moved aside by the writer.
             Err(Flaw::Foreign | Flaw::Truncated | Flaw::Damaged(_)) => self.source.fresh(),
         }
     }
 
-    /// Everything that is authenticated beside the content, each part after its length.
+    /// Returns the authenticated data beside the content, each part after its length.
     fn associated_data(&self, header: &[u8]) -> Vec<u8> {
         let mut data = header.to_vec();
         for part in [Backend::EncryptedFile.code(), &self.partition] {
@@ -140,7 +140,7 @@ impl Protector for Sealed {
             let file = bytes.expose();
             let header = match Header::parse(file) {
                 Ok(header) => header,
-                // A keystore's marker, with nothing in it to encrypt; it stays what it is until something is written.
+                // A keystore's marker, without content to encrypt; it stays unchanged until the first write.
                 Err(Flaw::Foreign) if file.trim_ascii() == b"{}" => return Ok(bytes),
                 Err(Flaw::Foreign) if schema::is_msal_cache(file) => return Err(unprotected()),
                 Err(flaw) => return Err(refusal(flaw)),
@@ -155,7 +155,7 @@ impl Protector for Sealed {
             }
             (start, end, self.associated_data(header.bytes), header.nonce, key)
         };
-        // In place: a cache of many megabytes is in memory once.
+        // Encrypt in place, so that a cache of many megabytes is in memory once.
         let mut bytes = bytes.into_zeroizing();
         let tag = Tag::try_from(&bytes[end..]).map_err(|_| truncated())?;
         let inout = InOutBuf::from(&mut bytes[start..end]);
@@ -190,8 +190,8 @@ fn cipher(key: &Key) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new((&*derived).into())
 }
 
-/// Whether a file that begins so is a plaintext cache with something in it. Only its beginning is known, so that
-/// every object counts.
+/// Returns whether a file that begins so is a plaintext cache with content. Only its beginning is known, so every
+/// object counts.
 pub(crate) fn holds_plaintext(head: &[u8]) -> bool {
     let head = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii();
     head.first() == Some(&b'{') && head != b"{}"

@@ -12,11 +12,11 @@ pub(super) struct Malformed {
 
 type Walk<T> = Result<T, Malformed>;
 
-/// A position in JSON text. Every step either moves past one well-formed token or fails.
+/// A position in JSON text. Every step moves past one well-formed token or fails.
 pub(super) struct Walker<'a> {
     text: &'a [u8],
     at: usize,
-    /// The containers the current value is nested in; kept to reuse its memory.
+    /// The containers around the current value; kept to reuse its memory.
     nesting: Vec<Container>,
 }
 
@@ -31,25 +31,25 @@ impl<'a> Walker<'a> {
         Self { text, at: 0, nesting: Vec::new() }
     }
 
-    /// Steps into a container that begins with `brace`; `false`, and no step, where another kind of value begins.
+    /// Enters a container that begins with `brace`; returns `false` without a step at another value.
     pub(super) fn enter(&mut self, brace: u8) -> bool {
         let found = self.peek() == Some(brace);
         self.at += usize::from(found);
         found
     }
 
-    /// The name (with quotes) of the next member of the entered object, or `None` once it is closed. `first` says
-    /// that nothing of the object has been read yet. The walker stands before the member's value afterwards.
+    /// Returns the name (with quotes) of the next member of the entered object, or `None` at its end. `first` says
+    /// that no part of the object has been read yet. Afterwards the walker is at the member's value.
     pub(super) fn next_name(&mut self, first: bool) -> Walk<Option<&'a [u8]>> {
         if self.next_or_closing(first, b'}')? { self.name().map(Some) } else { Ok(None) }
     }
 
-    /// The next element of the entered array, or `None` once it is closed.
+    /// Returns the next element of the entered array, or `None` at its end.
     pub(super) fn next_element(&mut self, first: bool) -> Walk<Option<&'a [u8]>> {
         if self.next_or_closing(first, b']')? { self.value().map(Some) } else { Ok(None) }
     }
 
-    /// Steps over one value of any kind and returns its text.
+    /// Moves past one value of any kind and returns its text.
     pub(super) fn value(&mut self) -> Walk<&'a [u8]> {
         self.skip_space();
         let start = self.at;
@@ -69,17 +69,17 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Makes sure that only white space is left.
+    /// Checks that only white space is left.
     pub(super) fn end(&mut self) -> Walk<()> {
         if self.peek().is_none() { Ok(()) } else { self.fail() }
     }
 
-    /// Where the walker stands.
+    /// Returns the position of the walker.
     pub(super) fn position(&self) -> usize {
         self.at
     }
 
-    /// The text from `start` up to where the walker stands.
+    /// Returns the text from `start` to the walker.
     pub(super) fn since(&self, start: usize) -> &'a [u8] {
         &self.text[start..self.at]
     }
@@ -90,7 +90,7 @@ impl<'a> Walker<'a> {
         self.text.get(self.at).copied()
     }
 
-    /// `true` when the token opened a container that has a first element to come, `false` when a value is complete.
+    /// Returns `true` if the token opened a container with a first element, `false` if a value is complete.
     fn value_or_opening(&mut self) -> Walk<bool> {
         match self.peek() {
             Some(b'"') => self.string()?,
@@ -120,7 +120,8 @@ impl<'a> Walker<'a> {
         Ok(false)
     }
 
-    /// After a value inside a container: `true` when another value follows, `false` when the container was closed.
+    /// After a value inside a container: returns `true` if another value follows, `false` if the container was
+    /// closed.
     fn separator_or_closing(&mut self) -> Walk<bool> {
         let token = self.peek();
         match (self.nesting.last(), token) {

@@ -1,4 +1,4 @@
-//! Who is signed in, as far as a cache tells, and what differs between two moments.
+//! The accounts in a cache, and the difference between two moments.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -7,25 +7,25 @@ use super::{CacheChanged, WatchedAccount};
 use crate::schema::{self, Contents};
 use crate::{Result, Secret};
 
-/// A person and a cloud: the home account id in lower case, and the cloud's own name for its aliases.
+/// A user and a cloud: the home account id in lower case, and the cloud's own name for its aliases.
 type Key = (String, String);
 
-/// The people of one moment.
+/// The accounts of one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct People(BTreeMap<Key, Known>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Known {
     account: WatchedAccount,
-    /// Stands for the refresh tokens, which are not kept.
+    /// A hash of the refresh tokens, which are not kept.
     tokens: u64,
 }
 
 impl People {
-    /// The people in `content`. Equal tokens are equal only for one `hasher`.
+    /// Returns the accounts in `content`. Equal tokens have equal hashes only with one `hasher`.
     ///
     /// # Errors
-    /// `Damaged` for what is no token cache.
+    /// `Damaged` for content that is not a token cache.
     pub(super) fn of(content: Option<&Secret>, hasher: &RandomState) -> Result<Self> {
         let contents = Contents::parse(schema::without_bom(content.map_or(b"", |content| content.expose())))?;
         let mut people = BTreeMap::new();
@@ -55,14 +55,14 @@ impl People {
             let home = token.home_account_id().unwrap_or_default();
             let environment = token.environment().unwrap_or_default();
             if let Some(known) = people.get_mut(&key(&home, &environment)) {
-                // In whatever order they stand.
+                // Independent of their order.
                 known.tokens ^= hasher.hash_one(token.secret().as_ref().map(Secret::expose));
             }
         }
         Ok(Self(people))
     }
 
-    /// What is different in `now`; `None` when nothing is.
+    /// Returns the difference to `now`; `None` if there is none.
     pub(super) fn difference(&self, now: &Self) -> Option<CacheChanged> {
         let mut event = CacheChanged { added: Vec::new(), removed: Vec::new(), changed: Vec::new() };
         for (key, known) in &now.0 {
@@ -78,7 +78,7 @@ impl People {
         (!nothing).then_some(event)
     }
 
-    /// Makes the difference between `before` and `after` here as well.
+    /// Applies the difference between `before` and `after` here as well.
     pub(super) fn follow(&mut self, before: &Self, after: &Self) {
         for key in before.0.keys().filter(|key| !after.0.contains_key(*key)) {
             self.0.remove(key);

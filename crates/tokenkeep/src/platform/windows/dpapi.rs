@@ -1,7 +1,7 @@
 //! Windows' Data Protection API between a file and its content.
 //!
-//! The file is what the system made of the content, without a header of ours: every sibling library writes the same and
-//! reads ours. The system never asks a person anything here.
+//! The file is the system's output without a header of ours: every sibling library writes the same and reads ours.
+//! The system never prompts here.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -49,12 +49,12 @@ impl DataProtection {
         Self { scope, entropy: None }
     }
 
-    /// The same, with a second secret that is needed to decrypt. Siblings that share the file have to be given the same.
-    /// It is not kept anywhere; without it the content is lost.
+    /// Adds a second secret that decryption needs. Siblings that share the file must use the same. It is not stored
+    /// anywhere; without it the content is lost.
     #[must_use]
     pub fn entropy(mut self, entropy: impl Into<Vec<u8>>) -> Self {
         let entropy = Zeroizing::new(entropy.into());
-        // For the system, nothing and no entropy are the same; for a person too.
+        // For the system, empty entropy and none are the same.
         self.entropy = (!entropy.is_empty()).then_some(entropy);
         self
     }
@@ -64,7 +64,7 @@ impl DataProtection {
     }
 }
 
-/// What the system is told when it encrypts.
+/// The flags of an encryption.
 fn flags(scope: DataProtectionScope) -> u32 {
     match scope {
         DataProtectionScope::CurrentUser => CRYPTPROTECT_UI_FORBIDDEN,
@@ -102,15 +102,15 @@ impl Protector for DataProtection {
     fn unprotect(&self, bytes: Secret) -> Result<Secret> {
         let sealed = bytes.expose();
         refuse_sealed(sealed)?;
-        // A keystore's marker, with nothing in it to encrypt; it stays what it is until something is written.
+        // A keystore's marker, without content to encrypt; it stays unchanged until the first write.
         if sealed.trim_ascii() == b"{}" {
             return Ok(bytes);
         }
-        // No blob of the system's looks like that; whether it is one at all, the system says.
+        // No blob looks like a token cache; the system decides whether other bytes are a blob.
         if schema::is_msal_cache(sealed) {
             return Err(unprotected());
         }
-        // The scope is written in the file, so that the flag would change nothing.
+        // The file contains the scope, so the flag would have no effect.
         sys::unprotect(sealed, self.entropy_bytes(), CRYPTPROTECT_UI_FORBIDDEN)
             .map(Secret::from_zeroizing)
             .map_err(|error| failure("Windows cannot decrypt the cache", error))
@@ -140,7 +140,7 @@ fn refuse_sealed(bytes: &[u8]) -> Result<()> {
         .remedy("Open it as an encrypted file with the key it was made with, or choose another path"))
 }
 
-/// What the system's refusals mean. Their numbers are not documented for these functions; these have been seen.
+/// Translates the system's errors. Their numbers are not documented for these functions; these were observed.
 fn failure(what: &str, error: io::Error) -> Error {
     let code = error.raw_os_error().unwrap_or(0);
     let is = |codes: &[u32]| codes.iter().any(|known| known.cast_signed() == code);
@@ -197,7 +197,7 @@ fn failure(what: &str, error: io::Error) -> Error {
 mod tests {
     use super::*;
 
-    /// Wine makes no difference between the scopes, so that what is asked of the system is what can be tested.
+    /// Wine does not distinguish the scopes, so the test checks the flags of the call.
     #[test]
     fn the_scope_that_was_asked_for_is_what_the_system_is_told_and_it_never_asks_a_person() {
         assert_eq!(flags(DataProtectionScope::CurrentUser), 1);

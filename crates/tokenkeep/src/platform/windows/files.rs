@@ -1,7 +1,7 @@
-//! Files on Windows: opening, judging, fingerprinting.
+//! Opens, checks and fingerprints files on Windows.
 //!
-//! What is opened is opened as what it is, never as what a link leads to, and judged by its own handle. Handles let
-//! others read, write, rename and remove unless that is what they are there to prevent.
+//! An open never follows a link, and the handle is checked. Handles let other programs read, write, rename and
+//! remove, unless they exist to prevent that.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -25,25 +25,25 @@ use crate::{Error, ErrorKind, Result};
 
 /// The private lock file is named after the cache file, with this behind it.
 pub(crate) const PRIVATE_LOCK_SUFFIX: &str = ".tk-lock";
-/// As the sibling libraries name theirs.
+/// The suffix of the sibling libraries' lock file.
 pub(crate) const SIBLING_LOCK_SUFFIX: &str = ".lockfile";
-/// Characters of UTF-16 in a name, on every Windows file system.
+/// UTF-16 characters in a name, on every Windows file system.
 const LONGEST_NAME: usize = 255;
 
-/// A file's times come from a clock that moves every 15.6 ms unless some program asks for more.
+/// The clock of file times moves every 15.6 ms, unless a program asks for more.
 const GRAIN_NANOS: i128 = 16_000_000;
-/// How far a remote file system's times may lie behind the local clock: servers have clocks of their own.
+/// How far a remote file system's times may lie behind the local clock: servers have their own clocks.
 const REMOTE_GRAIN_NANOS: i128 = 2_000_000_000;
 
-/// How long somebody who has a file open without sharing it is waited for: scanners and siblings take milliseconds.
+/// How long to wait for a program that has the file open exclusively: scanners and siblings take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Repeats a call that fails because somebody else has the file open just now, until it works or patience ends.
+/// Repeats a call that fails because another program has the file open, until it succeeds or the time is over.
 pub(crate) fn retry<T>(call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     retry_while(PATIENCE, is_shared_badly, call)
 }
 
-/// Repeats a call whose failure is a passing one, until it works or `patience` ends.
+/// Repeats a call with a temporary failure, until it succeeds or `patience` is over.
 pub(super) fn retry_while<T>(
     patience: Duration,
     passes: impl Fn(&io::Error) -> bool,
@@ -61,7 +61,7 @@ pub(super) fn retry_while<T>(
     }
 }
 
-/// Somebody else has the file, or a part of it, for themselves.
+/// Another program has the file, or a part of it, exclusively.
 pub(super) fn is_shared_badly(error: &io::Error) -> bool {
     is_one_of(error, &[ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION])
 }
@@ -70,32 +70,32 @@ pub(super) fn is_one_of(error: &io::Error, codes: &[u32]) -> bool {
     codes.iter().any(|code| error.raw_os_error() == Some(code.cast_signed()))
 }
 
-/// There is nothing. Other codes that `NotFound` stands for, such as a server that does not answer, are failures.
+/// There is no file. Other codes that `NotFound` stands for, such as a server that does not answer, are failures.
 pub(super) fn is_absence(error: &io::Error) -> bool {
     is_one_of(error, &[ERROR_FILE_NOT_FOUND, ERROR_PATH_NOT_FOUND])
 }
 
-/// The user of this process, as part of a file name.
+/// Returns the user of this process as part of a file name.
 pub(crate) fn user() -> String {
     access::user().unwrap_or("unknown").to_owned()
 }
 
-/// The number of the user whose rights this process has: Windows' users have none.
+/// Returns 0: Windows users have no number.
 pub(crate) fn effective_user() -> u32 {
     0
 }
 
-/// There is none that is gone at log-out.
+/// Returns `None`: no directory is removed at log-out.
 pub(crate) fn runtime_directory() -> Option<PathBuf> {
     None
 }
 
-/// What the system knows of a file.
+/// The system's status of a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Status(sys::Information);
 
 impl Status {
-    /// A link to somewhere else. Reparse points of other kinds, such as deduplicated files, are files.
+    /// Returns whether it is a link. Reparse points of other kinds, such as deduplicated files, are files.
     pub(crate) fn is_symlink(&self) -> bool {
         // IsReparseTagNameSurrogate.
         self.has(FILE_ATTRIBUTE_REPARSE_POINT) && self.0.reparse_tag & 0x2000_0000 != 0
@@ -119,11 +119,11 @@ impl Status {
     }
 }
 
-/// `path` made absolute, so that a later change of the working directory changes nothing.
+/// Makes `path` absolute, so that a later change of the working directory has no effect.
 ///
 /// # Errors
-/// `InvalidInput` for an empty path, a NUL, a path that names no file but a directory, a device or a stream of a file,
-/// or a name that leaves no room for those of the lock files: found out now, nothing has been written yet.
+/// `InvalidInput` for an empty path, a NUL, a path that names a directory, a device or a stream of a file, or a name
+/// without room for those of the lock files, before any file is written.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     let refused = |what: &str| Err(Error::new(ErrorKind::InvalidInput, what).at(path));
     let text = path.as_os_str().as_encoded_bytes();
@@ -133,7 +133,7 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     if text.contains(&0) {
         return refused("The cache path contains a NUL character");
     }
-    // `file_name` ignores a trailing separator or dot, with which a caller means a directory.
+    // `file_name` ignores a trailing separator or dot, which means a directory.
     let names_directory =
         [&b"/"[..], b"\\", b"/.", b"\\."].iter().any(|end| text.ends_with(end)) || text == b".";
     if names_directory || path.file_name().is_none() {
@@ -168,13 +168,13 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     Ok(absolute)
 }
 
-/// The directory of an absolute path.
+/// Returns the directory of an absolute path.
 pub(crate) fn directory_of(path: &Path) -> &Path {
     path.parent().unwrap_or(path)
 }
 
-/// The file that `path` stands for: itself. Links at the end of a cache path are refused, because who made one can not
-/// be told from who may have.
+/// Returns the file that `path` stands for: itself. Links at the end of a cache path are refused, because Windows
+/// does not show which account created one.
 ///
 /// # Errors
 /// `UnsafeFile` for a link, `Io`.
@@ -187,7 +187,7 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
     Ok(path.to_owned())
 }
 
-/// Refuses everything that is not a plain file.
+/// Refuses everything except a regular file.
 ///
 /// # Errors
 /// `UnsafeFile`.
@@ -206,14 +206,14 @@ pub(crate) fn require_plain_file(path: &Path, status: &Status) -> Result<()> {
     })
 }
 
-/// Open options that never follow a final link.
+/// Returns options for an open that never follows a final link.
 pub(crate) fn careful() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT);
     options
 }
 
-/// Options for looking at whatever there is, without disturbing anybody.
+/// Returns options for reading the status of any file without disturbing other programs.
 pub(super) fn look() -> OpenOptions {
     let mut options = OpenOptions::new();
     options
@@ -222,10 +222,10 @@ pub(super) fn look() -> OpenOptions {
     options
 }
 
-/// Opens an existing plain file; `None` when there is none.
+/// Opens an existing regular file; returns `None` if there is none.
 ///
 /// # Errors
-/// `UnsafeFile`, `PermissionDenied`, `Busy` when another program has it for itself, `Io`.
+/// `UnsafeFile`, `PermissionDenied`, `Busy` if another program has it open exclusively, `Io`.
 pub(crate) fn open_existing(path: &Path, options: &OpenOptions) -> Result<Option<(File, Status)>> {
     let file = match retry(|| options.open(path)) {
         Ok(file) => file,
@@ -237,14 +237,14 @@ pub(crate) fn open_existing(path: &Path, options: &OpenOptions) -> Result<Option
     if !status.has(FILE_ATTRIBUTE_REPARSE_POINT) {
         return Ok(Some((file, status)));
     }
-    // Its content is somewhere else, and the system fetches it for whoever does not ask for the reparse point.
+    // Its content is elsewhere; the system fetches it for an open that does not ask for the reparse point.
     let file =
         retry(|| options.clone().custom_flags(0).open(path)).map_err(|error| open_failed(path, error))?;
     let status = status_of(&file, path)?;
     Ok(Some((file, status)))
 }
 
-/// Opening failed: say what stands there if that is why.
+/// The error of a failed open; names the file's type if that is the reason.
 pub(crate) fn open_failed(path: &Path, error: io::Error) -> Error {
     if let Ok(Some(status)) = status_at(path)
         && let Err(odd) = require_plain_file(path, &status)
@@ -254,12 +254,12 @@ pub(crate) fn open_failed(path: &Path, error: io::Error) -> Error {
     Error::io("Cannot open the file", path, error)
 }
 
-/// The status of an open file.
+/// Returns the status of an open file.
 pub(crate) fn status_of(file: &File, path: &Path) -> Result<Status> {
     sys::information(file).map(Status).map_err(|error| Error::io("Cannot look at the file", path, error))
 }
 
-/// The status of what `path` names, without following a final link; `None` when there is nothing.
+/// Returns the status of `path` without following a final link; `None` if there is no file.
 pub(crate) fn status_at(path: &Path) -> Result<Option<Status>> {
     let mut attributes = OpenOptions::new();
     attributes
@@ -272,12 +272,12 @@ pub(crate) fn status_at(path: &Path) -> Result<Option<Status>> {
     }
 }
 
-/// How many names lead to the file.
+/// Returns the number of names of the file.
 pub(crate) fn links(status: &Status) -> u64 {
     status.0.links.into()
 }
 
-/// The same for two names of one file.
+/// Equal for two names of one file.
 pub(crate) fn identity(status: &Status) -> (u64, u64) {
     (status.0.volume, status.0.index)
 }
@@ -294,7 +294,7 @@ pub(crate) fn print(status: &Status) -> Print {
     }
 }
 
-/// The moment before an operation, against which a stamp is judged.
+/// The moment before an operation, to which a stamp is compared.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tick {
     clock: i128,
@@ -302,7 +302,7 @@ pub(crate) struct Tick {
 }
 
 impl Tick {
-    /// Taken before a file is opened or looked at. `remote`: see [`is_remote`].
+    /// Taken before a file is opened or read. `remote`: see [`is_remote`].
     pub(crate) fn now(remote: bool) -> Self {
         let grain = if remote { REMOTE_GRAIN_NANOS } else { GRAIN_NANOS };
         Self { clock: sys::coarse_clock(), grain }
@@ -314,7 +314,7 @@ impl Tick {
     }
 }
 
-/// Whether other machines may change the files of this directory behind our back.
+/// Returns whether other machines may change the files of this directory.
 pub(crate) fn is_remote(directory: &Path) -> bool {
     sys::is_remote_drive(directory)
 }
@@ -324,13 +324,14 @@ pub(crate) fn require_size_allowed(_length: usize, _path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Reads a whole file, unchanged by the status before and after. `None`: it changed while it was read.
+/// Reads a whole file, checked to be unchanged by its status before and after. Returns `None` if it changed during
+/// the read.
 ///
-/// A program that writes in place may get its new time only when it closes the file. What is read between is noticed
-/// then, as a change.
+/// A program that writes in place may set the new time only at the close. Content read before that is then noticed as
+/// changed.
 ///
 /// # Errors
-/// `Io`; what was read so far is wiped.
+/// `Io`; the bytes read so far are wiped.
 pub(crate) fn read_whole(
     file: &mut File,
     path: &Path,
@@ -358,7 +359,7 @@ fn is_same_content(before: &Status, after: &Status) -> bool {
     before == after
 }
 
-/// Creates `directory` and what is missing above it, each for this user and the system alone.
+/// Creates `directory` and its missing parents, each for this user and the system alone.
 ///
 /// # Errors
 /// `PermissionDenied`, `UnsafeFile` when a part of the path is not a directory, `StorageFull`, `Io`.
@@ -378,7 +379,7 @@ pub(crate) fn create_directory(directory: &Path) -> Result<()> {
     let list = access::of_new_directory()
         .map_err(|error| Error::io("Cannot tell who the user of this process is", directory, error))?;
     match sys::create_directory(directory, &list) {
-        // Another process was faster; whatever it made is judged by use.
+        // Another process has created it; its use shows whether it is good.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(not_a_directory(directory)),
         outcome => outcome.map_err(|error| Error::io("Cannot create the directory", directory, error)),
@@ -391,12 +392,12 @@ fn not_a_directory(path: &Path) -> Error {
         .remedy("Choose another cache path")
 }
 
-/// Files get their access list when they are created; an existing one may have been given to others on purpose.
+/// Files get their access list at their creation; an existing one may have been opened to others on purpose.
 pub(crate) fn tighten(_file: &File, _path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A sentence about a directory in which all users may create and remove files; `None` when all is well.
+/// Returns a warning about a directory in which all users may create and remove files; `None` if there are none.
 pub(crate) fn open_directory_warning(directory: &Path) -> Option<String> {
     let open = look().open(directory).ok()?;
     access::crowd_has(&open, access::CHANGE).ok()?.then(|| {
@@ -423,7 +424,7 @@ pub(crate) fn require_own_directory(directory: &Path) -> Result<()> {
         .remedy("Remove it, or take the right to write from other users"))
 }
 
-/// Refuses a directory in which this user can make no files.
+/// Refuses a directory in which this user can create no files.
 ///
 /// # Errors
 /// `PermissionDenied`, `Io`.

@@ -31,19 +31,19 @@ use crate::{Error, Result};
 const FIRST_LOOK: Duration = Duration::from_micros(500);
 const LATER_LOOK: Duration = Duration::from_millis(10);
 
-/// A sibling's lock file must stand unchanged this long before its dead owner is believed to be dead.
+/// A sibling's lock file must be unchanged this long before its dead owner counts as dead.
 const SETTLED: Duration = Duration::from_secs(2);
-/// Where other machines share the file system a pid that is not here may live there. No sibling holds its lock for
-/// longer than a load and a save.
+/// On a shared file system, an unknown pid may run on another machine. No sibling holds its lock longer than a load
+/// and a save.
 const SETTLED_REMOTE: Duration = Duration::from_secs(20);
-/// A sibling creates its file and then writes its pid; one that was killed in between leaves an empty file.
+/// A sibling creates its file and then writes its pid; a kill between the two leaves an empty file.
 const NAMELESS: Duration = Duration::from_secs(10);
-/// No library holds the lock this long; a live process that seems to has lost track of its own file.
+/// No library holds the lock this long; a living process that seems to has forgotten its own file.
 const FORGOTTEN: Duration = Duration::from_secs(600);
-/// Creating is denied while a file of that name is removed but still open somewhere. Denied for longer, it is for good.
+/// Creating a file is denied while a removed file of that name is still open. A longer denial is permanent.
 const DENIED: Duration = Duration::from_secs(3);
 
-/// Where the lock files of one cache stand.
+/// The paths of the lock files of one cache.
 #[derive(Clone, Debug)]
 pub(crate) struct Paths {
     target: PathBuf,
@@ -104,7 +104,7 @@ impl Private {
         Ok(Self(file))
     }
 
-    /// Whether the path still names the file that is held: nobody can remove or rename it while it is open.
+    /// Returns whether the path still names the held file: always, because an open file cannot be removed or renamed.
     #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "elsewhere it has to be looked at")]
     pub(crate) fn is_current(&self, _paths: &Paths) -> Result<bool> {
         Ok(true)
@@ -122,11 +122,11 @@ fn cannot_lock(paths: &Paths, error: io::Error) -> Error {
     Error::io("Cannot lock the lock file", &paths.private, error)
 }
 
-/// Opens the private lock file, making it where it is missing. While it is open it cannot be removed.
+/// Opens the private lock file and creates it if it is missing. While it is open it cannot be removed.
 fn open_private(paths: &Paths) -> Result<File> {
     let path = &paths.private;
     let share = FILE_SHARE_READ | FILE_SHARE_WRITE;
-    // Two rounds suffice unless the file is removed over and over.
+    // Two rounds are enough unless the file is removed repeatedly.
     for _ in 0..100 {
         if let Some((file, _)) =
             files::open_existing(path, files::careful().read(true).write(true).share_mode(share))?
@@ -269,7 +269,7 @@ fn examine(paths: &Paths, watch: &Mutex<Watch>, events: &Events) -> Result<Optio
         Err(error) if is_passing(&error) => return Ok(None),
         Err(error) => return Err(files::open_failed(path, error)),
     };
-    // Fails as long as anybody else has it open for writing, which is as long as that lives.
+    // Fails while another process has it open for writing, that is, while that process lives.
     let mut exclusive = OpenOptions::new();
     exclusive
         .access_mode(GENERIC_READ | GENERIC_WRITE | DELETE)
@@ -297,8 +297,8 @@ fn is_stale(paths: &Paths, record: &Record, status: &Status, unchanged: Duration
     let forgotten = unchanged >= FORGOTTEN || unchanged >= SETTLED && age.is_some_and(|age| age >= FORGOTTEN);
     let settled = if paths.remote { SETTLED_REMOTE } else { SETTLED };
     match record.author() {
-        // We hold the private lock, so that it belongs to no living process of this machine; the system has not removed
-        // it because the machine stopped first.
+        // We hold the private lock, so the file belongs to no living process of this machine. The system has not
+        // removed it because the machine stopped first.
         Author::Ours => !paths.remote || unchanged >= settled,
         Author::Nobody => unchanged >= NAMELESS,
         Author::Sibling(pid) if unchanged >= settled => {
@@ -331,7 +331,7 @@ pub(crate) fn state(paths: &Paths) -> Result<LockState> {
     let record = Record::read(&file);
     let modified = status.modified().ok();
     drop(file);
-    // Fails as long as anybody else has it open for writing, which is as long as that lives.
+    // Fails while another process has it open for writing, that is, while that process lives.
     let mut writing = OpenOptions::new();
     writing.access_mode(GENERIC_READ | GENERIC_WRITE).share_mode(FILE_SHARE_READ);
     let opened = writing.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT).open(path);
@@ -354,7 +354,7 @@ pub(crate) struct Holder {
     pub(crate) age: Option<Duration>,
 }
 
-/// Who wrote the lock file last; `None` when that cannot be told.
+/// Returns the last writer of the lock file; `None` if it is unknown.
 pub(crate) fn holder(paths: &Paths) -> Option<Holder> {
     let open = |path: &Path| retry(|| files::careful().read(true).open(path)).ok();
     let file = open(&paths.sibling).or_else(|| open(&paths.private))?;

@@ -16,7 +16,7 @@ use crate::atomic_file;
 use crate::platform::writing;
 use crate::{Error, ErrorKind, Result};
 
-/// The pause, long enough for a process that waits to wake up; an acquisition sooner than that after a release is one in a row.
+/// Long enough for a waiting process to wake up. An acquisition sooner than this after a release continues a row.
 const PAUSE: Duration = Duration::from_micros(300);
 /// Pause after this many acquisitions in a row while other processes wait,
 const IN_A_ROW: u32 = 4;
@@ -27,14 +27,14 @@ const IN_A_ROW_ALONE: u32 = 32;
 static ROW: Mutex<Row> = Mutex::new(Row { identity: (0, 0), released: None, left: IN_A_ROW });
 
 struct Row {
-    /// The file that was released last, and when.
+    /// The file released last, and the time.
     identity: (u64, u64),
     released: Option<Instant>,
-    /// How many more may follow before a pause.
+    /// The number of further acquisitions before a pause.
     left: u32,
 }
 
-/// The row, unless another thread is at it, which in a forked process may not exist.
+/// Returns the row, unless another thread has it, which in a forked process may not exist.
 fn row() -> Option<MutexGuard<'static, Row>> {
     match ROW.try_lock() {
         Ok(row) => Some(row),
@@ -43,7 +43,7 @@ fn row() -> Option<MutexGuard<'static, Row>> {
     }
 }
 
-/// Whether this acquisition has to pause first.
+/// Returns whether this acquisition must pause first.
 fn is_pause_due(identity: (u64, u64)) -> bool {
     let Some(mut row) = row() else { return false };
     let follows = row.identity == identity && row.released.is_some_and(|at| at.elapsed() < PAUSE);
@@ -62,7 +62,7 @@ pub(crate) struct Private {
     identity: (u64, u64),
     /// `false` on a file system without flock: then only the sibling file excludes.
     flocked: bool,
-    /// Who took it: a child forked meanwhile has the file open too, but the lock is not its own to release.
+    /// The process that took it: a child forked later has the file open too, but must not release the lock.
     owner: u32,
 }
 
@@ -100,7 +100,7 @@ impl Private {
         Ok(Self::new(opened, true))
     }
 
-    /// Whether the path still names the file that is held.
+    /// Returns whether the path still names the held file.
     pub(crate) fn is_current(&self, paths: &Paths) -> Result<bool> {
         is_at(&paths.private, self.identity)
     }
@@ -113,12 +113,12 @@ impl Private {
         self.identity
     }
 
-    /// Whether this process took it, and not one that forked this one.
+    /// Returns whether this process took it, as opposed to its parent before a fork.
     pub(super) fn is_own(&self) -> bool {
         self.owner == std::process::id()
     }
 
-    /// As if a process that was forked just now held it.
+    /// Simulates a lock of a process that has just forked.
     #[cfg(test)]
     pub(super) fn as_in_a_forked_child(&mut self) {
         self.owner = self.owner.wrapping_add(1);
@@ -151,7 +151,7 @@ type Opened = (File, (u64, u64));
 
 fn open(paths: &Paths) -> Result<Opened> {
     let path = &paths.private;
-    // Two rounds suffice unless the file is removed over and over.
+    // Two rounds are enough unless the file is removed repeatedly.
     for _ in 0..100 {
         match retry(|| files::careful().read(true).write(true).open(path)) {
             Ok(file) => {
@@ -165,8 +165,8 @@ fn open(paths: &Paths) -> Result<Opened> {
     Err(Error::new(ErrorKind::Io, "The private lock file is removed again and again").at(path))
 }
 
-/// Makes the private file if nobody else does. It gets its name last: killed between its creation and its mode or
-/// owner, we would leave a file that locks its rightful user out for ever.
+/// Creates the private file if no other process does. It gets its name last: a kill between its creation and its mode
+/// or owner would otherwise leave a file that locks its rightful user out permanently.
 fn create(paths: &Paths) -> Result<()> {
     let path = &paths.private;
     let failed = |error| Error::io("Cannot create the lock file", path, error);
@@ -178,7 +178,8 @@ fn create(paths: &Paths) -> Result<()> {
     writing::remove_persistently(&temporary);
     match linked? {
         Err(error) if cannot_link(&error) => create_in_place(paths, path),
-        // Somebody else was faster; or a writer that sweeps took the file for a dead one's, and we try again.
+        // Another process was faster; or a writer took the file for one of a killed process and removed it. Try
+        // again.
         Err(error) if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => {
             Ok(())
         }

@@ -1,4 +1,4 @@
-//! The lock file that siblings know: made ours when it is free, judged when somebody else's stands there.
+//! The common lock file: creates it when it is free, and judges the file of another process.
 
 use std::fs::{self, File};
 use std::io;
@@ -19,27 +19,27 @@ use crate::platform::lock_record::{self as record, Author, Record};
 use crate::platform::{os, writing};
 use crate::{Error, Result};
 
-/// A sibling's lock file must stand unchanged this long before its dead owner is believed to be dead.
+/// A sibling's lock file must be unchanged this long before its dead owner counts as dead.
 pub(super) const SETTLED: Duration = Duration::from_secs(2);
-/// Where other machines share the file system a pid that is not here may live there. No sibling holds its lock for
-/// longer than a load and a save, so that a file which stood this long belongs to a dead process there too.
+/// On a shared file system, an unknown pid may run on another machine. No sibling holds its lock longer than a load
+/// and a save, so a file unchanged this long belongs to a dead process there too.
 const SETTLED_REMOTE: Duration = Duration::from_secs(20);
-/// A sibling creates its file and then writes its pid; one that was killed in between leaves an empty file.
+/// A sibling creates its file and then writes its pid; a kill between the two leaves an empty file.
 const NAMELESS: Duration = Duration::from_secs(10);
-/// No library holds the lock this long; a live process that seems to has lost track of its own file.
+/// No library holds the lock this long; a living process that seems to has forgotten its own file.
 const FORGOTTEN: Duration = Duration::from_secs(600);
 
-/// How the sibling lock file came to be ours.
+/// The way in which the sibling lock file became ours.
 #[derive(Debug)]
 pub(super) enum Sibling {
     /// It is a second name of the private file.
     Linked,
-    /// It is a file of its own: adopted, or created where hard links are not to be had.
+    /// It is a separate file: taken over, or created where there are no hard links.
     Own(File),
 }
 
 impl Sibling {
-    /// The file whose flock goes with the name.
+    /// Returns the file whose flock belongs to the name.
     pub(super) fn file<'a>(&'a self, private: &'a Private) -> &'a File {
         match self {
             Self::Linked => private.file(),
@@ -48,18 +48,18 @@ impl Sibling {
     }
 }
 
-/// What one look at the sibling lock file yielded.
+/// The outcome of one check of the sibling lock file.
 #[derive(Debug)]
 pub(super) enum Look {
     Taken {
         sibling: Sibling,
         recovered: bool,
     },
-    /// Somebody has it, or may have it.
+    /// Another process has it, or may have it.
     Occupied,
-    /// Something changed between two steps: look again.
+    /// The files changed between two steps: check again.
     Again,
-    /// The private lock file is not the one that is held any longer.
+    /// The path of the private lock file is not that of the held file any more.
     Moved,
 }
 
@@ -85,17 +85,18 @@ impl Watch {
     }
 }
 
-/// A holder of the private lock before the sibling file.
+/// A holder of the private lock that tries to get the sibling lock.
 pub(super) struct Meeting<'a> {
     private: &'a Private,
     paths: &'a Paths,
-    /// What the private file said before we signed it: on a shared file system it tells which machine left the link.
+    /// The content of the private file before our record: on a shared file system it shows which machine made the
+    /// link.
     previous: Record,
     previous_age: Option<Duration>,
     signed: bool,
-    /// Whether somebody else had the file at an earlier look.
+    /// Whether another process had the file at an earlier check.
     waited: bool,
-    /// Whether the file system was found not to know a rename that replaces nothing.
+    /// Whether the file system has no rename without replacement.
     cannot_rename: bool,
     watch: &'a Mutex<Watch>,
     events: &'a Events,
@@ -138,7 +139,7 @@ impl<'a> Meeting<'a> {
             return self.create();
         }
         if !self.signed {
-            // On a shared file system a link that stands there may be another machine's: its record must stay.
+            // On a shared file system an existing link may be another machine's, whose record must stay.
             if self.paths.remote && files::status_at(path)?.is_some() {
                 return self.examine();
             }
@@ -154,25 +155,26 @@ impl<'a> Meeting<'a> {
         }
     }
 
-    /// We made a link; but to the file that we hold, and is it still there?
+    /// After making a link: checks that it names the held file and still exists.
     fn linked(&self) -> Result<Look> {
         let (path, held) = (&self.paths.sibling, self.private.file());
         let identity = self.private.identity();
         let ours = is_at(path, identity).inspect_err(|_| remove_if_names(path, identity))?;
         if ours {
             if self.waited {
-                // The record says since when: since now.
+                // The record says that the lock is held from now on.
                 sign_if_there_is_room(held, &self.paths.private)
                     .inspect_err(|_| remove_if_names(path, identity))?;
             }
             return Ok(Look::Taken { sibling: Sibling::Linked, recovered: false });
         }
-        // A sibling's stray unlink was quick, or somebody replaced the private file and this is a link to another's,
-        // which its holder finds and recognises as its own.
+        // A sibling's stray unlink was quick; or the private file was replaced, and this is a link to another
+        // process's file, which its holder finds and recognises.
         Ok(if self.private.is_current(self.paths)? { Look::Again } else { Look::Moved })
     }
 
-    /// Without hard links: a file of its own is made ready under another name and then given this one, if nobody has it.
+    /// Without hard links: prepares a separate file under another name and renames it to this one, unless the name is
+    /// taken.
     fn create(&mut self) -> Result<Look> {
         let path = &self.paths.sibling;
         if files::status_at(path)?.is_some() {
@@ -181,7 +183,7 @@ impl<'a> Meeting<'a> {
         if self.cannot_rename {
             return self.create_openly();
         }
-        // By the target's name, so that what a killed process leaves is swept with the rest.
+        // Named after the target, so that the file of a killed process is removed with the others.
         let temporary = atomic_file::temporary_path(&self.paths.target)?;
         let temporary = path.with_file_name(temporary.file_name().unwrap_or_default());
         let file = retry(|| files::careful().read(true).write(true).create_new(true).open(&temporary))
@@ -204,8 +206,8 @@ impl<'a> Meeting<'a> {
         }
     }
 
-    /// Without hard links and such a rename: the new file is empty and unlocked for an instant, which everybody grants
-    /// it.
+    /// Without hard links and without such a rename: the new file is empty and unlocked for an instant, in which
+    /// siblings leave it alone.
     fn create_openly(&self) -> Result<Look> {
         let path = &self.paths.sibling;
         let file = match retry(|| files::careful().read(true).write(true).create_new(true).open(path)) {
@@ -213,18 +215,18 @@ impl<'a> Meeting<'a> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return self.examine(),
             Err(error) => return Err(Error::io("Cannot create the lock file", path, error)),
         };
-        // What fails halfway must not leave a file that siblings wait for.
+        // A failure halfway must not leave a file that siblings wait for.
         match self.make_ready(&file, path).inspect_err(|_| remove_if_still(path, &file))? {
             true => self.created(file),
-            // Go and .NET open what they find and enter when they get its flock. It is theirs now.
+            // Go and .NET open an existing file and enter when they get its flock. The lock is theirs now.
             false => Ok(Look::Occupied),
         }
     }
 
-    /// Gives a new file mode, owner, signature and lock; `false` when somebody else locked it first.
+    /// Gives a new file mode, owner, record and flock; returns `false` if another process flocked it first.
     pub(super) fn make_ready(&self, file: &File, path: &Path) -> Result<bool> {
         self.paths.finish_new(path, file)?;
-        // Signed before it is locked: killed in between, we leave a file that is known as ours.
+        // Write the record before the flock: a kill in between then leaves a file known as ours.
         if self.private.is_flocked() {
             sign_if_there_is_room(file, path)?;
         } else {
@@ -237,14 +239,14 @@ impl<'a> Meeting<'a> {
         }
     }
 
-    /// The lock file is made; but is it still there?
+    /// After creating the lock file: checks that it still exists.
     fn created(&self, file: File) -> Result<Look> {
         let path = &self.paths.sibling;
         let ours = names(path, &file).inspect_err(|_| remove_if_still(path, &file))?;
         Ok(if ours { Look::Taken { sibling: Sibling::Own(file), recovered: false } } else { Look::Again })
     }
 
-    /// Somebody's lock file stands there: is it ours already, busy, or left by a dead process?
+    /// Judges an existing lock file: ours already, busy, or of a dead process.
     fn examine(&self) -> Result<Look> {
         let path = &self.paths.sibling;
         let file = match retry(|| files::careful().read(true).write(true).open(path)) {
@@ -260,7 +262,8 @@ impl<'a> Meeting<'a> {
         let lockable = match try_lock(&file) {
             Ok(true) => true,
             Ok(false) => {
-                // Somebody is in there: only what stands unchanged *and* free for a while was left by the dead.
+                // A process is inside: only a file that is unchanged *and* free for a while belongs to a dead
+                // process.
                 self.watch.lock().unwrap_or_else(PoisonError::into_inner).restart();
                 return Ok(Look::Occupied);
             }
@@ -270,7 +273,8 @@ impl<'a> Meeting<'a> {
         let record = Record::read(&file);
         if !self.is_stale(&record, &status, lockable, unchanged) {
             if lockable {
-                // Explicitly, for the sake of a child forked meanwhile; the close that follows is the second chance.
+                // Unlock explicitly, because a child forked in the meantime shares the open file; the close is the
+                // second chance.
                 let _ = retry(|| file.unlock());
             }
             return Ok(Look::Occupied);
@@ -278,8 +282,8 @@ impl<'a> Meeting<'a> {
         if lockable { adopt(file, path) } else { clear_away(&file, path) }
     }
 
-    /// Our own link, left by a process of ours that no longer holds the flock. Where other machines share the file
-    /// system their flock may not reach us, so that only a process of this machine is certainly dead.
+    /// Our own link, of a process of ours that no longer holds the flock. On a shared file system another machine's
+    /// flock may not be visible, so only a process of this machine is certainly dead.
     fn examine_own_link(&self, unchanged: Duration) -> Result<Look> {
         if self.paths.remote && !self.signed {
             let forgotten = is_forgotten(unchanged, self.previous_age);
@@ -296,8 +300,8 @@ impl<'a> Meeting<'a> {
         let settled = if self.paths.remote { SETTLED_REMOTE } else { SETTLED };
         match record.author() {
             Author::Ours => {
-                // We hold the private lock, and a process of ours that lives holds a flock: nobody is in there. Where
-                // other machines share the file system that goes for processes of this one.
+                // We hold the private lock, and a living process of ours holds a flock, so no process is inside. On a
+                // shared file system that holds for processes of this machine.
                 let excluded = lockable && self.private.is_flocked();
                 let gone = match self.paths.remote {
                     false => excluded || record.is_of_another_boot(),
@@ -325,12 +329,12 @@ fn age(status: &fs::Metadata) -> Option<Duration> {
     SystemTime::now().duration_since(status.modified().ok()?).ok()
 }
 
-/// By its time, once it stood still for a moment; or by our own watching, if its time lies in the future.
+/// By its time, after it was unchanged for a moment; or by our own observation, if its time lies in the future.
 fn is_forgotten(unchanged: Duration, age: Option<Duration>) -> bool {
     unchanged >= FORGOTTEN || unchanged >= SETTLED && age.is_some_and(|age| age >= FORGOTTEN)
 }
 
-/// Makes a dead process's file ours without unlinking it.
+/// Takes over a dead process's file without unlinking it.
 fn adopt(file: File, path: &Path) -> Result<Look> {
     sign_if_there_is_room(&file, path)?;
     let length = record::LENGTH as u64;
@@ -338,20 +342,20 @@ fn adopt(file: File, path: &Path) -> Result<Look> {
         retry(|| file.set_len(length))
             .map_err(|error| Error::io("Cannot write the lock file", path, error))?;
     }
-    // Whether it still has its name is looked at after a pause, by the caller.
+    // After a pause, the caller checks that it still has its name.
     Ok(Look::Taken { sibling: Sibling::Own(file), recovered: true })
 }
 
-/// Without flock a dead process's file cannot be held in place and has to go. Of several processes that came to the
-/// same judgement one removes it: the one that creates the claim, and only if what was judged still stands there. A
-/// slower one would else remove the file of the next holder.
+/// Without flock, a dead process's file cannot be held and must be removed. Of several processes with the same
+/// judgement one removes it: the one that creates the claim, and only if the judged file is still there. A slower one
+/// would otherwise remove the file of the next holder.
 fn clear_away(judged: &File, path: &Path) -> Result<Look> {
     let claim = with_suffix(path, ".claim");
     let claimed = retry(|| files::careful().write(true).create_new(true).open(&claim));
     match claimed {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            // Held for microseconds; left only by a process that was killed within them.
+            // Held for microseconds; only a process killed within them leaves it.
             let left = files::status_at(&claim)?.and_then(|status| age(&status));
             if left.is_some_and(|age| age >= NAMELESS) {
                 let _ = retry(|| fs::remove_file(&claim));

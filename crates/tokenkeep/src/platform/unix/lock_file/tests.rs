@@ -1,4 +1,5 @@
-//! What the model of the protocol (`crates/proofs`) found, on the real files. The rest is tested from outside.
+//! The cases that the model of the protocol (`crates/proofs`) found, on real files. Other tests are outside the
+//! crate.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -27,7 +28,7 @@ impl Place {
         with_suffix(&self.cache, ".lockfile")
     }
 
-    /// What a process of ours that was killed inside leaves behind.
+    /// Leaves the lock files of a process of ours that was killed inside.
     fn leave_a_dead_link(&self) {
         drop(self.lock.acquire(&ten_seconds()).unwrap());
         fs::hard_link(with_suffix(&self.cache, ".tk-lock"), self.lockfile()).unwrap();
@@ -106,7 +107,7 @@ fn a_sibling_that_unlinks_after_it_unlocked_does_not_take_our_lock_file_away() {
             let unlocked = Instant::now();
             std::thread::sleep(Duration::from_micros(200));
             fs::remove_file(place.lockfile()).unwrap();
-            // On a busy machine this thread may have slept for longer than the pause that is to be tested.
+            // On a busy machine this thread may have slept for longer than the pause under test.
             let late = unlocked.elapsed() >= LATE_UNLINK - Duration::from_millis(1);
             let _guard = waiter.join().unwrap();
             assert!(late || place.lockfile().exists(), "round {round}");
