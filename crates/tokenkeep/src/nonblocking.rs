@@ -4,7 +4,7 @@
 //! The futures are `Send` and work under any executor. This file owns the verbs; `operation` is the future itself.
 
 mod operation;
-mod pool;
+pub(crate) mod pool;
 
 pub use operation::Operation;
 

@@ -3,7 +3,7 @@
 //! ```text
 //! torture serve PATH           obeys commands on standard input, one per line, one line of answer each
 //! torture once PATH DURABILITY TEXT
-//!                              one transaction between two marks that a trace shows
+//!                              one transaction between two marks that a trace shows; @N is a text of N bytes
 //! torture count PATH NAME COUNT DURABILITY
 //!                              COUNT transactions that leave a number, checked for loss, overlap and tearing
 //! torture watch PATH           reads until its standard input closes, checking for tearing and time running back
@@ -99,6 +99,8 @@ fn parse(durability: &str) -> Outcome<Durability> {
 /// One lock, write and release, between two looks at paths that exist nowhere: they show in a trace.
 fn once(path: &Path, durability: Durability, text: &str) -> Outcome<()> {
     let cache = TokenCache::new(std::sync::Arc::new(FilePersistence::new(path)?.durability(durability)));
+    let long = text.strip_prefix('@').map(str::parse).transpose()?.map(|length| "x".repeat(length));
+    let text = long.as_deref().unwrap_or(text);
     mark("begin");
     let outcome = cache.begin_write().and_then(|access| access.commit(text));
     mark("end");

