@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use crate::executable;
@@ -20,27 +21,46 @@ pub(crate) enum Profile {
     Auditable,
 }
 
-impl Profile {
-    /// From the arguments of `build`.
+/// The options of `build`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Options {
+    profile: Profile,
+    /// The platform that zig links for: also this machine's, then for the oldest glibc. `None`: this machine's own linker.
+    zig: Option<Platform>,
+}
+
+impl Options {
+    /// A release for this machine, with its own linker.
+    pub(crate) const RELEASE: Self = Self { profile: Profile::Release, zig: None };
+
     pub(crate) fn parse(arguments: &[String]) -> Outcome<Self> {
-        match arguments {
-            [] => Ok(Self::Debug),
-            [only] if only == "--release" => Ok(Self::Release),
-            [first, second] if first == "--release" && second == "--auditable" => Ok(Self::Auditable),
-            _ => Err(Failure::new(format!(
-                "build takes --release, and after it --auditable, not {}",
-                arguments.join(" ")
-            ))),
-        }
+        let mut words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let zig = match words.as_slice() {
+            [.., "--for", name] => Some(Platform::named(name)?),
+            _ => None,
+        };
+        words.truncate(words.len() - if zig.is_some() { 2 } else { 0 });
+        let profile = match words.as_slice() {
+            [] if zig.is_none() => Profile::Debug,
+            ["--release"] => Profile::Release,
+            ["--release", "--auditable"] => Profile::Auditable,
+            _ => {
+                let given = arguments.join(" ");
+                return Err(Failure::new(format!(
+                    "build takes --release, then --auditable, then --for PLATFORM, not {given}"
+                )));
+            }
+        };
+        Ok(Self { profile, zig })
     }
 }
 
-pub(crate) fn command(workspace: &Workspace, profile: Profile) -> Outcome<()> {
-    let mut job = Job::start(workspace, "build", Duration::from_secs(15 * 60), true)?;
+pub(crate) fn command(workspace: &Workspace, options: Options) -> Outcome<()> {
+    let mut job = Job::start(workspace, "build", Duration::from_secs(30 * 60), true)?;
     npm::install(&mut job, "bindings/node")?;
-    build(&mut job, profile)?;
-    if profile != Profile::Debug {
-        executable::build(&mut job, profile)?;
+    build_for(&mut job, options)?;
+    if options.profile != Profile::Debug {
+        executable::build_for(&mut job, options)?;
     }
     println!("built in {:.1} s", job.elapsed().as_secs_f64());
     Ok(())
@@ -51,15 +71,48 @@ pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
     build(job, Profile::Release)
 }
 
-/// Compiles the addon, puts it where the TypeScript looks for it, and compiles the TypeScript.
+/// Builds for this machine, with its own linker.
 pub(crate) fn build(job: &mut Job<'_>, profile: Profile) -> Outcome<()> {
-    let platform = Platform::current()?;
-    let mut cargo = job.command("cargo");
-    if profile == Profile::Auditable {
-        cargo.arg("auditable");
+    build_for(job, Options { profile, zig: None })
+}
+
+impl Options {
+    /// The platform that is built for.
+    pub(crate) fn platform(self) -> Outcome<Platform> {
+        self.zig.map_or_else(Platform::current, Ok)
     }
-    cargo.args(["build", "--locked", "--package", "tokenkeep-node"]);
-    let folder = match profile {
+
+    pub(crate) fn is_auditable(self) -> bool {
+        self.profile == Profile::Auditable
+    }
+
+    /// `cargo build`, or `cargo zigbuild` for its target; more arguments follow.
+    pub(crate) fn cargo(self, job: &Job<'_>) -> Command {
+        let mut cargo = job.command("cargo");
+        if self.is_auditable() {
+            cargo.arg("auditable");
+        }
+        match self.zig {
+            Some(platform) => cargo.args(["zigbuild", "--target", &platform.zig_target()]),
+            None => cargo.arg("build"),
+        };
+        cargo.arg("--locked");
+        cargo
+    }
+
+    /// The folder in which cargo puts the binaries of a profile.
+    pub(crate) fn folder(self, job: &Job<'_>, profile: &str) -> PathBuf {
+        let target = self.zig.map_or("", |platform| platform.target);
+        job.workspace.cargo_target.join(target).join(profile)
+    }
+}
+
+/// Compiles the addon, puts it where the TypeScript looks for it, and compiles the TypeScript.
+fn build_for(job: &mut Job<'_>, options: Options) -> Outcome<()> {
+    let platform = options.platform()?;
+    let mut cargo = options.cargo(job);
+    cargo.args(["--package", "tokenkeep-node"]);
+    let folder = match options.profile {
         Profile::Debug => "debug",
         Profile::Release | Profile::Auditable => {
             // A library, which the Node that loads it brings musl for.
@@ -70,8 +123,8 @@ pub(crate) fn build(job: &mut Job<'_>, profile: Profile) -> Outcome<()> {
     };
     job.run(&mut cargo)?;
 
-    install(job, platform, &job.workspace.cargo_target.join(folder))?;
-    if profile == Profile::Auditable {
+    install(job, platform, &options.folder(job, folder))?;
+    if options.is_auditable() {
         check_auditable(&job.workspace.path("bindings/node").join(platform.addon_file()))?;
     }
     // The compiler leaves the output of a source that has gone.

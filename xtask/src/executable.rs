@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::addon::{self, Profile};
+use crate::addon::{self, Options};
 use crate::job::{Failure, Job, Outcome, at};
 use crate::platform::{self, Platform};
 use crate::tarball;
@@ -30,23 +30,25 @@ pub(crate) fn file(platform: Platform) -> &'static str {
     if platform.os == "win32" { "tokenkeep.exe" } else { "tokenkeep" }
 }
 
-/// Compiles it for this platform, and puts it where the package's script and `dist` look for it.
-pub(crate) fn build(job: &mut Job<'_>, profile: Profile) -> Outcome<()> {
-    let platform = Platform::current()?;
-    let mut cargo = job.command("cargo");
-    if profile == Profile::Auditable {
-        cargo.arg("auditable");
-    }
-    cargo.args(["build", "--locked"]).args(WORDS);
+/// Compiles a release for this machine, with its own linker.
+pub(crate) fn build(job: &mut Job<'_>) -> Outcome<()> {
+    build_for(job, Options::RELEASE)
+}
+
+/// Compiles it and puts it where the package's script and `dist` look for it.
+pub(crate) fn build_for(job: &mut Job<'_>, options: Options) -> Outcome<()> {
+    let platform = options.platform()?;
+    let mut cargo = options.cargo(job);
+    cargo.args(WORDS);
     // One program that stands alone, so that it runs with every musl and without.
     let flags: Vec<String> = platform.musl_flag(true).into_iter().collect();
     job.run(cargo.env("CARGO_ENCODED_RUSTFLAGS", addon::release_flags(job.workspace, &flags)))?;
 
-    install(job, platform, &job.workspace.cargo_target.join(PROFILE))?;
-    match profile {
-        Profile::Auditable => addon::check_auditable(&path(job.workspace, platform)),
-        Profile::Debug | Profile::Release => Ok(()),
+    install(job, platform, &options.folder(job, PROFILE))?;
+    if options.is_auditable() {
+        addon::check_auditable(&path(job.workspace, platform))?;
     }
+    Ok(())
 }
 
 /// Puts the executable from the folder it was built in where the package's script and `dist` look for it.
@@ -91,7 +93,7 @@ pub(crate) fn check(job: &mut Job<'_>, platform: Platform) -> Outcome<()> {
     let binary = fs::read(&path).map_err(at(&path))?;
     let size = binary.len() as u64;
     let name = format!("the command for {}", platform.name);
-    job.note(&format!("{name}: {size} bytes, needs glibc {}", tarball::newest_glibc(&binary)))?;
+    job.note(&format!("{name}: {size} bytes"))?;
     if size > LARGEST {
         return Err(Failure::new(format!("{name}: {size} bytes, the most is {LARGEST}")));
     }

@@ -57,13 +57,14 @@ Usage: cargo xtask <command>
   api                 writes the lists of the public items in docs/api anew
   screenshots         draws the pictures of the command in docs anew, from its transcripts
   setup               bring this machine to the state the tests need
-  build [--release [--auditable]]
+  build [--release [--auditable] [--for PLATFORM]]
                       build the addon and the TypeScript of the npm package, with --release the command as well;
-                      --auditable lists the crates in the binaries
+                      --auditable lists the crates in the binaries; --for links with zig for PLATFORM, also this
+                      machine's, on Linux for glibc 2.28 and newer
   pack                write the npm tarballs for this platform to target/npm
   dist [--complete] [--prebuilt]
-                      the same for every platform whose addon lies in bindings/node; --complete demands all of them,
-                      --prebuilt takes this platform's, too, as it is
+                      the same for every platform whose addon lies in bindings/node; --complete demands all that a
+                      release runs, for glibc 2.28; --prebuilt takes this platform's, too, as it is
   test-packages       pack, then install and run the tarballs in every runtime, package manager and bundler
                       (downloads half a gigabyte of npm packages the first time; at most 40 minutes)
   lock                bring the npm lock files up to date with their package.json
@@ -94,7 +95,7 @@ fn dispatch(arguments: &[String]) -> Outcome<ExitCode> {
         "api" => api::command(none(command, rest).map(|()| &workspace)?)?,
         "screenshots" => screenshots::command(&workspace, none(command, rest)?)?,
         "setup" => setup::command(&workspace, none(command, rest)?)?,
-        "build" => addon::command(&workspace, addon::Profile::parse(rest)?)?,
+        "build" => addon::command(&workspace, addon::Options::parse(rest)?)?,
         "lock" => npm::lock_command(&workspace, none(command, rest)?)?,
         "pack" => pack::command(&workspace, none(command, rest)?)?,
         "test-packages" => pack::test_command(&workspace, none(command, rest)?)?,

@@ -35,7 +35,7 @@ pub(crate) fn command(workspace: &Workspace, (): ()) -> Outcome<()> {
 
 /// Builds the command, packs what has been built for this platform, then checks the tarballs as a user would meet them.
 pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
-    executable::build(job, Profile::Release)?;
+    executable::build(job)?;
     pack(job, &[Platform::current()?])
 }
 
@@ -57,25 +57,38 @@ pub(crate) fn dist_command(workspace: &Workspace, arguments: &[String]) -> Outco
         npm::run_script(&mut job, "bindings/node", "build", &[])?;
     } else {
         addon::build(&mut job, Profile::Release)?;
-        executable::build(&mut job, Profile::Release)?;
+        executable::build(&mut job)?;
     }
     let (built, missing): (Vec<Platform>, Vec<Platform>) =
         platform::ALL.iter().partition(|one| addon_path(workspace, **one).is_file());
     let names: Vec<&str> = missing.iter().map(|one| one.name).collect();
-    if complete && !missing.is_empty() {
-        return Err(Failure::new(format!("bindings/node has no addon for {}", names.join(", "))));
+    let mut defects = Vec::new();
+    for platform in platform::ALL.iter().filter(|one| one.is_run) {
+        for (what, path) in
+            [("addon", addon_path(workspace, *platform)), ("command", executable::path(workspace, *platform))]
+        {
+            if !path.is_file() {
+                defects.push(format!("no {what} for {}", platform.name));
+            }
+        }
     }
-    let speechless: Vec<&str> = platform::ALL
-        .iter()
-        .filter(|one| !executable::path(workspace, **one).is_file())
-        .map(|one| one.name)
-        .collect();
-    if complete && !speechless.is_empty() {
-        return Err(Failure::new(format!("bindings/node has no command for {}", speechless.join(", "))));
+    for platform in &built {
+        for path in [addon_path(workspace, *platform), executable::path(workspace, *platform)] {
+            if path.is_file() && tarball::newest_glibc(&fs::read(&path).map_err(at(&path))?) > platform::GLIBC
+            {
+                defects.push(format!("{} asks for a newer glibc than 2.{}", path.display(), platform::GLIBC));
+            }
+        }
+    }
+    if complete && !defects.is_empty() {
+        return Err(Failure::new(format!("not for publishing: {}", defects.join("; "))));
     }
     pack(&mut job, &built)?;
     if !names.is_empty() {
-        job.note(&format!("NOT FOR PUBLISHING: without {}", names.join(", ")))?;
+        job.note(&format!("packed without {}", names.join(", ")))?;
+    }
+    if !defects.is_empty() {
+        job.note(&format!("NOT FOR PUBLISHING: {}", defects.join("; ")))?;
     }
     Ok(())
 }

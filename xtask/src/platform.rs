@@ -5,25 +5,34 @@ use std::path::PathBuf;
 use crate::job::{Failure, Outcome};
 use crate::workspace::Workspace;
 
+/// The oldest glibc that a published binary may ask for, as `2.x`: the one from which Node 20 runs.
+pub(crate) const GLIBC: u32 = 28;
+
 /// A platform that has a package with a prebuilt addon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Platform {
     /// As in `tokenkeep-linux-x64-gnu` and `tokenkeep.linux-x64-gnu.node`.
     pub(crate) name: &'static str,
-    /// What Rust calls it.
+    /// Rust's name of it.
     pub(crate) target: &'static str,
     /// npm's own terms, by which it installs the one package that fits; no libc outside Linux.
     pub(crate) os: &'static str,
     pub(crate) cpu: &'static str,
     pub(crate) libc: Option<&'static str>,
+    /// Whether a release runs its tests on such a machine. A release may lack a platform that is built and never run.
+    pub(crate) is_run: bool,
 }
 
 const fn linux(name: &'static str, target: &'static str, cpu: &'static str, libc: &'static str) -> Platform {
-    Platform { name, target, os: "linux", cpu, libc: Some(libc) }
+    Platform { name, target, os: "linux", cpu, libc: Some(libc), is_run: true }
 }
 
 const fn other(name: &'static str, target: &'static str, os: &'static str, cpu: &'static str) -> Platform {
-    Platform { name, target, os, cpu, libc: None }
+    Platform { name, target, os, cpu, libc: None, is_run: true }
+}
+
+const fn unrun(platform: Platform) -> Platform {
+    Platform { is_run: false, ..platform }
 }
 
 /// Every platform that is published. `bindings/node/ts/handle/platforms.ts` lists the same names for the loader.
@@ -36,6 +45,11 @@ pub(crate) const ALL: &[Platform] = &[
     other("darwin-arm64", "aarch64-apple-darwin", "darwin", "arm64"),
     other("win32-x64-msvc", "x86_64-pc-windows-msvc", "win32", "x64"),
     other("win32-arm64-msvc", "aarch64-pc-windows-msvc", "win32", "arm64"),
+    unrun(linux("linux-arm-gnu", "armv7-unknown-linux-gnueabihf", "arm", "glibc")),
+    unrun(linux("linux-riscv64-gnu", "riscv64gc-unknown-linux-gnu", "riscv64", "glibc")),
+    unrun(linux("linux-s390x-gnu", "s390x-unknown-linux-gnu", "s390x", "glibc")),
+    unrun(linux("linux-ppc64-gnu", "powerpc64le-unknown-linux-gnu", "ppc64", "glibc")),
+    unrun(other("freebsd-x64", "x86_64-unknown-freebsd", "freebsd", "x64")),
 ];
 
 impl Platform {
@@ -56,7 +70,6 @@ impl Platform {
     }
 
     /// One of [`ALL`], by the name it has there.
-    #[cfg(unix)]
     pub(crate) fn named(name: &str) -> Outcome<Self> {
         let found = ALL.iter().find(|platform| platform.name == name);
         found.copied().ok_or_else(|| Failure::new(format!("there is no package for {name}")))
@@ -69,7 +82,15 @@ impl Platform {
         (self.libc == Some("musl")).then(|| format!("-Ctarget-feature={sign}crt-static"))
     }
 
-    /// What cargo calls the library file.
+    /// The target for `cargo zigbuild`, which links against the glibc that is named behind it.
+    pub(crate) fn zig_target(self) -> String {
+        match self.libc {
+            Some("glibc") => format!("{}.2.{GLIBC}", self.target),
+            _ => self.target.to_owned(),
+        }
+    }
+
+    /// Cargo's name of the library file.
     pub(crate) fn library(self) -> &'static str {
         match self.os {
             "win32" => "tokenkeep_node.dll",

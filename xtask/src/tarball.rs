@@ -95,7 +95,7 @@ pub(crate) fn compiled(dist: &Path) -> Outcome<Vec<String>> {
 pub(crate) fn check_addon(job: &mut Job<'_>, path: &Path, platform: Platform) -> Outcome<()> {
     let binary = fs::read(path).map_err(at(path))?;
     let size = binary.len() as u64;
-    job.note(&format!("{}: {size} bytes, needs glibc {}", platform.addon_file(), newest_glibc(&binary)))?;
+    job.note(&format!("{}: {size} bytes, glibc 2.{}", platform.addon_file(), newest_glibc(&binary)))?;
     let refuse = |why: String| Err(Failure::new(format!("{}: {why}", platform.addon_file())));
     if size > LARGEST_ADDON {
         return refuse(format!("{size} bytes, the most is {LARGEST_ADDON}"));
@@ -129,13 +129,21 @@ pub(crate) fn check_binary(job: &Job<'_>, binary: &[u8], platform: Platform, nam
     Ok(())
 }
 
+/// ELFOSABI_FREEBSD.
+const FREEBSD: u8 = 9;
+
 /// Whether the file begins as a library or an executable of that system, for that processor, does.
 fn has_magic(binary: &[u8], platform: Platform) -> bool {
     let at = |offset: usize, bytes: &[u8]| binary.get(offset..offset + bytes.len()) == Some(bytes);
     match (platform.os, platform.cpu) {
-        // ELF, and e_machine: EM_X86_64, EM_AARCH64.
-        ("linux", "x64") => at(0, b"\x7fELF") && at(18, &[62, 0]),
+        // ELF, and e_machine: EM_X86_64, EM_ARM, EM_RISCV, EM_S390 with the high byte first, EM_PPC64, EM_AARCH64.
+        ("linux", "x64") => at(0, b"\x7fELF") && at(18, &[62, 0]) && !at(7, &[FREEBSD]),
+        ("linux", "arm") => at(0, b"\x7fELF") && at(18, &[40, 0]),
+        ("linux", "riscv64") => at(0, b"\x7fELF") && at(18, &[243, 0]),
+        ("linux", "s390x") => at(0, b"\x7fELF") && at(18, &[0, 22]),
+        ("linux", "ppc64") => at(0, b"\x7fELF") && at(18, &[21, 0]),
         ("linux", _) => at(0, b"\x7fELF") && at(18, &[183, 0]),
+        ("freebsd", _) => at(0, b"\x7fELF") && at(18, &[62, 0]) && at(7, &[FREEBSD]),
         // Mach-O of 64 bits, and its cputype: CPU_TYPE_X86_64, CPU_TYPE_ARM64.
         ("darwin", "x64") => at(0, &[0xcf, 0xfa, 0xed, 0xfe, 7, 0, 0, 1]),
         ("darwin", _) => at(0, &[0xcf, 0xfa, 0xed, 0xfe, 12, 0, 0, 1]),
@@ -144,8 +152,8 @@ fn has_magic(binary: &[u8], platform: Platform) -> bool {
     }
 }
 
-/// The highest `GLIBC_2.x` among the symbol versions, or "none".
-pub(crate) fn newest_glibc(binary: &[u8]) -> String {
+/// The highest x of `GLIBC_2.x` among the symbol versions; 0 where there is none.
+pub(crate) fn newest_glibc(binary: &[u8]) -> u32 {
     const PREFIX: &[u8] = b"GLIBC_2.";
     let minor = |after: &[u8]| -> Option<u32> {
         let digits: Vec<u8> = after.iter().copied().take_while(u8::is_ascii_digit).collect();
@@ -154,7 +162,7 @@ pub(crate) fn newest_glibc(binary: &[u8]) -> String {
     let versions = (0..binary.len().saturating_sub(PREFIX.len()))
         .filter(|at| binary[*at..].starts_with(PREFIX))
         .filter_map(|at| minor(&binary[at + PREFIX.len()..]));
-    versions.max().map_or_else(|| "none".to_owned(), |minor| format!("2.{minor}"))
+    versions.max().unwrap_or(0)
 }
 
 /// Whether those bytes stand in there.
@@ -210,7 +218,7 @@ mod tests {
 
     #[test]
     fn the_newest_glibc_is_the_highest_number_not_the_last() {
-        assert_eq!(newest_glibc(b"\0GLIBC_2.34\0GLIBC_2.2.5\0GLIBC_2.9\0"), "2.34");
-        assert_eq!(newest_glibc(b"nothing"), "none");
+        assert_eq!(newest_glibc(b"\0GLIBC_2.34\0GLIBC_2.2.5\0GLIBC_2.9\0"), 34);
+        assert_eq!(newest_glibc(b"nothing"), 0);
     }
 }

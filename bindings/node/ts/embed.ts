@@ -60,6 +60,41 @@ const ADDONS: Record<Platform, () => unknown> = {
       return absent(error);
     }
   },
+  "linux-arm-gnu": () => {
+    try {
+      return require("tokenkeep-linux-arm-gnu");
+    } catch (error) {
+      return absent(error);
+    }
+  },
+  "linux-riscv64-gnu": () => {
+    try {
+      return require("tokenkeep-linux-riscv64-gnu");
+    } catch (error) {
+      return absent(error);
+    }
+  },
+  "linux-s390x-gnu": () => {
+    try {
+      return require("tokenkeep-linux-s390x-gnu");
+    } catch (error) {
+      return absent(error);
+    }
+  },
+  "linux-ppc64-gnu": () => {
+    try {
+      return require("tokenkeep-linux-ppc64-gnu");
+    } catch (error) {
+      return absent(error);
+    }
+  },
+  "freebsd-x64": () => {
+    try {
+      return require("tokenkeep-freebsd-x64");
+    } catch (error) {
+      return absent(error);
+    }
+  },
 };
 
 const embedded: Embedded = (platform) => ADDONS[platform]();

@@ -5,10 +5,10 @@ mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{file_system, process_state, program_version};
 
-#[cfg(target_os = "macos")]
-mod macos;
-#[cfg(target_os = "macos")]
-pub(crate) use macos::file_system;
+#[cfg(not(any(target_os = "linux", windows)))]
+mod other;
+#[cfg(not(any(target_os = "linux", windows)))]
+pub(crate) use other::file_system;
 
 #[cfg(windows)]
 mod windows;

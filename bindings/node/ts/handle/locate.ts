@@ -161,14 +161,24 @@ function isThere(require: NodeJS.Require, wanted: string): boolean {
   }
 }
 
+/** musl's names of the processors that Node names otherwise. */
+const MUSL_NAMES: Readonly<Record<string, string>> = {
+  x64: "x86_64",
+  arm64: "aarch64",
+  arm: "armhf",
+  ppc64: "powerpc64le",
+};
+
 /** Node's name of the platform, on Linux and Windows with the C library. */
 export function platformName(): string {
   const { platform, arch } = process;
   if (platform === "linux") {
     // A process that runs on musl has musl's loader, which costs a look.
-    const loader = arch === "x64" ? "x86_64" : arch === "arm64" ? "aarch64" : arch;
-    const musl = existsSync(`/lib/ld-musl-${loader}.so.1`) && usesMusl();
-    return `linux-${arch}-${musl ? "musl" : "gnu"}`;
+    const musl = existsSync(`/lib/ld-musl-${MUSL_NAMES[arch] ?? arch}.so.1`) && usesMusl();
+    // The addon for arm has instructions that a processor of version 6 does not know.
+    const variables = process.config?.variables as { arm_version?: string } | undefined;
+    const old = arch === "arm" && Number(variables?.arm_version) < 7;
+    return `linux-${old ? "armv6" : arch}-${musl ? "musl" : "gnu"}`;
   }
   return platform === "win32" ? `win32-${arch}-msvc` : `${platform}-${arch}`;
 }

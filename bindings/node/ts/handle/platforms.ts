@@ -10,6 +10,12 @@ export const PLATFORMS = [
   "darwin-arm64",
   "win32-x64-msvc",
   "win32-arm64-msvc",
+  // Built by a release, and not run by it.
+  "linux-arm-gnu",
+  "linux-riscv64-gnu",
+  "linux-s390x-gnu",
+  "linux-ppc64-gnu",
+  "freebsd-x64",
 ] as const;
 
 export type Platform = (typeof PLATFORMS)[number];

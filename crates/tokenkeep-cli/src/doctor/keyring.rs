@@ -17,6 +17,13 @@ pub(super) fn examine(_terms: Terms) -> Section {
     section
 }
 
+#[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
+pub(super) fn examine(_terms: Terms) -> Section {
+    let mut section = Section::new(TITLE);
+    section.fact("store", "none that tokenkeep can use on this system");
+    section
+}
+
 #[cfg(windows)]
 pub(super) fn examine(terms: Terms) -> Section {
     use super::report::Finding;

@@ -1,4 +1,4 @@
-//! The macOS parts. Type-checked on Linux; not yet run on a Mac.
+//! The parts for macOS and for every Unix but Linux. Type-checked on Linux; not yet run on such a system.
 
 use std::path::Path;
 
