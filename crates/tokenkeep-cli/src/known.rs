@@ -9,7 +9,7 @@ use tokenkeep::environment;
 use tokenkeep::preset::{self, PlaceKind};
 
 use crate::arguments::Kind;
-use crate::stores::{Named, Standing, standing};
+use crate::stores::{DetectedFormat, Named, detected_format};
 
 /// No data directory holds more programs of this library; a directory with more entries is a mistake.
 const MOST: usize = 2_000;
@@ -86,10 +86,10 @@ fn azure_files() -> Vec<Known> {
         if !name.starts_with("msal.cache") || is_companion(&name) {
             continue;
         }
-        match standing(&path) {
+        match detected_format(&path) {
             // A marker file leads to a keystore item, which is in the list already.
-            Standing::Vacant if !cfg!(windows) => {}
-            Standing::Nothing => {}
+            DetectedFormat::Vacant if !cfg!(windows) => {}
+            DetectedFormat::Nothing => {}
             _ => found.push(Known { owner: "Azure SDK".to_owned(), named: Named::file(path) }),
         }
     }
@@ -109,8 +109,10 @@ fn own() -> Vec<Known> {
         .filter(|path| is_cache_file(path))
         .filter_map(|path| {
             let application = path.parent()?.file_name()?.to_str()?.to_owned();
-            let named = match standing(&path) {
-                Standing::Vacant if !cfg!(windows) => Named::item(Some(path), &application, "token_cache"),
+            let named = match detected_format(&path) {
+                DetectedFormat::Vacant if !cfg!(windows) => {
+                    Named::item(Some(path), &application, "token_cache")
+                }
                 _ => {
                     let names = Some((application.clone(), "token_cache".to_owned()));
                     Named { names, ..Named::file(path) }

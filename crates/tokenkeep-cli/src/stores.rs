@@ -1,4 +1,4 @@
-//! From the flags, or from what stands in a place, to a cache that can be read or changed.
+//! Finds the store of a cache from the flags, or from the format of an existing file, and opens it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,25 +15,25 @@ use tokenkeep::{Backend, Config, ErrorKind, Persistence, Secret, TokenCache, env
 use crate::arguments::{self, Key, Kind};
 use crate::exit::{Failure, Outcome};
 
-/// How long the lock and the keystore are waited for unless `--timeout` says otherwise.
+/// How long to wait for the lock and the keystore without `--timeout`.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// One cache: which store it is in, and where.
+/// One cache: its store and location.
 #[derive(Clone, Debug)]
 pub(crate) struct Named {
     pub(crate) kind: Kind,
-    /// The cache file or marker; a keystore item alone can be read without.
+    /// The cache file or marker; a read of a keystore item does not need it.
     pub(crate) path: Option<PathBuf>,
     /// Service and account.
     pub(crate) names: Option<(String, String)>,
     pub(crate) key: Option<Key>,
-    /// Of another library's or program's, when it is in the store where that keeps it.
+    /// The preset's location, if the cache of another library or program is in its own store.
     pub(crate) place: Option<CachePlace>,
 }
 
-/// What stands at a path, as far as its content tells.
+/// The format of the file at a path, from its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum DetectedFormat {
     Nothing,
     /// An empty file or `{}`: an empty cache, or the marker of a keystore item.
     Vacant,
@@ -43,58 +43,61 @@ pub(crate) enum Standing {
     Sealed,
     /// Something else; on Windows what the system encrypted.
     Other,
-    /// It cannot be read.
+    /// The file cannot be read.
     Unreadable,
 }
 
-/// Looks at a file without waiting for anybody.
-pub(crate) fn standing(path: &Path) -> Standing {
+/// Reads a file's format without waiting.
+pub(crate) fn detected_format(path: &Path) -> DetectedFormat {
     let loaded = FilePersistence::new(path).and_then(|file| file.load(None));
     match loaded.map(|loaded| loaded.content) {
-        Ok(None) => Standing::Nothing,
+        Ok(None) => DetectedFormat::Nothing,
         Ok(Some(content)) => {
             let text = schema::without_bom(content.expose()).trim_ascii();
             match text {
-                b"" | b"{}" => Standing::Vacant,
-                text if text.starts_with(b"{") => Standing::Plaintext,
-                _ => Standing::Other,
+                b"" | b"{}" => DetectedFormat::Vacant,
+                text if text.starts_with(b"{") => DetectedFormat::Plaintext,
+                _ => DetectedFormat::Other,
             }
         }
-        Err(error) if error.kind() == ErrorKind::MissingKey => Standing::Sealed,
-        Err(_) => Standing::Unreadable,
+        Err(error) if error.kind() == ErrorKind::MissingKey => DetectedFormat::Sealed,
+        Err(_) => DetectedFormat::Unreadable,
     }
 }
 
 impl Named {
-    /// A file of unknown kind, by what stands there.
+    /// A file of unknown kind, by its detected format.
     pub(crate) fn file(path: PathBuf) -> Self {
-        let kind = match standing(&path) {
-            Standing::Sealed => Kind::EncryptedFile,
-            Standing::Other if cfg!(windows) => Kind::DpapiFile,
+        let kind = match detected_format(&path) {
+            DetectedFormat::Sealed => Kind::EncryptedFile,
+            DetectedFormat::Other if cfg!(windows) => Kind::DpapiFile,
             _ => Kind::PlaintextFile,
         };
         Self { kind, path: Some(path), names: None, key: None, place: None }
     }
 
-    /// A keystore item, and where its marker stands.
+    /// A keystore item, and the path of its marker.
     pub(crate) fn item(path: Option<PathBuf>, service: &str, account: &str) -> Self {
         let names = Some((service.to_owned(), account.to_owned()));
         Self { kind: Kind::Keystore, path, names, key: None, place: None }
     }
 
-    /// A cache of another library's or program's. Content in the file itself, where its library keeps it when
-    /// there is no keystore, is read from there, unless `kind` says otherwise.
+    /// A cache of another library or program. If the file itself has content, as the library writes it without a
+    /// keystore, that is read, unless `kind` says otherwise.
     pub(crate) fn preset(place: CachePlace, kind: Option<Kind>) -> Self {
         let own = match place.kind {
             PlaceKind::Item(_) => Kind::Keystore,
             PlaceKind::ProtectedFile => Kind::DpapiFile,
             _ => Kind::PlaintextFile,
         };
-        // A file of another kind than its owner's: what its library keeps where there is no keystore, or another's.
-        let foreign = match standing(&place.path) {
-            Standing::Plaintext | Standing::Sealed | Standing::Unreadable => own != Kind::PlaintextFile,
-            Standing::Other => own == Kind::Keystore,
-            Standing::Nothing | Standing::Vacant => false,
+        // A file of another kind than its owner's: the library's fallback without a keystore, or another program's
+        // file.
+        let foreign = match detected_format(&place.path) {
+            DetectedFormat::Plaintext | DetectedFormat::Sealed | DetectedFormat::Unreadable => {
+                own != Kind::PlaintextFile
+            }
+            DetectedFormat::Other => own == Kind::Keystore,
+            DetectedFormat::Nothing | DetectedFormat::Vacant => false,
         };
         if kind.is_none() && foreign {
             return Self::file(place.path);
@@ -104,10 +107,10 @@ impl Named {
         Self { kind: chosen, path, names: None, key: None, place: own_place }
     }
 
-    /// The cache that the flags name, for a command that changes it: none is chosen unasked.
+    /// The cache that the flags name, for a command that changes it: the flags must name one.
     ///
     /// # Errors
-    /// As [`Named::from_flags`].
+    /// Like [`Named::from_flags`].
     pub(crate) fn chosen(flags: &arguments::Store) -> Outcome<Self> {
         match flags.is_any() {
             true => Err(Failure::usage(
@@ -120,7 +123,7 @@ impl Named {
     /// The cache that the flags name.
     ///
     /// # Errors
-    /// Of usage, when they do not name one.
+    /// Usage, if they name no cache.
     pub(crate) fn from_flags(flags: &arguments::Store) -> Outcome<Self> {
         if let Some(preset) = flags.preset {
             return Ok(Self::preset(place(preset, flags)?, flags.store));
@@ -134,12 +137,14 @@ impl Named {
         let kind = match (flags.store, &path) {
             (Some(kind), _) => kind,
             (None, None) => Kind::Keystore,
-            (None, Some(path)) => match standing(path) {
-                Standing::Sealed => Kind::EncryptedFile,
-                Standing::Plaintext => Kind::PlaintextFile,
-                // Who names a key wants what it opens, and not plaintext.
-                Standing::Nothing | Standing::Vacant if flags.key.is_some() => Kind::EncryptedFile,
-                Standing::Other if cfg!(windows) => Kind::DpapiFile,
+            (None, Some(path)) => match detected_format(path) {
+                DetectedFormat::Sealed => Kind::EncryptedFile,
+                DetectedFormat::Plaintext => Kind::PlaintextFile,
+                // With a key, the user means an encrypted file, not plaintext.
+                DetectedFormat::Nothing | DetectedFormat::Vacant if flags.key.is_some() => {
+                    Kind::EncryptedFile
+                }
+                DetectedFormat::Other if cfg!(windows) => Kind::DpapiFile,
                 _ if cfg!(windows) || names.is_none() => Self::file(path.clone()).kind,
                 _ => Kind::Keystore,
             },
@@ -161,7 +166,7 @@ impl Named {
         }
     }
 
-    /// Whether both are one store. A file under another key is another.
+    /// Returns whether both are one store. A file under another key is another one.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let real = |named: &Self| {
             named.path.as_ref().map(|path| path.canonicalize().unwrap_or_else(|_| path.clone()))
@@ -173,7 +178,7 @@ impl Named {
         self.kind == other.kind && self.key == other.key && same_place
     }
 
-    /// The configuration that opens it as it stands: looking at a cache leaves no trace.
+    /// Returns the configuration that opens the cache without changing it.
     fn config(&self, deadline: Duration) -> Config {
         let config = match (&self.place, &self.path) {
             (Some(place), _) => place.config(),
@@ -196,10 +201,10 @@ impl Named {
         })
     }
 
-    /// Opens it for reading and writing; nothing is created yet.
+    /// Opens it for reading and writing; creates no file yet.
     ///
     /// # Errors
-    /// Of usage without a path, beside which the lock of a write stands; those of the library.
+    /// Usage without a path, which the lock of a write needs; those of the library.
     pub(crate) fn open(
         &self,
         wait: WaitOptions,
@@ -222,7 +227,7 @@ impl Named {
         self.names.as_ref().map_or(("", ""), |(service, account)| (service, account))
     }
 
-    /// What it holds; `None` when there is nothing.
+    /// Returns its content; `None` if there is none.
     ///
     /// # Errors
     /// Those of the library.
@@ -230,18 +235,18 @@ impl Named {
         let config = self.config(wait.limit.min(PATIENCE));
         match (&self.path, &self.place, self.kind) {
             (_, Some(_), Kind::Keystore) => Ok(config.open()?.persistence().load(None)?.content),
-            // The marker may be missing and the item there.
+            // The item may exist without its marker.
             (_, None, Kind::Keystore) => Ok(config.keystore_item()?.load()?),
             (Some(_), ..) => Ok(self.open(wait, |_| {})?.read()?),
             (None, ..) => Err(Failure::usage("A file has --cache-path")),
         }
     }
 
-    /// What it holds, seen without the lock and without leaving a trace; `None` when there is nothing. Content that is
-    /// being written is looked at again, for a moment.
+    /// Returns its content, read without the lock and without a change; `None` if there is none. Waits a moment for
+    /// content that is being written.
     ///
     /// # Errors
-    /// As [`Named::read`].
+    /// Like [`Named::read`].
     pub(crate) fn peek(&self, patience: Duration) -> Outcome<Option<Secret>> {
         const LOOKS: u32 = 4;
         if self.path.is_none() || self.kind == Kind::Keystore {
@@ -263,7 +268,7 @@ impl Named {
         }
     }
 
-    /// The kind of store, by the library's own code.
+    /// Returns the kind of store, as the library's code.
     pub(crate) fn backend(&self) -> &'static str {
         match self.kind {
             Kind::PlaintextFile => Backend::PlaintextFile.code(),
@@ -274,7 +279,7 @@ impl Named {
         }
     }
 
-    /// Who can read it, in words.
+    /// Says in words who can read it.
     pub(crate) fn protection(&self) -> &'static str {
         match self.kind {
             Kind::PlaintextFile => "a plaintext file: whoever can read it has these sign-ins",
@@ -305,12 +310,12 @@ fn source(key: Option<&Key>) -> Arc<dyn KeySource> {
         Some(Key::File(path)) => Arc::new(KeyFile::at(path)),
         Some(Key::Variable(name)) => Arc::new(KeyFile::from_environment(name)),
         Some(Key::Passphrase(name)) => Arc::new(Passphrase::from_environment(name)),
-        // A key that no file can have been made with: known caches are found without being asked for.
+        // A key that matches no file: known caches are found without the user's request.
         None => Arc::new(KeyFile::from_environment("")),
     }
 }
 
-/// Where the cache of a preset is, with what its program chose.
+/// Returns the location of a preset's cache, with the values that its program chose.
 fn place(preset: Preset, flags: &arguments::Store) -> Outcome<CachePlace> {
     let mut names = Names::default();
     if let Some(path) = &flags.cache_path {
@@ -334,10 +339,10 @@ fn place(preset: Preset, flags: &arguments::Store) -> Outcome<CachePlace> {
     Ok(preset.place(&names)?)
 }
 
-/// The cache file or marker that the flags name, whatever it holds.
+/// Returns the cache file or marker that the flags name, with any content.
 ///
 /// # Errors
-/// Of usage, when they name none.
+/// Usage, if they name none.
 pub(crate) fn path(flags: &arguments::Store) -> Outcome<PathBuf> {
     if let Some(preset) = flags.preset {
         return Ok(place(preset, flags)?.path);
@@ -351,7 +356,7 @@ pub(crate) fn path(flags: &arguments::Store) -> Outcome<PathBuf> {
     }
 }
 
-/// The service and account that the flags name, or that an application has by default.
+/// Returns the service and account that the flags name, or an application's default ones.
 fn names(flags: &arguments::Store) -> Outcome<Option<(String, String)>> {
     let service = flags.service_name.as_ref().or(flags.application.as_ref());
     let names = |config: Config| {
@@ -366,7 +371,7 @@ fn names(flags: &arguments::Store) -> Outcome<Option<(String, String)>> {
     }
 }
 
-/// Where an application that says nothing else has its cache.
+/// Returns the default cache path of an application.
 fn own_path(application: &str) -> Outcome<PathBuf> {
     Config::new(application).cache_path().map_err(|_| {
         Failure::usage(match environment::data_directory() {

@@ -1,5 +1,8 @@
 // @ts-check
-/** Which store a program gets: in every kind of session, by every fallback, with the real msal-node, and never unasked. */
+/**
+ * The store that a program gets: in every kind of session, with every fallback and the real msal-node, and never an
+ * unconfigured one.
+ */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
@@ -18,7 +21,7 @@ const SECCOMP = fileURLToPath(
   new URL("../../../../crates/tokenkeep/tests/sealed/seccomp.py", import.meta.url),
 );
 
-/** Creates a persistence and returns its properties, or those of the error. */
+/** Creates a persistence; returns its properties, or those of the error. */
 const create = async (/** @type {any} */ { ext, tools, timed, scene, store }) => {
   /** @type {[number, string][]} */
   const log = [];
@@ -43,7 +46,7 @@ const create = async (/** @type {any} */ { ext, tools, timed, scene, store }) =>
   return { name: scene.persistence.constructor.name, info, warnings, ms };
 };
 
-/** Signs somebody in over the persistence that was created; somebody else in a second client sees them. */
+/** Signs an account in over the created persistence; a second client sees it. */
 const signIn = async (/** @type {any} */ { ext, tools, scene, user }) => {
   const client = () =>
     tools.createClient(new ext.PersistenceCachePlugin(scene.persistence), new tools.SignInService());
@@ -59,7 +62,7 @@ const storeWith = (session, fallback, more = {}) => ({
   ...more,
 });
 
-/** How the platform's store fails in each kind of session, and what a person is told. */
+/** The error of the platform's store in each kind of session, and its message. */
 const FAILURES = /** @type {const} */ ([
   ["none", "store_unavailable", /bus/],
   ["dead", "store_unavailable", /Connection refused/],
@@ -71,7 +74,7 @@ const FAILURES = /** @type {const} */ ([
 ]);
 
 for (const [kind, code, words] of FAILURES) {
-  test(`session "${kind}": fails typed and in time; falls back only where asked, with a warning`, async (t) => {
+  test(`session "${kind}": fails with a typed error in time, and falls back only if configured, with a warning`, async (t) => {
     const session = await startSession(t, kind);
     const actor = await startActor(t, session.env);
     const key = { type: "keyFile", path: await keyFile(session.home) };
@@ -97,7 +100,7 @@ for (const [kind, code, words] of FAILURES) {
   });
 }
 
-test("no bus, no bus's socket: known at once", async (t) => {
+test("no bus and no socket of a bus: an error at once", async (t) => {
   for (const kind of /** @type {const} */ (["none", "dead"])) {
     const session = await startSession(t, kind);
     const actor = await startActor(t, session.env);
@@ -111,7 +114,7 @@ test("no bus, no bus's socket: known at once", async (t) => {
   }
 });
 
-test("the keyring is killed while it is asked: an error long before the deadline", async (t) => {
+test("the keyring is killed during a call: an error long before the deadline", async (t) => {
   const session = await startSession(t, "frozen");
   const actor = await startActor(t, session.env);
   const asked = actor.run(create, { store: storeWith(session, []) });
@@ -123,7 +126,7 @@ test("the keyring is killed while it is asked: an error long before the deadline
   assert.ok(got.ms < 4_500, `${got.ms} ms`);
 });
 
-test("where the keyring works no fallback is used, looked at or mentioned", async (t) => {
+test("with a working keyring no fallback is used, opened or mentioned", async (t) => {
   const session = await startSession(t);
   const actor = await startActor(t, session.env);
   const fallback = [
@@ -187,7 +190,7 @@ describe("each fallback keeps what real msal-node signs in", () => {
   }
 });
 
-test("the first that works is taken: a missing key, a wrong key, then one that fits", async (t) => {
+test("the first fallback that works is chosen: after a missing key and a wrong key, one that fits", async (t) => {
   const session = await startSession(t, "none");
   const right = { type: "keyFile", path: await keyFile(session.home, "right") };
   const one = await startActor(t, session.env);
@@ -209,7 +212,7 @@ test("the first that works is taken: a missing key, a wrong key, then one that f
   ]);
 });
 
-test("plaintext is never written over what is encrypted, and memory leaves it alone", async (t) => {
+test("encrypted content is never overwritten with plaintext, and memory does not touch it", async (t) => {
   const session = await startSession(t, "none");
   const key = { type: "keyFile", path: await keyFile(session.home) };
   const actor = await startActor(t, session.env);
@@ -230,7 +233,7 @@ test("plaintext is never written over what is encrypted, and memory leaves it al
   assert.deepEqual(await readFile(store.cachePath), before);
 });
 
-test("usePlaintextFileOnLinux is the last step of a ladder", async (t) => {
+test("usePlaintextFileOnLinux is the last of the fallbacks", async (t) => {
   const session = await startSession(t, "none");
   const actor = await startActor(t, session.env);
   const key = { type: "keyFile", path: join(session.home, "later") };
@@ -269,7 +272,7 @@ test("when all fail, one error lists each attempt, its cause and its remedy", as
   }
 });
 
-test("a directory that cannot be written is no reason to give up where memory was asked for", async (t) => {
+test("a read-only directory does not prevent a fallback to memory", async (t) => {
   const session = await startSession(t, "none");
   const actor = await startActor(t, session.env);
   await writeFile(join(session.home, "app"), "a file where a directory is needed");
@@ -279,7 +282,7 @@ test("a directory that cannot be written is no reason to give up where memory wa
   assert.equal(got.name, "MemoryPersistence");
 });
 
-test("a fallback that is none is refused before anything is tried, and nothing of it is shown", async (t) => {
+test("an invalid fallback is refused before any try, and never printed", async (t) => {
   const session = await startSession(t, "none");
   const actor = await startActor(t, session.env);
   for (const fallback of [
@@ -307,7 +310,7 @@ for (const [name, number] of /** @type {const} */ ([
   ["ENOSYS", 38],
   ["EDQUOT", 122],
 ])) {
-  test(`a kernel whose keyring is forbidden (${name}) is a step that fails, typed`, async (t) => {
+  test(`a kernel whose keyring is forbidden (${name}) is a fallback that fails with a typed error`, async (t) => {
     const session = await startSession(t, "none");
     const through = ["python3", SECCOMP, String(number)];
     const actor = await startActor(t, session.env, subject, through);
@@ -321,7 +324,7 @@ for (const [name, number] of /** @type {const} */ ([
   });
 }
 
-test("a locked keyring: prompts by allowPrompt, taken away after promptTimeout", async (t) => {
+test("a locked keyring: prompts depend on allowPrompt and are removed after promptTimeout", async (t) => {
   const session = await startSession(t, "locked");
   const display = await startActor(t, { ...session.env, DISPLAY: ":99" });
   const plain = await startActor(t, session.env);
@@ -338,7 +341,7 @@ test("a locked keyring: prompts by allowPrompt, taken away after promptTimeout",
     [display, {}],
     [display, { allowPrompt: "auto" }],
   ])) {
-    // Nothing here can show a prompt, so that nobody answers it.
+    // No program here can show a prompt, so it is never answered.
     assert.doesNotMatch(await locked(actor, { ...more, promptTimeout: 800 }), refused);
   }
   const error = await rejection(

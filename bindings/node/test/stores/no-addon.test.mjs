@@ -1,5 +1,5 @@
 // @ts-check
-/** An installation without the binary: what works, and what is said about the rest. */
+/** An installation without the binary: the parts that work, and the errors of the others. */
 import assert from "node:assert/strict";
 import { access, cp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { scratchDirectory } from "../support/scratch.mjs";
 
 const { platform, arch } = process;
 
-/** Every way to a store; prints how each ends. */
+/** A program that tries every way to a store and prints the result of each. */
 const PROGRAM = `
   const ext = await import("tokenkeep");
   const { Environment, EncryptedFilePersistence, FilePersistence, KeychainPersistence, LibSecretPersistence,
@@ -86,13 +86,13 @@ test("every store rejects with platform, package and remedy, and no fallback is 
   assert.deepEqual(said, [], "nothing is logged in the place of the error");
 });
 
-test("which package is wanted is told without Node's report, which takes milliseconds", async (t) => {
+test("the error names the package without Node's report, which takes milliseconds", async (t) => {
   const refusing = `process.report.getReport = () => { throw new Error("asked for a report"); };\n`;
   const { ends } = await use(t, undefined, refusing);
   assert.ok(ends.every(({ code }) => code === "addon_missing"));
 });
 
-/** This platform's package, as an installation has it. @param {string} dir @param {string} source */
+/** Installs this platform's package from `source`. @param {string} dir @param {string} source */
 async function installPackage(dir, source) {
   const musl =
     platform === "linux" && !(/** @type {any} */ (process.report.getReport()).header.glibcVersionRuntime);
@@ -103,7 +103,7 @@ async function installPackage(dir, source) {
   await writeFile(join(place, "addon.cjs"), source);
 }
 
-test("a binary that cannot be loaded says why", async (t) => {
+test("a binary that cannot be loaded is an error with the reason", async (t) => {
   const { ends } = await use(t, (dir) => installPackage(dir, 'throw new Error("GLIBC_9.99 not found")'));
   for (const { code, message } of ends) {
     assert.equal(code, "addon_unusable");

@@ -1,5 +1,5 @@
-//! Waiting for the lock, among threads and processes of ours: exclusion, order, limits, cancellation, fair turns. What
-//! becomes of the files is `lock_files.rs`.
+//! Waiting for the lock, in threads and processes of tokenkeep: exclusion, order, limits, cancellation, fairness.
+//! `lock_files.rs` has the files.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -32,7 +32,7 @@ pub(crate) fn within(millis: u64) -> WaitOptions {
 }
 
 #[test]
-fn threads_are_served_in_the_order_they_came_whatever_spelling_they_use() {
+fn threads_get_the_lock_in_order_with_any_spelling_of_the_path() {
     let place = Place::new();
     let elsewhere = tempfile::tempdir().unwrap();
     let by_link = elsewhere.path().join("link");
@@ -57,7 +57,7 @@ fn threads_are_served_in_the_order_they_came_whatever_spelling_they_use() {
                 drop(guard);
             });
             let stat = format!("/proc/self/task/{}/stat", comes.recv().unwrap());
-            // Nothing but its place in the line can make it sleep.
+            // Only its position in the queue can make it sleep.
             eventually("the thread is in line", || fs::read_to_string(&stat).unwrap().contains(") S "));
             thread
         })
@@ -70,7 +70,7 @@ fn threads_are_served_in_the_order_they_came_whatever_spelling_they_use() {
 }
 
 #[test]
-fn threads_are_never_inside_together() {
+fn two_threads_never_hold_the_lock_at_once() {
     let place = Place::in_memory();
     let inside = AtomicU32::new(0);
     thread::scope(|scope| {
@@ -91,7 +91,7 @@ fn threads_are_never_inside_together() {
 }
 
 #[test]
-fn a_lock_held_by_another_process_is_busy_and_the_error_says_who_where_and_what_to_do() {
+fn a_lock_held_by_another_process_is_busy_and_the_error_has_its_holder_its_path_and_a_remedy() {
     let place = Place::new();
     let mut holder = Worker::serve(&place.cache());
     holder.does("acquire");
@@ -112,7 +112,7 @@ fn a_lock_held_by_another_process_is_busy_and_the_error_says_who_where_and_what_
 }
 
 #[test]
-fn a_lock_held_by_this_process_says_so() {
+fn the_error_names_this_process_if_it_holds_the_lock() {
     let place = Place::new();
     let _held = lock(&place).acquire(&within(0)).unwrap();
     let text = lock(&place).acquire(&within(20)).unwrap_err().to_string();
@@ -120,7 +120,7 @@ fn a_lock_held_by_this_process_says_so() {
 }
 
 #[test]
-fn a_command_name_cannot_forge_a_line_of_a_log() {
+fn a_command_name_cannot_forge_a_log_line() {
     let place = Place::new();
     let odd = place.directory().join("a\nFAKE");
     fs::copy(worker::program(), &odd).unwrap();
@@ -134,7 +134,7 @@ fn a_command_name_cannot_forge_a_line_of_a_log() {
 }
 
 #[test]
-fn a_stopped_but_living_holder_is_respected_until_the_limit() {
+fn a_stopped_holder_keeps_the_lock_until_the_waiters_limit() {
     let place = Place::new();
     let mut holder = Worker::serve(&place.cache());
     holder.does("acquire");
@@ -156,7 +156,7 @@ fn the_limit_is_kept_and_one_attempt_is_always_made() {
     let (error, took) = timed(|| lock(&place).acquire(&within(0)).unwrap_err());
     assert_eq!(error.kind(), ErrorKind::Busy);
     assert!(took.naps < AT_ONCE, "{took:?}");
-    // In line behind a thread of this process as well as in front of another process.
+    // In the queue behind a thread of this process, and waiting for another process.
     thread::scope(|scope| {
         for limit in [200, 300, 400] {
             scope.spawn({
@@ -189,7 +189,7 @@ fn cancel_a_wait(place: &Place) -> Duration {
 }
 
 #[test]
-fn a_wait_in_line_can_be_cancelled_and_the_line_goes_on() {
+fn a_wait_in_the_queue_can_be_cancelled_and_the_queue_continues() {
     let place = Place::new();
     let held = lock(&place).acquire(&within(0)).unwrap();
     assert!(cancel_a_wait(&place) < AT_ONCE);
@@ -198,7 +198,7 @@ fn a_wait_in_line_can_be_cancelled_and_the_line_goes_on() {
 }
 
 #[test]
-fn a_wait_for_another_process_can_be_cancelled_and_the_next_in_line_inherits_it() {
+fn a_wait_for_another_process_can_be_cancelled_and_the_next_waiter_takes_it_over() {
     let place = Place::new();
     let mut holder = Worker::serve(&place.cache());
     holder.does("acquire");
@@ -218,20 +218,21 @@ fn a_wait_for_another_process_can_be_cancelled_and_the_next_in_line_inherits_it(
 }
 
 #[test]
-fn a_free_lock_is_to_be_had_without_waiting_though_a_wait_that_was_given_up_has_just_got_it() {
+fn a_free_lock_is_acquired_without_a_wait_although_an_abandoned_wait_has_just_got_it() {
     let place = Place::in_memory();
     let mut holder = Worker::serve(&place.cache());
     let lock = lock(&place);
     for round in 0..200 * scale() {
         holder.does("acquire");
-        // Leaves a thread behind that waits in the kernel, and gets the lock when the holder lets go.
+        // Leaves a thread that waits in the kernel and gets the lock at the holder's release.
         assert_eq!(lock.acquire(&within(1)).unwrap_err().kind(), ErrorKind::Busy);
         holder.does("release");
         drop(lock.acquire(&within(0)).unwrap_or_else(|error| panic!("round {round}: {error}")));
     }
 }
 
-/// How many threads wait for the flock of a file, by the kernel's own list: `7: -> FLOCK  ADVISORY  WRITE pid dev:inode`.
+/// Returns the number of threads that wait for the flock of a file, from the kernel's list: `7: -> FLOCK  ADVISORY
+/// WRITE pid dev:inode`.
 fn waiting_for(path: &Path) -> usize {
     let inode = format!(":{} ", fs::metadata(path).unwrap().ino());
     let locks = fs::read_to_string("/proc/locks").unwrap();
@@ -239,7 +240,7 @@ fn waiting_for(path: &Path) -> usize {
 }
 
 #[test]
-fn a_wait_for_a_sibling_can_be_cancelled_and_the_next_in_line_goes_on_waiting() {
+fn a_wait_for_a_sibling_can_be_cancelled_and_the_next_waiter_continues_it() {
     let place = Place::new();
     fs::write(place.lockfile(), std::process::id().to_string()).unwrap();
     assert!(cancel_a_wait(&place) < AT_ONCE);
@@ -256,7 +257,7 @@ fn a_wait_for_a_sibling_can_be_cancelled_and_the_next_in_line_goes_on_waiting() 
 }
 
 #[test]
-fn a_switch_thrown_before_the_wait_ends_it_before_anything_is_created() {
+fn a_cancel_before_the_wait_ends_it_before_any_file_is_created() {
     let place = Place::new();
     let cancel = Cancel::new();
     cancel.cancel();
@@ -266,7 +267,7 @@ fn a_switch_thrown_before_the_wait_ends_it_before_anything_is_created() {
 }
 
 #[test]
-fn eight_processes_get_their_turns_evenly() {
+fn eight_processes_get_the_lock_equally_often() {
     let place = Place::in_memory();
     let workers: Vec<_> = (0..8)
         .map(|name| {
@@ -275,7 +276,8 @@ fn eight_processes_get_their_turns_evenly() {
             Worker::start(command)
         })
         .collect();
-    // Counted from when all are at it. A machine with other work can disturb a count, but never make it even.
+    // Count from the time at which all of them work. Other load on the machine can disturb a count, but never make it
+    // even.
     for worker in &workers {
         worker.line();
     }

@@ -1,4 +1,4 @@
-//! Lock files of the sibling libraries: a dead holder is succeeded, a living one respected.
+//! Lock files of the sibling libraries: that of a dead holder is taken over, that of a living one is respected.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -18,7 +18,7 @@ use crate::support::{Place, beside, read, scale};
 
 const PATIENT: Duration = Duration::from_secs(30);
 
-/// How long taking over a lock file with this text takes.
+/// Returns how long taking over a lock file with this text takes.
 fn wait_behind(text: &str) -> Took {
     let place = Place::new();
     fs::write(place.lockfile(), text).unwrap();
@@ -28,7 +28,7 @@ fn wait_behind(text: &str) -> Took {
 fn take_over(place: &Place) -> Took {
     let lock = CacheLock::new(place.cache()).unwrap();
     let (guard, took) = timed(|| lock.acquire(&WaitOptions::within(PATIENT)).unwrap());
-    // Taken over in place, and still a lock file to siblings that only look whether it exists.
+    // Taken over in place, so it still exists for siblings that only check its existence.
     assert!(place.lockfile().exists());
     drop(guard);
     assert_eq!(place.names(), ["cache.json.tk-lock"], "the lock file of the dead is gone");
@@ -56,7 +56,7 @@ fn the_lock_of_a_zombie_is_taken_over_after_two_seconds() {
 }
 
 #[test]
-fn a_pid_that_a_later_process_was_given_proves_nothing() {
+fn a_reused_pid_does_not_keep_a_dead_siblings_lock() {
     let place = Place::new();
     let later = Sleeper::new();
     fs::write(place.lockfile(), later.pid().to_string()).unwrap();
@@ -65,7 +65,7 @@ fn a_pid_that_a_later_process_was_given_proves_nothing() {
 }
 
 #[test]
-fn a_lock_file_without_a_name_in_it_is_taken_over_after_ten_seconds() {
+fn a_lock_file_without_a_pid_is_taken_over_after_ten_seconds() {
     thread::scope(|scope| {
         for text in ["", "garbage", "-1", "0", "99999999999999999999", "\0\0\0\0"] {
             scope.spawn(move || assert_within(text, wait_behind(text), 9.5, 13.0));
@@ -81,7 +81,7 @@ fn a_huge_lock_file_is_taken_over_like_any_other() {
 }
 
 #[test]
-fn the_lock_of_a_living_sibling_is_respected_and_followed_promptly() {
+fn the_lock_of_a_living_sibling_is_respected_and_acquired_promptly_after_its_release() {
     thread::scope(|scope| {
         for (library, format) in FORMATS {
             scope.spawn(move || {
@@ -107,9 +107,9 @@ fn the_lock_of_a_living_sibling_is_respected_and_followed_promptly() {
 }
 
 #[test]
-fn a_lock_file_that_somebody_has_flocked_is_respected_whatever_it_says() {
+fn a_flocked_lock_file_is_respected_with_any_content() {
     let place = Place::new();
-    // As Go and .NET hold it; that the pid is dead may only mean that it counts in another container.
+    // With a flock, like Go and .NET. A dead pid may only mean that it belongs to another container.
     fs::write(place.lockfile(), dead_pid().to_string()).unwrap();
     let file = File::open(place.lockfile()).unwrap();
     file.lock().unwrap();
@@ -119,10 +119,10 @@ fn a_lock_file_that_somebody_has_flocked_is_respected_whatever_it_says() {
 }
 
 #[test]
-fn a_living_process_that_has_lost_track_of_its_lock_is_succeeded_with_a_warning() {
+fn the_forgotten_lock_of_a_living_process_is_taken_over_with_a_warning() {
     let place = Place::new();
     let cache = place.cache();
-    // Process 1 is alive. Where it started after the file's time, it counts as another one and there is no warning.
+    // Process 1 is alive. If it started after the file's time, it counts as another process and there is no warning.
     fs::write(place.lockfile(), "1").unwrap();
     make_old(&place.lockfile(), Duration::from_secs(601));
     let (sender, events) = std::sync::mpsc::channel();
@@ -145,7 +145,7 @@ fn a_dead_siblings_lock_is_recognised_by_several_short_waits_too() {
     fs::write(place.lockfile(), dead_pid().to_string()).unwrap();
     let lock = CacheLock::new(place.cache()).unwrap();
     let wait = WaitOptions::within(Duration::from_millis(500));
-    // A reader never waits longer than a second; it would never get past a dead lock if each wait began anew.
+    // A reader waits at most a second, so it would never get past a dead lock if each wait started again.
     let attempt = || lock.acquire(&wait).map_err(|error| assert_eq!(error.kind(), ErrorKind::Busy)).ok();
     let (guard, took) = timed(|| (0..60).find_map(|_| attempt()).expect("a lock that is taken over"));
     assert_within("in pieces", took, 1.9, 4.0);
@@ -153,7 +153,7 @@ fn a_dead_siblings_lock_is_recognised_by_several_short_waits_too() {
 }
 
 #[test]
-fn siblings_that_only_look_whether_the_file_exists_are_kept_out_while_ours_hold() {
+fn siblings_that_only_check_the_files_existence_stay_out_while_tokenkeep_holds_the_lock() {
     let place = Place::new();
     let lock = CacheLock::new(place.cache()).unwrap();
     let create = || File::options().write(true).create_new(true).open(place.lockfile());
@@ -175,8 +175,8 @@ fn siblings_that_only_look_whether_the_file_exists_are_kept_out_while_ours_hold(
 
 const WHOLE: &str = r#"{"Account":{}}"#;
 
-/// What `look` finds while a sibling whose lock somebody removed has emptied or half filled the file, and is about to
-/// write it. A sibling that took longer than ours has to wait for, because the machine is busy, shows nothing.
+/// Returns the result of `look` while a sibling whose lock was removed has truncated or half filled the file. A
+/// sibling that takes longer than tokenkeep waits, because the machine is busy, proves nothing.
 fn while_rewritten_in_place<T>(first: &str, look: impl Fn(&TokenCache) -> T) -> T {
     for _ in 0..100 {
         let place = Place::new();
@@ -200,7 +200,7 @@ fn while_rewritten_in_place<T>(first: &str, look: impl Fn(&TokenCache) -> T) -> 
 }
 
 #[test]
-fn content_that_a_sibling_without_its_lock_is_writing_is_waited_for() {
+fn a_read_waits_for_content_that_a_sibling_without_its_lock_is_writing() {
     for first in ["", "{\"Account\":{\"cut"] {
         assert_eq!(while_rewritten_in_place(first, read).as_deref(), Some(WHOLE), "{first:?}, read");
         let built_on = while_rewritten_in_place(first, |cache| {
@@ -212,13 +212,13 @@ fn content_that_a_sibling_without_its_lock_is_writing_is_waited_for() {
 }
 
 #[test]
-fn a_sibling_that_is_stopped_between_emptying_and_filling_is_waited_for_as_long_as_it_is_seen() {
+fn a_read_waits_for_a_sibling_stopped_between_truncating_and_filling_while_proc_shows_it() {
     for (first, rest) in [WHOLE.split_at(0), WHOLE.split_at(8)] {
         let place = Place::new();
         fs::write(place.cache(), WHOLE).unwrap();
         let mut sibling = File::create(place.cache()).unwrap();
         sibling.write_all(first.as_bytes()).unwrap();
-        // Longer than what nobody is seen to write is taken for motion.
+        // Longer than incomplete content without a visible writer is waited for.
         thread::sleep(Duration::from_millis(300));
         let cache = place.open();
         let found = thread::scope(|scope| {
@@ -247,9 +247,9 @@ fn an_empty_file_that_a_sibling_keeps_open_is_busy_at_first_and_then_empty() {
 }
 
 #[test]
-fn a_file_that_is_just_being_emptied_is_never_empty_though_its_time_is_old() {
+fn a_file_during_its_truncation_is_never_read_as_empty_although_its_time_is_old() {
     for place in [Place::new(), Place::in_memory()] {
-        // More than a page, so that there is something to be freed.
+        // More than a page, so that the truncation has blocks to free.
         let whole = format!(r#"{{"Account":{{}},"filler":"{}"}}"#, "x".repeat(8 << 10));
         let write = || {
             fs::write(place.cache(), &whole).unwrap();
@@ -259,7 +259,7 @@ fn a_file_that_is_just_being_emptied_is_never_empty_though_its_time_is_old() {
         let began = Instant::now();
         beside(write, || {
             while began.elapsed() < Duration::from_secs(scale()) {
-                // A reader that knows nothing yet. Beside a writer that never rests it may be told to come again.
+                // A reader without cached state. Beside a writer without pauses it may be busy.
                 match place.open().read() {
                     Ok(content) => assert!(content.is_some_and(|found| found.expose() == whole.as_bytes())),
                     Err(error) => assert_eq!(error.kind(), ErrorKind::Busy),
@@ -270,7 +270,7 @@ fn a_file_that_is_just_being_emptied_is_never_empty_though_its_time_is_old() {
 }
 
 #[test]
-fn content_that_is_never_whole_and_never_still_is_busy_and_never_empty() {
+fn content_that_is_never_whole_and_never_stable_is_busy_and_never_empty() {
     let place = Place::new();
     let cache = place.open();
     let scribble = || {
@@ -278,15 +278,15 @@ fn content_that_is_never_whole_and_never_still_is_busy_and_never_empty() {
         thread::sleep(Duration::from_millis(1));
     };
     scribble();
-    // A scribbler that has no processor time for a while is still for a while.
+    // A writer without processor time for a while leaves the file unchanged for a while.
     let error = beside(scribble, || (0..20).find_map(|_| cache.read().err()).unwrap());
     assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
     assert_eq!(error.path(), Some(&*place.cache()));
 }
 
 #[test]
-fn an_empty_file_that_stands_still_is_an_empty_cache_at_once() {
-    // Also one that was prepared just now: there is no need to wait for somebody to fill it.
+fn an_old_empty_file_is_an_empty_cache_at_once() {
+    // Also a file that was just prepared, because no sibling is going to fill it.
     let prepare = |place: &Place| FilePersistence::new(place.cache()).unwrap().prepare().unwrap();
     let leave = |place: &Place| {
         fs::write(place.cache(), "").unwrap();

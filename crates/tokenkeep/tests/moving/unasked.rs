@@ -1,4 +1,4 @@
-//! What moves by itself: from weaker stores to better ones, when a program opens its cache or next uses it.
+//! Automatic moves from weaker stores to better ones, when a program opens its cache or uses it next.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -14,7 +14,7 @@ use crate::support::user::{NOBODY, PublicCopy, as_nobody};
 use crate::support::worker;
 
 #[test]
-fn plaintext_of_the_original_is_in_the_keyring_after_opening() {
+fn opening_imports_plaintext_of_the_original_into_the_keyring() {
     let (home, keyring) = (Home::new(), Keyring::start());
     fs::write(home.cache(), cache_of(&["ada"])).unwrap();
     let old = fs::File::open(home.cache()).unwrap();
@@ -27,7 +27,7 @@ fn plaintext_of_the_original_is_in_the_keyring_after_opening() {
 }
 
 #[test]
-fn processes_that_open_at_the_same_time_all_find_everybody() {
+fn processes_that_open_at_the_same_time_all_find_all_accounts() {
     let (home, keyring) = (Home::new(), Keyring::start());
     let path = home.cache();
     let words = ["open", path.to_str().unwrap(), APP, "none", "read"];
@@ -53,7 +53,7 @@ fn processes_that_open_at_the_same_time_all_find_everybody() {
 }
 
 #[test]
-fn the_keyring_goes_and_comes_and_nobody_is_signed_out() {
+fn no_account_is_signed_out_when_the_keyring_ends_and_starts_again() {
     for fallback in ["plain", "key"] {
         let (home, keyring) = (Home::new(), Keyring::start());
         let fallbacks = match fallback {
@@ -61,14 +61,14 @@ fn the_keyring_goes_and_comes_and_nobody_is_signed_out() {
             plain => plain.to_owned(),
         };
         sign_in(&home, Some(&keyring), &fallbacks, "ada");
-        // It is away: the fallback finds an empty cache where the marker was.
+        // Without the keyring, the fallback finds an empty cache at the marker's path.
         assert_eq!(people_of(&home, None, &fallbacks), set(&[]));
         sign_in(&home, None, &fallbacks, "bob");
         assert_eq!(people_of(&home, None, &fallbacks), set(&["bob"]));
         assert_eq!(people_of(&home, Some(&keyring), &fallbacks), set(&["ada", "bob"]), "{fallback}");
         assert_eq!(fs::read(home.cache()).unwrap(), b"{}");
         assert!(!home.shows("hush-bob"));
-        // And once more, since what is there later is moved again.
+        // Again, because later content is moved too.
         sign_in(&home, None, &fallbacks, "eve");
         sign_in(&home, Some(&keyring), &fallbacks, "kim");
         assert_eq!(people_of(&home, Some(&keyring), &fallbacks), set(&["ada", "bob", "eve", "kim"]));
@@ -76,7 +76,7 @@ fn the_keyring_goes_and_comes_and_nobody_is_signed_out() {
 }
 
 #[test]
-fn a_fallback_that_was_chosen_says_where_the_earlier_sign_ins_are() {
+fn the_choice_of_a_fallback_reports_where_the_earlier_sign_ins_are() {
     let (home, keyring) = (Home::new(), Keyring::start());
     fs::write(home.cache(), cache_of(&["ada"])).unwrap();
     people_of(&home, Some(&keyring), "none");
@@ -92,18 +92,18 @@ fn a_fallback_that_was_chosen_says_where_the_earlier_sign_ins_are() {
 }
 
 #[test]
-fn plaintext_becomes_encrypted_and_then_goes_into_the_keyring() {
+fn plaintext_is_encrypted_and_then_moved_into_the_keyring() {
     let (home, keyring) = (Home::new(), Keyring::start());
     let sealed = format!("key={}", home.key().display());
     sign_in(&home, None, "plain", "ada");
     sign_in(&home, None, &sealed, "bob");
     assert!(fs::read(home.cache()).unwrap().starts_with(b"\x89TKS"));
     assert_eq!(people_of(&home, None, &sealed), set(&["ada", "bob"]));
-    // Never downward.
+    // Never to a weaker store.
     let path = home.cache();
     let said = answer(&home, None, &["open", path.to_str().unwrap(), APP, "plain", "read"]);
     assert!(said.starts_with("err") && said.contains("opened as plaintext"), "{said}");
-    // Nor from a store that this configuration knows nothing of; but nothing is written over it either.
+    // Nor from a store that this configuration does not know; and that is not overwritten either.
     let said = answer(&home, Some(&keyring), &["open", path.to_str().unwrap(), APP, "none", "read"]);
     assert!(said.starts_with("err marker_occupied") && said.contains("migrate"), "{said}");
     assert_eq!(people_of(&home, Some(&keyring), &sealed), set(&["ada", "bob"]));
@@ -111,7 +111,7 @@ fn plaintext_becomes_encrypted_and_then_goes_into_the_keyring() {
 }
 
 #[test]
-fn a_running_program_takes_in_what_another_left_while_it_had_no_keyring() {
+fn a_running_program_imports_content_of_another_one_that_had_no_keyring() {
     let (home, keyring) = (Home::new(), Keyring::start());
     let running = Opened::item(&keyring, &home.cache(), Some(sealed_file(&home.cache(), &home.key())));
     running.write(&cache_of(&["ada"]));
@@ -138,7 +138,7 @@ fn a_running_program_takes_in_what_another_left_while_it_had_no_keyring() {
 }
 
 #[test]
-fn only_what_stood_in_for_the_keyring_is_taken_in_unless_it_is_a_plaintext_cache() {
+fn only_fallbacks_of_the_keyring_and_plaintext_caches_are_imported() {
     let (home, keyring) = (Home::new(), Keyring::start());
     let stand_in = || Some(FilePersistence::new(home.cache()).unwrap());
     fs::write(home.cache(), "opaque content").unwrap();
@@ -148,7 +148,7 @@ fn only_what_stood_in_for_the_keyring_is_taken_in_unless_it_is_a_plaintext_cache
     let knowing = Opened::item(&keyring, &home.cache(), stand_in());
     assert_eq!(knowing.read(), "opaque content");
     assert_eq!(fs::read(home.cache()).unwrap(), b"{}");
-    // Two that cannot be brought together are both kept, and that is said.
+    // Two contents that cannot be merged are both kept, with an error.
     fs::write(home.cache(), "other content").unwrap();
     let error = knowing.cache.read().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
@@ -158,7 +158,7 @@ fn only_what_stood_in_for_the_keyring_is_taken_in_unless_it_is_a_plaintext_cache
 }
 
 #[test]
-fn a_stand_in_that_is_damaged_is_set_aside_and_keeps_nobody_from_the_keyring() {
+fn a_damaged_fallback_is_copied_aside_and_does_not_block_the_keyring() {
     let (home, keyring) = (Home::new(), Keyring::start());
     Opened::item(&keyring, &home.cache(), None).write(&cache_of(&["ada"]));
     Opened::sealed(&home.cache(), &home.key()).write(&cache_of(&["bob"]));
@@ -174,7 +174,7 @@ fn a_stand_in_that_is_damaged_is_set_aside_and_keeps_nobody_from_the_keyring() {
 }
 
 #[test]
-fn memory_keeps_for_the_process_and_writes_nothing() {
+fn memory_keeps_the_cache_for_the_process_and_writes_no_file() {
     let home = Home::new();
     let path = home.cache();
     let path = path.to_str().unwrap();
@@ -186,7 +186,7 @@ fn memory_keeps_for_the_process_and_writes_nothing() {
 }
 
 #[test]
-fn taking_in_says_whether_there_was_anything() {
+fn an_import_returns_whether_there_was_content() {
     let (home, keyring) = (Home::new(), Keyring::start());
     let item =
         tokenkeep::storage::SecretServiceItem::new(APP, "token_cache").unwrap().on_bus(keyring.bus.address());
@@ -201,7 +201,7 @@ fn taking_in_says_whether_there_was_anything() {
 }
 
 #[test]
-fn a_user_without_a_home_has_locks_in_a_folder_that_nobody_else_can_have_made() {
+fn a_user_without_a_home_has_locks_in_a_folder_that_no_other_user_can_have_created() {
     let home = Home::new();
     let public = PublicCopy::of(worker::program());
     for each in [home.path(), &home.path().join("tmp"), &home.path().join("caches")] {
@@ -225,7 +225,7 @@ fn a_user_without_a_home_has_locks_in_a_folder_that_nobody_else_can_have_made() 
     let locks = home.path().join(format!("tmp/tokenkeep-{NOBODY}"));
     let status = fs::metadata(&locks).unwrap();
     assert_eq!((status.uid(), status.mode() & 0o777), (NOBODY, 0o700));
-    // Somebody else made it first, or made it a link to a place of theirs: it is not used.
+    // Another user created it first, or made it a link to another folder: it is not used.
     let refused = || {
         let said = run();
         assert!(said.starts_with("err ") && said.contains("Set HOME, XDG_RUNTIME_DIR or TMPDIR"), "{said}");

@@ -1,4 +1,5 @@
-//! The fallbacks of a machine without a keystore: in the order asked for, verified, told, and never by themselves.
+//! The fallbacks of a machine without a keystore: in the configured order, verified, reported, and never without a
+//! configuration.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +9,7 @@ use tokenkeep::{Backend, Config, ErrorKind, Protection, event::Event, options::S
 use crate::content::cheap;
 use crate::support::{CONTENT, Place};
 
-/// A configuration, and what it tells.
+/// Returns a configuration, and its events.
 fn without_keystore(place: &Place) -> (Config, Arc<Mutex<Vec<Event>>>) {
     let events = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&events);
@@ -18,7 +19,7 @@ fn without_keystore(place: &Place) -> (Config, Arc<Mutex<Vec<Event>>>) {
     (config, events)
 }
 
-/// The test runs in a child whose bus address leads nowhere: the environment of a process belongs to all its tests.
+/// Runs the test in a child whose bus address leads nowhere, because all tests of a process share its environment.
 fn in_a_child_without_a_bus(name: &str, test: impl FnOnce()) {
     const INSIDE: &str = "TOKENKEEP_TEST_WITHOUT_BUS";
     if std::env::var_os(INSIDE).is_some() {
@@ -42,8 +43,8 @@ fn in_a_child_without_a_bus(name: &str, test: impl FnOnce()) {
 }
 
 #[test]
-fn nothing_is_fallen_back_to_unasked() {
-    in_a_child_without_a_bus("fallback::nothing_is_fallen_back_to_unasked", || {
+fn no_fallback_is_chosen_without_a_configuration() {
+    in_a_child_without_a_bus("fallback::no_fallback_is_chosen_without_a_configuration", || {
         let place = Place::new();
         let error = without_keystore(&place).0.open().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::StoreUnavailable, "{error}");
@@ -51,8 +52,8 @@ fn nothing_is_fallen_back_to_unasked() {
 }
 
 #[test]
-fn the_first_fallback_that_works_is_taken_and_told() {
-    in_a_child_without_a_bus("fallback::the_first_fallback_that_works_is_taken_and_told", || {
+fn the_first_fallback_that_works_is_chosen_and_reported() {
+    in_a_child_without_a_bus("fallback::the_first_fallback_that_works_is_chosen_and_reported", || {
         let place = Place::new();
         let (config, events) = without_keystore(&place);
         let cache = config
@@ -79,9 +80,9 @@ fn the_first_fallback_that_works_is_taken_and_told() {
 }
 
 #[test]
-fn plaintext_of_an_earlier_fallback_is_encrypted_when_a_key_is_there() {
+fn plaintext_of_an_earlier_fallback_is_encrypted_if_there_is_a_key() {
     in_a_child_without_a_bus(
-        "fallback::plaintext_of_an_earlier_fallback_is_encrypted_when_a_key_is_there",
+        "fallback::plaintext_of_an_earlier_fallback_is_encrypted_if_there_is_a_key",
         || {
             let place = Place::new();
             let plain = without_keystore(&place).0.fallback([Store::PlaintextFile]).open().unwrap();
@@ -91,7 +92,7 @@ fn plaintext_of_an_earlier_fallback_is_encrypted_when_a_key_is_there() {
             let sealed = config.open().unwrap();
             assert!(std::fs::read(place.cache()).unwrap().starts_with(b"\x89TKS"));
             assert_eq!(sealed.read().unwrap().unwrap().expose(), CONTENT.as_bytes());
-            // The way back is refused: no fallback writes plaintext over what is encrypted.
+            // The way back is refused: no fallback overwrites encrypted content with plaintext.
             let error = without_keystore(&place).0.fallback([Store::PlaintextFile]).open().unwrap_err();
             assert!(error.to_string().contains("opened as plaintext"), "{error}");
         },

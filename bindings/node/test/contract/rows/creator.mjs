@@ -14,7 +14,7 @@ const complete = (dir) => ({
   accountName: "account",
 });
 
-/** Platform, class, required fields, and the sentence for a missing one. */
+/** Platform, class, required fields, and the message for a missing one. */
 const PLATFORMS = /** @type {const} */ ([
   [
     "win32",
@@ -36,7 +36,7 @@ const PLATFORMS = /** @type {const} */ ([
   ],
 ]);
 
-/** Pretends another platform. @param {import("node:test").TestContext} t @param {any} ext @param {string} platform */
+/** Simulates another platform. @param {import("node:test").TestContext} t @param {any} ext @param {string} platform */
 function pretend(t, ext, platform) {
   t.mock.method(ext.Environment, "getEnvironmentPlatform", () => platform);
 }
@@ -136,7 +136,7 @@ improve("createPersistence()", "no configuration at all is a PersistenceNotValid
   },
 });
 
-/** The scope a Windows persistence was created with. @param {import("node:test").TestContext} t @param {import("../row.mjs").Bench} bench */
+/** Returns the scope with which a Windows persistence was created. @param {import("node:test").TestContext} t @param {import("../row.mjs").Bench} bench */
 async function scopeUsed(t, { ext, dir }) {
   pretend(t, ext, "win32");
   const create = t.mock.method(ext.FilePersistenceWithDataProtection, "create");
@@ -151,7 +151,7 @@ improve("createPersistence()", "Windows: the data protection scope that was aske
 });
 
 /**
- * Warnings and errors that a fallback to plaintext logs.
+ * Returns the warnings and errors that a fallback to plaintext logs.
  *
  * @param {import("node:test").TestContext} t
  */

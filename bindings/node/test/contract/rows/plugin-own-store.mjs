@@ -6,7 +6,7 @@ import { contextOf, entry, tokenCache, write } from "../plugin-bench.mjs";
 import { keep } from "../row.mjs";
 
 /**
- * A persistence that a program wrote itself: the interface, and nothing of either package.
+ * A persistence of the program itself: the interface, with no code of either package.
  *
  * @param {string} path
  * @param {string} content
