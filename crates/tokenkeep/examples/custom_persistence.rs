@@ -1,9 +1,9 @@
-//! A persistence of one's own: a directory in which every version has its file, so that one can go back.
+//! A persistence of the program itself: a directory with a file for each version, so that older ones can be restored.
 //!
 //! `cargo run --example custom_persistence -- [DIRECTORY]`
 //!
-//! The lock, the reload before a write and the merging are the library's; a persistence only loads and saves, and gets proof
-//! of the lock where it matters.
+//! The library provides the lock, the reload before a write and the merge. A persistence only loads and saves, and
+//! gets a guard that proves the lock.
 
 use std::error::Error;
 use std::fs;
@@ -15,7 +15,7 @@ use tokenkeep::{
     storage::Loaded,
 };
 
-/// How many versions are kept.
+/// The number of versions to keep.
 const KEPT: u64 = 3;
 
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Versions {
         self.directory.join(format!("{version}.version"))
     }
 
-    /// The newest version; 0 when there is none.
+    /// Returns the newest version; 0 if there is none.
     fn newest(&self) -> Result<u64> {
         let names = match fs::read_dir(&self.directory) {
             Ok(names) => names,
@@ -74,7 +74,7 @@ impl Persistence for Versions {
     fn save(&self, _guard: &LockGuard, content: &[u8]) -> Result<Stamp> {
         let next = self.newest()? + 1;
         let (path, draft) = (self.file(next), self.directory.join("draft"));
-        // Whole or not at all: a version has its name only when it is complete.
+        // Atomically: a version gets its name only when it is complete.
         let written = fs::write(&draft, content).and_then(|()| fs::rename(&draft, &path));
         written.map_err(|error| tokenkeep::Error::io("Cannot write a version", &path, error))?;
         if next > KEPT {

@@ -1,9 +1,10 @@
-//! The `oauth2` crate with a device code, and its token in a cache: the second run signs nobody in.
+//! The `oauth2` crate with a device code, and its token in a cache: the second run needs no sign-in.
 //!
 //! `cargo run --example oauth2_device_code -- CACHE`
 //!
-//! What is stored is that crate's own JSON, not the cache of an MSAL library, so it is replaced as a whole. The sign-in service
-//! is a few lines below; for a real one, change the three addresses and give `oauth2` an HTTP client that can do TLS.
+//! The content is that crate's own JSON, not the cache of an MSAL library, so it is replaced as a whole. The sign-in
+//! service is a few lines below; for a real one, change the three addresses and give `oauth2` an HTTP client with
+//! TLS.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -36,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let client = BasicClient::new(ClientId::new("my-app".to_owned()))
         .set_token_uri(TokenUrl::new(format!("{origin}/token"))?)
         .set_device_authorization_url(DeviceAuthorizationUrl::new(format!("{origin}/device"))?);
-    // Nobody else signs in meanwhile: whoever comes second finds the token.
+    // The lock keeps other processes from signing in at the same time: the next one finds the token.
     let write = cache.begin_write()?;
     let code: StandardDeviceAuthorizationResponse =
         client.exchange_device_code().add_scope(Scope::new("read".to_owned())).request(&send)?;
@@ -68,7 +69,7 @@ fn send(request: HttpRequest) -> Result<HttpResponse, io::Error> {
     Ok(response)
 }
 
-/// A sign-in service where somebody approves every code after one question.
+/// A sign-in service that approves every code at the second request.
 fn serve() -> io::Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let origin = format!("http://{}", listener.local_addr()?);

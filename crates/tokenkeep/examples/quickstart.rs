@@ -1,4 +1,4 @@
-//! Opens a cache where this machine protects it best, adds a line to it and says where it is.
+//! Opens a cache in the best-protected store of this machine, adds a line to it and prints where it is.
 //!
 //! `cargo run --example quickstart -- [PATH] [--allow-plaintext]`
 

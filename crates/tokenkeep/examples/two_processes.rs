@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokenkeep::{TokenCache, options::Durability, storage::FilePersistence};
 
-/// How often each of them writes.
+/// The number of writes of each process.
 const WRITES: u32 = 100;
 
 #[allow(clippy::print_stdout, reason = "an example may print")]
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn count_up(cache: &TokenCache) -> tokenkeep::Result<()> {
     for _ in 0..WRITES {
-        // Whatever the other one has written until now is in `old`.
+        // `old` has all earlier writes of the other process.
         cache.update(|old| (number(old) + 1).to_string())?;
     }
     Ok(())

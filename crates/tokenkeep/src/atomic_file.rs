@@ -1,8 +1,8 @@
-//! Replacing a file so that a reader sees the old content or the new, and a crash leaves one of them whole.
+//! Replaces a file so that a reader sees the old content or the new, and a crash leaves one of them whole.
 //!
 //! A temporary file in the same directory is written, synced and renamed over the old one, and the directory is
-//! synced. Where a file cannot be replaced by renaming, such as one that is bind-mounted into a container, it is
-//! written in place after its space has been reserved; that is not crash-safe, and the caller is told.
+//! synced. A file that cannot be replaced by a rename, such as one bind-mounted into a container, is written in place
+//! after its space has been reserved; that is not crash-safe, and the caller is told.
 //!
 //! Everything here runs under the lock of the cache, which the callers prove with a guard.
 
@@ -67,11 +67,11 @@ pub(crate) fn replace(target: &Path, content: &[u8], durability: Durability) -> 
     Ok(replaced.stamp)
 }
 
-/// Like [`replace`], but returns before the directory is synced and the old file is closed: the caller finishes the
-/// [`Rest`], best after it has released the lock.
+/// Like [`replace`], but returns before the directory is synced and the old file is closed. The caller completes the
+/// [`Rest`], best after releasing the lock.
 ///
 /// # Errors
-/// As [`replace`].
+/// Like [`replace`].
 pub(crate) fn replace_deferred(target: &Path, content: &[u8], durability: Durability) -> Result<Replaced> {
     files::require_size_allowed(content.len(), target)?;
     let old = files::status_at(target)?;
@@ -118,10 +118,10 @@ pub(crate) fn touch(target: &Path) -> Option<Stamp> {
     Some(own_stamp(&file, target, old.len(), modified))
 }
 
-/// Removes the file at `target`; `false` when there was none.
+/// Removes the file at `target`; returns `false` if there was none.
 ///
 /// # Errors
-/// As [`replace`].
+/// Like [`replace`].
 pub(crate) fn remove(target: &Path, durability: Durability) -> Result<bool> {
     let Some(status) = files::status_at(target)? else { return Ok(false) };
     files::require_plain_file(target, &status)?;
@@ -148,10 +148,10 @@ pub(crate) fn remove_left_over(target: &Path) {
 }
 
 /// Keeps `content` as `<target>.corrupt-<hash>` (0600) and returns the path. The hash is of the content, so that the
-/// same damage met twice is kept once.
+/// same damage found twice is copied once.
 ///
 /// # Errors
-/// As [`replace`].
+/// Like [`replace`].
 pub(crate) fn keep_copy(target: &Path, content: &[u8]) -> Result<PathBuf> {
     let hash = fnv(content);
     let mut name = target.file_name().unwrap_or_default().to_owned();
@@ -165,11 +165,10 @@ pub(crate) fn keep_copy(target: &Path, content: &[u8]) -> Result<PathBuf> {
     Ok(copy)
 }
 
-/// Keeps `content`, which nobody can read any more, as `<target>.lapsed` (0600) in the place of an earlier one, and
-/// returns the path.
+/// Keeps `content` whose key is lost as `<target>.lapsed` (0600), in place of an earlier one, and returns the path.
 ///
 /// # Errors
-/// As [`replace`].
+/// Like [`replace`].
 pub(crate) fn keep_lapsed(target: &Path, content: &[u8]) -> Result<PathBuf> {
     let mut name = target.file_name().unwrap_or_default().to_owned();
     name.push(".lapsed");
@@ -193,10 +192,10 @@ fn keep_as(target: &Path, copy: &Path, content: &[u8]) -> Result<()> {
     directory.sync("The copy is in place, but a loss of power may undo it")
 }
 
-/// A name for a temporary file beside `target` that nobody else has.
+/// Returns an unused name for a temporary file beside `target`.
 ///
 /// # Errors
-/// `Io` when the operating system gives no random bytes.
+/// `Io` if the operating system gives no random bytes.
 pub(crate) fn temporary_path(target: &Path) -> Result<PathBuf> {
     let name = format!("{}{:016x}.tmp", temporary_prefix(target), random()?);
     Ok(target.with_file_name(name))
@@ -308,7 +307,7 @@ impl Temporary {
     ) -> Result<()> {
         let (mut file, path) = (&self.file, self.path());
         let failed = |error| Error::io("Cannot write the new content; the old is unharmed", path, error);
-        // Only where it is synced before it gets its name: reserved space that is not written yet reads as zeros.
+        // Only if it is synced before the rename: reserved space that is not written yet reads as zeros.
         if durability == Durability::Synced && content.len() >= PREALLOCATED {
             writing::reserve(file, content.len() as u64).map_err(failed)?;
         }

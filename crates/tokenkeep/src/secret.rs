@@ -49,7 +49,7 @@ impl Secret {
         Self::new(std::mem::take(&mut *bytes))
     }
 
-    /// The bytes for changing in place; copied only if somebody else holds them too.
+    /// Returns the bytes for changing in place; copies them only if they have another owner.
     pub(crate) fn into_zeroizing(self) -> Zeroizing<Vec<u8>> {
         match Arc::try_unwrap(self.0) {
             Ok(mut own) => Zeroizing::new(std::mem::take(&mut own.0)),

@@ -1,8 +1,7 @@
-//! Events of what others change: another process signs somebody in or out, and this one is told.
+//! Events when another process, or another cache in this process, signs an account in or out.
 //!
-//! This file owns what programs see of it; `people` tells who is signed in and what differs, `signs` asks the system
-//! for its file events, and `round` is the thread that looks when there was one. It needs the feature `watch`, which is
-//! on by default.
+//! This file owns the public types; `accounts` has the signed-in accounts and their differences, `signs` the system's file
+//! events, and `round` the thread that checks after one. It needs the feature `watch`, which is on by default.
 //!
 //! ```
 //! # let folder = tempfile::tempdir()?;
@@ -23,7 +22,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod people;
+mod accounts;
 mod round;
 mod signs;
 
@@ -33,7 +32,7 @@ use std::time::Duration;
 use self::round::Round;
 use crate::{Result, Snapshot, TokenCache};
 
-/// Who came, who went, and of whom something else is known than before. At least one of the lists is not empty.
+/// The added, removed and changed accounts. At least one of the lists is not empty.
 ///
 /// ```
 /// # let folder = tempfile::tempdir()?;
@@ -42,8 +41,8 @@ use crate::{Result, Snapshot, TokenCache};
 /// use tokenkeep::watch::CacheChanged;
 ///
 /// let _watcher = cache.watch(|event| match event {
-///     Ok(CacheChanged { added, removed, .. }) => println!("{} came, {} went", added.len(), removed.len()),
-///     Err(error) => println!("cannot tell at present: {error}"),
+///     Ok(CacheChanged { added, removed, .. }) => println!("{} added, {} removed", added.len(), removed.len()),
+///     Err(error) => println!("the cache cannot be read at present: {error}"),
 /// })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -10,7 +10,7 @@ use tokenkeep::{
 
 use crate::{Outcome, mark, serve};
 
-/// Where an item is: its marker file, the address of its bus, and the directory of its locks.
+/// The location of an item: its marker file, the address of its bus, and the directory of its locks.
 pub(crate) struct Whereabouts<'a> {
     pub(crate) marker: &'a Path,
     pub(crate) bus: &'a str,

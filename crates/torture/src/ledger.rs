@@ -90,7 +90,7 @@ pub(crate) fn watch(path: &Path) -> Outcome<()> {
     {
         let stop = Arc::clone(&stop);
         std::thread::spawn(move || {
-            // Whether it ends or fails, the watching is over.
+            // The watch ends here, after an error too.
             drop(std::io::stdin().lock().read(&mut [0]));
             stop.store(true, Ordering::Relaxed);
         });

@@ -109,6 +109,6 @@ fn once(path: &Path, durability: Durability, text: &str) -> Outcome<()> {
 }
 
 fn mark(name: &str) {
-    // What it finds is of no interest, that it looked is.
+    // Only the access matters, not its result.
     drop(std::fs::symlink_metadata(Path::new("/tokenkeep-torture").join(name)));
 }

@@ -9,7 +9,7 @@ use tokenkeep::{Secret, TokenCache, storage::FilePersistence};
 
 use crate::Outcome;
 
-/// What stands before and behind the letters that nobody can guess: a cache with one refresh token.
+/// The text before and behind the random letters: a cache with one refresh token.
 const BEFORE: &[u8] = br#"{"RefreshToken":{"k":{"home_account_id":"a","secret":""#;
 const BEHIND: &[u8] = br#""}}}"#;
 
@@ -27,7 +27,7 @@ fn content(seed: u64) -> Secret {
     Secret::new(bytes)
 }
 
-/// Writes, reads, merges; says `holding` while it still has the content, and `dropped` when it has nothing left.
+/// Writes, reads, merges; prints `holding` while it still has the content, and `dropped` when it has dropped it.
 pub(crate) fn leave(path: &Path, seed: u64) -> Outcome<()> {
     let mut lines = std::io::stdin().lock().lines();
     let mut say = |word: &str| {

@@ -122,7 +122,7 @@ fn show(content: &[u8]) -> String {
 pub(crate) fn answer(outcome: &Result<String, Error>) -> String {
     match outcome {
         Ok(text) => format!("ok {text}").trim_end().to_owned(),
-        // Debug of the whole text: an answer is one line whatever a path holds.
+        // Debug form of the whole text, so that an answer is one line with any path.
         Err(error) => format!("err {} {:?}", error.kind(), error.to_string()),
     }
 }

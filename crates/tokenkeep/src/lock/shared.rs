@@ -68,8 +68,8 @@ fn judge(directory: &Candidate) -> Result<()> {
     if path.is_dir() {
         files::require_own_directory(path)?;
     }
-    // What is missing can be made where what exists can be written. A directory may also be there and yet on a file
-    // system that is mounted read-only.
+    // A missing directory can be created if its nearest existing parent is writable. An existing directory may still
+    // be on a read-only file system.
     let existing = path.ancestors().find(|directory| directory.exists()).unwrap_or(Path::new("/"));
     files::require_writable(existing)
 }

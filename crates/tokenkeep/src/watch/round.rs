@@ -5,23 +5,23 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use super::people::People;
+use super::accounts::Accounts;
 use super::signs::Signs;
 use super::{CacheChanged, Signal, WatchOptions};
 use crate::platform::files;
 use crate::{Error, ErrorKind, Result, Snapshot, TokenCache};
 
-/// How often to look where the system tells of nothing.
+/// The interval of checks without file events.
 const BLIND: Duration = Duration::from_secs(2);
 
-/// How often to look where it does: it may drop what it has too much of.
+/// The interval of checks with file events, some of which the system may drop.
 const USUAL: Duration = Duration::from_secs(60);
 
 /// After what could not be read: the first time, and the longest.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// How long a file that was emptied is given to be filled again: a sibling truncates before it writes, and a busy machine
-/// can stop it in between for longer than a reader waits.
+/// How long an empty file may wait for new content: a sibling truncates before it writes, and a busy machine can stop
+/// it in between for longer than a reader waits.
 const EMPTIED: Duration = Duration::from_secs(1);
 
 pub(super) type Callback = Box<dyn FnMut(Result<CacheChanged>) + Send>;
@@ -33,14 +33,14 @@ pub(super) struct Round {
     received: Receiver<Signal>,
     signs: Option<Signs>,
     hasher: RandomState,
-    /// Who the callback knows of.
-    told: People,
-    /// Who was there when this process last learned what is stored, and the number of that.
-    now: People,
+    /// The accounts that the callback knows.
+    reported: Accounts,
+    /// The accounts in the content that this process saw last, and the number of that content.
+    now: Accounts,
     generation: u64,
     /// Why the last look failed, and how long to wait for the next.
     failed: Option<(ErrorKind, Duration)>,
-    /// Since when the file is empty, while the callback still has somebody in it.
+    /// The time since which the file is empty, while the callback still has accounts.
     emptied: Option<Instant>,
     arm_again: bool,
     look_at: Option<Instant>,
@@ -62,10 +62,10 @@ impl Round {
         cache.tell(signals);
         let snapshot = cache.snapshot()?;
         let hasher = RandomState::new();
-        // What cannot be understood is told by the first look.
-        let (now, generation) = match People::of(snapshot.content.as_ref(), &hasher) {
-            Ok(people) => (people, snapshot.generation),
-            Err(_) => (People::default(), 0),
+        // What cannot be understood is reported by the first look.
+        let (now, generation) = match Accounts::of(snapshot.content.as_ref(), &hasher) {
+            Ok(accounts) => (accounts, snapshot.generation),
+            Err(_) => (Accounts::default(), 0),
         };
         let start = Instant::now();
         let mut round = Self {
@@ -75,7 +75,7 @@ impl Round {
             received,
             signs,
             hasher,
-            told: now.clone(),
+            reported: now.clone(),
             now,
             generation,
             failed: None,
@@ -119,18 +119,18 @@ impl Round {
         self.look_at = Some(self.look_at.map_or(soon, |at| at.min(soon)));
     }
 
-    /// What this process knows now. A change of its own is no news.
+    /// Records the content that this process saw last. An own change is not reported.
     fn learn(&mut self, own: bool, snapshot: &Snapshot) {
         if snapshot.generation <= self.generation {
             return;
         }
-        // What cannot be understood is told by the look that follows.
-        let Ok(people) = People::of(snapshot.content.as_ref(), &self.hasher) else { return };
+        // The next check reports content that cannot be parsed.
+        let Ok(accounts) = Accounts::of(snapshot.content.as_ref(), &self.hasher) else { return };
         self.generation = snapshot.generation;
         if own {
-            self.told.follow(&self.now, &people);
+            self.reported.follow(&self.now, &accounts);
         }
-        self.now = people;
+        self.now = accounts;
     }
 
     /// Looks at the store and tells what is different. `Err` when the watcher was dropped.
@@ -151,7 +151,7 @@ impl Round {
             self.reread_at = self.options.reread_every.map(|every| start + every);
         }
         let read = self.cache.snapshot();
-        // What the reading itself made known; signs may be among it, of what came after.
+        // Signals of the read itself; some may concern later changes.
         while let Ok(signal) = self.received.try_recv() {
             match signal {
                 Signal::Stop => return Err(Stopped),
@@ -164,15 +164,15 @@ impl Round {
             return Ok(());
         }
         let understood = read.and_then(|snapshot| match snapshot.generation > self.generation {
-            // It was learned, unless it could not be understood.
-            true => People::of(snapshot.content.as_ref(), &self.hasher).map(drop),
+            // It was recorded, unless it could not be parsed.
+            true => Accounts::of(snapshot.content.as_ref(), &self.hasher).map(drop),
             false => Ok(()),
         });
         match understood {
             Ok(()) => {
                 self.failed = None;
-                if let Some(event) = self.told.difference(&self.now) {
-                    self.told = self.now.clone();
+                if let Some(event) = self.reported.difference(&self.now) {
+                    self.reported = self.now.clone();
                     (self.on_change)(Ok(event));
                 }
             }
@@ -181,10 +181,10 @@ impl Round {
         Ok(())
     }
 
-    /// Whether the file was emptied a moment ago and may be filled again.
+    /// Returns whether the file was truncated a moment ago and may be filled again.
     fn awaits_content(&mut self, snapshot: &Snapshot) -> bool {
         let empty = snapshot.content.as_ref().is_some_and(|content| content.expose().is_empty());
-        if !empty || self.told == self.now {
+        if !empty || self.reported == self.now {
             self.emptied = None;
             return false;
         }

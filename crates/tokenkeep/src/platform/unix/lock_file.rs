@@ -1,13 +1,14 @@
-//! The two lock files on Unix: where they stand, how both are taken together, and how they are left.
+//! The two lock files on Unix: their paths, how both are acquired together, and how they are released.
 //!
-//! Rules that experiments taught:
-//! - the sibling lock file comes into being by `link`, so that it is flocked from its first instant;
-//! - what a dead process left is adopted in place, never unlinked in order to be stolen: between the judgement and
-//!   the unlink it could have become somebody else's;
-//! - a free flock proves that a process of ours is dead; of a sibling that does not flock it proves nothing, so that
-//!   its pid is judged, and only after the file was seen unchanged for a while.
+//! Rules that experiments showed:
+//! - the sibling lock file is created by `link`, so that it is flocked from its first instant;
+//! - the file of a dead process is taken over in place, never unlinked in order to be stolen: between the judgement and
+//!   the unlink another process could have taken it;
+//! - a free flock proves that a process of ours is dead. Of a sibling without flock it proves nothing, so its pid is
+//!   judged, and only after the file was unchanged for a while.
 //!
-//! The private file is `private.rs`, the judgement over a sibling's file `sibling.rs`, the record in either `lock_record.rs`.
+//! `private.rs` has the private file, `sibling.rs` the judgement of a sibling's file, `lock_record.rs` the record in
+//! both.
 
 mod boot;
 mod private;
@@ -238,8 +239,8 @@ fn sign(file: &File, path: &Path) -> Result<()> {
         .map_err(|error| Error::io("Cannot write the lock file", path, error))
 }
 
-/// As [`sign`], where the flock alone decides and the record only informs: a full disk must not keep anybody from
-/// signing out, or from reading.
+/// Like [`sign`], where the flock alone decides and the record only informs: a full disk must not prevent a sign-out
+/// or a read.
 fn sign_if_there_is_room(file: &File, path: &Path) -> Result<()> {
     match sign(file, path) {
         Err(error) if error.kind() == ErrorKind::StorageFull => Ok(()),

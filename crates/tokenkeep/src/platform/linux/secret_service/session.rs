@@ -1,8 +1,8 @@
-//! The encrypted session: what crosses the bus is ciphertext, whoever watches it.
+//! The encrypted session: only ciphertext crosses the bus.
 //!
 //! Algorithm `dh-ietf1024-sha256-aes128-cbc-pkcs7` of the [Secret Service specification]: a Diffie-Hellman exchange
 //! in the second Oakley group, HKDF-SHA256 without salt or info, AES-128 in CBC mode. It keeps secrets out of bus
-//! monitors, logs and core dumps of the bus; it proves nobody's identity, which is the bus's task.
+//! monitors, logs and core dumps of the bus; it authenticates neither side, which is the bus's task.
 //!
 //! [Secret Service specification]: https://specifications.freedesktop.org/secret-service-spec/latest/
 
@@ -18,7 +18,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::Secret;
 
-/// The name under which the algorithm is asked for.
+/// The name of the algorithm.
 pub(super) const ALGORITHM: &str = "dh-ietf1024-sha256-aes128-cbc-pkcs7";
 
 /// Bytes in a block of AES, in a key of AES-128, and in the initialisation vector of each secret.
@@ -101,7 +101,7 @@ impl SessionKey {
         cipher.encrypt_padded_vec::<Pkcs7>(content)
     }
 
-    /// The content of a ciphertext; `None` when it was not made with this key.
+    /// Decrypts a ciphertext; returns `None` if it was not made with this key.
     pub(super) fn open(&self, iv: &[u8], sealed: &[u8]) -> Option<Secret> {
         let iv: &[u8; BLOCK] = iv.try_into().ok()?;
         let cipher = Decryptor::<Aes128>::new((&*self.0).into(), iv.into());

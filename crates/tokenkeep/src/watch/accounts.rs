@@ -12,7 +12,7 @@ type Key = (String, String);
 
 /// The accounts of one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct People(BTreeMap<Key, Known>);
+pub(super) struct Accounts(BTreeMap<Key, Known>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Known {
@@ -21,18 +21,18 @@ struct Known {
     tokens: u64,
 }
 
-impl People {
+impl Accounts {
     /// Returns the accounts in `content`. Equal tokens have equal hashes only with one `hasher`.
     ///
     /// # Errors
     /// `Damaged` for content that is not a token cache.
     pub(super) fn of(content: Option<&Secret>, hasher: &RandomState) -> Result<Self> {
         let contents = Contents::parse(schema::without_bom(content.map_or(b"", |content| content.expose())))?;
-        let mut people = BTreeMap::new();
+        let mut accounts = BTreeMap::new();
         for entry in contents.accounts() {
             let home = entry.home_account_id().unwrap_or_else(|| entry.key()).into_owned();
             let environment = entry.environment().unwrap_or_default().into_owned();
-            let known = people.entry(key(&home, &environment)).or_insert_with(|| Known {
+            let known = accounts.entry(key(&home, &environment)).or_insert_with(|| Known {
                 account: WatchedAccount {
                     home_account_id: home,
                     environment,
@@ -47,19 +47,19 @@ impl People {
             account.name = account.name.take().or_else(|| owned(entry.name()));
             account.tenants.extend(owned(entry.realm()));
         }
-        for known in people.values_mut() {
+        for known in accounts.values_mut() {
             known.account.tenants.sort_unstable();
             known.account.tenants.dedup();
         }
         for token in contents.refresh_tokens() {
             let home = token.home_account_id().unwrap_or_default();
             let environment = token.environment().unwrap_or_default();
-            if let Some(known) = people.get_mut(&key(&home, &environment)) {
+            if let Some(known) = accounts.get_mut(&key(&home, &environment)) {
                 // Independent of their order.
                 known.tokens ^= hasher.hash_one(token.secret().as_ref().map(Secret::expose));
             }
         }
-        Ok(Self(people))
+        Ok(Self(accounts))
     }
 
     /// Returns the difference to `now`; `None` if there is none.
