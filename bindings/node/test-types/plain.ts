@@ -1,11 +1,15 @@
 // Every exported name, used without msal and without @types/node: the package's own types must stand alone.
 import {
+  type AsyncDisposing,
   type CacheChange,
   type CacheEvent,
   type CachePluginOptions,
   type CacheWatcher,
+  type CreateCachePluginOptions,
   type CrossPlatformLockOptions,
+  createCachePlugin,
   DataProtectionScope,
+  type Disposing,
   type EncryptedFileOptions,
   EncryptedFilePersistence,
   type EncryptionKey,
@@ -15,8 +19,10 @@ import {
   FilePersistenceWithDataProtection,
   type IPersistence,
   type IPersistenceConfiguration,
+  isPersistenceError,
   KeychainPersistence,
   LibSecretPersistence,
+  type LockOptions,
   type Logger,
   type LoggerOptions,
   MemoryPersistence,
@@ -24,9 +30,11 @@ import {
   type MigrationReport,
   migrate,
   NativeBrokerPlugin,
+  type OpeningCachePlugin,
   PersistenceCachePlugin,
   PersistenceCreator,
   PersistenceError,
+  type PersistenceErrorCode,
   type PersistenceInfo,
   type PromptOptions,
   type PromptPolicy,
@@ -175,4 +183,31 @@ export async function watching(plugin: PersistenceCachePlugin): Promise<void> {
   };
   const watcher: CacheWatcher = await plugin.watch(listener, options);
   watcher.close();
+}
+
+const opening: CreateCachePluginOptions = {
+  timeout: 1_000,
+  onDamage: "fail",
+  onEvent: ({ kind }) => void kind,
+};
+const opened: OpeningCachePlugin = createCachePlugin(configuration, opening);
+const wait: LockOptions = { timeout: 0 };
+
+export async function follow(signal: never): Promise<(PersistenceErrorCode | undefined)[]> {
+  const codes: (PersistenceErrorCode | undefined)[] = [];
+  const ends: Disposing & AsyncDisposing = { ...(await opened.watch()), ...opened };
+  try {
+    const plugin = new PersistenceCachePlugin(await opened.ready(), wait);
+    for await (const { added, removed } of await plugin.watch({ coalesce: 10, signal })) {
+      codes.push(...[...added, ...removed].map(() => undefined));
+    }
+    await plugin.close();
+  } catch (error) {
+    if (isPersistenceError(error) && error.code === "store_locked") {
+      codes.push(error.code);
+    }
+  }
+  void ends;
+  await opened.close();
+  return codes;
 }

@@ -1,7 +1,7 @@
 // From the core's events to a persistence's logger, and to whoever asked for them.
 
 import type { EventReply } from "./face";
-import type { Logger } from "./logger";
+import { callListener, type Logger, log } from "./logger";
 import type { PersistenceInfo } from "./types";
 
 /** Something worth telling a person although nothing failed. */
@@ -67,27 +67,25 @@ export function reportTo(logger: Logger): (event: EventReply) => void {
 /** Logs an event and hands it on. */
 export function report(logger: Logger, event: CacheEvent): void {
   if (event.kind === "notice") {
-    logger.verbose(event.message, "");
+    log(logger, "verbose", event.message);
   } else if (event.kind === "encrypted" || event.kind === "moved") {
-    logger.info(event.message, "");
+    log(logger, "info", event.message);
   } else {
-    logger.warning(event.message, "");
+    log(logger, "warning", event.message);
   }
   for (const listener of listeners.get(logger) ?? []) {
-    try {
-      listener(event);
-    } catch (error) {
-      logger.error(`An event listener failed: ${(error as Error | null)?.name ?? typeof error}`, "");
-    }
+    callListener(listener, event, (error) =>
+      log(logger, "error", `An event listener failed: ${(error as Error | null)?.name ?? typeof error}`),
+    );
   }
 }
 
-/** Subscribes to the events of the persistence whose logger this is. */
-export function subscribe(logger: Logger, listener: EventListener): void {
-  const known = listeners.get(logger);
-  if (known) {
-    known.add(listener);
-  } else {
-    listeners.set(logger, new Set([listener]));
-  }
+/** Subscribes to the events of the persistence whose logger this is. Gives the function that ends it. */
+export function subscribe(logger: Logger, listener: EventListener): () => void {
+  const known = listeners.get(logger) ?? new Set();
+  listeners.set(logger, known);
+  // A function of its own: two plugins may have been given the same listener.
+  const own: EventListener = (event) => listener(event);
+  known.add(own);
+  return () => void known.delete(own);
 }

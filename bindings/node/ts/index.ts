@@ -1,5 +1,6 @@
 /** Keeps a sign-in token cache safe on disk: the cache plugin for msal-node and the places it can keep a cache in. */
 
+export type { AbortOptions, AbortSignalLike } from "./abort";
 export type { BasePersistence } from "./base-persistence";
 export type {
   BrokerAccount,
@@ -8,7 +9,10 @@ export type {
   BrokerSignOutRequest,
 } from "./broker/plugin";
 export { NativeBrokerPlugin } from "./broker/plugin";
+export type { CreateCachePluginOptions, OpeningCachePlugin } from "./create/cache-plugin";
+export { createCachePlugin } from "./create/cache-plugin";
 export { DataProtectionScope } from "./data-protection-scope";
+export type { AsyncDisposing, Disposing } from "./disposing";
 export type { EncryptedFileOptions } from "./encrypted-file-persistence";
 export { EncryptedFilePersistence } from "./encrypted-file-persistence";
 export { Environment } from "./environment";
@@ -22,7 +26,7 @@ export type { KeychainOptions } from "./keychain-persistence";
 export { KeychainPersistence } from "./keychain-persistence";
 export type { LibSecretOptions } from "./lib-secret-persistence";
 export { LibSecretPersistence } from "./lib-secret-persistence";
-export type { CrossPlatformLockOptions } from "./lock-options";
+export type { CrossPlatformLockOptions, LockOptions } from "./lock-options";
 export type { Logger, LoggerOptions } from "./logger";
 export type { CachePlugin, SerializableTokenCache, TokenCacheContext } from "./msal-types";
 export { PersistenceCreator } from "./persistence-creator";

@@ -32,6 +32,31 @@ export interface Logger {
   clone(packageName: string, packageVersion: string): Logger;
 }
 
+/** Logs over a logger that may be the program's own: one that throws must neither replace an error nor end the watching. */
+export function log(logger: Logger, level: "error" | "warning" | "info" | "verbose", message: string): void {
+  try {
+    logger[level](message, "");
+  } catch {
+    // There is nowhere left to say it.
+  }
+}
+
+/** Calls a listener of the program's, which may throw, or be asynchronous and reject; `failed` is told. */
+export function callListener<T>(
+  listener: (value: T) => void,
+  value: T,
+  failed: (error: unknown) => void,
+): void {
+  try {
+    const ended: unknown = listener(value);
+    if (typeof (ended as PromiseLike<unknown> | undefined)?.then === "function") {
+      (ended as PromiseLike<unknown>).then(undefined, failed);
+    }
+  } catch (error) {
+    failed(error);
+  }
+}
+
 const LEVEL_NAMES = Object.keys(LogLevel);
 
 /** The logger behind every persistence of this package. */

@@ -6,11 +6,12 @@
 import { requireDamageRule, requireTimes, wrongArgument } from "../arguments";
 import { nativeCache } from "../base-persistence";
 import { programTime, setImmediate } from "../clock";
+import { ASYNC_DISPOSE } from "../disposing";
 import { isPersistenceError, PersistenceError } from "../error";
 import { type CacheEvent, report, subscribe } from "../events";
 import type { Snapshot } from "../handle/cache";
-import { type CrossPlatformLockOptions, lockLimit } from "../lock-options";
-import type { Logger } from "../logger";
+import { type LockOptions, lockLimit } from "../lock-options";
+import { type Logger, log } from "../logger";
 import type { CachePlugin, TokenCacheContext } from "../msal-types";
 import { isUntouched } from "../stores/untouched";
 import type { IPersistence } from "../types";
@@ -50,6 +51,9 @@ interface State {
   readonly accesses: WeakMap<object, Access>;
   readonly stores: WeakMap<object, { native?: Store; custom?: Store }>;
   readonly watchers: Set<AccountWatcher>;
+  /** Commits under way. */
+  readonly commits: Set<Promise<unknown>>;
+  unsubscribe: (() => void) | undefined;
   content: string | null;
   /** Set where a program put `null` into `currentCache`, which asks for a reload. */
   reload: boolean;
@@ -70,11 +74,7 @@ export class PersistenceCachePlugin implements CachePlugin {
    * @param persistence Where to keep the cache.
    * @param lockOptions How long to wait for other processes; 50 seconds unless given.
    */
-  constructor(
-    persistence: IPersistence,
-    lockOptions?: Partial<CrossPlatformLockOptions>,
-    options?: CachePluginOptions,
-  ) {
+  constructor(persistence: IPersistence, lockOptions?: LockOptions, options?: CachePluginOptions) {
     if (persistence === null || typeof persistence !== "object") {
       throw wrongArgument("persistence", "an IPersistence", persistence);
     }
@@ -89,12 +89,14 @@ export class PersistenceCachePlugin implements CachePlugin {
       accesses: new WeakMap(),
       stores: new WeakMap(),
       watchers: new Set(),
+      commits: new Set(),
+      unsubscribe: undefined,
       content: null,
       reload: true,
     };
     Object.defineProperty(this, "state", { value: state });
     if (options?.onEvent) {
-      subscribe(this.logger, options.onEvent);
+      state.unsubscribe = subscribe(this.logger, options.onEvent);
     }
   }
 
@@ -130,7 +132,7 @@ export class PersistenceCachePlugin implements CachePlugin {
       }
     } catch (error) {
       client.forget();
-      this.logger.error(`Before cache access: ${nameOf(error)}`, "");
+      log(this.logger, "error", `Before cache access: ${nameOf(error)}`);
       throw error;
     }
   }
@@ -168,9 +170,11 @@ export class PersistenceCachePlugin implements CachePlugin {
     }
     const committing = this.commit(client, store, window, ours);
     client.committing = committing;
+    this.state.commits.add(committing);
     try {
       await committing;
     } finally {
+      this.state.commits.delete(committing);
       if (client.committing === committing) {
         client.committing = undefined;
       }
@@ -190,10 +194,17 @@ export class PersistenceCachePlugin implements CachePlugin {
    * @throws PersistenceError those of reading the cache; `ERR_INVALID_ARG_TYPE` for wrong arguments. SyntaxError or
    * TypeError where what is stored is no token cache.
    */
-  async watch(listener: (change: CacheChange) => void, options?: WatchOptions): Promise<CacheWatcher> {
-    if (typeof listener !== "function") {
-      throw wrongArgument("listener", "a function", listener);
+  async watch(listener: (change: CacheChange) => void, options?: WatchOptions): Promise<CacheWatcher>;
+  /** The same without a listener: the changes are what iterating over the watcher gives. */
+  async watch(options?: WatchOptions): Promise<CacheWatcher>;
+  async watch(
+    first?: ((change: CacheChange) => void) | WatchOptions,
+    second?: WatchOptions,
+  ): Promise<CacheWatcher> {
+    if (first !== undefined && typeof first !== "function" && (typeof first !== "object" || first === null)) {
+      throw wrongArgument("listener", "a function", first);
     }
+    const [listener, options] = typeof first === "function" ? [first, second] : [undefined, first];
     requireTimes(["coalesce", "checkEvery", "rereadEvery"], options);
     const { logger } = this;
     const { watchers } = this.state;
@@ -204,7 +215,7 @@ export class PersistenceCachePlugin implements CachePlugin {
         path: this.persistence.getFilePath(),
         read: async (force) => (await this.store().read(force, false)).content,
         warn: (message) => report(logger, { kind: "warning", message }),
-        failed: (error) => logger.error(`A listener of changes failed: ${nameOf(error)}`, ""),
+        failed: (error) => log(logger, "error", `A listener of changes failed: ${nameOf(error)}`),
         ended: (one) => void watchers.delete(one),
       },
       listener,
@@ -213,6 +224,24 @@ export class PersistenceCachePlugin implements CachePlugin {
     watchers.add(watcher);
     await watcher.start();
     return watcher;
+  }
+
+  /**
+   * Ends what this plugin watches and its `onEvent`, and waits for writes under way. The store itself needs no closing, and the
+   * plugin can be used again.
+   */
+  async close(): Promise<void> {
+    const { watchers, commits, unsubscribe } = this.state;
+    unsubscribe?.();
+    for (const watcher of watchers) {
+      watcher.close();
+    }
+    await Promise.allSettled(commits);
+  }
+
+  /** @internal Typed by declaration for compilers that know the symbol. */
+  [ASYNC_DISPOSE](): Promise<void> {
+    return this.close();
   }
 
   private async commit(
@@ -237,7 +266,7 @@ export class PersistenceCachePlugin implements CachePlugin {
       // Not acknowledged, so not to be believed: the next access takes out again what the store does not have.
       client.exchange(keysOf(ours));
       client.forget();
-      this.logger.error(`After cache access: ${nameOf(error)}`, "");
+      log(this.logger, "error", `After cache access: ${nameOf(error)}`);
       throw error;
     } finally {
       for (const end of ended) {

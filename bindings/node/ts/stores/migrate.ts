@@ -3,12 +3,12 @@ import { wrongArgument } from "../arguments";
 import { BasePersistence, nativeCache } from "../base-persistence";
 import { PersistenceError } from "../error";
 import { migrateCaches } from "../handle/migrate";
-import { type CrossPlatformLockOptions, lockLimit } from "../lock-options";
+import { type LockOptions, lockLimit } from "../lock-options";
 import type { IPersistence, PersistenceInfo } from "../types";
 import { isUntouched } from "./untouched";
 
 /** How to move. */
-export interface MigrateOptions extends Partial<CrossPlatformLockOptions> {
+export interface MigrateOptions extends LockOptions {
   /** Only find out what would be done: both are read, nothing is written. */
   dryRun?: boolean;
 }

@@ -1,10 +1,14 @@
 // Looks when there was a sign, once for many of them, and tells what is different.
+import { type AbortOptions, throwIfAborted } from "../../abort";
 import { clearTimeout, monotonic, setTimeout } from "../../clock";
+import { DISPOSE, type Disposing } from "../../disposing";
+import { callListener } from "../../logger";
+import { Changes } from "./changes";
 import { type CacheChange, difference, following, NOBODY, type People, peopleOf } from "./people";
 import { Signs } from "./signs";
 
 /** How to watch. Times are in milliseconds. */
-export interface WatchOptions {
+export interface WatchOptions extends AbortOptions {
   /**
    * How long to wait after the first sign of a change before looking, so that many writes in a row are one event. Default
    * 200, which is also the shortest time between two events.
@@ -22,10 +26,20 @@ export interface WatchOptions {
   rereadEvery?: number;
 }
 
-/** Watches until it is closed. It does not keep the process alive. */
-export interface CacheWatcher {
-  /** Ends the watching: the listener is not called any more. */
+/**
+ * Watches until it is closed. It does not keep the process alive.
+ *
+ * ```js
+ * for await (const { added, removed } of await cachePlugin.watch()) {
+ *   console.log(added, removed); // leaving the loop ends the watching
+ * }
+ * ```
+ */
+export interface CacheWatcher extends AsyncIterable<CacheChange>, Disposing {
+  /** Ends the watching: the listener is not called any more, and a `for await` ends. */
   close(): void;
+  /** The changes, from the first call on; from the beginning where there is no listener. */
+  [Symbol.asyncIterator](): AsyncGenerator<CacheChange, void, undefined>;
 }
 
 /** Where the content comes from, and where complaints go. */
@@ -70,12 +84,16 @@ export class AccountWatcher implements CacheWatcher {
   private epoch = 0;
   /** Whom an own write changed: how they are stored then, merged with what others know, is no news either. */
   private readonly touched = new Set<string>();
+  private changes: Changes | undefined;
 
   constructor(
     private readonly watched: Watched,
-    private readonly listener: (change: CacheChange) => void,
+    private readonly listener: ((change: CacheChange) => void) | undefined,
     private readonly options: WatchOptions = {},
   ) {
+    if (listener === undefined) {
+      this.changes = new Changes();
+    }
     this.coalesce = options.coalesce ?? 200;
     this.signs = new Signs(watched.path, (armAgain) => {
       this.armAgain ||= armAgain;
@@ -85,6 +103,9 @@ export class AccountWatcher implements CacheWatcher {
 
   /** Learns who is there; from then on differences to that are told. */
   async start(): Promise<void> {
+    const { signal } = this.options;
+    throwIfAborted(signal);
+    signal?.addEventListener("abort", this.onAbort, { once: true });
     // Before the first look, so that nothing falls in between.
     this.arm();
     try {
@@ -93,6 +114,7 @@ export class AccountWatcher implements CacheWatcher {
       this.close();
       throw error;
     }
+    throwIfAborted(signal);
     this.told = this.now;
     this.rereadAt = monotonic() + (this.options.rereadEvery ?? Number.POSITIVE_INFINITY);
     // What came while the content was read.
@@ -129,8 +151,28 @@ export class AccountWatcher implements CacheWatcher {
     }
   }
 
+  async *[Symbol.asyncIterator](): AsyncGenerator<CacheChange, void, undefined> {
+    this.changes ??= new Changes();
+    if (this.closed) {
+      this.changes.end();
+    }
+    try {
+      yield* this.changes.iterate();
+    } finally {
+      this.close();
+    }
+  }
+
+  [DISPOSE](): void {
+    this.close();
+  }
+
+  private readonly onAbort = () => this.close();
+
   close(): void {
     this.closed = true;
+    this.options.signal?.removeEventListener("abort", this.onAbort);
+    this.changes?.end();
     clearTimeout(this.timer);
     this.signs.close();
     this.watched.ended(this);
@@ -212,10 +254,9 @@ export class AccountWatcher implements CacheWatcher {
     }
     this.told = this.now;
     if (change !== undefined) {
-      try {
-        this.listener(change);
-      } catch (error) {
-        this.watched.failed(error);
+      this.changes?.push(change);
+      if (this.listener !== undefined) {
+        callListener(this.listener, change, (error) => this.watched.failed(error));
       }
     }
     return this.idle();

@@ -1,0 +1,42 @@
+// Giving up an operation by an AbortSignal.
+
+/** What is used of an `AbortSignal`, which is one. Declared here for programs without the types of Node or the DOM. */
+export interface AbortSignalLike {
+  readonly aborted: boolean;
+  readonly reason?: unknown;
+  addEventListener(type: "abort", listener: () => void, options?: { once?: boolean }): void;
+  removeEventListener(type: "abort", listener: () => void): void;
+}
+
+/** How an operation can be given up. */
+export interface AbortOptions {
+  /** Once it is aborted, the call rejects with its `reason`. */
+  signal?: AbortSignalLike;
+}
+
+/** @throws the signal's reason, where it is aborted. */
+export function throwIfAborted(signal: AbortSignalLike | undefined): void {
+  if (signal?.aborted) {
+    throw signal.reason;
+  }
+}
+
+/** What `work` gives; rejects as soon as the signal is aborted. What was begun goes on: nobody waits for it. */
+export async function orAborted<T>(signal: AbortSignalLike | undefined, work: () => Promise<T>): Promise<T> {
+  if (signal === undefined) {
+    return work();
+  }
+  throwIfAborted(signal);
+  let onAbort: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([work(), aborted]);
+  } finally {
+    if (onAbort !== undefined) {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+}
