@@ -7,7 +7,6 @@
 )]
 
 use std::hint::black_box;
-use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tokenkeep::key_source::KeyFile;
@@ -53,7 +52,7 @@ fn write(criterion: &mut Criterion) {
         for bytes in SIZES {
             let folder = tempfile::tempdir().unwrap();
             let file = FilePersistence::new(folder.path().join("cache")).unwrap().durability(durability);
-            let store = TokenCache::new(Arc::new(file));
+            let store = TokenCache::new(file);
             let content = cache(bytes, "a");
             group.throughput(Throughput::Bytes(content.len() as u64));
             group.bench_function(BenchmarkId::from_parameter(bytes), |bencher| {

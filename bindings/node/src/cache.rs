@@ -9,7 +9,7 @@ use napi_derive::napi;
 use tokenkeep::{
     Backend, Persistence, Secret, TokenCache, WriteAccess,
     options::{Durability, OnDamage, WaitOptions},
-    storage::{FilePersistence, KeystorePersistence},
+    storage::{FilePersistence, KeystorePersistence, StoreKind},
 };
 
 use crate::channel::{Channel, Link, Ticket};
@@ -151,8 +151,11 @@ impl Cache {
     /// The lock that a write of this cache takes, without the write.
     #[napi]
     pub fn lock(&self) -> Result<Lock, Thrown> {
-        guard(Place::Export, || Lock::of(&self.link, &self.path, self.cache.persistence().shared_lock()))
-            .map_err(Failure::into_exception)
+        let outer = match self.cache.persistence().kind() {
+            StoreKind::Item { lock } => Some(lock),
+            _ => None,
+        };
+        guard(Place::Export, || Lock::of(&self.link, &self.path, outer)).map_err(Failure::into_exception)
     }
 
     /// Whether nothing newer than `generation` is stored: one look, at once.

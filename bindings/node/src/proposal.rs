@@ -26,7 +26,7 @@ impl Proposal {
     pub(crate) fn commit(&self, access: WriteAccess) -> Result<Snapshot, Failure> {
         if matches!(self.base, Base::Held) && !self.disturbed && access.content().is_some() {
             // The client saw all of what is stored and nothing came in between: there is nothing to merge with.
-            return Ok(access.commit_secret(self.ours.clone())?);
+            return Ok(access.commit(self.ours.clone())?);
         }
         let stored = access.snapshot().content.clone();
         let held = self.held.as_ref().or(stored.as_ref()).map(Secret::expose);

@@ -2,7 +2,7 @@
 
 use napi::bindgen_prelude::{Array, BufferSlice, Env, JsValue, Object, ToNapiValue, Unknown};
 use tokenkeep::moving::Migration;
-use tokenkeep::{Info, Secret, Snapshot, schema, storage::Retired};
+use tokenkeep::{Info, Secret, Snapshot, schema, storage::OldCopy};
 use zeroize::Zeroizing;
 
 use crate::events::Told;
@@ -143,10 +143,10 @@ impl Reply {
 
 fn migration_object<'env>(env: &'env Env, migration: &Migration) -> napi::Result<Object<'env>> {
     let (old_copy, reason) = match &migration.old_copy {
-        Retired::Nothing => ("nothing", None),
-        Retired::Overwritten => ("overwritten", None),
-        Retired::Released { reason } => ("released", Some(reason)),
-        Retired::Emptied => ("emptied", None),
+        OldCopy::Nothing => ("nothing", None),
+        OldCopy::Overwritten => ("overwritten", None),
+        OldCopy::Released { reason } => ("released", Some(reason)),
+        OldCopy::Emptied => ("emptied", None),
         // One that is newer than this addon: what is sure is that the place is empty.
         _ => ("emptied", None),
     };

@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
 
     // Your program would call tokenkeep::Config::new("my-app").open()?
-    let cache = TokenCache::new(Arc::new(FilePersistence::new(cache)?));
+    let cache = TokenCache::new(FilePersistence::new(cache)?);
     let asked = Arc::new(Counting::default());
     let partition = Partition::new("contoso.example", "00000000-0000-4000-8000-00000000c11e");
     let credential = PersistentTokenCredential::new(Arc::clone(&asked), &cache, partition, None);

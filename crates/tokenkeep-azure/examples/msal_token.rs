@@ -9,7 +9,6 @@
 mod offline;
 
 use std::error::Error;
-use std::sync::Arc;
 
 use azure_core::credentials::TokenCredential;
 use serde_json::json;
@@ -54,7 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // A plaintext file, so that the example shares it with other programs that read this format. Your program would
     // call tokenkeep::Config::new("my-app").open()?
     let file = FilePersistence::new(wishes.cache.ok_or("where is the cache?")?)?;
-    let cache = TokenCache::new(Arc::new(file));
+    let cache = TokenCache::new(file);
     let client = wishes.client.unwrap_or_else(|| "00000000-0000-4000-8000-00000000c11e".to_owned());
 
     // Choose the account if several are signed in.

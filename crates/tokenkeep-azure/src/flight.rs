@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_lock::{Mutex, MutexGuardArc};
 use tokenkeep::nonblocking::NonblockingGuard;
-use tokenkeep::{CacheLock, TokenCache, options::WaitOptions};
+use tokenkeep::{CacheLock, TokenCache, options::WaitOptions, storage::StoreKind};
 
 /// The number of request locks of a cache: enough that two tokens seldom share one, and few enough for a tidy
 /// directory.
@@ -36,7 +36,7 @@ pub(crate) struct Cleared {
 impl Flight {
     pub(crate) fn new(cache: &TokenCache) -> Self {
         let persistence = cache.persistence();
-        Self { path: persistence.path().to_owned(), private: persistence.is_private(), line: Arc::default() }
+        Self { path: persistence.path().to_owned(), private: persistence.kind() == StoreKind::Memory, line: Arc::default() }
     }
 
     /// Waits, at most `limit`, until no other process makes the request `name`.

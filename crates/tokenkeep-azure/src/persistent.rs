@@ -47,7 +47,7 @@ pub(crate) use shelf::put;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let credential: Arc<dyn TokenCredential> = Arc::new(Underneath);
-/// # let cache = tokenkeep::TokenCache::new(Arc::new(tokenkeep::storage::MemoryPersistence::new()));
+/// # let cache = tokenkeep::TokenCache::new(tokenkeep::storage::MemoryPersistence::new());
 /// // `credential` is any credential of the SDK, `cache` comes from `tokenkeep::Config::new("my-app").open()`.
 /// let partition = Partition::new("contoso.onmicrosoft.com", "11111111-aaaa-4aaa-8aaa-000000000001");
 /// let kept = PersistentTokenCredential::new(credential, &cache, partition, None);

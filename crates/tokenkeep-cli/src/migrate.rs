@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokenkeep::moving::{self, Migration};
 use tokenkeep::options::WaitOptions;
-use tokenkeep::storage::Retired;
+use tokenkeep::storage::OldCopy;
 
 use crate::arguments::Migrate;
 use crate::clear::tell;
@@ -38,7 +38,7 @@ pub(crate) fn run(
         moving::plan(&from, &to)?
     };
     let dry_run = wanted.change.dry_run;
-    if plan.old_copy == Retired::Nothing {
+    if plan.old_copy == OldCopy::Nothing {
         return nothing_to_move(&ends, dry_run, || Ok(moving::migrate_waiting(&from, &to, &wait)?), output);
     }
     if dry_run {
@@ -65,7 +65,7 @@ fn nothing_to_move(
     finish: impl FnOnce() -> Outcome<Migration>,
     output: &Output,
 ) -> Outcome {
-    let done = if dry_run { None } else { Some(finish()?).filter(|done| done.old_copy != Retired::Nothing) };
+    let done = if dry_run { None } else { Some(finish()?).filter(|done| done.old_copy != OldCopy::Nothing) };
     match done {
         Some(done) => show(ends, &done, false, output).map(|()| Code::Ok),
         None => {
@@ -105,12 +105,12 @@ fn to_json(ends: &(Named, Named), migration: &Migration, dry_run: bool) -> Value
 }
 
 /// Returns a code for the fate of the old copy, and the reason if it could not be wiped.
-fn old_copy(retired: &Retired) -> (&'static str, Option<&str>) {
+fn old_copy(retired: &OldCopy) -> (&'static str, Option<&str>) {
     match retired {
-        Retired::Nothing => ("none", None),
-        Retired::Overwritten => ("overwritten", None),
-        Retired::Released { reason } => ("released", Some(reason)),
-        Retired::Emptied => ("emptied", None),
+        OldCopy::Nothing => ("none", None),
+        OldCopy::Overwritten => ("overwritten", None),
+        OldCopy::Released { reason } => ("released", Some(reason)),
+        OldCopy::Emptied => ("emptied", None),
         // A newer library may have more outcomes.
         _ => ("other", None),
     }
@@ -140,10 +140,10 @@ fn to_text((from, to): &(Named, Named), migration: &Migration, dry_run: bool) ->
     }
     let would = if dry_run { "would be " } else { "" };
     let old = match &migration.old_copy {
-        Retired::Nothing => "there was none".to_owned(),
-        Retired::Overwritten => format!("{would}overwritten with zeros"),
-        Retired::Emptied => format!("{would}emptied: the store holds {{}}"),
-        Retired::Released { reason } => {
+        OldCopy::Nothing => "there was none".to_owned(),
+        OldCopy::Overwritten => format!("{would}overwritten with zeros"),
+        OldCopy::Emptied => format!("{would}emptied: the store holds {{}}"),
+        OldCopy::Released { reason } => {
             format!("{} its place is empty, but its bytes were not overwritten: {reason}", odd("released:"))
         }
         other => format!("{other:?}"),

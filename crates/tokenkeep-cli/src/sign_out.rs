@@ -57,7 +57,7 @@ pub(crate) fn run(
         require_wanted(interrupt)?;
         // If another program has removed all entries already, write nothing.
         if removal.removed > 0 {
-            write.commit_secret(removal.content)?;
+            write.commit(removal.content)?;
         }
         removal.removed
     };

@@ -8,7 +8,6 @@
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use tokenkeep::{
     Backend, ErrorKind, Info, LockGuard, Persistence, Protection, Result, Secret, Stamp, TokenCache,
@@ -56,19 +55,21 @@ impl Persistence for Versions {
     }
 
     fn stamp(&self) -> Result<Stamp> {
-        // Cheaper than reading would be a stamp that tells versions apart; this one says: read again.
-        Ok(if self.newest()? == 0 { Stamp::ABSENT } else { Stamp::UNKNOWN })
+        // No number is ever used twice, so that equal numbers mean unchanged content, which is then not read again.
+        Ok(Stamp::version(self.newest()?))
     }
 
     fn load(&self, _guard: Option<&LockGuard>) -> Result<Loaded> {
         let newest = self.newest()?;
+        let stamp = Stamp::version(newest);
         if newest == 0 {
-            return Ok(Loaded { content: None, stamp: Stamp::ABSENT });
+            return Ok(Loaded { content: None, stamp });
         }
         let path = self.file(newest);
         let content =
             fs::read(&path).map_err(|error| tokenkeep::Error::io("Cannot read a version", &path, error))?;
-        Ok(Loaded { content: Some(Secret::new(content)), stamp: Stamp::UNKNOWN })
+        // An empty version says that the content was deleted.
+        Ok(Loaded { content: (!content.is_empty()).then(|| Secret::new(content)), stamp })
     }
 
     fn save(&self, _guard: &LockGuard, content: &[u8]) -> Result<Stamp> {
@@ -81,15 +82,19 @@ impl Persistence for Versions {
             // One too many does no harm; the next write tries again.
             drop(fs::remove_file(self.file(next - KEPT)));
         }
-        Ok(Stamp::UNKNOWN)
+        Ok(Stamp::version(next))
     }
 
-    fn delete(&self, _guard: &LockGuard) -> Result<bool> {
+    fn delete(&self, guard: &LockGuard) -> Result<bool> {
+        if self.load(Some(guard))?.content.is_none() {
+            return Ok(false);
+        }
+        self.save(guard, b"")?;
         let newest = self.newest()?;
-        for version in newest.saturating_sub(KEPT)..=newest {
+        for version in newest.saturating_sub(KEPT)..newest {
             drop(fs::remove_file(self.file(version)));
         }
-        Ok(newest > 0)
+        Ok(true)
     }
 
     fn verify(&self) -> Result<()> {
@@ -111,7 +116,7 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
     let directory = std::env::args().nth(1).unwrap_or_else(|| "custom-persistence".to_owned());
     let store = Versions::new(directory.into());
     store.verify()?;
-    let cache = TokenCache::new(Arc::new(store));
+    let cache = TokenCache::new(store);
     for _ in 0..5 {
         cache.update(|old| [old.unwrap_or_default(), b"x"].concat())?;
     }

@@ -7,7 +7,6 @@
 
 use std::borrow::Cow;
 use std::error::Error;
-use std::sync::Arc;
 
 use tokenkeep::{Backend, ErrorKind, Protection, Protector, Secret, TokenCache, storage::FilePersistence};
 
@@ -50,7 +49,7 @@ impl Protector for Checksum {
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args().nth(1).unwrap_or_else(|| "custom-protector.cache".to_owned());
     let open = || -> tokenkeep::Result<TokenCache> {
-        Ok(TokenCache::new(Arc::new(FilePersistence::with_protector(&path, Checksum)?)))
+        Ok(TokenCache::new(FilePersistence::with_protector(&path, Checksum)?))
     };
     open()?.update(|_| "some content")?;
 

@@ -10,7 +10,6 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::thread;
 
 use oauth2::basic::{BasicClient, BasicTokenResponse};
@@ -25,7 +24,7 @@ use tokenkeep::{TokenCache, storage::FilePersistence};
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args().nth(1).ok_or("where is the cache?")?;
     // A program of yours would rather say tokenkeep::Config::new("my-app").open()?
-    let cache = TokenCache::new(Arc::new(FilePersistence::new(path)?));
+    let cache = TokenCache::new(FilePersistence::new(path)?);
 
     if let Some(content) = cache.read()? {
         let token: BasicTokenResponse = serde_json::from_slice(content.expose())?;

@@ -11,7 +11,6 @@
 
 use std::io::{Read, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use tokenkeep::key_source::{KernelKeyring, KeyFile, Passphrase};
 use tokenkeep::{
@@ -38,7 +37,7 @@ fn run(arguments: &[String]) -> Result<()> {
     let file = FilePersistence::with_protector(path, sealed(source, partition)?)?
         .on_event(|event| eprintln!("event: {event:?}"));
     let cache = TokenCache::with_options(
-        Arc::new(file.clone()),
+        file.clone(),
         WaitOptions::default(),
         OnDamage::SetAside,
         |event| {

@@ -4,7 +4,6 @@
 
 use std::error::Error;
 use std::process::Command;
-use std::sync::Arc;
 
 use tokenkeep::{TokenCache, options::Durability, storage::FilePersistence};
 
@@ -17,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path = arguments.next().unwrap_or_else(|| "two-processes.cache".to_owned());
     // A plaintext file and no fsync, to show the lock and nothing else.
     let file = FilePersistence::new(&path)?.durability(Durability::Cached);
-    let cache = TokenCache::new(Arc::new(file));
+    let cache = TokenCache::new(file);
     if arguments.next().is_some() {
         return Ok(count_up(&cache)?);
     }

@@ -7,7 +7,6 @@
 
 use std::error::Error;
 use std::io::Read;
-use std::sync::Arc;
 
 use tokenkeep::TokenCache;
 use tokenkeep::storage::FilePersistence;
@@ -15,7 +14,7 @@ use tokenkeep::watch::{CacheChanged, WatchedAccount};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args_os().nth(1).ok_or("usage: watch CACHE-FILE")?;
-    let cache = TokenCache::new(Arc::new(FilePersistence::new(path)?));
+    let cache = TokenCache::new(FilePersistence::new(path)?);
     let _watcher = cache.watch(|event| match event {
         Ok(CacheChanged { added, removed, changed, .. }) => {
             for (sign, accounts) in [('+', added), ('-', removed), ('*', changed)] {

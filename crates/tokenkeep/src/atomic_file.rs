@@ -364,10 +364,10 @@ fn next_modified(old: Option<&Status>) -> SystemTime {
 /// is in its place by now, so that a look that fails costs the next reader a reload and nobody an error.
 fn own_stamp(file: &File, target: &Path, size: u64, modified: SystemTime) -> Stamp {
     let Ok(status) = files::status_of(file, target) else { return Stamp::UNKNOWN };
-    let print = files::print(&status);
+    let fingerprint = files::fingerprint(&status);
     let nanos = modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-    let ours = print.size == size && i128::try_from(nanos) == Ok(print.modified);
-    if ours { Stamp::of_own_write(print) } else { Stamp::UNKNOWN }
+    let ours = fingerprint.size == size && i128::try_from(nanos) == Ok(fingerprint.modified);
+    if ours { Stamp::of_own_write(fingerprint) } else { Stamp::UNKNOWN }
 }
 
 /// Unpredictable, so that nobody can wait for a name.

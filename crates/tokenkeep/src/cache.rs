@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 pub use self::write::WriteAccess;
 use crate::event::{Event, Events};
+use crate::persistence::StoreKind;
 use crate::{
     CacheLock, Error, ErrorKind, Info, LockGuard, Persistence, Result, Secret, Stamp, options::WaitOptions,
 };
@@ -28,7 +29,7 @@ const SECOND_LOOK: Duration = Duration::from_millis(50);
 /// ```
 /// # let folder = tempfile::tempdir()?;
 /// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
-/// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+/// # let cache = tokenkeep::TokenCache::new(file);
 /// let write = cache.begin_write()?; // waits for the lock, then sees what others wrote
 /// let next = [write.content().unwrap_or_default(), b"one more line\n"].concat();
 /// write.commit(next)?; // durable, and the lock is free again
@@ -57,10 +58,10 @@ const SECOND_LOOK: Duration = Duration::from_millis(50);
 /// assert!(!cache.is_current(seen));
 /// cache.forget(); // the next read goes to the store again
 ///
-/// cache.replace("whatever there was".into(), &wait)?;
+/// cache.replace("whatever there was", &wait)?;
 ///
 /// let strict = cache.on_damage(OnDamage::Fail); // the same cache under another rule
-/// let other = TokenCache::new(Arc::clone(strict.persistence()));
+/// let other = TokenCache::new(std::sync::Arc::clone(strict.persistence()));
 /// assert_eq!(other.nonblocking().blocking().read()?.expect("written").expose(), b"whatever there was");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -94,7 +95,7 @@ struct Held {
 /// ```
 /// # let folder = tempfile::tempdir()?;
 /// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
-/// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+/// # let cache = tokenkeep::TokenCache::new(file);
 /// let before = cache.update(|_| "one")?;
 /// assert!(cache.is_current(before.generation));
 /// let after = cache.update(|_| "two")?;
@@ -122,7 +123,7 @@ pub struct Snapshot {
 /// std::fs::write(&path, "{\"Account\": torn")?;
 /// # #[cfg(unix)] std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
 ///
-/// let cache = TokenCache::new(Arc::new(FilePersistence::new(path)?)).on_damage(OnDamage::Fail);
+/// let cache = TokenCache::new(FilePersistence::new(path)?).on_damage(OnDamage::Fail);
 /// let mine = Change::additions(b"{}");
 /// let refused = cache.begin_write().and_then(|write| write.commit_change(&mine)).unwrap_err();
 /// assert_eq!(refused.kind(), ErrorKind::Damaged);
@@ -142,18 +143,18 @@ pub enum OnDamage {
 
 impl TokenCache {
     /// A cache over any persistence, with the default waiting and damage rules.
-    pub fn new(persistence: Arc<dyn Persistence>) -> Self {
-        Self::with(persistence, WaitOptions::default(), OnDamage::default(), Events::default())
+    pub fn new(persistence: impl Persistence + 'static) -> Self {
+        Self::with(Arc::new(persistence), WaitOptions::default(), OnDamage::default(), Events::default())
     }
 
     /// As [`TokenCache::new`], with rules of the caller's and a listener for what is worth knowing.
     pub fn with_options(
-        persistence: Arc<dyn Persistence>,
+        persistence: impl Persistence + 'static,
         wait: WaitOptions,
         damage: OnDamage,
         listener: impl Fn(&Event) + Send + Sync + 'static,
     ) -> Self {
-        Self::with(persistence, wait, damage, Events::to(listener))
+        Self::with(Arc::new(persistence), wait, damage, Events::to(listener))
     }
 
     pub(crate) fn with(
@@ -162,11 +163,14 @@ impl TokenCache {
         damage: OnDamage,
         events: Events,
     ) -> Self {
-        let lock = match persistence.is_private() {
-            true => CacheLock::private(persistence.path()),
-            false => CacheLock::with_events(persistence.path(), events.clone()),
+        let lock = match persistence.kind() {
+            StoreKind::Memory => CacheLock::private(persistence.path()),
+            _ => CacheLock::with_events(persistence.path(), events.clone()),
         };
-        let shared_lock = persistence.shared_lock().map(|path| CacheLock::alone(path, events.clone()));
+        let shared_lock = match persistence.kind() {
+            StoreKind::Item { lock } => Some(CacheLock::alone(lock, events.clone())),
+            _ => None,
+        };
         let held = Held {
             snapshot: Snapshot { generation: 0, content: None },
             stamp: Stamp::UNKNOWN,
@@ -273,7 +277,7 @@ impl TokenCache {
     /// ```
     /// # let folder = tempfile::tempdir()?;
     /// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
-    /// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+    /// # let cache = tokenkeep::TokenCache::new(file);
     /// cache.update(|old| [old.unwrap_or_default(), b"one more line\n"].concat())?;
     /// # assert_eq!(cache.read()?.expect("written").expose(), b"one more line\n");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -281,7 +285,7 @@ impl TokenCache {
     ///
     /// # Errors
     /// As [`TokenCache::begin_write`] and [`WriteAccess::commit`].
-    pub fn update<C: AsRef<[u8]>>(&self, change: impl FnOnce(Option<&[u8]>) -> C) -> Result<Snapshot> {
+    pub fn update<C: Into<Secret>>(&self, change: impl FnOnce(Option<&[u8]>) -> C) -> Result<Snapshot> {
         self.begin_write()?.update(change)
     }
 
@@ -290,7 +294,8 @@ impl TokenCache {
     ///
     /// # Errors
     /// As [`TokenCache::begin_write`] and [`WriteAccess::commit`].
-    pub fn replace(&self, content: Secret, wait: &WaitOptions) -> Result<Snapshot> {
+    pub fn replace(&self, content: impl Into<Secret>, wait: &WaitOptions) -> Result<Snapshot> {
+        let content = content.into();
         if self.shared.shared_lock.is_some() {
             match self.replace_unread(content.clone(), wait) {
                 // What another store left in the place of the marker is taken in by reading.
@@ -298,13 +303,13 @@ impl TokenCache {
                 outcome => return outcome,
             }
         }
-        self.begin_write_waiting(wait)?.commit_secret(content)
+        self.begin_write_waiting(wait)?.commit(content)
     }
 
     fn replace_unread(&self, content: Secret, wait: &WaitOptions) -> Result<Snapshot> {
         let (guard, outer) = self.shared.acquire(wait)?;
         let snapshot = self.shared.held().snapshot.clone();
-        WriteAccess { cache: self.clone(), snapshot, guard, outer }.commit_secret(content)
+        WriteAccess { cache: self.clone(), snapshot, guard, outer }.commit(content)
     }
 
     /// Removes everything that is stored; `false` when nothing was.
@@ -312,7 +317,7 @@ impl TokenCache {
     /// ```
     /// # let folder = tempfile::tempdir()?;
     /// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
-    /// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+    /// # let cache = tokenkeep::TokenCache::new(file);
     /// cache.update(|_| b"a secret")?;
     /// assert!(cache.clear()?);
     /// assert!(cache.read()?.is_none());
@@ -328,6 +333,11 @@ impl TokenCache {
     /// Returns how writers of this cache wait for the lock.
     pub(crate) fn wait_options(&self) -> &WaitOptions {
         &self.shared.wait
+    }
+
+    #[cfg(feature = "watch")]
+    pub(crate) fn is_in_memory(&self) -> bool {
+        self.shared.persistence.kind() == StoreKind::Memory
     }
 
     /// The persistence underneath.

@@ -126,7 +126,7 @@ impl fmt::Display for Item {
 /// }
 ///
 /// let item = KeychainItem::over(Arc::new(InMemory::default()), "my-app", "token_cache")?;
-/// item.save(b"{}")?;
+/// item.save(&b"{}".into())?;
 /// assert_eq!(item.load()?, Some(Secret::from("{}")));
 /// # Ok::<(), tokenkeep::Error>(())
 /// ```
@@ -388,8 +388,8 @@ impl Keystore for KeychainItem {
         self.find(self.item.clone(), self.prompting)
     }
 
-    fn save(&self, content: &[u8]) -> Result<()> {
-        self.put(self.item.clone(), content.into(), self.prompting)
+    fn save(&self, content: &Secret) -> Result<()> {
+        self.put(self.item.clone(), content.clone(), self.prompting)
     }
 
     fn delete(&self) -> Result<bool> {

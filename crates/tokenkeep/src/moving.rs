@@ -17,7 +17,7 @@ mod sidecar;
 
 use std::path::Path;
 
-use crate::persistence::Retired;
+use crate::persistence::{OldCopy, StoreKind};
 use crate::{
     Error, ErrorKind, Info, LockGuard, Persistence, Result, Secret, TokenCache, options::WaitOptions, schema,
 };
@@ -30,7 +30,7 @@ use sidecar::{Sidecar, State};
 /// use std::sync::Arc;
 /// use tokenkeep::{TokenCache, moving, storage::FilePersistence};
 /// # let folder = tempfile::tempdir()?;
-/// # let open = |name: &str| FilePersistence::new(folder.path().join(name)).map(|file| TokenCache::new(Arc::new(file)));
+/// # let open = |name: &str| FilePersistence::new(folder.path().join(name)).map(|file| TokenCache::new(file));
 /// # let (old, new) = (open("old.json")?, open("new.json")?);
 /// # old.update(|_| r#"{"Account":{"key":{"home_account_id":"uid.utid"}}}"#)?;
 ///
@@ -52,7 +52,7 @@ pub struct Migration {
     /// How many entries stayed behind because the new store had a newer version.
     pub outdated: usize,
     /// What became of the old copy; in a plan, what can be expected to become of it.
-    pub old_copy: Retired,
+    pub old_copy: OldCopy,
     /// An earlier migration had been interrupted after everything had arrived; only the old copy was left to be removed.
     pub resumed: bool,
 }
@@ -67,7 +67,7 @@ pub struct Migration {
 /// use tokenkeep::{moving, storage::FilePersistence, Config, TokenCache};
 ///
 /// # fn main() -> tokenkeep::Result<()> {
-/// let old = TokenCache::new(std::sync::Arc::new(FilePersistence::new("/home/me/.my-app/cache.json")?));
+/// let old = TokenCache::new(FilePersistence::new("/home/me/.my-app/cache.json")?);
 /// let new = Config::new("my-app").open()?;
 /// println!("{} entries would move", moving::plan(&old, &new)?.entries);
 /// println!("the old copy: {:?}", moving::migrate(&old, &new)?.old_copy);
@@ -93,7 +93,7 @@ pub fn migrate(from: &TokenCache, to: &TokenCache) -> Result<Migration> {
 /// use std::sync::Arc;
 /// use tokenkeep::{TokenCache, moving, options::WaitOptions, storage::FilePersistence};
 /// # let folder = tempfile::tempdir()?;
-/// # let open = |name: &str| FilePersistence::new(folder.path().join(name)).map(|file| TokenCache::new(Arc::new(file)));
+/// # let open = |name: &str| FilePersistence::new(folder.path().join(name)).map(|file| TokenCache::new(file));
 /// # let (old, new) = (open("old.json")?, open("new.json")?);
 /// # old.update(|_| r#"{"Account":{"key":{"home_account_id":"uid.utid"}}}"#)?;
 ///
@@ -124,7 +124,7 @@ pub fn migrate_waiting(from: &TokenCache, to: &TokenCache, wait: &WaitOptions) -
 /// use std::sync::Arc;
 /// use tokenkeep::{TokenCache, moving, storage::FilePersistence};
 /// # let folder = tempfile::tempdir()?;
-/// # let open = |name: &str| FilePersistence::new(folder.path().join(name)).map(|file| TokenCache::new(Arc::new(file)));
+/// # let open = |name: &str| FilePersistence::new(folder.path().join(name)).map(|file| TokenCache::new(file));
 /// # let (old, new) = (open("old.json")?, open("new.json")?);
 /// # old.update(|_| r#"{"Account":{"key":{"home_account_id":"uid.utid"}}}"#)?;
 ///
@@ -135,11 +135,11 @@ pub fn migrate_waiting(from: &TokenCache, to: &TokenCache, wait: &WaitOptions) -
 pub fn plan(from: &TokenCache, to: &TokenCache) -> Result<Migration> {
     with_locks(from, to, from.locks().2, |ends, guards| {
         let plan = Plan::make(ends.0, guards.0, ends.1, guards.1)?;
-        let file = ends.0.keeps_file() || ends.0.is_private();
+        let file = matches!(ends.0.kind(), StoreKind::File | StoreKind::Memory);
         let old_copy = match plan.step {
-            Step::Nothing => Retired::Nothing,
-            _ if file => Retired::Overwritten,
-            _ => Retired::Emptied,
+            Step::Nothing => OldCopy::Nothing,
+            _ if file => OldCopy::Overwritten,
+            _ => OldCopy::Emptied,
         };
         let (from, to) = (ends.0.info(), ends.1.info());
         let resumed = matches!(plan.step, Step::Empty);
@@ -166,13 +166,13 @@ fn require_different((from, to): Ends<'_>) -> Result<()> {
     let refuse = |what: &str, persistence: &dyn Persistence| {
         Err(Error::new(ErrorKind::InvalidInput, what).at(persistence.path()))
     };
-    if to.is_private() {
+    if to.kind() == StoreKind::Memory {
         return refuse("A cache cannot be moved into memory, where it would end with this process", from);
     }
     let (one, other) = (from.info(), to.info());
     let same_place = one.backend == other.backend && one.location == other.location;
     // Files under two keys are two stores, one after the other; one under the same key is re-encrypted, to no harm.
-    if same_place && !(from.keeps_file() && to.keeps_file()) || std::ptr::addr_eq(from, to) {
+    if same_place && !are_files(from, to) || std::ptr::addr_eq(from, to) {
         return refuse("Both are the same store", from);
     }
     Ok(())
@@ -188,7 +188,7 @@ pub(crate) fn destination(path: &Path) -> Option<String> {
 pub(crate) struct Carried {
     pub(crate) entries: usize,
     pub(crate) outdated: usize,
-    pub(crate) old_copy: Retired,
+    pub(crate) old_copy: OldCopy,
     pub(crate) resumed: bool,
 }
 
@@ -209,11 +209,11 @@ pub(crate) fn carry(
         Step::Nothing => {
             // Killed after the old place was emptied.
             sidecar.conclude()?;
-            let mut finished = to.finish(to_guard)?;
+            let mut finished = to.wipe_leftover(to_guard)?;
             if !one_file(from, from_guard, to, to_guard) {
-                finished |= from.finish(from_guard)?;
+                finished |= from.wipe_leftover(from_guard)?;
             }
-            return done(if finished { Retired::Overwritten } else { Retired::Nothing }, finished);
+            return done(if finished { OldCopy::Overwritten } else { OldCopy::Nothing }, finished);
         }
         Step::Empty => None,
         Step::Carry(union) => Some(union),
@@ -222,17 +222,17 @@ pub(crate) fn carry(
     if let Some(union) = union {
         if one_file(from, from_guard, to, to_guard) {
             // The new file takes the name of the old: there is no moment between the two to be noted.
-            return done(to.receive(to_guard, union.expose())?, false);
+            return done(to.import(to_guard, union.expose())?, false);
         }
         sidecar.note(State::Intended, &source)?;
-        to.receive(to_guard, union.expose())?;
-        if to.stored(to_guard)?.as_ref() != Some(&union) {
+        to.import(to_guard, union.expose())?;
+        if to.load_own(to_guard)?.as_ref() != Some(&union) {
             let what = "The moved content did not read back from the new store as it was written";
             return Err(Error::new(ErrorKind::NotVerified, what).at(to.path()));
         }
         sidecar.note(State::Arrived, &source)?;
     }
-    let retired = from.retire(from_guard)?;
+    let retired = from.empty(from_guard)?;
     sidecar.note(State::Moved, &source)?;
     done(retired, resumed)
 }
@@ -265,9 +265,9 @@ impl Plan {
         let sidecar = Sidecar::of(from, from_guard, to);
         let one_file = one_file(from, from_guard, to, to_guard);
         let vacant = |content: &Secret| schema::is_vacant(content.expose());
-        let source = match from.stored(from_guard) {
+        let source = match from.load_own(from_guard) {
             // It is in the new form already.
-            Err(error) if one_file && is_anothers(error.kind()) && to.stored(to_guard).is_ok() => None,
+            Err(error) if one_file && is_anothers(error.kind()) && to.load_own(to_guard).is_ok() => None,
             source => source?.filter(|content| !vacant(content)),
         };
         let nothing = Secret::new(Vec::new());
@@ -282,7 +282,7 @@ impl Plan {
         }
         let stored = match one_file {
             true => None,
-            false => to.stored(to_guard)?.filter(|content| !vacant(content)),
+            false => to.load_own(to_guard)?.filter(|content| !vacant(content)),
         };
         let Some(stored) = stored else {
             let entries = match schema::is_msal_cache(source.expose()) {
@@ -309,6 +309,10 @@ impl Plan {
     }
 }
 
+fn are_files(from: &dyn Persistence, to: &dyn Persistence) -> bool {
+    from.kind() == StoreKind::File && to.kind() == StoreKind::File
+}
+
 /// Whether both keep their content in one and the same file.
 fn one_file(
     from: &dyn Persistence,
@@ -316,7 +320,7 @@ fn one_file(
     to: &dyn Persistence,
     to_guard: &LockGuard,
 ) -> bool {
-    from.keeps_file() && to.keeps_file() && from_guard.target() == to_guard.target()
+    are_files(from, to) && from_guard.target() == to_guard.target()
 }
 
 /// What stands there was written by another store, or with another key.

@@ -26,7 +26,7 @@ use crate::{
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path().join("cache.json");
 /// # let file = tokenkeep::storage::FilePersistence::new(path)?;
-/// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+/// # let cache = tokenkeep::TokenCache::new(file);
 /// # executor::block_on(async {
 /// use tokenkeep::options::WaitOptions;
 ///
@@ -89,7 +89,7 @@ impl Nonblocking {
     }
 
     /// As [`TokenCache::update`]; `change` runs on another thread, under the lock.
-    pub fn update<C: AsRef<[u8]>>(
+    pub fn update<C: Into<Secret>>(
         &self,
         change: impl FnOnce(Option<&[u8]>) -> C + Send + 'static,
     ) -> Operation<Snapshot> {
@@ -210,7 +210,7 @@ impl Begin {
 /// ```
 /// # let folder = tempfile::tempdir()?;
 /// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
-/// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+/// # let cache = tokenkeep::TokenCache::new(file);
 /// # mod executor { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/support/block_on.rs")); }
 /// # executor::block_on(async {
 /// use tokenkeep::schema::Change;

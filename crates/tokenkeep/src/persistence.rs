@@ -1,8 +1,7 @@
-//! What a place that keeps a cache must be able to do.
+//! The contract of a store that keeps one cache: load, save, delete, stamp, verify.
 //!
-//! This file owns the contract; [`crate::persistence`]'s children fulfil it. It knows nothing of transactions: those
-//! are [`crate::TokenCache`]'s. Nor of moving from one place to another, but for the four steps that only the place
-//! itself can take: [`Persistence::stored`], [`Persistence::receive`], [`Persistence::retire`], and telling where it is.
+//! The children of this module implement it. It knows nothing of transactions, which are [`crate::TokenCache`]'s, and of a
+//! migration only the steps that a store of this crate takes in a way of its own ([`BuiltIn`]).
 
 pub(crate) mod file;
 pub(crate) mod keystore;
@@ -10,35 +9,34 @@ pub(crate) mod memory;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::{Error, ErrorKind, LockGuard, Result, Secret, Stamp};
 
-/// A place that keeps one cache.
+/// A store that keeps one cache.
 ///
 /// `save` and `delete` take the lock guard of the cache, so that writing without the lock does not compile.
 ///
-/// The example `custom_persistence` is a whole one; what uses any of them:
+/// The example `custom_persistence` implements one. To use one:
 ///
 /// ```
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path().join("cache.json");
-/// use std::sync::Arc;
 /// use tokenkeep::{storage::FilePersistence, Persistence, TokenCache};
 ///
 /// let store = FilePersistence::new(path)?;
 /// store.verify()?; // a probe is written, read back and removed
-/// let cache = TokenCache::new(Arc::new(store));
+/// let cache = TokenCache::new(store);
 /// assert_eq!(cache.info().backend.code(), "plaintext-file");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Persistence: Send + Sync + fmt::Debug {
-    /// The absolute path of the cache file, or of the marker file of a keystore item. The lock stands beside it.
+    /// The absolute path of the cache file, or of the marker file of a keystore item. The lock files stand beside it.
     fn path(&self) -> &Path;
 
-    /// The path of one more lock, for a store that several paths may share. Writers take it before the lock of
-    /// [`Persistence::path`], and read the store even when its stamp has not changed.
-    fn shared_lock(&self) -> Option<&Path> {
-        None
+    /// The kind of store, by which transactions and migrations choose locks and checks.
+    fn kind(&self) -> StoreKind<'_> {
+        StoreKind::Custom
     }
 
     /// A cheap fingerprint of what is stored now. Equal trusted stamps mean unchanged content.
@@ -87,102 +85,185 @@ pub trait Persistence: Send + Sync + fmt::Debug {
     /// What kind of place this is, for people and programs.
     fn info(&self) -> Info;
 
-    /// Like `save`, but may keep `content` without copying it, and may leave syncing the directory to the guard, which does
-    /// it after it has released the lock. A persistence that wraps another one and calls its `save` need not implement this.
-    ///
-    /// # Errors
-    /// As `save`.
+    /// The further methods of a store of this crate.
     #[doc(hidden)]
-    fn save_deferred(&self, guard: &LockGuard, content: &Secret) -> Result<Stamp> {
-        self.save(guard, content.expose())
-    }
-
-    /// Whether the content is in the file at [`Persistence::path`] itself. Otherwise that file is a marker at most, in
-    /// which content of another store may stand.
-    fn keeps_file(&self) -> bool {
-        false
-    }
-
-    /// Whether no reader can meet half of somebody's write, whatever program writes: then what is read need not be looked
-    /// through for being whole.
-    #[doc(hidden)]
-    fn replaces_whole(&self) -> bool {
-        false
-    }
-
-    /// Whether only this process can see what is stored, so that nobody outside it has to be excluded.
-    fn is_private(&self) -> bool {
-        false
-    }
-
-    /// For a move: what this store itself holds, read over a new connection where there is one; nothing is changed, and
-    /// what another store left in the place of a marker does not matter.
-    ///
-    /// # Errors
-    /// As `load`; `Unprotected` where `load` would take over a plaintext cache.
-    fn stored(&self, guard: &LockGuard) -> Result<Option<Secret>> {
-        Ok(self.load(Some(guard))?.content)
-    }
-
-    /// For a move: as `save`, on the disk when it returns, and whatever stands in the file at [`Persistence::path`]: the
-    /// caller has read it. If that was content, it is replaced only where this store keeps its own there, and the old
-    /// bytes are overwritten.
-    ///
-    /// # Errors
-    /// As `save`; `NotVerified`. What was stored is then as it was.
-    fn receive(&self, guard: &LockGuard, content: &[u8]) -> Result<Retired> {
-        self.save(guard, content).map(|_| Retired::Nothing)
-    }
-
-    /// For a move: leaves `{}` in the place of content that is safe in another store, and overwrites the old bytes
-    /// where there is a way to.
-    ///
-    /// # Errors
-    /// As `save`.
-    fn retire(&self, guard: &LockGuard) -> Result<Retired> {
-        self.save(guard, b"{}").map(|_| Retired::Emptied)
-    }
-
-    /// For a move: overwrites what a process that was killed had left of an old copy; `false` when there was nothing.
-    ///
-    /// # Errors
-    /// As `load`.
-    fn finish(&self, guard: &LockGuard) -> Result<bool> {
-        let _ = guard;
-        Ok(false)
+    fn built_in(&self) -> Option<&dyn BuiltIn> {
+        None
     }
 }
 
-/// What became of an old copy after its content had moved.
+/// A store in an `Arc` is a store, so that a program may keep one to itself.
+impl<P: Persistence + ?Sized> Persistence for Arc<P> {
+    fn path(&self) -> &Path {
+        (**self).path()
+    }
+
+    fn kind(&self) -> StoreKind<'_> {
+        (**self).kind()
+    }
+
+    fn stamp(&self) -> Result<Stamp> {
+        (**self).stamp()
+    }
+
+    fn load(&self, guard: Option<&LockGuard>) -> Result<Loaded> {
+        (**self).load(guard)
+    }
+
+    fn save(&self, guard: &LockGuard, content: &[u8]) -> Result<Stamp> {
+        (**self).save(guard, content)
+    }
+
+    fn delete(&self, guard: &LockGuard) -> Result<bool> {
+        (**self).delete(guard)
+    }
+
+    fn set_aside(&self, guard: &LockGuard) -> Result<String> {
+        (**self).set_aside(guard)
+    }
+
+    fn verify(&self) -> Result<()> {
+        (**self).verify()
+    }
+
+    fn info(&self) -> Info {
+        (**self).info()
+    }
+
+    fn built_in(&self) -> Option<&dyn BuiltIn> {
+        (**self).built_in()
+    }
+}
+
+/// The kind of a store.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// use tokenkeep::Persistence;
+/// use tokenkeep::storage::{FilePersistence, MemoryPersistence, StoreKind};
+///
+/// assert_eq!(FilePersistence::new(folder.path().join("cache.json"))?.kind(), StoreKind::File);
+/// assert_eq!(MemoryPersistence::new().kind(), StoreKind::Memory);
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreKind<'a> {
+    /// The content is in the file at [`Persistence::path`]. Sibling libraries may write it in place, so that a reader may
+    /// find half of a write.
+    File,
+    /// The content is an item that several paths may share. [`Persistence::path`] is its marker file, in which another store
+    /// may have left content. A reader finds the old content or the new, never half of a write.
+    Item {
+        /// The path of the item's lock. Writers take it before the lock of [`Persistence::path`], and load the item even when
+        /// its stamp has not changed.
+        lock: &'a Path,
+    },
+    /// The content is in the memory of this process: no other process has to be excluded, and there is no lock file.
+    Memory,
+    /// A store of the program's own. Its content is checked for being whole, as that of a file.
+    Custom,
+}
+
+/// The methods that only stores of this crate implement; for others the functions of `dyn Persistence` have a default.
+pub trait BuiltIn {
+    /// Like [`Persistence::save`], but may keep `content` without copying it, and may leave syncing the directory to the
+    /// guard, which does it after it has released the lock.
+    ///
+    /// # Errors
+    /// As `save`.
+    fn save_deferred(&self, guard: &LockGuard, content: &Secret) -> Result<Stamp>;
+
+    /// The store's own content, read over a new connection where there is one. Changes nothing, and ignores content that
+    /// another store left in the place of a marker.
+    ///
+    /// # Errors
+    /// As [`Persistence::load`]; `Unprotected` where `load` would encrypt a plaintext cache.
+    fn load_own(&self, guard: &LockGuard) -> Result<Option<Secret>>;
+
+    /// Saves migrated `content`, on the disk when it returns, whatever stands in the file at [`Persistence::path`]: the caller
+    /// has read it. Content there is replaced only by a store that keeps its own there, and the old bytes are overwritten.
+    ///
+    /// # Errors
+    /// As [`Persistence::save`]; `NotVerified`. The store then has its old content.
+    fn import(&self, guard: &LockGuard, content: &[u8]) -> Result<OldCopy>;
+
+    /// Replaces migrated content by `{}`, and overwrites the old bytes where that is possible.
+    ///
+    /// # Errors
+    /// As [`Persistence::save`].
+    fn empty(&self, guard: &LockGuard) -> Result<OldCopy>;
+
+    /// Overwrites the old copy that a process left which was killed in a migration; `false` when there was none.
+    ///
+    /// # Errors
+    /// As [`Persistence::load`].
+    fn wipe_leftover(&self, guard: &LockGuard) -> Result<bool>;
+}
+
+impl dyn Persistence + '_ {
+    pub(crate) fn save_deferred(&self, guard: &LockGuard, content: &Secret) -> Result<Stamp> {
+        match self.built_in() {
+            Some(store) => store.save_deferred(guard, content),
+            None => self.save(guard, content.expose()),
+        }
+    }
+
+    pub(crate) fn load_own(&self, guard: &LockGuard) -> Result<Option<Secret>> {
+        match self.built_in() {
+            Some(store) => store.load_own(guard),
+            None => Ok(self.load(Some(guard))?.content),
+        }
+    }
+
+    pub(crate) fn import(&self, guard: &LockGuard, content: &[u8]) -> Result<OldCopy> {
+        match self.built_in() {
+            Some(store) => store.import(guard, content),
+            None => self.save(guard, content).map(|_| OldCopy::Nothing),
+        }
+    }
+
+    pub(crate) fn empty(&self, guard: &LockGuard) -> Result<OldCopy> {
+        match self.built_in() {
+            Some(store) => store.empty(guard),
+            None => self.save(guard, b"{}").map(|_| OldCopy::Emptied),
+        }
+    }
+
+    pub(crate) fn wipe_leftover(&self, guard: &LockGuard) -> Result<bool> {
+        self.built_in().map_or(Ok(false), |store| store.wipe_leftover(guard))
+    }
+}
+
+/// The fate of the old copy after a migration.
 ///
 /// ```
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path().join("cache.json");
 ///
-/// use std::sync::Arc;
-/// use tokenkeep::storage::{FilePersistence, Retired};
+/// use tokenkeep::storage::{FilePersistence, OldCopy};
 /// use tokenkeep::{TokenCache, moving};
 ///
 /// let open = |name: &str| FilePersistence::new(folder.path().join(name));
-/// let (old, new) = (TokenCache::new(Arc::new(open("old")?)), TokenCache::new(Arc::new(open("new")?)));
+/// let (old, new) = (TokenCache::new(open("old")?), TokenCache::new(open("new")?));
 /// old.update(|_| r#"{"Account":{"key":{"home_account_id":"uid.utid"}}}"#)?;
-/// assert_eq!(moving::migrate(&old, &new)?.old_copy, Retired::Overwritten);
+/// assert_eq!(moving::migrate(&old, &new)?.old_copy, OldCopy::Overwritten);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Retired {
+pub enum OldCopy {
     /// There was none.
     Nothing,
-    /// Its bytes were overwritten with zeros, and synced, before they were given back to the file system. On file
-    /// systems that copy on writing, in snapshots and on solid-state disks older blocks may live on all the same.
+    /// Its bytes were overwritten with zeros and synced before their blocks were freed. On file systems that copy on writing,
+    /// in snapshots and on solid-state disks older blocks may remain.
     Overwritten,
-    /// Its place holds `{}`, but the old bytes were not overwritten.
+    /// The file holds `{}`, but the old bytes were not overwritten.
     Released {
         /// Why not.
         reason: String,
     },
-    /// The store holds `{}`; what it does with the old bytes is its own business.
+    /// The store holds `{}`; it alone decides about the old bytes.
     Emptied,
 }
 

@@ -85,6 +85,12 @@ impl From<&[u8]> for Secret {
     }
 }
 
+impl<const N: usize> From<&[u8; N]> for Secret {
+    fn from(bytes: &[u8; N]) -> Self {
+        Self::new(bytes.to_vec())
+    }
+}
+
 impl<const N: usize> From<[u8; N]> for Secret {
     fn from(bytes: [u8; N]) -> Self {
         Self::new(bytes.to_vec())

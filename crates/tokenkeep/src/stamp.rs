@@ -22,22 +22,23 @@ use std::fmt;
 /// # #[cfg(unix)] std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
 /// let after = file.stamp()?;
 /// assert!(!before.matches(&after) && after.modified_millis() > 0);
-/// assert!(!Stamp::UNKNOWN.matches(&Stamp::UNKNOWN), "what nobody knows has to be read");
+/// assert!(!Stamp::UNKNOWN.matches(&Stamp::UNKNOWN), "unknown: read again");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct Stamp(State);
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum State {
     Unknown,
     Absent,
-    File { print: Print, trusted: bool },
+    Version(u64),
+    File { fingerprint: Fingerprint, trusted: bool },
 }
 
 /// The fields of a file's status that make up a stamp. Times are nanoseconds since the epoch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Print {
+pub(crate) struct Fingerprint {
     pub(crate) device: u64,
     pub(crate) inode: u64,
     pub(crate) size: u64,
@@ -52,40 +53,54 @@ impl Stamp {
     /// The stamp of a place where nothing is stored.
     pub const ABSENT: Self = Self(State::Absent);
 
+    /// The stamp of a store that numbers its versions: equal numbers mean equal content. Every save must take a number that
+    /// was never used before, whichever process makes it.
+    ///
+    /// ```
+    /// use tokenkeep::Stamp;
+    ///
+    /// assert!(Stamp::version(7).matches(&Stamp::version(7)));
+    /// assert!(!Stamp::version(7).matches(&Stamp::version(8)));
+    /// ```
+    pub fn version(number: u64) -> Self {
+        Self(State::Version(number))
+    }
+
     /// The stamp of a file whose status was taken after the coarse clock showed `tick`, in nanoseconds.
     /// `grain` is how far a time on that file system may lie behind the clock (zero on a local one).
-    pub(crate) fn of_file(print: Print, tick: i128, grain: i128) -> Self {
-        let newest = print.modified.max(print.changed);
-        Self(State::File { print, trusted: newest < tick - grain })
+    pub(crate) fn of_file(fingerprint: Fingerprint, tick: i128, grain: i128) -> Self {
+        let newest = fingerprint.modified.max(fingerprint.changed);
+        Self(State::File { fingerprint, trusted: newest < tick - grain })
     }
 
     /// A stamp that is to be believed because the file was written under the lock and nothing touched it since.
-    pub(crate) fn of_own_write(print: Print) -> Self {
-        Self(State::File { print, trusted: true })
+    pub(crate) fn of_own_write(fingerprint: Fingerprint) -> Self {
+        Self(State::File { fingerprint, trusted: true })
     }
 
     /// Whether the store is certainly as it was when `self` was taken, seen from the `later` stamp.
     pub fn matches(&self, later: &Self) -> bool {
         match (self.0, later.0) {
             (State::Absent, State::Absent) => true,
+            (State::Version(number), State::Version(now)) => number == now,
             // Only the earlier stamp has to be trusted: it rules out that anything equal was written after it.
-            (State::File { print, trusted: true }, State::File { print: now, .. }) => print == now,
+            (State::File { fingerprint, trusted: true }, State::File { fingerprint: now, .. }) => fingerprint == now,
             _ => false,
         }
     }
 
     /// Whether there is nothing stored.
     pub fn is_absent(&self) -> bool {
-        self.0 == State::Absent
+        matches!(self.0, State::Absent)
     }
 
-    /// Modification time in whole milliseconds since the epoch, rounded down; 0 when absent or unknown.
+    /// Modification time of a file in whole milliseconds since the epoch, rounded down; 0 where there is no file.
     pub fn modified_millis(&self) -> i64 {
         match self.0 {
-            State::File { print, .. } => {
-                i64::try_from(print.modified.div_euclid(1_000_000)).unwrap_or(i64::MAX)
+            State::File { fingerprint, .. } => {
+                i64::try_from(fingerprint.modified.div_euclid(1_000_000)).unwrap_or(i64::MAX)
             }
-            State::Absent | State::Unknown => 0,
+            State::Absent | State::Unknown | State::Version(_) => 0,
         }
     }
 }
@@ -95,8 +110,9 @@ impl fmt::Debug for Stamp {
         match self.0 {
             State::Unknown => f.write_str("Stamp(unknown)"),
             State::Absent => f.write_str("Stamp(absent)"),
-            State::File { print, trusted } => {
-                write!(f, "Stamp({} bytes, modified {}", print.size, print.modified)?;
+            State::Version(number) => write!(f, "Stamp(version {number})"),
+            State::File { fingerprint, trusted } => {
+                write!(f, "Stamp({} bytes, modified {}", fingerprint.size, fingerprint.modified)?;
                 f.write_str(if trusted { ")" } else { ", untrusted)" })
             }
         }

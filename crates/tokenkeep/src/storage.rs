@@ -15,7 +15,7 @@
 //! use std::sync::Arc;
 //! use tokenkeep::{TokenCache, storage::FilePersistence};
 //!
-//! let cache = TokenCache::new(Arc::new(FilePersistence::new(path)?));
+//! let cache = TokenCache::new(FilePersistence::new(path)?);
 //! assert_eq!(cache.read()?, None);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -24,7 +24,7 @@ pub use crate::item_shape::ItemShape;
 pub use crate::persistence::file::FilePersistence;
 pub use crate::persistence::keystore::{Keystore, KeystorePersistence};
 pub use crate::persistence::memory::MemoryPersistence;
-pub use crate::persistence::{Loaded, Retired};
+pub use crate::persistence::{Loaded, OldCopy, StoreKind};
 #[cfg(windows)]
 pub use crate::platform::DataProtection;
 #[cfg(target_os = "linux")]

@@ -6,8 +6,8 @@
 //! ```
 //! # let folder = tempfile::tempdir()?;
 //! # let path = folder.path().join("cache.json");
-//! # let open = || Ok::<_, tokenkeep::Error>(tokenkeep::TokenCache::new(std::sync::Arc::new(
-//! #     tokenkeep::storage::FilePersistence::new(&path)?)));
+//! # let open = || Ok::<_, tokenkeep::Error>(tokenkeep::TokenCache::new(
+//! #     tokenkeep::storage::FilePersistence::new(&path)?));
 //! let cache = open()?;
 //! let (tell, told) = std::sync::mpsc::channel();
 //! let watcher = cache.watch(move |event| drop(tell.send(event)))?;
@@ -37,7 +37,7 @@ use crate::{Result, Snapshot, TokenCache};
 /// ```
 /// # let folder = tempfile::tempdir()?;
 /// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
-/// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+/// # let cache = tokenkeep::TokenCache::new(file);
 /// use tokenkeep::watch::CacheChanged;
 ///
 /// let _watcher = cache.watch(|event| match event {
@@ -87,7 +87,7 @@ pub struct WatchedAccount {
 /// ```
 /// # let folder = tempfile::tempdir()?;
 /// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
-/// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+/// # let cache = tokenkeep::TokenCache::new(file);
 /// use std::time::Duration;
 /// use tokenkeep::watch::WatchOptions;
 ///
@@ -121,7 +121,7 @@ impl Default for WatchOptions {
 /// ```
 /// # let folder = tempfile::tempdir()?;
 /// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
-/// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+/// # let cache = tokenkeep::TokenCache::new(file);
 /// let watcher = cache.watch(|_| println!("somebody came or went"))?;
 /// // ... while it is kept ...
 /// drop(watcher);
@@ -165,7 +165,7 @@ impl TokenCache {
     /// ```
     /// # let folder = tempfile::tempdir()?;
     /// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
-    /// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+    /// # let cache = tokenkeep::TokenCache::new(file);
     /// let watcher = cache.watch(|event| println!("{event:?}"))?;
     /// # drop(watcher);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -185,7 +185,7 @@ impl TokenCache {
     /// ```
     /// # let folder = tempfile::tempdir()?;
     /// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
-    /// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+    /// # let cache = tokenkeep::TokenCache::new(file);
     /// use std::time::Duration;
     /// use tokenkeep::watch::WatchOptions;
     ///

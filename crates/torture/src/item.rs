@@ -1,7 +1,6 @@
 //! The same transactions on an item of the Secret Service, on whichever bus the test has started.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use tokenkeep::{
     TokenCache,
@@ -21,7 +20,7 @@ impl Whereabouts<'_> {
     fn open(&self) -> Outcome<TokenCache> {
         let item = SecretServiceItem::new("tokenkeep torture", "an account")?.on_bus(self.bus);
         let persistence = KeystorePersistence::new(self.marker, item)?.lock_directory(self.locks);
-        Ok(TokenCache::new(Arc::new(persistence)))
+        Ok(TokenCache::new(persistence))
     }
 }
 

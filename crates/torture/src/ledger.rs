@@ -50,7 +50,7 @@ fn sum(text: &str) -> u64 {
 
 /// `count` transactions, each adding one to this process's number. Prints `did N` after each acknowledged one.
 pub(crate) fn count(path: &Path, name: &str, count: u64, durability: Durability) -> Outcome<()> {
-    let cache = TokenCache::new(Arc::new(FilePersistence::new(path)?.durability(durability)));
+    let cache = TokenCache::new(FilePersistence::new(path)?.durability(durability));
     let witness = witness(path)?;
     let mut acknowledged = None;
     for _ in 0..count {
@@ -95,7 +95,7 @@ pub(crate) fn watch(path: &Path) -> Outcome<()> {
             stop.store(true, Ordering::Relaxed);
         });
     }
-    let cache = TokenCache::new(Arc::new(FilePersistence::new(path)?));
+    let cache = TokenCache::new(FilePersistence::new(path)?);
     let mut seen = Numbers::new();
     let mut reads = 0_u64;
     while !stop.load(Ordering::Relaxed) {

@@ -1,7 +1,6 @@
 //! People who sign in and out, as fast as the disk allows: for those who watch.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use tokenkeep::schema::{Change, remove_account};
 use tokenkeep::{TokenCache, options::Durability, storage::FilePersistence};
@@ -11,7 +10,7 @@ use crate::Outcome;
 /// Signs in NAME0, NAME1, ...; those with an odd number out again.
 pub(crate) fn come_and_go(path: &Path, name: &str, count: usize) -> Outcome<()> {
     let persistence = FilePersistence::new(path)?.durability(Durability::Cached);
-    let cache = TokenCache::new(Arc::new(persistence));
+    let cache = TokenCache::new(persistence);
     for number in 0..count {
         let home = format!("{name}{number}.tenant");
         let entry = format!(

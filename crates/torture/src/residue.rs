@@ -2,7 +2,6 @@
 
 use std::io::BufRead;
 use std::path::Path;
-use std::sync::Arc;
 
 use tokenkeep::schema::Change;
 use tokenkeep::{Secret, TokenCache, storage::FilePersistence};
@@ -35,13 +34,13 @@ pub(crate) fn leave(path: &Path, seed: u64) -> Outcome<()> {
         lines.next().transpose().map(|_| ())
     };
     let secret = content(seed);
-    let cache = TokenCache::new(Arc::new(FilePersistence::new(path)?));
+    let cache = TokenCache::new(FilePersistence::new(path)?);
     cache.begin_write()?.commit(secret.expose())?;
     say("holding")?;
     drop((secret, cache));
 
     // Read from the file, merged with what somebody else does, written, read again.
-    let cache = TokenCache::new(Arc::new(FilePersistence::new(path)?));
+    let cache = TokenCache::new(FilePersistence::new(path)?);
     drop(cache.read()?);
     let other = br#"{"Account":{"b":{"home_account_id":"b","username":"bob"}}}"#;
     drop(cache.begin_write()?.commit_change(&Change::additions(other))?);

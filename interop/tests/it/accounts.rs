@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 
 use tokenkeep::schema::{Change, merge};
 use tokenkeep::storage::FilePersistence;
@@ -23,7 +22,7 @@ fn accounts(peer: Peer, path: &Path) -> BTreeSet<String> {
 }
 
 fn cache(path: &Path) -> TokenCache {
-    TokenCache::new(Arc::new(FilePersistence::new(path).unwrap()))
+    TokenCache::new(FilePersistence::new(path).unwrap())
 }
 
 fn all_accounts() -> BTreeSet<String> {

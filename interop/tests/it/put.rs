@@ -3,7 +3,6 @@
 //! The stage `languages` tests Node and Python, with the credential that uses `put`.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokenkeep::TokenCache;
@@ -35,7 +34,7 @@ fn put_ada(path: &Path, obtained: SystemTime) {
         Record::account(ids, "oid-ada", "ada@example.com"),
         Record::app_metadata(ids, None),
     ];
-    let cache = TokenCache::new(Arc::new(FilePersistence::new(path).unwrap()));
+    let cache = TokenCache::new(FilePersistence::new(path).unwrap());
     cache.update(|old| put(old, &records).unwrap()).unwrap();
 }
 

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 }
 
 fn sign_in_all(path: PathBuf, witness: &Path, name: &str, count: &str) -> Fallible<()> {
-    let cache = TokenCache::new(Arc::new(FilePersistence::new(path)?));
+    let cache = TokenCache::new(FilePersistence::new(path)?);
     let count: u32 = count.parse()?;
     tell(&json!({ "at": "ready" }))?;
     io::stdin().lock().read_line(&mut String::new())?;
@@ -109,7 +109,7 @@ fn enter(witness: &Path, name: &str) -> io::Result<Option<String>> {
 
 /// Reads in a loop. Each read must give a whole cache or "busy", or is reported as unreadable.
 fn read_on(path: PathBuf) -> Fallible<()> {
-    let cache = TokenCache::new(Arc::new(FilePersistence::new(&path)?));
+    let cache = TokenCache::new(FilePersistence::new(&path)?);
     let stop = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&stop);
     tell(&json!({ "at": "ready" }))?;

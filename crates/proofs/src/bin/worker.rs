@@ -38,7 +38,7 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let durability = if durability == "synced" { Durability::Synced } else { Durability::Cached };
     let fault = Fault::ALL.into_iter().find(|known| known.word() == fault).ok_or("unknown fault")?;
     let open = || -> tokenkeep::Result<TokenCache> {
-        Ok(TokenCache::new(Arc::new(FilePersistence::new(&path)?.durability(durability))))
+        Ok(TokenCache::new(FilePersistence::new(&path)?.durability(durability)))
     };
     let hasty = pace == "hasty";
     let shared = open()?;

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{SETTLE, Shared};
+use crate::persistence::StoreKind;
 use crate::platform::process;
 use crate::{Error, ErrorKind, LockGuard, Result, Secret, Snapshot, Stamp, schema};
 
@@ -26,7 +27,8 @@ fn at_rest(content: &[u8]) -> bool {
 impl Shared {
     /// Whether what the persistence gave can be believed.
     pub(super) fn is_at_rest(&self, content: Option<&Secret>) -> bool {
-        content.is_none_or(|content| self.persistence.replaces_whole() || at_rest(content.expose()))
+        let whole = matches!(self.persistence.kind(), StoreKind::Item { .. } | StoreKind::Memory);
+        content.is_none_or(|content| whole || at_rest(content.expose()))
     }
 
     /// Under the lock: what is stored, read in any case. What cannot be a whole cache is read again until it is one, or has
@@ -60,7 +62,7 @@ impl Shared {
     }
 
     fn is_being_written(&self) -> bool {
-        self.persistence.keeps_file() && process::writes(self.persistence.path())
+        self.persistence.kind() == StoreKind::File && process::writes(self.persistence.path())
     }
 }
 

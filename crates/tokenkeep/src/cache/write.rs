@@ -11,7 +11,7 @@ use crate::{Error, ErrorKind, LockGuard, Result, Secret, Snapshot, Stamp};
 /// ```
 /// # let folder = tempfile::tempdir()?;
 /// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
-/// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+/// # let cache = tokenkeep::TokenCache::new(file);
 /// let write = cache.begin_write()?;
 /// drop(write); // somebody changed their mind
 /// assert!(cache.read()?.is_none());
@@ -28,7 +28,7 @@ use crate::{Error, ErrorKind, LockGuard, Result, Secret, Snapshot, Stamp};
 /// let ours = br#"{"Account":{"key":{"home_account_id":"uid.utid"}}}"#;
 /// write.commit_change(&tokenkeep::schema::Change::additions(ours))?;
 ///
-/// cache.begin_write()?.commit_secret("{}".into())?; // without a copy of it
+/// cache.begin_write()?.commit(b"{}")?;
 /// assert!(cache.begin_write()?.delete()?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -59,26 +59,18 @@ impl WriteAccess {
         &self.guard
     }
 
-    /// Replaces what is stored and releases the lock.
+    /// Stores `content` in the place of the old, and releases the lock.
     ///
     /// # Errors
     /// Those of [`Persistence::save`](crate::Persistence::save); the old content is then whole.
-    pub fn commit(self, content: impl AsRef<[u8]>) -> Result<Snapshot> {
-        self.save(content.as_ref().into())
-    }
-
-    /// As [`WriteAccess::commit`], without copying the content.
-    ///
-    /// # Errors
-    /// As [`WriteAccess::commit`].
-    pub fn commit_secret(self, content: Secret) -> Result<Snapshot> {
-        self.save(content)
+    pub fn commit(self, content: impl Into<Secret>) -> Result<Snapshot> {
+        self.save(content.into())
     }
 
     /// Stores what `change` makes of what is stored, unless that is the same, and releases the lock.
-    pub(crate) fn update<C: AsRef<[u8]>>(self, change: impl FnOnce(Option<&[u8]>) -> C) -> Result<Snapshot> {
-        let next = change(self.content());
-        if self.content() == Some(next.as_ref()) {
+    pub(crate) fn update<C: Into<Secret>>(self, change: impl FnOnce(Option<&[u8]>) -> C) -> Result<Snapshot> {
+        let next = change(self.content()).into();
+        if self.content() == Some(next.expose()) {
             return Ok(self.snapshot);
         }
         self.commit(next)

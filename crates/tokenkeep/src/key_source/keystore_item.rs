@@ -79,7 +79,7 @@ impl<K: Keystore> KeystoreItem<K> {
             return Ok(key);
         }
         let key = Key::random()?;
-        self.item.save(text::encode(&key).as_bytes())?;
+        self.item.save(&text::encode(&key).as_bytes().into())?;
         match self.stored()? {
             Some(back) if back.id() == key.id() => Ok(back),
             _ => {

@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use sha2::{Digest, Sha256};
 
 use crate::atomic_file::{self, Durability};
+use crate::persistence::StoreKind;
 use crate::platform::files;
 use crate::{Error, Info, LockGuard, Persistence, Result, Secret};
 
@@ -53,7 +54,7 @@ pub(super) struct Sidecar {
 impl Sidecar {
     /// Beside the store that is left.
     pub(super) fn of(from: &dyn Persistence, guard: &LockGuard, to: &dyn Persistence) -> Self {
-        let path = (!from.is_private()).then(|| beside(guard.target()));
+        let path = (from.kind() != StoreKind::Memory).then(|| beside(guard.target()));
         Self { path, from: place(&from.info()), to: place(&to.info()) }
     }
 

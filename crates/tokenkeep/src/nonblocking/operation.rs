@@ -19,7 +19,7 @@ type Work<T> = Box<dyn FnOnce() -> Result<T> + Send>;
 /// ```
 /// # let folder = tempfile::tempdir()?;
 /// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
-/// # let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(file));
+/// # let cache = tokenkeep::TokenCache::new(file);
 /// # mod executor { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/support/block_on.rs")); }
 /// # executor::block_on(async {
 /// use tokenkeep::nonblocking::Operation;

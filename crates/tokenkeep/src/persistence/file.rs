@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::atomic_file::{self, Durability, Rest};
 use crate::cache::motion::STOPPED;
 use crate::event::{Event, Events};
-use crate::persistence::Retired;
+use crate::persistence::{BuiltIn, OldCopy, StoreKind};
 use crate::platform::files::{self, Tick};
 use crate::platform::writing;
 use crate::{
@@ -44,7 +44,7 @@ const ABANDONED: Duration = Duration::from_secs(60);
 ///
 /// let plain = FilePersistence::new(&path)?.durability(Durability::Cached);
 /// plain.prepare()?; // the directory, where it is missing
-/// TokenCache::new(std::sync::Arc::new(plain)).update(|_| "{\"Account\":{}}")?;
+/// TokenCache::new(plain).update(|_| "{\"Account\":{}}")?;
 ///
 /// // The same file, from now on encrypted:
 /// let passphrase = Passphrase::new("correct horse battery staple").cost(Cost::new(8 * 1024, 1)?);
@@ -281,6 +281,10 @@ impl Persistence for FilePersistence {
         &self.path
     }
 
+    fn kind(&self) -> StoreKind<'_> {
+        StoreKind::File
+    }
+
     fn stamp(&self) -> Result<Stamp> {
         let tick = Tick::now(self.remote);
         let Some(status) = files::status_at(&self.path)? else { return Ok(Stamp::ABSENT) };
@@ -320,12 +324,6 @@ impl Persistence for FilePersistence {
         Ok(stamp)
     }
 
-    fn save_deferred(&self, guard: &LockGuard, content: &Secret) -> Result<Stamp> {
-        let (stamp, rest) = self.replace(guard, content.expose())?;
-        guard.finish_later(rest);
-        Ok(stamp)
-    }
-
     fn delete(&self, guard: &LockGuard) -> Result<bool> {
         guard.require(&self.path)?;
         atomic_file::remove(guard.target(), self.durability)
@@ -353,26 +351,34 @@ impl Persistence for FilePersistence {
         info
     }
 
-    fn keeps_file(&self) -> bool {
-        true
+    fn built_in(&self) -> Option<&dyn BuiltIn> {
+        Some(self)
+    }
+}
+
+impl BuiltIn for FilePersistence {
+    fn save_deferred(&self, guard: &LockGuard, content: &Secret) -> Result<Stamp> {
+        let (stamp, rest) = self.replace(guard, content.expose())?;
+        guard.finish_later(rest);
+        Ok(stamp)
     }
 
-    fn stored(&self, guard: &LockGuard) -> Result<Option<Secret>> {
+    fn load_own(&self, guard: &LockGuard) -> Result<Option<Secret>> {
         guard.require(&self.path)?;
         self.open(self.read(guard.target(), true)?.content)
     }
 
-    fn receive(&self, guard: &LockGuard, content: &[u8]) -> Result<Retired> {
+    fn import(&self, guard: &LockGuard, content: &[u8]) -> Result<OldCopy> {
         guard.require(&self.path)?;
         self.exchange(guard, content).map(|(_, retired)| retired)
     }
 
-    fn retire(&self, guard: &LockGuard) -> Result<Retired> {
+    fn empty(&self, guard: &LockGuard) -> Result<OldCopy> {
         guard.require(&self.path)?;
         self.leave_empty(guard)
     }
 
-    fn finish(&self, guard: &LockGuard) -> Result<bool> {
+    fn wipe_leftover(&self, guard: &LockGuard) -> Result<bool> {
         guard.require(&self.path)?;
         // What stands there has to be good before anything else is destroyed.
         self.open(self.read(guard.target(), true)?.content)?;

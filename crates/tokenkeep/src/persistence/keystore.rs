@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use self::marker::Marker;
 use crate::event::{Event, Events};
-use crate::persistence::Retired;
+use crate::persistence::{BuiltIn, OldCopy, StoreKind};
 use crate::{
     Backend, CacheLock, Error, ErrorKind, Info, LockGuard, Persistence, Protection, Result, Secret, Stamp,
     options::OnDamage,
@@ -39,8 +39,8 @@ use crate::{
 ///         Ok(self.0.lock().unwrap().clone())
 ///     }
 ///
-///     fn save(&self, content: &[u8]) -> Result<()> {
-///         *self.0.lock().unwrap() = Some(Secret::from(content));
+///     fn save(&self, content: &Secret) -> Result<()> {
+///         *self.0.lock().unwrap() = Some(content.clone());
 ///         Ok(())
 ///     }
 ///
@@ -58,7 +58,7 @@ use crate::{
 /// }
 ///
 /// let store = InMemory::default();
-/// store.save(b"{}")?;
+/// store.save(&"{}".into())?;
 /// assert!(store.delete()? && store.load()?.is_none());
 /// # Ok::<(), tokenkeep::Error>(())
 /// ```
@@ -81,16 +81,7 @@ pub trait Keystore: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// As `load`; after `StoreTimeout` the outcome is unknown.
-    fn save(&self, content: &[u8]) -> Result<()>;
-
-    /// As `save`, of content that can be kept for as long as it takes without copying it.
-    ///
-    /// # Errors
-    /// As `save`.
-    #[doc(hidden)]
-    fn save_secret(&self, content: &Secret) -> Result<()> {
-        self.save(content.expose())
-    }
+    fn save(&self, content: &Secret) -> Result<()>;
 
     /// Removes the item; `false` when there was none.
     ///
@@ -175,7 +166,7 @@ impl Prompting {
 /// # struct InMemory(std::sync::Mutex<Option<Secret>>);
 /// # impl Keystore for InMemory {
 /// #     fn load(&self) -> Result<Option<Secret>> { Ok(self.0.lock().unwrap().clone()) }
-/// #     fn save(&self, content: &[u8]) -> Result<()> { *self.0.lock().unwrap() = Some(Secret::from(content)); Ok(()) }
+/// #     fn save(&self, content: &Secret) -> Result<()> { *self.0.lock().unwrap() = Some(content.clone()); Ok(()) }
 /// #     fn delete(&self) -> Result<bool> { Ok(self.0.lock().unwrap().take().is_some()) }
 /// #     fn verify(&self) -> Result<()> { Ok(()) }
 /// #     fn location(&self) -> String { "the example's memory".to_owned() }
@@ -192,7 +183,7 @@ impl Prompting {
 ///     .stand_in(FilePersistence::new(&path)?)?; // what a fallback wrote while the keystore was away
 /// store.prepare()?;
 /// assert!(!store.take_in(&WaitOptions::default())?, "no older cache stands in the place of the marker");
-/// let cache = TokenCache::new(std::sync::Arc::new(store));
+/// let cache = TokenCache::new(store);
 /// cache.update(|_| "{}")?;
 /// assert_eq!(cache.info().location, "the example's memory");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -268,20 +259,20 @@ impl KeystorePersistence {
     }
 
     /// Writes the item, and moves the marker unless another store's content stands in its place.
-    fn put(&self, guard: &LockGuard, content: &[u8]) -> Result<()> {
+    fn put(&self, guard: &LockGuard, content: &Secret) -> Result<()> {
         guard.require(self.path())?;
         if self.marker.content(Some(guard))?.is_some() {
             return self.keystore.save(content);
         }
-        self.save(guard, content).map(|_| ())
+        self.between_marks(guard, content).map(|_| ())
     }
 
-    /// Has the item written, the marker moved before and after.
-    fn between_marks(&self, guard: &LockGuard, write: &dyn Fn() -> Result<()>) -> Result<Stamp> {
+    /// Bumps the marker, writes the item, bumps the marker again.
+    fn between_marks(&self, guard: &LockGuard, content: &Secret) -> Result<Stamp> {
         guard.require(self.path())?;
         self.marker.require_vacant(Some(guard))?;
         self.marker.bump(guard)?;
-        let saved = write();
+        let saved = self.keystore.save(content);
         // Also after a failure, which may mean only that the answer was lost.
         let stamp = self.marker.bump(guard);
         saved?;
@@ -308,8 +299,8 @@ impl Persistence for KeystorePersistence {
         self.marker.file.path()
     }
 
-    fn shared_lock(&self) -> Option<&Path> {
-        Some(&self.shared_lock)
+    fn kind(&self) -> StoreKind<'_> {
+        StoreKind::Item { lock: &self.shared_lock }
     }
 
     fn stamp(&self) -> Result<Stamp> {
@@ -337,16 +328,7 @@ impl Persistence for KeystorePersistence {
     }
 
     fn save(&self, guard: &LockGuard, content: &[u8]) -> Result<Stamp> {
-        self.between_marks(guard, &|| self.keystore.save(content))
-    }
-
-    fn save_deferred(&self, guard: &LockGuard, content: &Secret) -> Result<Stamp> {
-        self.between_marks(guard, &|| self.keystore.save_secret(content))
-    }
-
-    /// A keystore has the old content of an item or the new.
-    fn replaces_whole(&self) -> bool {
-        true
+        self.between_marks(guard, &content.into())
     }
 
     fn delete(&self, guard: &LockGuard) -> Result<bool> {
@@ -387,20 +369,30 @@ impl Persistence for KeystorePersistence {
         info
     }
 
-    fn stored(&self, guard: &LockGuard) -> Result<Option<Secret>> {
+    fn built_in(&self) -> Option<&dyn BuiltIn> {
+        Some(self)
+    }
+}
+
+impl BuiltIn for KeystorePersistence {
+    fn save_deferred(&self, guard: &LockGuard, content: &Secret) -> Result<Stamp> {
+        self.between_marks(guard, content)
+    }
+
+    fn load_own(&self, guard: &LockGuard) -> Result<Option<Secret>> {
         guard.require(self.path())?;
         self.keystore.load_anew()
     }
 
-    fn receive(&self, guard: &LockGuard, content: &[u8]) -> Result<Retired> {
-        self.put(guard, content).map(|()| Retired::Nothing)
+    fn import(&self, guard: &LockGuard, content: &[u8]) -> Result<OldCopy> {
+        self.put(guard, &content.into()).map(|()| OldCopy::Nothing)
     }
 
-    fn retire(&self, guard: &LockGuard) -> Result<Retired> {
-        self.put(guard, b"{}").map(|()| Retired::Emptied)
+    fn empty(&self, guard: &LockGuard) -> Result<OldCopy> {
+        self.put(guard, &"{}".into()).map(|()| OldCopy::Emptied)
     }
 
-    fn finish(&self, guard: &LockGuard) -> Result<bool> {
+    fn wipe_leftover(&self, guard: &LockGuard) -> Result<bool> {
         guard.require(self.path())?;
         Ok(self.marker.content(Some(guard))?.is_none() && self.marker.file.clear_remains(guard))
     }

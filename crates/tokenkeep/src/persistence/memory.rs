@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::persistence::Retired;
-use crate::stamp::Print;
+use crate::persistence::{BuiltIn, OldCopy, StoreKind};
 use crate::{Backend, Info, LockGuard, Persistence, Protection, Result, Secret, Stamp, storage::Loaded};
 
 /// A cache that lives as long as the process. All clones of one are the same cache; each [`MemoryPersistence::new`] is
@@ -14,7 +13,7 @@ use crate::{Backend, Info, LockGuard, Persistence, Protection, Result, Secret, S
 /// ```
 /// use tokenkeep::{TokenCache, storage::MemoryPersistence};
 ///
-/// let cache = TokenCache::new(std::sync::Arc::new(MemoryPersistence::new()));
+/// let cache = TokenCache::new(MemoryPersistence::new());
 /// cache.update(|_| "gone with this process")?;
 /// assert!(!cache.info().survives_reboot);
 /// # Ok::<(), tokenkeep::Error>(())
@@ -28,8 +27,8 @@ pub struct MemoryPersistence {
 #[derive(Debug, Default)]
 struct Stored {
     content: Option<Secret>,
-    /// Grows with every change, as a file's time does.
-    version: u32,
+    /// Grows with every change.
+    version: u64,
 }
 
 impl MemoryPersistence {
@@ -62,9 +61,7 @@ impl Default for MemoryPersistence {
 
 impl Stored {
     fn stamp(&self) -> Stamp {
-        let Some(content) = &self.content else { return Stamp::ABSENT };
-        let (size, version) = (content.len() as u64, i128::from(self.version));
-        Stamp::of_own_write(Print { device: 0, inode: 0, size, modified: version, changed: version })
+        if self.content.is_some() { Stamp::version(self.version) } else { Stamp::ABSENT }
     }
 }
 
@@ -74,8 +71,8 @@ impl Persistence for MemoryPersistence {
         &self.path
     }
 
-    fn is_private(&self) -> bool {
-        true
+    fn kind(&self) -> StoreKind<'_> {
+        StoreKind::Memory
     }
 
     fn stamp(&self) -> Result<Stamp> {
@@ -102,14 +99,6 @@ impl Persistence for MemoryPersistence {
         Ok(String::from("nowhere: it was in memory only"))
     }
 
-    fn retire(&self, guard: &LockGuard) -> Result<Retired> {
-        // Wiped when the last reader drops it.
-        Ok(self
-            .store(guard, Some(b"{}".as_slice().into()))?
-            .0
-            .map_or(Retired::Nothing, |_| Retired::Overwritten))
-    }
-
     fn verify(&self) -> Result<()> {
         Ok(())
     }
@@ -119,5 +108,33 @@ impl Persistence for MemoryPersistence {
         let mut info = Info::new(Backend::Memory, Protection::Memory, location);
         info.survives_reboot = false;
         info
+    }
+
+    fn built_in(&self) -> Option<&dyn BuiltIn> {
+        Some(self)
+    }
+}
+
+impl BuiltIn for MemoryPersistence {
+    fn save_deferred(&self, guard: &LockGuard, content: &Secret) -> Result<Stamp> {
+        Ok(self.store(guard, Some(content.clone()))?.1)
+    }
+
+    fn load_own(&self, guard: &LockGuard) -> Result<Option<Secret>> {
+        Ok(self.load(Some(guard))?.content)
+    }
+
+    fn import(&self, guard: &LockGuard, content: &[u8]) -> Result<OldCopy> {
+        self.save(guard, content).map(|_| OldCopy::Nothing)
+    }
+
+    fn empty(&self, guard: &LockGuard) -> Result<OldCopy> {
+        let (old, _) = self.store(guard, Some(b"{}".into()))?;
+        // The last reader that drops it wipes it.
+        Ok(old.map_or(OldCopy::Nothing, |_| OldCopy::Overwritten))
+    }
+
+    fn wipe_leftover(&self, _guard: &LockGuard) -> Result<bool> {
+        Ok(false)
     }
 }

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::platform::files::{Status, print};
+use crate::platform::files::{Status, fingerprint};
 use crate::platform::process::{self, Life};
 use crate::platform::writing;
 
@@ -123,7 +123,7 @@ pub(crate) fn printable(name: &str) -> String {
 pub(crate) fn is_dead_sibling(pid: u32, lock: &Status) -> bool {
     match process::life(pid) {
         Life::Dead => true,
-        Life::Running { started } => started > print(lock).modified + REUSED_NANOS,
+        Life::Running { started } => started > fingerprint(lock).modified + REUSED_NANOS,
         Life::Unknown => false,
     }
 }

@@ -32,7 +32,7 @@ use header::{Flaw, Header, TAG};
 /// # fn main() -> tokenkeep::Result<()> {
 /// let sealed = Sealed::new(KeyFile::at("/run/secrets/cache-key"), "my-app/token_cache");
 /// let file = FilePersistence::with_protector("/var/lib/my-app/cache.bin", sealed)?;
-/// let cache = TokenCache::new(std::sync::Arc::new(file));
+/// let cache = TokenCache::new(file);
 ///
 /// // Several caches with one source of keys:
 /// let source = std::sync::Arc::new(KeyFile::at("/run/secrets/cache-key"));

@@ -58,7 +58,7 @@ impl Round {
     ) -> Result<()> {
         let path = cache.persistence().path().to_owned();
         // Signs and what this process learns are collected from here on; whatever is older is in what is read next.
-        let signs = if cache.persistence().is_private() { None } else { arm(&cache, &path, signals.clone()) };
+        let signs = if cache.is_in_memory() { None } else { arm(&cache, &path, signals.clone()) };
         cache.tell(signals);
         let snapshot = cache.snapshot()?;
         let hasher = RandomState::new();
@@ -207,7 +207,7 @@ impl Round {
 
     fn check_every(&self) -> Duration {
         let path = self.cache.persistence().path();
-        let blind = self.signs.is_none() && !self.cache.persistence().is_private();
+        let blind = self.signs.is_none() && !self.cache.is_in_memory();
         let usual = if blind || files::is_remote(files::directory_of(path)) { BLIND } else { USUAL };
         self.options.check_every.unwrap_or(usual)
     }

@@ -21,7 +21,7 @@ const PROVIDER: [u8; 16] =
     [0xd0, 0x8c, 0x9d, 0xdf, 0x01, 0x15, 0xd1, 0x11, 0x8c, 0x7a, 0x00, 0xc0, 0x4f, 0xc2, 0x97, 0xeb];
 
 fn with(path: &Path, protector: DataProtection) -> TokenCache {
-    TokenCache::new(Arc::new(FilePersistence::with_protector(path, protector).unwrap()))
+    TokenCache::new(FilePersistence::with_protector(path, protector).unwrap())
 }
 
 fn unprotect(protector: &DataProtection, bytes: &[u8]) -> Result<Vec<u8>, ErrorKind> {
@@ -128,7 +128,7 @@ fn a_plaintext_file_at_its_path_is_encrypted_at_the_first_read() {
     let file = FilePersistence::with_protector(&path, DataProtection::default())
         .unwrap()
         .on_event(move |event| listener.lock().unwrap().push(event.clone()));
-    let cache = TokenCache::new(Arc::new(file));
+    let cache = TokenCache::new(file);
     assert_eq!(cache.read().unwrap().unwrap().expose(), CONTENT.as_bytes());
     assert!(fs::read(&path).unwrap().starts_with(&VERSION));
     let told = told.lock().unwrap();
@@ -145,7 +145,7 @@ fn a_file_encrypted_with_another_kind_of_key_is_never_overwritten() {
     let path = directory.path().join("cache.bin");
     let sealed = tokenkeep::storage::Sealed::new(Fixed, "app/cache");
     let other = FilePersistence::with_protector(&path, sealed).unwrap();
-    TokenCache::new(Arc::new(other)).begin_write().unwrap().commit(CONTENT).unwrap();
+    TokenCache::new(other).begin_write().unwrap().commit(CONTENT).unwrap();
     let before = fs::read(&path).unwrap();
     let error = with(&path, DataProtection::default()).begin_write().map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::MissingKey, "{error}");

@@ -22,10 +22,10 @@ fn an_item_is_added_only_if_there_is_none_and_then_updated_in_place() {
     let framework = Arc::default();
     let item = item(&framework);
     assert_eq!(content(&item), None);
-    item.save(b"one").unwrap();
+    item.save(&b"one".into()).unwrap();
     let added = framework.items();
     assert_eq!(framework.functions(), ["find", "update", "add"]);
-    item.save(b"two").unwrap();
+    item.save(&b"two".into()).unwrap();
     assert_eq!(framework.functions(), ["update"], "an item that is there is never added again");
     assert_eq!(framework.items(), added, "it is the same item, with whoever may read it");
     assert_eq!(content(&item).as_deref(), Some(&b"two"[..]));
@@ -37,10 +37,10 @@ fn an_item_is_added_only_if_there_is_none_and_then_updated_in_place() {
 fn an_item_that_another_program_adds_meanwhile_is_updated() {
     let framework: Arc<FakeKeychain> = Arc::default();
     let item = item(&framework);
-    item.save(b"theirs").unwrap();
+    item.save(&b"theirs".into()).unwrap();
     // The item was absent at the update and exists at the add.
     framework.refuse("update", Status::ITEM_NOT_FOUND);
-    item.save(b"ours").unwrap();
+    item.save(&b"ours".into()).unwrap();
     assert_eq!(content(&item).as_deref(), Some(&b"ours"[..]));
     assert_eq!(framework.items().len(), 1);
 }
@@ -65,7 +65,7 @@ fn every_refusal_is_a_typed_error_with_the_item_and_a_remedy_and_only_not_found_
             }),
             ("update", {
                 framework.refuse("update", Status(number));
-                item.save(b"{}")
+                item.save(&b"{}".into())
             }),
             ("delete", {
                 framework.refuse("delete", Status(number));
@@ -86,7 +86,7 @@ fn every_refusal_is_a_typed_error_with_the_item_and_a_remedy_and_only_not_found_
 fn no_call_prompts_unless_prompts_are_allowed() {
     let framework: Arc<FakeKeychain> = Arc::default();
     let silent = item(&framework);
-    silent.save(b"{}").unwrap();
+    silent.save(&b"{}".into()).unwrap();
     silent.load().unwrap();
     assert!(framework.asked().iter().all(|asked| asked.silently));
     let asking = item(&framework).prompting(Prompting::allowed());
@@ -98,7 +98,7 @@ fn no_call_prompts_unless_prompts_are_allowed() {
 fn a_prompting_operation_outlasts_a_silent_one_of_another_thread() {
     let framework: Arc<FakeKeychain> = Arc::default();
     let asking = item(&framework).prompting(Prompting::allowed());
-    asking.save(b"{}").unwrap();
+    asking.save(&b"{}".into()).unwrap();
     framework.refuse("find", Status::INTERACTION_NOT_ALLOWED);
     framework.refuse("find", Status::INTERACTION_NOT_ALLOWED);
     assert!(asking.load().unwrap().is_some());
@@ -135,7 +135,7 @@ fn verification_tries_the_keychain_once_without_a_prompt_and_leaves_nothing() {
 #[test]
 fn an_item_that_can_be_read_is_sufficient_verification() {
     let framework: Arc<FakeKeychain> = Arc::default();
-    item(&framework).save(b"{}").unwrap();
+    item(&framework).save(&b"{}".into()).unwrap();
     framework.asked();
     item(&framework).verify().unwrap();
     assert_eq!(framework.functions(), ["find"]);
@@ -157,7 +157,7 @@ fn a_failed_verification_is_an_error_removes_its_probe_and_is_repeated() {
 fn the_access_group_and_the_data_protection_keychain_are_in_every_call() {
     let framework: Arc<FakeKeychain> = Arc::default();
     let grouped = item(&framework).access_group("TEAM.group");
-    grouped.save(b"{}").unwrap();
+    grouped.save(&b"{}".into()).unwrap();
     grouped.load().unwrap();
     for asked in framework.asked() {
         assert_eq!(asked.item.access_group.as_deref(), Some("TEAM.group"));

@@ -147,7 +147,7 @@ fn our_lock_files_from_before_a_power_failure_are_taken_over_at_once() {
 #[test]
 fn a_cache_that_a_sibling_has_open_exclusively_is_read_and_written_after_its_close() {
     let place = Place::new();
-    let cache = || TokenCache::new(std::sync::Arc::new(FilePersistence::new(place.cache()).unwrap()));
+    let cache = || TokenCache::new(FilePersistence::new(place.cache()).unwrap());
     cache().begin_write().unwrap().commit(b"{}").unwrap();
     for _ in 0..3 {
         let own = OpenOptions::new().read(true).write(true).share_mode(0).open(place.cache()).unwrap();

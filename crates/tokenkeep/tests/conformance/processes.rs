@@ -4,7 +4,6 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokenkeep::{TokenCache, options::Durability, storage::FilePersistence};
@@ -20,7 +19,7 @@ fn open(path: &Path) -> TokenCache {
     let file = FilePersistence::with_protector(path, tokenkeep::storage::DataProtection::default());
     #[cfg(not(windows))]
     let file = FilePersistence::new(path);
-    TokenCache::new(Arc::new(file.unwrap().durability(Durability::Cached)))
+    TokenCache::new(file.unwrap().durability(Durability::Cached))
 }
 
 fn start(task: &str, path: &Path) -> Child {

@@ -34,7 +34,7 @@ fn open(place: &Place) -> (TokenCache, Arc<Mutex<Vec<String>>>) {
     let persistence =
         FilePersistence::new(place.cache()).unwrap().durability(tokenkeep::options::Durability::Cached);
     let wait = WaitOptions::default();
-    (TokenCache::with_options(Arc::new(persistence), wait, OnDamage::SetAside, listen), copies)
+    (TokenCache::with_options(persistence, wait, OnDamage::SetAside, listen), copies)
 }
 
 /// Signs an account in and returns the stored content.

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -298,7 +297,7 @@ fn changes_of_a_keyring_item_are_reported_by_its_marker_or_without_one_at_the_ne
     let item = SecretServiceItem::new("tokenkeep torture", "an account").unwrap();
     let item = item.on_bus(keyring.bus.address());
     let persistence = KeystorePersistence::new(&marker, item).unwrap().lock_directory(&locks);
-    let cache = TokenCache::new(Arc::new(persistence));
+    let cache = TokenCache::new(persistence);
     let mut options = WatchOptions::default();
     options.reread_every = Some(Duration::from_millis(500));
     let mut witness = Witness::with(&cache, options);

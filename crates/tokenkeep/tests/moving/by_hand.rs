@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Barrier};
+use std::sync::Barrier;
 
 use tokenkeep::{
     Backend, ErrorKind, TokenCache,
     event::Event,
     moving::{migrate, migrate_waiting, plan},
     options::WaitOptions,
-    storage::{MemoryPersistence, Retired},
+    storage::{MemoryPersistence, OldCopy},
 };
 
 use crate::keyring::Keyring;
@@ -36,7 +36,7 @@ fn migrate_moves_every_entry_and_overwrites_and_empties_the_source() {
 
     let done = migrate(&from.cache, &to.cache).unwrap();
     assert_eq!((done.entries, done.outdated, done.resumed), (6, 0, false));
-    assert_eq!(done.old_copy, Retired::Overwritten);
+    assert_eq!(done.old_copy, OldCopy::Overwritten);
     assert_eq!((done.from.backend, done.to.backend), (Backend::PlaintextFile, Backend::EncryptedFile));
     assert_eq!(done.from.location, home.cache().display().to_string());
     assert_eq!(to.people(), set(&["ada", "bob", "eve"]));
@@ -47,7 +47,7 @@ fn migrate_moves_every_entry_and_overwrites_and_empties_the_source() {
 
     // A second migration does nothing; entries added later are moved too.
     let again = migrate(&from.cache, &to.cache).unwrap();
-    assert_eq!((again.entries, again.old_copy), (0, Retired::Nothing));
+    assert_eq!((again.entries, again.old_copy), (0, OldCopy::Nothing));
     from.write(&cache_of(&["kim"]));
     assert_eq!(migrate(&from.cache, &to.cache).unwrap().entries, 3);
     assert_eq!(to.people(), set(&["ada", "bob", "eve", "kim"]));
@@ -77,7 +77,7 @@ fn entries_moved_before_a_kill_do_not_return_after_a_sign_out() {
     to.write(&cache_of(&["bob"]));
     assert!(plan(&from.cache, &to.cache).unwrap().resumed);
     let done = migrate(&from.cache, &to.cache).unwrap();
-    assert_eq!((done.resumed, done.entries, done.old_copy), (true, 0, Retired::Overwritten));
+    assert_eq!((done.resumed, done.entries, done.old_copy), (true, 0, OldCopy::Overwritten));
     assert_eq!((from.read().as_str(), to.people()), ("{}", set(&["bob"])));
     // Content other than the moved content is new.
     fs::write(&note, text.replace("state moved", "state arrived")).unwrap();
@@ -219,7 +219,7 @@ fn a_file_changes_its_key_or_its_kind_at_the_same_path() {
     for (from, to) in [(&plain, &first), (&first, &second), (&second, &plain), (&plain, &second)] {
         let old = fs::File::open(home.cache()).unwrap();
         let done = migrate(&from.cache, &to.cache).unwrap();
-        assert_eq!((done.entries, done.old_copy), (3, Retired::Overwritten));
+        assert_eq!((done.entries, done.old_copy), (3, OldCopy::Overwritten));
         assert_eq!(to.people(), set(&["ada"]));
         let mut left = Vec::new();
         std::io::Read::read_to_end(&mut &old, &mut left).unwrap();
@@ -238,7 +238,7 @@ fn a_store_cannot_move_into_itself_or_into_memory() {
     let other = home.path().join("other-cache");
     let plain = Opened::plain(&home.cache());
     let items = [Opened::item(&keyring, &home.cache(), None), Opened::item(&keyring, &other, None)];
-    let memory = TokenCache::new(Arc::new(MemoryPersistence::new()));
+    let memory = TokenCache::new(MemoryPersistence::new());
     items[0].write(&cache_of(&["ada"]));
     for (from, to) in [
         (&items[0].cache, &items[0].cache),
@@ -258,7 +258,7 @@ fn a_store_cannot_move_into_itself_or_into_memory() {
 #[test]
 fn content_in_memory_can_move_to_a_file() {
     let (home, _, to) = two_files();
-    let memory = TokenCache::new(Arc::new(MemoryPersistence::new()));
+    let memory = TokenCache::new(MemoryPersistence::new());
     memory.begin_write().unwrap().commit(cache_of(&["ada"])).unwrap();
     let info = memory.info();
     assert!(!info.survives_reboot && info.backend == Backend::Memory);
@@ -278,13 +278,13 @@ fn a_cache_moves_between_the_keyring_and_files_in_both_directions() {
     let plain = Opened::plain(&home.cache());
     item.write(&cache_of(&["ada"]));
     let done = migrate(&item.cache, &sealed.cache).unwrap();
-    assert_eq!((done.entries, done.old_copy), (3, Retired::Emptied));
+    assert_eq!((done.entries, done.old_copy), (3, OldCopy::Emptied));
     assert_eq!(sealed.people(), set(&["ada"]));
     // A program that knows only the item does not overwrite it.
     assert_eq!(item.cache.read().unwrap_err().kind(), ErrorKind::MarkerOccupied);
     assert_eq!(item.cache.begin_write().unwrap_err().kind(), ErrorKind::MarkerOccupied);
 
-    assert_eq!(migrate(&sealed.cache, &item.cache).unwrap().old_copy, Retired::Overwritten);
+    assert_eq!(migrate(&sealed.cache, &item.cache).unwrap().old_copy, OldCopy::Overwritten);
     assert_eq!(item.people(), set(&["ada"]));
     assert_eq!(fs::read(home.cache()).unwrap(), b"{}");
     assert_eq!(migrate(&item.cache, &plain.cache).unwrap().entries, 3);
@@ -301,7 +301,7 @@ fn another_hard_link_to_the_source_keeps_its_content_and_is_reported() {
     let backup = home.path().join("backup");
     fs::hard_link(home.cache(), &backup).unwrap();
     let done = migrate(&from.cache, &to.cache).unwrap();
-    assert!(matches!(done.old_copy, Retired::Released { reason } if reason.contains("hard links")));
+    assert!(matches!(done.old_copy, OldCopy::Released { reason } if reason.contains("hard links")));
     assert!(contains(&fs::read(backup).unwrap(), b"hush-ada"));
     assert!(
         from.events()

@@ -178,7 +178,7 @@ fn a_killed_import_into_the_keyring_at_opening_loses_no_account() {
     let prepare = || {
         let _ = fs::remove_file(home.path().join("cache.json.tk-moved"));
         fs::write(&path, cache_of(&["ada", "bob"])).unwrap();
-        item.save(cache_of(&["eve"]).as_bytes()).unwrap();
+        item.save(&cache_of(&["eve"]).into()).unwrap();
     };
     let arrived = || in_item(&item);
     let case = Case {
@@ -200,7 +200,7 @@ fn a_killed_move_from_the_keyring_to_a_file_at_the_marker_loses_no_account() {
     let prepare = || {
         let _ = fs::remove_file(home.path().join("cache.json.tk-moved"));
         fs::write(&path, "{}").unwrap();
-        item.save(cache_of(&["ada", "bob"]).as_bytes()).unwrap();
+        item.save(&cache_of(&["ada", "bob"]).into()).unwrap();
     };
     let arrived = || unsealed(&home, APP, raw(&home, "cache.json"));
     let case = Case {
@@ -228,7 +228,7 @@ fn after_a_kill_of_the_keyring_the_source_stays_and_the_next_opening_moves_it() 
         let home = Home::new();
         let path = home.cache();
         fs::write(&path, cache_of(&["ada"])).unwrap();
-        item.save(cache_of(&["eve"]).as_bytes()).unwrap();
+        item.save(&cache_of(&["eve"]).into()).unwrap();
         let said = std::thread::scope(|scope| {
             scope.spawn(|| {
                 std::thread::sleep(std::time::Duration::from_millis(delay));

@@ -1,7 +1,6 @@
 //! Merges of two random caches: the result has every entry of either, each in its newer version.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use proptest::collection::btree_map;
 use proptest::prelude::*;
@@ -64,9 +63,9 @@ fn a_merge_has_every_entry_of_either_side_in_its_newer_version() {
     let cases = u32::try_from(64 * scale()).unwrap();
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new(config).run(&(caches(), caches()), |(arriving, staying)| {
-        let from = TokenCache::new(Arc::new(MemoryPersistence::new()));
+        let from = TokenCache::new(MemoryPersistence::new());
         let to = FilePersistence::new(&path).unwrap().durability(Durability::Cached);
-        let to = TokenCache::new(Arc::new(to));
+        let to = TokenCache::new(to);
         from.begin_write().unwrap().commit(text(&arriving)).unwrap();
         to.begin_write().unwrap().commit(text(&staying)).unwrap();
         let done = migrate(&from, &to).unwrap();

@@ -82,7 +82,7 @@ fn a_cache_too_large_for_an_item_is_stored() {
     let (keyring, place) = (Keyring::start(), Place::new());
     let mut content = vec![b'x'; 64 << 20];
     content.push(b'.');
-    assert_eq!(item(&keyring).save(&content).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(item(&keyring).save(&content.as_slice().into()).unwrap_err().kind(), ErrorKind::InvalidInput);
     // Without optimisation, encryption takes a second for a few megabytes.
     if std::env::var_os("TOKENKEEP_TORTURE").is_none() {
         content.drain(..56 << 20);

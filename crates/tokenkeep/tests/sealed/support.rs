@@ -104,7 +104,7 @@ impl Opened {
             .on_event(listener(Arc::clone(&events)));
         let wait = WaitOptions::default();
         let cache =
-            TokenCache::with_options(Arc::new(file.clone()), wait, damage, listener(Arc::clone(&events)));
+            TokenCache::with_options(file.clone(), wait, damage, listener(Arc::clone(&events)));
         Self { file, cache, events }
     }
 
@@ -133,10 +133,10 @@ impl Keystore for FileKeystore {
         Ok(found)
     }
 
-    fn save(&self, content: &[u8]) -> Result<()> {
+    fn save(&self, content: &Secret) -> Result<()> {
         // Written atomically, like an item of a keystore.
         let new = self.0.with_extension(format!("{:?}", std::thread::current().id()));
-        fs::write(&new, content).unwrap();
+        fs::write(&new, content.expose()).unwrap();
         fs::rename(&new, &self.0).unwrap();
         Ok(())
     }

@@ -60,7 +60,7 @@ fn a_program_without_a_key_configuration_does_not_overwrite_an_encrypted_cache_w
     place.written();
     let before = fs::read(place.cache()).unwrap();
     let plain = FilePersistence::new(place.cache()).unwrap();
-    let cache = TokenCache::new(std::sync::Arc::new(plain.clone()));
+    let cache = TokenCache::new(plain.clone());
     assert_eq!(cache.read().unwrap_err().kind(), ErrorKind::MissingKey);
     assert_eq!(cache.begin_write().unwrap_err().kind(), ErrorKind::MissingKey);
     let guard = CacheLock::new(place.cache()).unwrap().acquire(&WaitOptions::default()).unwrap();

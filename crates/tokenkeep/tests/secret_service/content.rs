@@ -20,7 +20,7 @@ fn content_of_every_size_is_read_back_whole() {
         (writer, reader) = (writer.deadline(deadline), reader.deadline(deadline));
         let content: Vec<u8> = b"{\"a\": 1}\n".iter().copied().cycle().take(size).collect();
         let began = Instant::now();
-        writer.save(&content).unwrap();
+        writer.save(&content.clone().into()).unwrap();
         let read = reader.load().unwrap().expect("the item");
         before = began.elapsed();
         assert!(read.expose() == content, "{size} bytes came back as {}", read.len());
@@ -34,7 +34,7 @@ fn content_of_every_size_is_read_back_whole() {
 fn empty_content_is_not_an_absent_item() {
     let keyring = Keyring::start();
     let item = item(&keyring.bus);
-    item.save(b"").unwrap();
+    item.save(&b"".into()).unwrap();
     assert_eq!(item.load().unwrap().map(|content| content.len()), Some(0));
 }
 
@@ -43,14 +43,14 @@ fn bytes_that_are_not_text_are_kept_whole() {
     let keyring = Keyring::start();
     let item = item(&keyring.bus);
     let content = b"before\0after \xff\xfe";
-    item.save(content).unwrap();
+    item.save(&content.into()).unwrap();
     assert_eq!(item.load().unwrap().unwrap().expose(), content);
 }
 
 #[test]
 fn a_new_item_equals_one_that_keytar_made() {
     let keyring = Keyring::start();
-    item(&keyring.bus).save(b"{}").unwrap();
+    item(&keyring.bus).save(&b"{}".into()).unwrap();
     let (attributes, label) = keyring.by_hand(async |hand| {
         let found = hand.search(&ATTRIBUTES).await;
         assert_eq!(found.len(), 1);
@@ -64,7 +64,7 @@ fn a_new_item_equals_one_that_keytar_made() {
 #[test]
 fn secret_tool_prints_the_stored_content() {
     let keyring = Keyring::start();
-    item(&keyring.bus).save("{\"text\": \"été\"}".as_bytes()).unwrap();
+    item(&keyring.bus).save(&"{\"text\": \"été\"}".into()).unwrap();
     let output = keyring.secret_tool(&["lookup", "service", "Some Service", "account", "an account"], "");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "{\"text\": \"été\"}");
 }
@@ -81,7 +81,7 @@ fn an_item_of_secret_tool_is_read_and_updated_in_place() {
         let item = item(&keyring.bus);
         assert_eq!(item.load().unwrap().unwrap().expose(), b"theirs");
 
-        item.save(b"ours").unwrap();
+        item.save(&b"ours".into()).unwrap();
         let output = keyring.secret_tool(&["lookup", "extra", "kept"], "");
         assert_eq!(String::from_utf8_lossy(&output.stdout), "ours");
         keyring.by_hand(async |hand| {
@@ -103,7 +103,7 @@ fn an_item_with_another_schema_is_not_ours() {
     });
     let item = item(&keyring.bus);
     assert_eq!(item.load().unwrap(), None);
-    item.save(b"ours").unwrap();
+    item.save(&b"ours".into()).unwrap();
     assert_eq!(keyring.by_hand(async |hand| hand.search(&attributes).await), [theirs]);
     assert!(item.delete().unwrap());
     assert!(!item.delete().unwrap());
@@ -117,7 +117,7 @@ fn an_item_in_another_collection_is_found_and_stays_in_it() {
     });
     let item = item(&keyring.bus);
     assert_eq!(item.load().unwrap().unwrap().expose(), b"elsewhere");
-    item.save(b"still elsewhere").unwrap();
+    item.save(&b"still elsewhere".into()).unwrap();
     assert_eq!(keyring.by_hand(async |hand| hand.search(&ATTRIBUTES).await), [theirs]);
     assert!(!item.survives_reboot());
 }
@@ -130,10 +130,10 @@ fn items_of_other_accounts_and_services_do_not_change() {
         tokenkeep::storage::SecretServiceItem::new(service, account).unwrap().on_bus(keyring.bus.address())
     };
     let (neighbour, stranger) = (other("Some Service", "another"), other("Other", "an account"));
-    neighbour.save(b"neighbour").unwrap();
-    stranger.save(b"stranger").unwrap();
+    neighbour.save(&b"neighbour".into()).unwrap();
+    stranger.save(&b"stranger".into()).unwrap();
     assert_eq!(item.load().unwrap(), None);
-    item.save(b"ours").unwrap();
+    item.save(&b"ours".into()).unwrap();
     assert!(item.delete().unwrap());
     assert_eq!(neighbour.load().unwrap().unwrap().expose(), b"neighbour");
     assert_eq!(stranger.load().unwrap().unwrap().expose(), b"stranger");
@@ -152,7 +152,7 @@ fn names_with_spaces_quotes_and_other_scripts_work() {
     let keyring = Keyring::start();
     let item = tokenkeep::storage::SecretServiceItem::new("a 'b' \"c\" \n", "été/日本語").unwrap();
     let item = item.on_bus(keyring.bus.address());
-    item.save(b"x").unwrap();
+    item.save(&b"x".into()).unwrap();
     assert_eq!(item.load().unwrap().unwrap().expose(), b"x");
     assert!(item.delete().unwrap());
 }

@@ -15,7 +15,7 @@ fn items_with_different_content_are_an_error_that_names_them_without_their_conte
         [hand.create(LOGIN, &ATTRIBUTES, b"one secret").await, hand.create(LOGIN, &ATTRIBUTES, b"two").await]
     });
     let item = item(&keyring.bus);
-    for error in [item.load().unwrap_err(), item.save(b"three").unwrap_err()] {
+    for error in [item.load().unwrap_err(), item.save(&b"three".into()).unwrap_err()] {
         assert_kind(&error, ErrorKind::Ambiguous, paths[0].as_str());
         assert_kind(&error, ErrorKind::Ambiguous, paths[1].as_str());
         assert!(!format!("{error:?}").contains("one secret"), "{error:?}");
@@ -46,7 +46,7 @@ fn two_equal_items_are_read_and_a_write_leaves_one() {
     });
     let item = item(&keyring.bus);
     assert_eq!(item.load().unwrap().unwrap().expose(), b"same");
-    item.save(b"new").unwrap();
+    item.save(&b"new".into()).unwrap();
     assert_eq!(keyring.by_hand(async |hand| hand.search(&ATTRIBUTES).await.len()), 1);
     assert_eq!(item.load().unwrap().unwrap().expose(), b"new");
 }

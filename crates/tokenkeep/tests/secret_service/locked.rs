@@ -18,11 +18,11 @@ fn lock(keyring: &Keyring) {
 fn an_item_in_a_locked_collection_is_locked_not_absent() {
     let keyring = Keyring::start();
     let item = item(&keyring.bus);
-    item.save(b"content").unwrap();
+    item.save(&b"content".into()).unwrap();
     lock(&keyring);
     for (error, time) in [
         failure(|| item.load()),
-        failure(|| item.save(b"other")),
+        failure(|| item.save(&b"other".into())),
         failure(|| item.delete()),
         failure(|| item.verify()),
     ] {
@@ -39,7 +39,7 @@ fn a_locked_collection_without_the_item_may_hide_it_and_is_locked_too() {
     let keyring = Keyring::start();
     lock(&keyring);
     let item = item(&keyring.bus);
-    for (error, time) in [failure(|| item.load()), failure(|| item.save(b"x")), failure(|| item.delete())] {
+    for (error, time) in [failure(|| item.load()), failure(|| item.save(&b"x".into())), failure(|| item.delete())] {
         assert_kind(&error, ErrorKind::StoreLocked, "prompts are not allowed");
         assert!(time.naps < AT_ONCE, "{time:?}");
     }

@@ -31,7 +31,7 @@ fn persistence(bus: &Bus) -> KeystorePersistence {
 
 /// Opens the cache like another process, without shared state.
 fn cache(bus: &Bus) -> TokenCache {
-    TokenCache::new(Arc::new(persistence(bus)))
+    TokenCache::new(persistence(bus))
 }
 
 fn write(cache: &TokenCache, content: &[u8]) {
@@ -75,7 +75,7 @@ fn a_missing_marker_hides_no_content_and_a_commit_creates_it() {
     fs::remove_file(marker(&keyring.bus)).unwrap();
     assert_eq!(read(&theirs).as_deref(), Some(&b"{\"a\":1}"[..]));
     // A program without a marker writes only the item.
-    item(&keyring.bus).save(b"{\"a\":2}").unwrap();
+    item(&keyring.bus).save(&b"{\"a\":2}".into()).unwrap();
     assert_eq!(read(&theirs).as_deref(), Some(&b"{\"a\":2}"[..]));
     assert_eq!(read(&ours).as_deref(), Some(&b"{\"a\":2}"[..]));
     write(&ours, b"{\"a\":3}");
@@ -88,7 +88,7 @@ fn a_write_keeps_content_that_was_stored_without_touching_the_marker() {
     let keyring = Keyring::start();
     let cache = cache(&keyring.bus);
     write(&cache, b"{\"a\":1}");
-    item(&keyring.bus).save(b"{\"a\":2}").unwrap();
+    item(&keyring.bus).save(&b"{\"a\":2}".into()).unwrap();
     assert_eq!(cache.begin_write().unwrap().content(), Some(&b"{\"a\":2}"[..]));
 }
 
@@ -124,7 +124,7 @@ fn a_marker_file_with_content_of_another_store_is_never_overwritten() {
     refused(cache(bus).begin_write().unwrap_err());
     refused(persistence(bus).take_in(&WaitOptions::default()).unwrap_err());
     // If there is an item, its content is read; the marker file is still not overwritten.
-    item(bus).save(b"{\"a\":1}").unwrap();
+    item(bus).save(&b"{\"a\":1}".into()).unwrap();
     assert_eq!(read(&cache(bus)).as_deref(), Some(&b"{\"a\":1}"[..]));
     refused(cache(bus).begin_write().unwrap().commit(b"{}").unwrap_err());
     refused(cache(bus).begin_write().unwrap().delete().unwrap_err());
@@ -154,7 +154,7 @@ fn a_reader_does_not_trust_the_marker_during_a_write() {
     assert_eq!(read(&cache).as_deref(), Some(&b"{\"a\":1}"[..]));
     fs::remove_file(&lock_file).unwrap();
     // The marker has not changed since, and the reader does not trust it.
-    item(&keyring.bus).save(b"{\"a\":2}").unwrap();
+    item(&keyring.bus).save(&b"{\"a\":2}".into()).unwrap();
     assert_eq!(read(&cache).as_deref(), Some(&b"{\"a\":2}"[..]));
 }
 
@@ -165,7 +165,7 @@ fn writers_through_several_marker_paths_to_one_item_lose_no_write() {
     thread::scope(|scope| {
         for path in paths.iter().chain(&paths) {
             scope.spawn(|| {
-                let cache = TokenCache::new(Arc::new(persistence_at(&keyring.bus, path)));
+                let cache = TokenCache::new(persistence_at(&keyring.bus, path));
                 for _ in 0..10 {
                     let access = cache.begin_write().unwrap();
                     let count = access
@@ -183,7 +183,7 @@ fn writers_through_several_marker_paths_to_one_item_lose_no_write() {
 fn unusable_content_is_copied_to_another_item() {
     let keyring = Keyring::start();
     let persistence = persistence(&keyring.bus);
-    item(&keyring.bus).save(b"damaged").unwrap();
+    item(&keyring.bus).save(&b"damaged".into()).unwrap();
     let guard = CacheLock::new(persistence.path()).unwrap().acquire(&WaitOptions::default()).unwrap();
     let copy = persistence.set_aside(&guard).unwrap();
     assert_eq!(persistence.set_aside(&guard).unwrap(), copy);
@@ -239,7 +239,7 @@ impl Keystore for Forgetful {
         Ok(None)
     }
 
-    fn save(&self, _content: &[u8]) -> Result<()> {
+    fn save(&self, _content: &Secret) -> Result<()> {
         Err(Error::new(ErrorKind::StoreTimeout, "no answer"))
     }
 
@@ -262,7 +262,7 @@ fn a_change_with_an_unknown_outcome_makes_every_process_read_again() {
     let path = folder.path().join("cache");
     let keystore = KeystorePersistence::new(&path, Forgetful).unwrap().lock_directory(folder.path());
     keystore.prepare().unwrap();
-    let cache = TokenCache::new(Arc::new(keystore.clone()));
+    let cache = TokenCache::new(keystore.clone());
     let before = keystore.stamp().unwrap();
     let outcomes = [
         cache.begin_write().unwrap().commit(b"{}").map(|_| ()),
@@ -288,7 +288,7 @@ fn a_truncated_cache_in_the_keyring_is_read_as_it_is_and_at_once() {
     let cache = cache(&keyring.bus);
     write(&cache, b"{}");
     let piece = b"{\"Account\": {\"key\"";
-    item(&keyring.bus).save(piece).unwrap();
+    item(&keyring.bus).save(&piece.into()).unwrap();
     let lock = CacheLock::new(marker(&keyring.bus)).unwrap();
     let held = lock.acquire(&WaitOptions::default()).unwrap();
     cache.forget();
@@ -306,7 +306,7 @@ fn a_write_sees_content_that_was_just_set_without_lock_or_marker() {
     for round in 0..5 {
         write(&cache, format!("{{\"ours\":{round}}}").as_bytes());
         let content = format!("{{\"theirs\":{round}}}");
-        theirs.save(content.as_bytes()).unwrap();
+        theirs.save(&content.as_str().into()).unwrap();
         assert_eq!(cache.begin_write().unwrap().content(), Some(content.as_bytes()));
     }
 }

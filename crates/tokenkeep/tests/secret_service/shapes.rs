@@ -115,7 +115,7 @@ fn a_new_item_has_the_attributes_the_label_and_the_form_of_its_shape() {
     for case in cases() {
         let item = item(&keyring, &case.shape);
         assert_eq!(item.load().unwrap(), None, "{}", case.shape);
-        item.save(CACHE).unwrap();
+        item.save(&CACHE.into()).unwrap();
         assert_eq!(item.load().unwrap().unwrap().expose(), CACHE);
         let found = all_given(&keyring, case.attributes, case.attributes);
         assert_eq!(found, [(map(case.attributes), case.label.to_owned(), case.stored.to_vec())]);
@@ -133,7 +133,7 @@ fn an_item_with_more_attributes_is_updated_in_place_in_the_form_it_has() {
             keyring.by_hand(async |hand| hand.create(LOGIN, &richer, stored).await);
             let item = item(&keyring, &case.shape);
             assert_eq!(item.load().unwrap().unwrap().expose(), CACHE, "{}", case.shape);
-            item.save(OTHER).unwrap();
+            item.save(&OTHER.into()).unwrap();
             assert_eq!(item.load().unwrap().unwrap().expose(), OTHER);
             let found = all_given(&keyring, &[("extra", "kept")], &richer);
             assert_eq!(found, [(map(&richer), "by hand".to_owned(), expected.to_vec())]);
@@ -149,7 +149,7 @@ fn an_item_of_dotnet_is_found_with_any_schema() {
     let shape = ItemShape::dotnet("com.contoso", "", ("Version", "1"), ("Product", "apps"));
     let item = item(&keyring, &shape);
     assert_eq!(item.load().unwrap().unwrap().expose(), CACHE);
-    item.save(OTHER).unwrap();
+    item.save(&OTHER.into()).unwrap();
     assert_eq!(all_with(&keyring, &attributes[1..]).len(), 1);
 }
 
@@ -164,9 +164,9 @@ fn an_item_of_java_shared_with_dotnet_keeps_the_attributes_that_dotnet_searches(
         item(&keyring, &shape)
     };
     let (dotnet, java) = (of("azure-identity-dotnet"), of("azure-identity-java"));
-    dotnet.save(CACHE).unwrap();
+    dotnet.save(&CACHE.into()).unwrap();
     assert_eq!(java.load().unwrap().unwrap().expose(), CACHE);
-    java.save(OTHER).unwrap();
+    java.save(&OTHER.into()).unwrap();
     assert_eq!(dotnet.load().unwrap().unwrap().expose(), OTHER);
 }
 
@@ -181,7 +181,7 @@ fn several_matching_items_are_listed_by_their_labels() {
         [hand.create(LOGIN, &one, CACHE_ENCODED).await, hand.create(LOGIN, &two, OTHER_ENCODED).await]
     });
     let item = item(&keyring, &ItemShape::java("msal.cache", "", &[("id", "x")]));
-    for error in [item.load().unwrap_err(), item.save(CACHE).unwrap_err(), item.delete().unwrap_err()] {
+    for error in [item.load().unwrap_err(), item.save(&CACHE.into()).unwrap_err(), item.delete().unwrap_err()] {
         assert_kind(&error, ErrorKind::Ambiguous, "2 items match and differ");
         let candidates = error.candidates();
         assert_eq!(candidates.len(), 2, "{candidates:?}");
@@ -215,7 +215,7 @@ fn content_that_is_not_a_cache_is_kept_byte_for_byte() {
     let keyring = Keyring::start();
     let item = item(&keyring, &ItemShape::js("svc", "acc"));
     for content in [&b"bm90IGEgY2FjaGU="[..], b"text", b"\xff\0"] {
-        item.save(content).unwrap();
+        item.save(&content.into()).unwrap();
         assert_eq!(item.load().unwrap().unwrap().expose(), content);
     }
 }

@@ -13,14 +13,14 @@ use crate::keyring::Keyring;
 fn threads_share_one_item_and_never_see_a_mixture() {
     let keyring = Keyring::start();
     let item = item(&keyring.bus);
-    item.save(&[b'a'; 5000]).unwrap();
+    item.save(&[b'a'; 5000].into()).unwrap();
     let start = Barrier::new(8);
     thread::scope(|scope| {
         let (item, start) = (&item, &start);
         for letter in b'a'..b'e' {
             scope.spawn(move || {
                 start.wait();
-                (0..10).for_each(|_| item.save(&[letter; 5000]).unwrap());
+                (0..10).for_each(|_| item.save(&[letter; 5000].into()).unwrap());
             });
             scope.spawn(|| {
                 start.wait();
@@ -46,7 +46,7 @@ fn writers_that_create_the_item_at_the_same_moment_leave_one() {
                     // Connected before the race begins.
                     item.load().unwrap();
                     start.wait();
-                    item.save(b"same").unwrap();
+                    item.save(&b"same".into()).unwrap();
                 });
             }
         });

@@ -26,7 +26,7 @@ fn item_at(address: &str) -> SecretServiceItem {
 fn a_socket_that_does_not_exist_is_unavailable_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let item = item_at(&format!("unix:path={}/none", folder.path().display()));
-    for (error, time) in [failure(|| item.load()), failure(|| item.save(b"x")), failure(|| item.verify())] {
+    for (error, time) in [failure(|| item.load()), failure(|| item.save(&b"x".into())), failure(|| item.verify())] {
         assert_kind(&error, ErrorKind::StoreUnavailable, "nobody listens");
         assert!(time.naps < AT_ONCE, "{time:?}");
     }
@@ -65,7 +65,7 @@ fn a_bus_without_a_secret_service_is_unavailable_at_once() {
 fn a_keyring_without_a_default_collection_is_unavailable_with_a_remedy_of_its_own() {
     let keyring = Keyring::start_without_collections();
     let item = item(&keyring.bus);
-    for error in [item.load().unwrap_err(), item.save(b"x").unwrap_err(), item.verify().unwrap_err()] {
+    for error in [item.load().unwrap_err(), item.save(&b"x".into()).unwrap_err(), item.verify().unwrap_err()] {
         assert_kind(&error, ErrorKind::StoreUnavailable, "no default collection");
         assert_kind(&error, ErrorKind::StoreUnavailable, "Create a keyring");
     }
@@ -174,7 +174,7 @@ fn a_write_that_is_never_answered_is_not_repeated_and_its_connection_not_used_ag
     let connections = || zbus::block_on(async { Hand::on(&bus).await.connections().await });
     let before = connections();
     let item = item(&bus).deadline(DEADLINE);
-    let (error, time) = failure(|| item.save(b"x"));
+    let (error, time) = failure(|| item.save(&b"x".into()));
     assert_kind(&error, ErrorKind::StoreTimeout, "whether a write arrived is unknown");
     assert!(time.clock >= DEADLINE && time.naps < DEADLINE + AT_ONCE, "{time:?}");
     assert_eq!(writes.load(Ordering::SeqCst), 1);
@@ -190,7 +190,7 @@ const DEADLINE: Duration = Duration::from_millis(300);
 
 fn meets_its_deadline(item: SecretServiceItem) {
     let item = item.deadline(DEADLINE);
-    for (error, time) in [failure(|| item.load()), failure(|| item.save(b"x"))] {
+    for (error, time) in [failure(|| item.load()), failure(|| item.save(&b"x".into()))] {
         assert_kind(&error, ErrorKind::StoreTimeout, "did not answer");
         assert!(time.clock >= DEADLINE && time.naps < DEADLINE + AT_ONCE, "{time:?}");
     }

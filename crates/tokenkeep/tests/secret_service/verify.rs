@@ -29,7 +29,7 @@ fn verification_of_a_working_keyring_succeeds_and_leaves_no_trace() {
 fn an_item_that_can_be_read_is_sufficient_verification() {
     let keyring = Keyring::start();
     let item = item(&keyring.bus);
-    item.save(b"content").unwrap();
+    item.save(&b"content".into()).unwrap();
     // A probe would go into the default collection, which has no room for it now.
     keyring.by_hand(async |hand| {
         hand.create("/org/freedesktop/secrets/collection/session", &ATTRIBUTES, b"content").await;
@@ -65,7 +65,7 @@ fn a_default_collection_that_ends_at_log_out_causes_a_warning() {
     let item = item(&keyring.bus);
     item.verify().unwrap();
     assert!(!item.survives_reboot());
-    item.save(b"content").unwrap();
+    item.save(&b"content".into()).unwrap();
     assert!(!item.survives_reboot());
     assert_eq!(probes(&keyring), 0);
 }

@@ -18,7 +18,7 @@ const LOGIN: &str = "/org/freedesktop/secrets/collection/login";
 fn an_item_removed_and_created_again_is_read_and_written_at_its_new_path() {
     let keyring = Keyring::start();
     let item = item(&keyring.bus);
-    item.save(b"old").unwrap();
+    item.save(&b"old".into()).unwrap();
     assert_eq!(item.load().unwrap().unwrap().expose(), b"old");
     keyring.by_hand(async |hand| {
         let old = hand.search(&ATTRIBUTES).await.remove(0);
@@ -26,7 +26,7 @@ fn an_item_removed_and_created_again_is_read_and_written_at_its_new_path() {
         hand.delete(&old).await;
         hand.create(LOGIN, &ATTRIBUTES, b"new").await;
     });
-    item.save(b"newer").unwrap();
+    item.save(&b"newer".into()).unwrap();
     assert_eq!(item.load().unwrap().unwrap().expose(), b"newer");
     keyring.by_hand(async |hand| {
         let old = hand.search(&ATTRIBUTES).await.remove(0);
@@ -40,24 +40,24 @@ fn an_item_removed_and_created_again_is_read_and_written_at_its_new_path() {
 fn a_second_item_that_appears_is_noticed_by_the_next_reader() {
     let keyring = Keyring::start();
     let item = item(&keyring.bus);
-    item.save(b"one").unwrap();
+    item.save(&b"one".into()).unwrap();
     item.load().unwrap();
     keyring.by_hand(async |hand| hand.create(LOGIN, &ATTRIBUTES, b"two").await);
     assert_kind(&item.load().unwrap_err(), ErrorKind::Ambiguous, "2 items");
-    assert_kind(&item.save(b"three").unwrap_err(), ErrorKind::Ambiguous, "2 items");
+    assert_kind(&item.save(&b"three".into()).unwrap_err(), ErrorKind::Ambiguous, "2 items");
 }
 
 #[test]
 fn a_keyring_locked_after_the_read_is_locked_for_the_write() {
     let keyring = Keyring::start();
     let item = item(&keyring.bus);
-    item.save(b"one").unwrap();
+    item.save(&b"one".into()).unwrap();
     item.load().unwrap();
     keyring.by_hand(async |hand| {
         let collection = hand.default_collection().await;
         hand.lock(&collection).await;
     });
-    assert_eq!(item.save(b"two").unwrap_err().kind(), ErrorKind::StoreLocked);
+    assert_eq!(item.save(&b"two".into()).unwrap_err().kind(), ErrorKind::StoreLocked);
     assert_eq!(item.load().unwrap_err().kind(), ErrorKind::StoreLocked);
 }
 
@@ -65,7 +65,7 @@ fn a_keyring_locked_after_the_read_is_locked_for_the_write() {
 fn a_read_and_a_write_make_three_calls_to_the_service() {
     let keyring = Keyring::start();
     let item = item(&keyring.bus);
-    item.save(b"one").unwrap();
+    item.save(&b"one".into()).unwrap();
     item.load().unwrap();
 
     let mut monitor = keyring.bus.command("dbus-monitor");
@@ -93,7 +93,7 @@ fn a_read_and_a_write_make_three_calls_to_the_service() {
         began.store(true, Ordering::SeqCst);
     });
     item.load().unwrap();
-    item.save(b"two").unwrap();
+    item.save(&b"two".into()).unwrap();
     keyring.by_hand(async |hand| hand.lock(&hand.default_collection().await).await);
     let seen: Vec<_> =
         calls.skip_while(|call| call == "ReadAlias").take_while(|call| call != "ReadAlias").collect();

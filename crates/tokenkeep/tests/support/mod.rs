@@ -69,7 +69,7 @@ pub(crate) fn names_in(directory: &Path) -> Vec<String> {
 }
 
 pub(crate) fn open(path: &Path) -> TokenCache {
-    TokenCache::new(std::sync::Arc::new(FilePersistence::new(path).unwrap().durability(Durability::Cached)))
+    TokenCache::new(FilePersistence::new(path).unwrap().durability(Durability::Cached))
 }
 
 /// Returns the stored content as text.

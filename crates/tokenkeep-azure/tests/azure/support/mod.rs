@@ -43,7 +43,7 @@ impl Place {
     /// Opens the cache like another process.
     pub(crate) fn open(&self) -> TokenCache {
         let file = FilePersistence::new(self.cache()).unwrap().durability(Durability::Cached);
-        TokenCache::new(Arc::new(file))
+        TokenCache::new(file)
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -121,7 +121,7 @@ pub(crate) struct Broken(pub(crate) PathBuf);
 
 impl Broken {
     pub(crate) fn open(place: &Place) -> TokenCache {
-        TokenCache::new(Arc::new(Self(place.cache())))
+        TokenCache::new(Self(place.cache()))
     }
 
     fn error(&self) -> Error {

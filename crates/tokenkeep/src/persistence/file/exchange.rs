@@ -9,7 +9,7 @@ use super::FilePersistence;
 use crate::atomic_file::remains::{self, Remains};
 use crate::atomic_file::{self, Durability};
 use crate::moving::is_anothers;
-use crate::persistence::Retired;
+use crate::persistence::OldCopy;
 use crate::{Error, ErrorKind, LockGuard, Persistence, Result, Secret, Stamp};
 
 impl FilePersistence {
@@ -19,7 +19,7 @@ impl FilePersistence {
     /// # Errors
     /// Those of the protector and of writing; `NotVerified` when it did not read back the same. The old file is then
     /// as it was.
-    pub(super) fn exchange(&self, guard: &LockGuard, content: &[u8]) -> Result<(Stamp, Retired)> {
+    pub(super) fn exchange(&self, guard: &LockGuard, content: &[u8]) -> Result<(Stamp, OldCopy)> {
         let target = guard.target();
         self.sweep_once(target);
         let old = self.read(target, true)?.content;
@@ -49,9 +49,9 @@ impl FilePersistence {
     ///
     /// # Errors
     /// Those of writing; the content is then as it was.
-    pub(super) fn leave_empty(&self, guard: &LockGuard) -> Result<Retired> {
+    pub(super) fn leave_empty(&self, guard: &LockGuard) -> Result<OldCopy> {
         let target = guard.target();
-        let Some(old) = self.read(target, true)?.content else { return Ok(Retired::Nothing) };
+        let Some(old) = self.read(target, true)?.content else { return Ok(OldCopy::Nothing) };
         if let Err(error) = self.protector.unprotect(old.clone())
             && error.kind() == ErrorKind::KeyGone
         {
@@ -86,13 +86,13 @@ impl FilePersistence {
         cleared.is_ok_and(|cleared| cleared)
     }
 
-    fn wipe(&self, remains: Option<Remains>, guard: &LockGuard) -> Retired {
+    fn wipe(&self, remains: Option<Remains>, guard: &LockGuard) -> OldCopy {
         match remains.map(|remains| remains.wipe(guard.target())) {
-            None => Retired::Nothing,
-            Some(Ok(())) => Retired::Overwritten,
+            None => OldCopy::Nothing,
+            Some(Ok(())) => OldCopy::Overwritten,
             Some(Err(error)) => {
                 self.warn_of_remains(&error);
-                Retired::Released { reason: error.to_string() }
+                OldCopy::Released { reason: error.to_string() }
             }
         }
     }

@@ -8,6 +8,7 @@
 use super::KeystorePersistence;
 use crate::event::Event;
 use crate::moving::{carry, is_anothers};
+use crate::persistence::BuiltIn;
 use crate::{
     CacheLock, Error, ErrorKind, LockGuard, Persistence, Result,
     options::{OnDamage, WaitOptions},
@@ -61,7 +62,7 @@ impl KeystorePersistence {
             match carry(file, guard, self, guard) {
                 Ok(_) if self.marker.content(Some(guard))?.is_some() => {
                     // Encrypted with a key that is gone for good: a copy is kept, and nobody has to wait for more.
-                    file.retire(guard)?;
+                    file.empty(guard)?;
                     return Ok(false);
                 }
                 Ok(carried) => {
@@ -98,7 +99,7 @@ impl KeystorePersistence {
             return Err(occupied(self).because(damage));
         }
         let copy = file.set_aside(guard)?;
-        file.retire(guard)?;
+        file.empty(guard)?;
         let (path, reason) = (self.path().to_owned(), damage.to_string());
         self.events.raise(|| Event::SetAside { path, copy, reason });
         Ok(false)

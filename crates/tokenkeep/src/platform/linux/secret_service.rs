@@ -247,11 +247,7 @@ impl Keystore for SecretServiceItem {
         self.load()
     }
 
-    fn save(&self, content: &[u8]) -> Result<()> {
-        self.save_secret(&content.into())
-    }
-
-    fn save_secret(&self, content: &Secret) -> Result<()> {
+    fn save(&self, content: &Secret) -> Result<()> {
         if content.len() > CONTENT_LIMIT {
             let what = format!("{} bytes are more than D-Bus carries to the Secret Service", content.len());
             return Err(Error::new(ErrorKind::InvalidInput, what).remedy("Keep content this large in a file"));

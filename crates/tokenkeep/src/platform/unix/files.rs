@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use crate::platform::os;
-use crate::stamp::{Print, Stamp};
+use crate::stamp::{Fingerprint, Stamp};
 use crate::{Error, ErrorKind, Result};
 
 /// Owner may read and write, nobody else anything.
@@ -256,9 +256,9 @@ pub(crate) fn identity(status: &Status) -> (u64, u64) {
 }
 
 /// The fields of a status that make a stamp.
-pub(crate) fn print(status: &Metadata) -> Print {
+pub(crate) fn fingerprint(status: &Metadata) -> Fingerprint {
     let nanos = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
-    Print {
+    Fingerprint {
         device: status.dev(),
         inode: status.ino(),
         size: status.size(),
@@ -282,7 +282,7 @@ impl Tick {
 
     /// The stamp of a file whose status was taken after this tick.
     pub(crate) fn stamp(self, status: &Metadata) -> Stamp {
-        Stamp::of_file(print(status), self.clock, self.grain)
+        Stamp::of_file(fingerprint(status), self.clock, self.grain)
     }
 }
 
@@ -345,7 +345,7 @@ pub(crate) fn read_whole(
 /// Whether nobody wrote between two looks at an open file. One that was replaced by renaming meanwhile has lost its
 /// name and got a new change time by that, but what was read of it is whole.
 fn is_same_content(before: &Metadata, after: &Metadata) -> bool {
-    let (before, mut now) = (print(before), print(after));
+    let (before, mut now) = (fingerprint(before), fingerprint(after));
     if after.nlink() == 0 {
         now.changed = before.changed;
     }

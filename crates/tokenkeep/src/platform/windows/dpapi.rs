@@ -33,7 +33,7 @@ use crate::{
 /// use tokenkeep::storage::{DataProtection, FilePersistence};
 ///
 /// let protector = DataProtection::new(DataProtectionScope::CurrentUser).entropy(*b"a second secret");
-/// let cache = tokenkeep::TokenCache::new(std::sync::Arc::new(FilePersistence::with_protector(path, protector)?));
+/// let cache = tokenkeep::TokenCache::new(FilePersistence::with_protector(path, protector)?);
 /// cache.update(|_| "{}")?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

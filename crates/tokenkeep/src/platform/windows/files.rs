@@ -20,7 +20,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 use zeroize::Zeroizing;
 
 use super::{access, sys};
-use crate::stamp::{Print, Stamp};
+use crate::stamp::{Fingerprint, Stamp};
 use crate::{Error, ErrorKind, Result};
 
 /// The private lock file is named after the cache file, with this behind it.
@@ -283,9 +283,9 @@ pub(crate) fn identity(status: &Status) -> (u64, u64) {
 }
 
 /// The fields of a status that make a stamp.
-pub(crate) fn print(status: &Status) -> Print {
+pub(crate) fn fingerprint(status: &Status) -> Fingerprint {
     let Status(found) = *status;
-    Print {
+    Fingerprint {
         device: found.volume,
         inode: found.index,
         size: found.size,
@@ -310,7 +310,7 @@ impl Tick {
 
     /// The stamp of a file whose status was taken after this tick.
     pub(crate) fn stamp(self, status: &Status) -> Stamp {
-        Stamp::of_file(print(status), self.clock, self.grain)
+        Stamp::of_file(fingerprint(status), self.clock, self.grain)
     }
 }
 
@@ -354,7 +354,7 @@ pub(crate) fn read_whole(
 
 /// Whether nobody wrote between two looks at an open file. Being renamed away moves only its time of change.
 fn is_same_content(before: &Status, after: &Status) -> bool {
-    let (before, mut after) = (print(before), print(after));
+    let (before, mut after) = (fingerprint(before), fingerprint(after));
     after.changed = before.changed;
     before == after
 }

@@ -24,7 +24,7 @@ use super::{access, sys, writing};
 use crate::event::Events;
 use crate::lock::{LockHolder, LockState, cannot_look};
 use crate::platform::lock_record::{self, Author, Record};
-use crate::stamp::Print;
+use crate::stamp::Fingerprint;
 use crate::{Error, Result};
 
 /// Looks at a busy sibling lock this often at first, and ever more seldom.
@@ -176,11 +176,11 @@ impl Held {
 /// How long the lock file has looked the same, by the monotonic clock. Kept over several waits: a reader never waits
 /// long enough to see a dead sibling's file settle in one.
 #[derive(Debug, Default)]
-pub(crate) struct Watch(Option<(Print, Instant)>);
+pub(crate) struct Watch(Option<(Fingerprint, Instant)>);
 
 impl Watch {
     fn unchanged(&mut self, status: &Status) -> Duration {
-        let now = files::print(status);
+        let now = files::fingerprint(status);
         match &self.0 {
             Some((before, since)) if *before == now => since.elapsed(),
             _ => {
@@ -282,7 +282,7 @@ fn examine(paths: &Paths, watch: &Mutex<Watch>, events: &Events) -> Result<Optio
     };
     // It may have become another's between the two looks.
     let now = files::status_of(&file, path)?;
-    Ok((files::print(&now) == files::print(&status)).then_some(file))
+    Ok((files::fingerprint(&now) == files::fingerprint(&status)).then_some(file))
 }
 
 /// Gone, held by somebody, or removed and still open somewhere.

@@ -66,7 +66,7 @@ pub(super) enum Look {
 /// How long the lock file has looked the same, by the monotonic clock. Kept over several waits: a reader never waits
 /// long enough to see a dead sibling's file settle in one.
 #[derive(Debug, Default)]
-pub(crate) struct Watch(Option<(crate::stamp::Print, Instant)>);
+pub(crate) struct Watch(Option<(crate::stamp::Fingerprint, Instant)>);
 
 impl Watch {
     fn restart(&mut self) {
@@ -74,7 +74,7 @@ impl Watch {
     }
 
     fn unchanged(&mut self, status: &fs::Metadata) -> Duration {
-        let now = files::print(status);
+        let now = files::fingerprint(status);
         match &self.0 {
             Some((before, since)) if *before == now => since.elapsed(),
             _ => {
