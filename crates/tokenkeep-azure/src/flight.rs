@@ -36,7 +36,11 @@ pub(crate) struct Cleared {
 impl Flight {
     pub(crate) fn new(cache: &TokenCache) -> Self {
         let persistence = cache.persistence();
-        Self { path: persistence.path().to_owned(), private: persistence.kind() == StoreKind::Memory, line: Arc::default() }
+        Self {
+            path: persistence.path().to_owned(),
+            private: persistence.kind() == StoreKind::Memory,
+            line: Arc::default(),
+        }
     }
 
     /// Waits, at most `limit`, until no other process makes the request `name`.

@@ -29,12 +29,12 @@ pub(crate) enum Code {
 
 impl Code {
     /// Returns the exit code for an error of the library.
-    pub(crate) fn of(kind: ErrorKind) -> Self {
-        match kind {
+    pub(crate) fn of(error: &Error) -> Self {
+        match error.kind() {
             ErrorKind::InvalidInput => Self::Usage,
             ErrorKind::Busy => Self::Busy,
             ErrorKind::Cancelled => Self::Interrupted,
-            ErrorKind::StoreLocked | ErrorKind::StoreUnavailable | ErrorKind::StoreTimeout => Self::Store,
+            _ if error.is_keystore_out_of_reach() => Self::Store,
             _ => Self::Failed,
         }
     }
@@ -107,7 +107,7 @@ pub(crate) fn message(error: &Error) -> String {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self {
-            code: Code::of(error.kind()),
+            code: Code::of(&error),
             kind: error.kind().code(),
             text: message(&error),
             remedy: error.suggestion().map(str::to_owned),

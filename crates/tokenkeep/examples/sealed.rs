@@ -36,14 +36,9 @@ fn run(arguments: &[String]) -> Result<()> {
     };
     let file = FilePersistence::with_protector(path, sealed(source, partition)?)?
         .on_event(|event| eprintln!("event: {event:?}"));
-    let cache = TokenCache::with_options(
-        file.clone(),
-        WaitOptions::default(),
-        OnDamage::SetAside,
-        |event| {
-            eprintln!("event: {event:?}");
-        },
-    );
+    let cache = TokenCache::with_options(file.clone(), WaitOptions::default(), OnDamage::SetAside, |event| {
+        eprintln!("event: {event:?}");
+    });
     let io =
         |error: std::io::Error| Error::new(ErrorKind::Io, "Standard input or output failed").because(error);
     match verb.as_str() {

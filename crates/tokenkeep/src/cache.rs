@@ -220,7 +220,7 @@ impl TokenCache {
                 }
                 // Content of a writer that truncates and writes in place, caught between the two.
                 Ok(_) => break,
-                Err(error) if settles_under_lock(error.kind()) => break,
+                Err(error) if settles_under_lock(&error) => break,
                 Err(error) => return Err(error),
             }
         }
@@ -385,12 +385,12 @@ impl Shared {
     /// that ignores the lock may have been writing it, and then set aside.
     fn usable(&self, guard: &LockGuard, read: Result<Snapshot>, rule: OnDamage) -> Result<Snapshot> {
         match read {
-            Err(error) if error.kind().is_damage() => {}
+            Err(error) if error.is_damage() => {}
             read => return read,
         }
         std::thread::sleep(SECOND_LOOK);
         match self.reload(guard) {
-            Err(error) if error.kind().is_damage() => {
+            Err(error) if error.is_damage() => {
                 let reason = error.what().to_owned();
                 self.set_aside(guard, &reason, error, rule)?;
                 Ok(self.held().publish(None, Stamp::UNKNOWN))
@@ -429,7 +429,7 @@ impl Held {
 
 /// Whether an error of reading without the lock may be of the moment: content in motion, damage that is a writer caught
 /// in the middle, content of a weaker store that the persistence takes over once it is safe from other writers.
-fn settles_under_lock(kind: ErrorKind) -> bool {
+fn settles_under_lock(error: &Error) -> bool {
     use ErrorKind::{Busy, MarkerOccupied, Unprotected};
-    kind.is_damage() || matches!(kind, Busy | MarkerOccupied | Unprotected)
+    error.is_damage() || matches!(error.kind(), Busy | MarkerOccupied | Unprotected)
 }

@@ -21,8 +21,6 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// ```
 /// use tokenkeep::ErrorKind;
 ///
-/// let may_pass_by_itself = |kind| matches!(kind, ErrorKind::Busy | ErrorKind::StoreTimeout | ErrorKind::StoreLocked);
-/// assert!(may_pass_by_itself(ErrorKind::StoreLocked));
 /// assert_eq!(ErrorKind::StoreLocked.code(), "store_locked");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,11 +79,6 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Whether the content can no longer be what it was, in whatever way.
-    pub(crate) fn is_damage(self) -> bool {
-        matches!(self, Self::Damaged | Self::Truncated)
-    }
-
     /// The stable name of this kind, for logs, scripts and other languages.
     pub fn code(self) -> &'static str {
         match self {
@@ -152,6 +145,7 @@ type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
 /// assert_eq!(away.suggestion(), Some("Start it"));
 /// assert_eq!(away.os_code(), None, "no system call failed");
 /// assert!(away.candidates().is_empty(), "nor was there anything to choose from");
+/// assert!(away.is_keystore_out_of_reach() && !(away.is_transient() || away.is_damage() || away.is_foreign()));
 /// ```
 pub struct Error(Box<Inner>);
 
@@ -228,9 +222,32 @@ impl Error {
         &self.0.candidates
     }
 
-    /// What a program can decide by.
+    /// The kind, by which a program decides. Where several kinds call for the same decision, there is a method: for example
+    /// [`Error::is_damage`].
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// Whether the stored content is damaged: altered, cut off, or no token cache. The next writer sets it aside.
+    pub fn is_damage(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Damaged | ErrorKind::Truncated)
+    }
+
+    /// Whether the same call may succeed a little later without anybody's help: the lock was busy, or the keystore slow.
+    pub fn is_transient(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Busy | ErrorKind::StoreTimeout)
+    }
+
+    /// Whether the keystore cannot be used now: it is missing, locked, or does not answer. The content in it is unharmed.
+    pub fn is_keystore_out_of_reach(&self) -> bool {
+        use ErrorKind::{StoreLocked, StoreTimeout, StoreUnavailable};
+        matches!(self.kind(), StoreUnavailable | StoreLocked | StoreTimeout)
+    }
+
+    /// Whether the stored content is intact, but was written by another store, with another key, or in another format.
+    pub fn is_foreign(&self) -> bool {
+        use ErrorKind::{MissingKey, UnknownFormat, Unprotected, WrongKey};
+        matches!(self.kind(), MissingKey | WrongKey | UnknownFormat | Unprotected)
     }
 
     /// What failed, without path, cause and remedy.

@@ -267,7 +267,7 @@ impl Plan {
         let vacant = |content: &Secret| schema::is_vacant(content.expose());
         let source = match from.load_own(from_guard) {
             // It is in the new form already.
-            Err(error) if one_file && is_anothers(error.kind()) && to.load_own(to_guard).is_ok() => None,
+            Err(error) if one_file && error.is_foreign() && to.load_own(to_guard).is_ok() => None,
             source => source?.filter(|content| !vacant(content)),
         };
         let nothing = Secret::new(Vec::new());
@@ -321,10 +321,4 @@ fn one_file(
     to_guard: &LockGuard,
 ) -> bool {
     are_files(from, to) && from_guard.target() == to_guard.target()
-}
-
-/// What stands there was written by another store, or with another key.
-pub(crate) fn is_anothers(kind: ErrorKind) -> bool {
-    use ErrorKind::{MissingKey, UnknownFormat, Unprotected, WrongKey};
-    matches!(kind, MissingKey | WrongKey | UnknownFormat | Unprotected)
 }

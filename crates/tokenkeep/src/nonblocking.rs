@@ -8,6 +8,7 @@ pub(crate) mod pool;
 
 pub use operation::Operation;
 
+use crate::moving::{self, Migration};
 use crate::{
     CacheLock, Config, Error, ErrorKind, LockGuard, Result, Secret, Snapshot, TokenCache, WriteAccess,
     options::{Cancel, WaitOptions},
@@ -101,6 +102,29 @@ impl Nonblocking {
     pub fn clear(&self) -> Operation<bool> {
         let begin = Begin::new(&self.0, self.0.wait_options());
         Operation::new(begin.cancel.clone(), move || begin.write()?.delete())
+    }
+
+    /// Like [`moving::migrate`](crate::moving::migrate), from this cache into `to`. Dropping the future ends the wait for the
+    /// locks; a migration that has begun is finished.
+    ///
+    /// ```
+    /// # mod executor { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/support/block_on.rs")); }
+    /// use tokenkeep::{TokenCache, storage::FilePersistence};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let open = |name: &str| FilePersistence::new(folder.path().join(name)).map(TokenCache::new);
+    /// # executor::block_on(async {
+    /// let (old, new) = (open("old.json")?.nonblocking(), open("new.json")?.nonblocking());
+    /// old.update(|_| r#"{"Account":{"key":{"home_account_id":"uid.utid"}}}"#).await?;
+    /// assert_eq!(old.migrate_to(&new).await?.entries, 1);
+    /// assert!(new.read().await?.is_some());
+    /// # Ok::<(), tokenkeep::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn migrate_to(&self, to: &Self) -> Operation<Migration> {
+        let (cancel, wait) = linked(self.0.wait_options());
+        let (from, to) = (self.0.clone(), to.0.clone());
+        Operation::new(cancel, move || moving::migrate_waiting(&from, &to, &wait))
     }
 
     /// Runs any blocking `work` on the cache without blocking the caller. Dropping the future lets the work go on and

@@ -84,7 +84,9 @@ impl Stamp {
             (State::Absent, State::Absent) => true,
             (State::Version(number), State::Version(now)) => number == now,
             // Only the earlier stamp has to be trusted: it rules out that anything equal was written after it.
-            (State::File { fingerprint, trusted: true }, State::File { fingerprint: now, .. }) => fingerprint == now,
+            (State::File { fingerprint, trusted: true }, State::File { fingerprint: now, .. }) => {
+                fingerprint == now
+            }
             _ => false,
         }
     }

@@ -77,7 +77,7 @@ fn shared(case: impl Fn(&Path) -> Case) {
     let expected = (unmarked(attributes, &theirs_first.shape), label, stored);
     let read = ours.load().unwrap().expect("their item");
     assert_eq!(read.expose(), ONE.as_bytes(), "theirs, read by ours");
-    ours.save(TWO.as_bytes()).unwrap();
+    ours.save(&TWO.into()).unwrap();
     assert_eq!(theirs_first.theirs_reads(&keyring), TWO, "updated by ours, read by theirs");
     theirs_first.theirs_writes(&keyring, THREE);
     assert_eq!(ours.load().unwrap().unwrap().expose(), THREE.as_bytes(), "updated by theirs, read by ours");
@@ -86,7 +86,7 @@ fn shared(case: impl Fn(&Path) -> Case) {
 
     let keyring = Keyring::start();
     let ours_first = case(&keyring.bus.folder().join("home"));
-    ours_first.ours(&keyring).save(ONE.as_bytes()).unwrap();
+    ours_first.ours(&keyring).save(&ONE.into()).unwrap();
     let (attributes, label, stored) = only_item(&keyring);
     if theirs_first.shape == ours_first.shape {
         assert_eq!(unmarked(attributes, &ours_first.shape), expected.0, "the attributes of a new item");
@@ -220,7 +220,7 @@ fn dotnet_still_finds_its_item_after_tokenkeep_updated_it_with_the_shape_of_java
         Case::new(Peer::Python, ["dotnet-read", "dotnet-write"], &[&item], of("azure-identity-java"));
     dotnet.theirs_writes(&keyring, ONE);
     let before = only_item(&keyring);
-    dotnet.ours(&keyring).save(TWO.as_bytes()).unwrap();
+    dotnet.ours(&keyring).save(&TWO.into()).unwrap();
     assert_eq!(dotnet.theirs_reads(&keyring), TWO);
     let after = only_item(&keyring);
     assert_eq!((before.0, before.1), (after.0, after.1), "attributes and label are kept");

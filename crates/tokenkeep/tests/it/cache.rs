@@ -37,9 +37,7 @@ fn two_hundred_threads_that_write_at_once_on_one_cache_and_on_ten_lose_nothing()
 #[test]
 fn reads_beside_many_writers_of_the_same_process_never_fail() {
     let place = Place::new();
-    let cache = tokenkeep::TokenCache::new(
-        tokenkeep::storage::FilePersistence::new(place.cache()).unwrap(),
-    );
+    let cache = tokenkeep::TokenCache::new(tokenkeep::storage::FilePersistence::new(place.cache()).unwrap());
     write(&cache, "0");
     std::thread::scope(|scope| {
         for writer in 0..40 {

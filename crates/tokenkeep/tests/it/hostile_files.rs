@@ -44,7 +44,7 @@ fn sixty_four_megabytes_are_read_as_they_were_written() {
     let place = Place::in_memory();
     let content: Vec<u8> =
         (0..64_u32 << 20).map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
-    place.open().begin_write().unwrap().commit(&content).unwrap();
+    place.open().begin_write().unwrap().commit(content.as_slice()).unwrap();
     assert!(place.open().read().unwrap().unwrap().expose() == content);
 }
 

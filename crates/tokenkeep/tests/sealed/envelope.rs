@@ -88,7 +88,7 @@ fn a_cache_too_large_for_an_item_is_stored() {
         content.drain(..56 << 20);
     }
     let began = std::time::Instant::now();
-    opened(&keyring, &place, "cache.bin").cache.begin_write().unwrap().commit(&content).unwrap();
+    opened(&keyring, &place, "cache.bin").cache.begin_write().unwrap().commit(content.as_slice()).unwrap();
     let written = began.elapsed();
     let read = opened(&keyring, &place, "cache.bin").cache.read().unwrap().unwrap();
     assert!(read.expose() == content, "another content came back");

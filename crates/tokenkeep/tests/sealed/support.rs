@@ -103,8 +103,7 @@ impl Opened {
             .durability(Durability::Cached)
             .on_event(listener(Arc::clone(&events)));
         let wait = WaitOptions::default();
-        let cache =
-            TokenCache::with_options(file.clone(), wait, damage, listener(Arc::clone(&events)));
+        let cache = TokenCache::with_options(file.clone(), wait, damage, listener(Arc::clone(&events)));
         Self { file, cache, events }
     }
 

@@ -39,7 +39,9 @@ fn a_locked_collection_without_the_item_may_hide_it_and_is_locked_too() {
     let keyring = Keyring::start();
     lock(&keyring);
     let item = item(&keyring.bus);
-    for (error, time) in [failure(|| item.load()), failure(|| item.save(&b"x".into())), failure(|| item.delete())] {
+    for (error, time) in
+        [failure(|| item.load()), failure(|| item.save(&b"x".into())), failure(|| item.delete())]
+    {
         assert_kind(&error, ErrorKind::StoreLocked, "prompts are not allowed");
         assert!(time.naps < AT_ONCE, "{time:?}");
     }

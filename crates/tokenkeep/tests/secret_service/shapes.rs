@@ -181,7 +181,8 @@ fn several_matching_items_are_listed_by_their_labels() {
         [hand.create(LOGIN, &one, CACHE_ENCODED).await, hand.create(LOGIN, &two, OTHER_ENCODED).await]
     });
     let item = item(&keyring, &ItemShape::java("msal.cache", "", &[("id", "x")]));
-    for error in [item.load().unwrap_err(), item.save(&CACHE.into()).unwrap_err(), item.delete().unwrap_err()] {
+    for error in [item.load().unwrap_err(), item.save(&CACHE.into()).unwrap_err(), item.delete().unwrap_err()]
+    {
         assert_kind(&error, ErrorKind::Ambiguous, "2 items match and differ");
         let candidates = error.candidates();
         assert_eq!(candidates.len(), 2, "{candidates:?}");

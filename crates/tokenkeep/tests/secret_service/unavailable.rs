@@ -26,7 +26,9 @@ fn item_at(address: &str) -> SecretServiceItem {
 fn a_socket_that_does_not_exist_is_unavailable_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let item = item_at(&format!("unix:path={}/none", folder.path().display()));
-    for (error, time) in [failure(|| item.load()), failure(|| item.save(&b"x".into())), failure(|| item.verify())] {
+    for (error, time) in
+        [failure(|| item.load()), failure(|| item.save(&b"x".into())), failure(|| item.verify())]
+    {
         assert_kind(&error, ErrorKind::StoreUnavailable, "nobody listens");
         assert!(time.naps < AT_ONCE, "{time:?}");
     }
@@ -65,7 +67,8 @@ fn a_bus_without_a_secret_service_is_unavailable_at_once() {
 fn a_keyring_without_a_default_collection_is_unavailable_with_a_remedy_of_its_own() {
     let keyring = Keyring::start_without_collections();
     let item = item(&keyring.bus);
-    for error in [item.load().unwrap_err(), item.save(&b"x".into()).unwrap_err(), item.verify().unwrap_err()] {
+    for error in [item.load().unwrap_err(), item.save(&b"x".into()).unwrap_err(), item.verify().unwrap_err()]
+    {
         assert_kind(&error, ErrorKind::StoreUnavailable, "no default collection");
         assert_kind(&error, ErrorKind::StoreUnavailable, "Create a keyring");
     }

@@ -8,7 +8,6 @@ use std::path::Path;
 use super::FilePersistence;
 use crate::atomic_file::remains::{self, Remains};
 use crate::atomic_file::{self, Durability};
-use crate::moving::is_anothers;
 use crate::persistence::OldCopy;
 use crate::{Error, ErrorKind, LockGuard, Persistence, Result, Secret, Stamp};
 
@@ -25,7 +24,7 @@ impl FilePersistence {
         let old = self.read(target, true)?.content;
         let remains = Remains::hold(target)?;
         let (bytes, lapsed) = match self.protect(content, target) {
-            Err(error) if is_anothers(error.kind()) => (self.protector.protect(content, None)?, false),
+            Err(error) if error.is_foreign() => (self.protector.protect(content, None)?, false),
             protected => protected?,
         };
         if lapsed && let Some(old) = &old {

@@ -7,7 +7,7 @@
 
 use super::KeystorePersistence;
 use crate::event::Event;
-use crate::moving::{carry, is_anothers};
+use crate::moving::carry;
 use crate::persistence::BuiltIn;
 use crate::{
     CacheLock, Error, ErrorKind, LockGuard, Persistence, Result,
@@ -70,8 +70,8 @@ impl KeystorePersistence {
                     self.events.raise(|| Event::Moved { path: self.path().to_owned(), from, to });
                     return Ok(carried.entries > 0);
                 }
-                Err(error) if is_anothers(error.kind()) => {}
-                Err(error) if error.kind().is_damage() => {
+                Err(error) if error.is_foreign() => {}
+                Err(error) if error.is_damage() => {
                     return self.set_marker_aside(file, guard, error);
                 }
                 Err(error) => {
