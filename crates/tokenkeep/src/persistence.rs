@@ -144,7 +144,7 @@ impl<P: Persistence + ?Sized> Persistence for Arc<P> {
 ///
 /// assert_eq!(FilePersistence::new(folder.path().join("cache.json"))?.kind(), StoreKind::File);
 /// assert_eq!(MemoryPersistence::new().kind(), StoreKind::Memory);
-/// # Ok::<(), tokenkeep::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
