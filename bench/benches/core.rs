@@ -33,7 +33,7 @@ fn crowd(criterion: &mut Criterion) {
     const WRITES: u32 = 200;
     let folder = tempfile::tempdir().unwrap();
     let file = FilePersistence::new(folder.path().join("cache")).unwrap().durability(Durability::Cached);
-    let store = TokenCache::new(Arc::new(file));
+    let store = TokenCache::new(file);
     let content = cache(SIZES[0], "a");
     let write = || drop(store.begin_write().unwrap().commit(content.as_slice()).unwrap());
     criterion.bench_function("200 writes/in a row", |bencher| {

@@ -104,7 +104,7 @@ impl Nonblocking {
         Operation::new(begin.cancel.clone(), move || begin.write()?.delete())
     }
 
-    /// Like [`moving::migrate`](crate::moving::migrate), from this cache into `to`. Dropping the future ends the wait for the
+    /// Like [`moving::migrate`], from this cache into `to`. Dropping the future ends the wait for the
     /// locks; a migration that has begun is finished.
     ///
     /// ```
