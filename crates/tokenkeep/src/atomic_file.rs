@@ -360,8 +360,8 @@ fn next_modified(old: Option<&Status>) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(u64::try_from(next).unwrap_or(u64::MAX)) + Duration::from_nanos(chance)
 }
 
-/// The stamp of what was just written, believed only if nothing but the rename has touched the file since. The content
-/// is in its place by now, so that a look that fails costs the next reader a reload and nobody an error.
+/// Returns the stamp of the written content, trusted only if only the rename has touched the file since. The content
+/// is in place by now, so a failure here costs the next reader a reload and is not an error.
 fn own_stamp(file: &File, target: &Path, size: u64, modified: SystemTime) -> Stamp {
     let Ok(status) = files::status_of(file, target) else { return Stamp::UNKNOWN };
     let fingerprint = files::fingerprint(&status);
@@ -370,7 +370,7 @@ fn own_stamp(file: &File, target: &Path, size: u64, modified: SystemTime) -> Sta
     if ours { Stamp::of_own_write(fingerprint) } else { Stamp::UNKNOWN }
 }
 
-/// Unpredictable, so that nobody can wait for a name.
+/// Unpredictable, so that no other program can create a file with the name in advance.
 pub(crate) fn random() -> Result<u64> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).map_err(|error| {

@@ -147,7 +147,7 @@ impl TokenCache {
         Self::with(Arc::new(persistence), WaitOptions::default(), OnDamage::default(), Events::default())
     }
 
-    /// As [`TokenCache::new`], with rules of the caller's and a listener for what is worth knowing.
+    /// Like [`TokenCache::new`], with the caller's options and a listener for events.
     pub fn with_options(
         persistence: impl Persistence + 'static,
         wait: WaitOptions,
@@ -188,18 +188,18 @@ impl TokenCache {
         Self { shared: Arc::clone(&self.shared), damage: rule }
     }
 
-    /// The content now stored; `None` when there is none.
+    /// Returns the stored content; `None` if there is none.
     ///
     /// # Errors
-    /// Those of [`Persistence::load`]; `Busy` when another program kept writing without the lock.
+    /// Those of [`Persistence::load`]; `Busy` if another program kept writing without the lock.
     pub fn read(&self) -> Result<Option<Secret>> {
         Ok(self.snapshot()?.content)
     }
 
-    /// The content now stored, with its number.
+    /// Returns the stored content with its number.
     ///
     /// # Errors
-    /// As [`TokenCache::read`].
+    /// Like [`TokenCache::read`].
     pub fn snapshot(&self) -> Result<Snapshot> {
         // Another round is needed for content that another thread of this process published during the read.
         for _ in 0..3 {
@@ -253,10 +253,10 @@ impl TokenCache {
         self.begin_write_waiting(&self.shared.wait)
     }
 
-    /// As [`TokenCache::begin_write`], with a time limit or a switch of its own.
+    /// Like [`TokenCache::begin_write`], with its own time limit or cancellation.
     ///
     /// # Errors
-    /// As [`TokenCache::begin_write`].
+    /// Like [`TokenCache::begin_write`].
     pub fn begin_write_waiting(&self, wait: &WaitOptions) -> Result<WriteAccess> {
         let shared = &self.shared;
         let (guard, outer) = shared.acquire(wait)?;

@@ -49,7 +49,7 @@ pub struct Migration {
     /// The number of moved entries: those that the target did not have, or had in an older version. Content that is
     /// not a token cache moves as a whole and counts as one.
     pub entries: usize,
-    /// How many entries stayed behind because the new store had a newer version.
+    /// The number of entries that were not moved because the target had a newer version.
     pub outdated: usize,
     /// What became of the old copy; in a plan, what can be expected to become of it.
     pub old_copy: OldCopy,
@@ -184,7 +184,7 @@ pub(crate) fn destination(path: &Path) -> Option<String> {
     Sidecar::destination(path)
 }
 
-/// What [`carry`] did.
+/// The result of [`carry`].
 pub(crate) struct Carried {
     pub(crate) entries: usize,
     pub(crate) outdated: usize,

@@ -82,7 +82,7 @@ pub trait Persistence: Send + Sync + fmt::Debug {
     /// As `save`, and `NotVerified` when the probe came back different.
     fn verify(&self) -> Result<()>;
 
-    /// What kind of place this is, for people and programs.
+    /// Describes the store, for users and programs.
     fn info(&self) -> Info;
 
     /// The further methods of a store of this crate.
@@ -287,7 +287,7 @@ pub struct Loaded {
     pub stamp: Stamp,
 }
 
-/// Where a cache is kept and how well it is protected.
+/// The location of a cache and its protection.
 ///
 /// ```
 /// use tokenkeep::{Backend, Info, Protection};

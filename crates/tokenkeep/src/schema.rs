@@ -114,7 +114,7 @@ pub fn is_msal_cache(content: &[u8]) -> bool {
 /// use tokenkeep::schema::is_whole;
 ///
 /// assert!(is_whole(br#"{"Account":{}}"#) && !is_whole(br#"{"Account":{"#));
-/// assert!(is_whole(b"not JSON: nobody can tell"));
+/// assert!(is_whole(b"not JSON: its end is unknown"));
 /// ```
 pub fn is_whole(content: &[u8]) -> bool {
     let mut walker = Walker::new(without_bom(content));

@@ -78,7 +78,7 @@ impl Stamp {
         Self(State::File { fingerprint, trusted: true })
     }
 
-    /// Whether the store is certainly as it was when `self` was taken, seen from the `later` stamp.
+    /// Returns whether the store, seen from the `later` stamp, is certainly unchanged since `self` was taken.
     pub fn matches(&self, later: &Self) -> bool {
         match (self.0, later.0) {
             (State::Absent, State::Absent) => true,
@@ -91,7 +91,7 @@ impl Stamp {
         }
     }
 
-    /// Whether there is nothing stored.
+    /// Returns whether the store has no content.
     pub fn is_absent(&self) -> bool {
         matches!(self.0, State::Absent)
     }

@@ -81,7 +81,7 @@ fn run(arguments: &[OsString]) -> Outcome<()> {
     }
 }
 
-/// One line of answer, and success whatever it is: only a crash is a failure.
+/// Prints one line and succeeds with any answer: only a crash is a failure.
 #[cfg(target_os = "linux")]
 fn conclude(outcome: tokenkeep::Result<String>) -> Outcome<()> {
     println!("{}", serve::answer(&outcome));

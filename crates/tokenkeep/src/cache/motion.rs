@@ -25,14 +25,14 @@ fn at_rest(content: &[u8]) -> bool {
 }
 
 impl Shared {
-    /// Whether what the persistence gave can be believed.
+    /// Returns whether content of the persistence is complete.
     pub(super) fn is_at_rest(&self, content: Option<&Secret>) -> bool {
         let whole = matches!(self.persistence.kind(), StoreKind::Item { .. } | StoreKind::Memory);
         content.is_none_or(|content| whole || at_rest(content.expose()))
     }
 
-    /// Under the lock: what is stored, read in any case. What cannot be a whole cache is read again until it is one, or has
-    /// stood still and nobody is seen to be writing it.
+    /// Under the lock: reads the stored content in any case. Incomplete content is read again until it is complete,
+    /// or has been unchanged without a visible writer.
     pub(super) fn reload(&self, guard: &LockGuard) -> Result<Snapshot> {
         let began = Instant::now();
         // Whether no process had the file open for writing before this read.

@@ -13,7 +13,7 @@ use crate::{Error, ErrorKind, LockGuard, Result, Secret, Snapshot, Stamp};
 /// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
 /// # let cache = tokenkeep::TokenCache::new(file);
 /// let write = cache.begin_write()?;
-/// drop(write); // somebody changed their mind
+/// drop(write); // without a commit, nothing is written
 /// assert!(cache.read()?.is_none());
 ///
 /// let write = cache.begin_write()?;
@@ -21,7 +21,7 @@ use crate::{Error, ErrorKind, LockGuard, Result, Secret, Snapshot, Stamp};
 /// println!("until it is committed, others wait at {}", write.guard().path().display());
 /// let written = write.commit("not a token cache")?;
 ///
-/// // A client's own change, merged into what is stored; that is kept as a copy first, because nobody can read it.
+/// // A client's own change, merged into what is stored; a copy of it is kept first, because it cannot be parsed.
 /// let mut write = cache.begin_write()?;
 /// assert_eq!(write.content(), written.content.as_ref().map(|content| content.expose()));
 /// write.set_aside("the program cannot read it")?;
@@ -173,7 +173,7 @@ impl WriteAccess {
                 Ok(snapshot)
             }
             Err(error) => {
-                // Whether anything arrived is for the next reader to find out.
+                // The next read shows whether the write arrived.
                 shared.held().stamp = Stamp::UNKNOWN;
                 Err(error)
             }

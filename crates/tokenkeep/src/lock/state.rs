@@ -59,8 +59,7 @@ pub struct LockHolder {
 }
 
 impl CacheLock {
-    /// Who has this lock now. Nothing is created or changed, and nobody is waited for; a moment later it may be
-    /// otherwise.
+    /// Returns the present state of this lock, without a change or a wait; it may differ a moment later.
     ///
     /// ```
     /// use tokenkeep::{CacheLock, inspect::LockState, options::WaitOptions};
@@ -76,7 +75,7 @@ impl CacheLock {
     /// ```
     ///
     /// # Errors
-    /// `PermissionDenied`, `UnsafeFile`, `Io` when the directory or the lock files cannot be looked at.
+    /// `PermissionDenied`, `UnsafeFile`, `Io` if the directory or the lock files cannot be read.
     pub fn state(&self) -> Result<LockState> {
         if self.private || files::status_at(files::directory_of(&self.path))?.is_none() {
             return Ok(LockState::Free);

@@ -380,7 +380,7 @@ impl BuiltIn for FilePersistence {
 
     fn wipe_leftover(&self, guard: &LockGuard) -> Result<bool> {
         guard.require(&self.path)?;
-        // What stands there has to be good before anything else is destroyed.
+        // The present content must be readable before the old file is destroyed.
         self.open(self.read(guard.target(), true)?.content)?;
         Ok(self.clear_remains(guard))
     }

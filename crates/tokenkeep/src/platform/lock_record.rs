@@ -119,7 +119,7 @@ pub(crate) fn printable(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
-/// Whether the sibling process that wrote a lock file is gone.
+/// Returns whether the sibling process that wrote a lock file has ended.
 pub(crate) fn is_dead_sibling(pid: u32, lock: &Status) -> bool {
     match process::life(pid) {
         Life::Dead => true,

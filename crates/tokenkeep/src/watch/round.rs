@@ -62,7 +62,7 @@ impl Round {
         cache.tell(signals);
         let snapshot = cache.snapshot()?;
         let hasher = RandomState::new();
-        // What cannot be understood is reported by the first look.
+        // The first check reports content that cannot be parsed.
         let (now, generation) = match Accounts::of(snapshot.content.as_ref(), &hasher) {
             Ok(accounts) => (accounts, snapshot.generation),
             Err(_) => (Accounts::default(), 0),

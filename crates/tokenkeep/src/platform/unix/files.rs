@@ -16,7 +16,7 @@ use crate::platform::os;
 use crate::stamp::{Fingerprint, Stamp};
 use crate::{Error, ErrorKind, Result};
 
-/// Owner may read and write, nobody else anything.
+/// The owner may read and write; all others nothing.
 pub(crate) const FILE_MODE: u32 = 0o600;
 /// The owner may enter, list and change; all others nothing.
 pub(crate) const DIRECTORY_MODE: u32 = 0o700;
@@ -342,8 +342,8 @@ pub(crate) fn read_whole(
     Ok(Some((bytes, after)))
 }
 
-/// Whether nobody wrote between two looks at an open file. One that was replaced by renaming meanwhile has lost its
-/// name and got a new change time by that, but what was read of it is whole.
+/// Returns whether an open file was unchanged between two reads of its status. A file that was replaced by a rename
+/// in between has lost its name and so got a new change time, but its content is whole.
 fn is_same_content(before: &Metadata, after: &Metadata) -> bool {
     let (before, mut now) = (fingerprint(before), fingerprint(after));
     if after.nlink() == 0 {

@@ -126,7 +126,8 @@ pub(crate) struct Held {
     sibling: Sibling,
     path: PathBuf,
     recovered: bool,
-    /// Last, so that it is released last: while the sibling file is being removed nobody of ours may enter.
+    /// The last field, so that it is released last: while the sibling file is being removed, no process of ours may
+    /// enter.
     private: Private,
 }
 
@@ -212,7 +213,7 @@ pub(crate) fn meet_siblings(
     }
 }
 
-/// Who holds a lock, for the message of a time-out.
+/// The holder of a lock, for the message of a timeout.
 #[derive(Debug)]
 pub(crate) struct Holder {
     pub(crate) pid: u32,

@@ -352,7 +352,7 @@ pub(crate) fn read_whole(
     Ok(Some((bytes, after)))
 }
 
-/// Whether nobody wrote between two looks at an open file. Being renamed away moves only its time of change.
+/// Returns whether an open file was unchanged between two reads of its status. A rename moves only its change time.
 fn is_same_content(before: &Status, after: &Status) -> bool {
     let (before, mut after) = (fingerprint(before), fingerprint(after));
     after.changed = before.changed;

@@ -1,9 +1,9 @@
 //! The two lock files on Windows.
 //!
-//! The private one is never deleted; on it our own processes exclude each other by a lock of the system, which queues
-//! them and which ends with its process. The siblings' one is created for the time of a hold, so that it must not exist
-//! before; nobody can write or remove it while we have it open, and the system removes it when we close it, however we
-//! end. What is left to judge is only a sibling's file.
+//! The private file is never deleted. Processes of tokenkeep exclude each other on it by a lock of the system, which
+//! queues the waiters and ends with its process. The siblings' file exists only during a hold, so it must not exist
+//! before. While it is open no other program can write or remove it, and the system removes it at the close, also
+//! after a crash. Only a sibling's file needs a judgement.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -152,7 +152,7 @@ fn cannot_create(path: &Path, error: io::Error) -> Error {
 #[derive(Debug)]
 pub(crate) struct Held {
     sibling: File,
-    /// Then the file was not made by us, and does not go by itself when it is closed.
+    /// The file was then not created by us, and the close does not remove it.
     recovered: bool,
     _private: Private,
 }
@@ -160,7 +160,7 @@ pub(crate) struct Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if self.recovered {
-            // What cannot be removed is known as ours, and the next of ours takes it over at once.
+            // A file that cannot be removed is known as ours, and the next process of ours takes it over at once.
             let _ = sys::remove_on_close(&self.sibling);
         }
     }
@@ -173,8 +173,8 @@ impl Held {
     }
 }
 
-/// How long the lock file has looked the same, by the monotonic clock. Kept over several waits: a reader never waits
-/// long enough to see a dead sibling's file settle in one.
+/// How long the lock file has looked the same, by the monotonic clock. Kept over several waits, because a reader
+/// never waits long enough to see a dead sibling's file unchanged for its time.
 #[derive(Debug, Default)]
 pub(crate) struct Watch(Option<(Fingerprint, Instant)>);
 
@@ -252,8 +252,8 @@ fn hold(file: File, recovered: bool, private: Private, paths: &Paths) -> Result<
     Ok(Held { sibling: file, recovered, _private: private })
 }
 
-/// Somebody's lock file stands there. Looked at without disturbing its owner, and only opened for ourselves once it is
-/// known to be a dead one's. `None`: it is not, or not any more.
+/// Judges another process's lock file. Reads it without disturbing its owner, and opens it exclusively only when its
+/// owner is known to be dead. Returns `None` if it is not, or not any more.
 fn examine(paths: &Paths, watch: &Mutex<Watch>, events: &Events) -> Result<Option<File>> {
     let path = &paths.sibling;
     let status = match files::careful().read(true).open(path) {
@@ -280,12 +280,12 @@ fn examine(paths: &Paths, watch: &Mutex<Watch>, events: &Events) -> Result<Optio
         Err(error) if is_passing(&error) => return Ok(None),
         Err(error) => return Err(files::open_failed(path, error)),
     };
-    // It may have become another's between the two looks.
+    // Another process may have taken it between the two reads.
     let now = files::status_of(&file, path)?;
     Ok((files::fingerprint(&now) == files::fingerprint(&status)).then_some(file))
 }
 
-/// Gone, held by somebody, or removed and still open somewhere.
+/// Gone, held by another process, or removed and still open.
 fn is_passing(error: &io::Error) -> bool {
     files::is_absence(error)
         || files::is_shared_badly(error)
@@ -315,7 +315,7 @@ fn is_stale(paths: &Paths, record: &Record, status: &Status, unchanged: Duration
     }
 }
 
-/// Who has the lock, by a look that leaves the file as it is.
+/// Returns the state of the lock without changing the files.
 ///
 /// # Errors
 /// `UnsafeFile`, `PermissionDenied`, `Io`.
@@ -346,7 +346,7 @@ pub(crate) fn state(paths: &Paths) -> Result<LockState> {
     Ok(if dead { LockState::Left(holder) } else { LockState::Held(holder) })
 }
 
-/// Who holds a lock, for the message of a time-out.
+/// The holder of a lock, for the message of a timeout.
 #[derive(Debug)]
 pub(crate) struct Holder {
     pub(crate) pid: u32,

@@ -19,7 +19,7 @@ use super::service::Client;
 use crate::persistence::keystore::Prompting;
 use crate::{Error, ErrorKind, Secret};
 
-/// How much longer than its deadline an operation may take to say that it has passed, and to tidy up.
+/// The time by which an operation may exceed its deadline, to report it and to clean up.
 const GRACE: Duration = Duration::from_millis(1500);
 
 /// The operation on the item.

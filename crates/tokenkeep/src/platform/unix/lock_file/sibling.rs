@@ -63,8 +63,8 @@ pub(super) enum Look {
     Moved,
 }
 
-/// How long the lock file has looked the same, by the monotonic clock. Kept over several waits: a reader never waits
-/// long enough to see a dead sibling's file settle in one.
+/// How long the lock file has looked the same, by the monotonic clock. Kept over several waits, because a reader
+/// never waits long enough to see a dead sibling's file unchanged for its time.
 #[derive(Debug, Default)]
 pub(crate) struct Watch(Option<(crate::stamp::Fingerprint, Instant)>);
 
