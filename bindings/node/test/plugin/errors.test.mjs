@@ -2,9 +2,9 @@
 /** Errors of the package: how a program knows them, and that each code is documented. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { test } from "node:test";
-import { imported, subject } from "../support/subject.mjs";
+import { anotherCopy } from "../support/copy.mjs";
+import { imported } from "../support/subject.mjs";
 
 const { isPersistenceError, PersistenceError } = await imported();
 const ROOT = new URL("../../../../", import.meta.url);
@@ -13,12 +13,7 @@ const ROOT = new URL("../../../../", import.meta.url);
 const read = (path) => readFile(new URL(path, ROOT), "utf8");
 
 test("an error of another copy of the package in this process is known as one", () => {
-  const require = createRequire(import.meta.url);
-  const place = require.resolve(subject);
-  const cached = require.cache[place];
-  delete require.cache[place];
-  const other = require(subject);
-  require.cache[place] = cached;
+  const other = anotherCopy();
   const error = new other.PersistenceError("CrossPlatformLockError", "busy");
   assert.notEqual(other.PersistenceError, PersistenceError);
   assert.equal(error instanceof PersistenceError, false);

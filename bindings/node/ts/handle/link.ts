@@ -2,6 +2,7 @@
 // it. Nothing here waits on Node's worker pool, and an answer that is still to come keeps the process alive.
 import { isPersistenceError } from "../error";
 import type { Addon, EventReply, Failure, NativeChannel } from "../face";
+import { VERSION } from "../version";
 import { NativeFailure } from "./errors";
 import { loadAddon } from "./locate";
 
@@ -11,10 +12,7 @@ const EXIT_PATIENCE = 250;
 /** After so many new listeners, those whose owner is gone are forgotten. */
 const SWEEP = 64;
 
-interface Waiter {
-  resolve(value: never): void;
-  reject(reason: unknown): void;
-}
+type Waiter = (failure: Failure | null, value: unknown) => void;
 
 /** Receives what a cache has to tell beside its answers. */
 export type Listener = (event: EventReply) => void;
@@ -24,12 +22,25 @@ interface Link {
   channel: NativeChannel;
 }
 
-const waiters = new Map<number, Waiter>();
-// Weak, because a listener belongs to a persistence and must not keep it alive.
-const listeners = new Map<number, WeakRef<Listener>>();
-let lastCall = 0;
-let lastSource = 0;
-let open: Link | undefined;
+/** What copies of this package share: two channels would wait for each other's locks. */
+interface Shared {
+  readonly waiters: Map<number, Waiter>;
+  /** Weak, because a listener belongs to a persistence and must not keep it alive. */
+  readonly listeners: Map<number, WeakRef<Listener>>;
+  lastCall: number;
+  lastSource: number;
+  open: Link | undefined;
+}
+
+/** By version: copies of different versions may speak differently to the addon. */
+const KEY = Symbol.for(`tokenkeep.link.${VERSION}`);
+
+const shared = sharedWith(globalThis as { [KEY]?: Shared });
+
+function sharedWith(world: { [KEY]?: Shared }): Shared {
+  world[KEY] ??= { waiters: new Map(), listeners: new Map(), lastCall: 0, lastSource: 0, open: undefined };
+  return world[KEY];
+}
 
 /**
  * The addon, found once, and this thread's channel to it, opened on first use.
@@ -37,26 +48,29 @@ let open: Link | undefined;
  * @throws PersistenceError `NotSupportedError` with the code `addon_missing` or `addon_unusable`.
  */
 export function link(): Link {
-  if (open === undefined) {
+  if (shared.open === undefined) {
     // Not at import: without a binary the package still imports, tells where user directories are and reports errors.
     const addon = loadAddon();
-    open = { addon, channel: new addon.Channel(dispatch) };
-    const { channel } = open;
+    const channel = new addon.Channel(dispatch);
+    shared.open = { addon, channel };
     // Not `once`, which is compiled for this call alone; to close twice does nothing.
     process.on("exit", () => channel.close(EXIT_PATIENCE));
   }
-  return open;
+  return shared.open;
 }
 
 /** Starts something in Rust and gives its answer; failures are `NativeFailure`s. */
 export function call<T>(start: (call: number) => void): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    lastCall = lastCall === 0xffff_ffff ? 1 : lastCall + 1;
-    waiters.set(lastCall, { resolve, reject });
+    const id = shared.lastCall === 0xffff_ffff ? 1 : shared.lastCall + 1;
+    shared.lastCall = id;
+    shared.waiters.set(id, (failure, value) =>
+      failure === null ? resolve(value as T) : reject(new NativeFailure(failure)),
+    );
     try {
-      start(lastCall);
+      start(id);
     } catch (error) {
-      waiters.delete(lastCall);
+      shared.waiters.delete(id);
       reject(thrown(error));
     }
   });
@@ -82,18 +96,18 @@ export function thrown(error: unknown): unknown {
 
 /** Registers a listener, which its owner must keep; gives the source number to open a cache with. */
 export function listen(listener: Listener): number {
-  lastSource += 1;
-  if (lastSource % SWEEP === 0) {
+  shared.lastSource += 1;
+  if (shared.lastSource % SWEEP === 0) {
     sweep();
   }
-  listeners.set(lastSource, new WeakRef(listener));
-  return lastSource;
+  shared.listeners.set(shared.lastSource, new WeakRef(listener));
+  return shared.lastSource;
 }
 
 function sweep(): void {
-  for (const [source, reference] of listeners) {
+  for (const [source, reference] of shared.listeners) {
     if (reference.deref() === undefined) {
-      listeners.delete(source);
+      shared.listeners.delete(source);
     }
   }
 }
@@ -101,14 +115,10 @@ function sweep(): void {
 function dispatch(id: number, failure: Failure | null, value: unknown): void {
   if (id === 0) {
     const event = value as EventReply;
-    listeners.get(event.source)?.deref()?.(event);
+    shared.listeners.get(event.source)?.deref()?.(event);
     return;
   }
-  const waiter = waiters.get(id);
-  waiters.delete(id);
-  if (failure !== null) {
-    waiter?.reject(new NativeFailure(failure));
-  } else {
-    waiter?.resolve(value as never);
-  }
+  const waiter = shared.waiters.get(id);
+  shared.waiters.delete(id);
+  waiter?.(failure, value);
 }
