@@ -20,7 +20,7 @@ const KEPT: u64 = 3;
 #[derive(Debug)]
 struct Versions {
     directory: PathBuf,
-    /// Names the cache and its lock; nothing is written there.
+    /// Names the cache and its lock; no file with this name is written.
     path: PathBuf,
 }
 
@@ -79,7 +79,7 @@ impl Persistence for Versions {
         let written = fs::write(&draft, content).and_then(|()| fs::rename(&draft, &path));
         written.map_err(|error| tokenkeep::Error::io("Cannot write a version", &path, error))?;
         if next > KEPT {
-            // One too many does no harm; the next write tries again.
+            // A failure leaves one file too many; the next write tries again.
             drop(fs::remove_file(self.file(next - KEPT)));
         }
         Ok(Stamp::version(next))

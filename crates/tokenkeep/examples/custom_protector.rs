@@ -1,9 +1,9 @@
-//! A protector of one's own between the cache and its file: this one adds a checksum, and encrypts nothing.
+//! A protector of the program itself between the cache and its file. This one adds a checksum and does not encrypt.
 //!
 //! `cargo run --example custom_protector -- [PATH]`
 //!
-//! A protector that encrypts, with a key from a hardware module, say, has the same shape. What it cannot open because it is
-//! altered is `Damaged`; what it has no key for is not, and must be another error, or it would be set aside.
+//! A protector that encrypts, for example with a key from a hardware module, has the same shape. Altered content is
+//! `Damaged`; content without its key is not and must be another error, or it would be moved aside.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -17,7 +17,7 @@ const HEAD: usize = 8;
 struct Checksum;
 
 impl Checksum {
-    /// FNV-1a: notices accidents, not attackers.
+    /// FNV-1a: detects accidents, not attacks.
     fn of(content: &[u8]) -> [u8; HEAD] {
         let start = 0xcbf2_9ce4_8422_2325_u64;
         let mix = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);

@@ -75,7 +75,7 @@ fn serve() -> io::Result<String> {
     thread::spawn(move || {
         let mut asked = 0;
         for stream in listener.incoming().flatten() {
-            // A client that went away is no reason to stop.
+            // The loss of one client must not stop the server.
             drop(answer(stream, &mut asked));
         }
     });

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! SOURCE is one of `keyring:NAME` (the kernel's memory, until the next restart), `passphrase:VARIABLE`,
-//! `key-file:PATH`, `key:VARIABLE`, and on Linux `item:SERVICE` (a key in the Secret Service). `write` takes the content from standard input. What is worth knowing goes to
-//! standard error, and a failure begins with its kind.
+//! `key-file:PATH`, `key:VARIABLE`, and on Linux `item:SERVICE` (a key in the Secret Service). `write` takes the content
+//! from standard input. Events go to standard error, and a failure begins with its kind.
 #![expect(clippy::print_stderr, reason = "printing is what a command-line tool does")]
 
 use std::io::{Read, Write};

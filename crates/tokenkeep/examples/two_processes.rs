@@ -1,4 +1,4 @@
-//! Two processes write one cache at the same time, and neither loses what the other has written.
+//! Two processes write one cache at the same time, and neither loses a write of the other.
 //!
 //! `cargo run --example two_processes -- [PATH]`
 
@@ -14,7 +14,7 @@ const WRITES: u32 = 100;
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let path = arguments.next().unwrap_or_else(|| "two-processes.cache".to_owned());
-    // A plaintext file and no fsync, to show the lock and nothing else.
+    // A plaintext file without fsync, to show only the lock.
     let file = FilePersistence::new(&path)?.durability(Durability::Cached);
     let cache = TokenCache::new(file);
     if arguments.next().is_some() {

@@ -1,4 +1,4 @@
-//! Tells who is signed in or out by other programs, one line for each: `+` came, `-` went, `*` changed.
+//! Prints the accounts that other programs sign in or out, one line each: `+` added, `-` removed, `*` changed.
 //!
 //! ```sh
 //! cargo run --example watch -- ~/.my-app/cache.json    # ends with its standard input

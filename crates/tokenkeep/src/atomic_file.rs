@@ -51,7 +51,7 @@ const PREALLOCATED: usize = 512 * 1024;
 #[derive(Debug)]
 pub(crate) struct Replaced {
     pub(crate) stamp: Stamp,
-    /// `false` when the file had to be written in place.
+    /// `false` if the file was written in place.
     pub(crate) crash_safe: bool,
     pub(crate) rest: Rest,
 }
@@ -59,8 +59,8 @@ pub(crate) struct Replaced {
 /// Replaces the content of the file at `target`. A failure leaves the old content whole and no file behind.
 ///
 /// # Errors
-/// `StorageFull`, `PermissionDenied`, `UnsafeFile`, `Io`. After one that says that the new content is in place, it is:
-/// only its surviving a loss of power could not be made sure.
+/// `StorageFull`, `PermissionDenied`, `UnsafeFile`, `Io`. After an error that says so, the new content is in place,
+/// but it may not survive a loss of power.
 pub(crate) fn replace(target: &Path, content: &[u8], durability: Durability) -> Result<Stamp> {
     let replaced = replace_deferred(target, content, durability)?;
     replaced.rest.finish()?;
@@ -105,8 +105,8 @@ fn open_replaceable(target: &Path) -> Option<File> {
     writing::REPLACES_OPEN_FILES.then(|| files::careful().read(true).open(target).ok())?
 }
 
-/// Makes the file at `target` differ from all that anybody has seen of it, and leaves its content alone. `None`: there is
-/// no such file, or it is empty, or this user may not.
+/// Changes the times of the file at `target` so that its stamp differs from every earlier one, and keeps its content.
+/// Returns `None` if there is no such file, if it is empty, or if this user may not.
 pub(crate) fn touch(target: &Path) -> Option<Stamp> {
     let (file, old) = files::open_existing(target, files::careful().read(true).write(true)).ok()??;
     if old.len() == 0 {
@@ -218,7 +218,7 @@ pub(crate) fn fnv(bytes: &[u8]) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// The directory of a file, opened before anything is changed in it: whether it can be synced is known in time.
+/// The directory of a file, opened before any change, to know in time whether it can be synced.
 #[derive(Debug)]
 struct OpenDirectory(Option<(File, PathBuf)>);
 
@@ -269,7 +269,7 @@ impl Rest {
     /// Waits until the new name is on the disk.
     ///
     /// # Errors
-    /// `Io`, `StorageFull`: the content is in its place all the same.
+    /// `Io`, `StorageFull`: the content is in place nevertheless.
     pub(crate) fn finish(self) -> Result<()> {
         // The old file is closed at the end: its freed blocks would make the sync longer.
         let Self { directory, old: _old } = self;
@@ -277,7 +277,7 @@ impl Rest {
     }
 }
 
-/// A new file beside the target, removed again unless it was put in place.
+/// A new file beside the target, removed again unless it was renamed.
 #[derive(Debug)]
 pub(crate) struct Temporary {
     file: File,

@@ -218,7 +218,7 @@ impl TokenCache {
                         return Ok(held.publish(loaded.content, loaded.stamp));
                     }
                 }
-                // Content of a writer that truncates and writes in place, caught between the two.
+                // Content of a writer that truncates and writes in place, read between the two.
                 Ok(_) => break,
                 Err(error) if settles_under_lock(&error) => break,
                 Err(error) => return Err(error),
@@ -241,13 +241,13 @@ impl TokenCache {
         self.shared.held().stamp = Stamp::UNKNOWN;
     }
 
-    /// Waits for the lock and then looks at the store, so that the write builds on what is there.
+    /// Waits for the lock and then checks the store, so that the write is based on the present content.
     ///
-    /// Content that a protector finds damaged is read once more and then set aside as [`OnDamage`] says. Content whose
-    /// key is wrong or missing is not damaged: the error is returned, and nothing can be written over it.
+    /// Content that a protector finds damaged is read once more and then treated as [`OnDamage`] says. Content with a
+    /// wrong or missing key is not damaged: the error is returned, and the content cannot be overwritten.
     ///
     /// # Errors
-    /// Those of [`CacheLock::acquire`] and of [`Persistence::load`]; `Damaged` only under [`OnDamage::Fail`], or when
+    /// Those of [`CacheLock::acquire`] and of [`Persistence::load`]; `Damaged` only under [`OnDamage::Fail`], or if
     /// no copy could be kept.
     pub fn begin_write(&self) -> Result<WriteAccess> {
         self.begin_write_waiting(&self.shared.wait)
@@ -381,8 +381,8 @@ impl Shared {
         self.reload(guard)
     }
 
-    /// Under the lock, for a writer: what was read. What a protector found damaged is read once more, since a program
-    /// that ignores the lock may have been writing it, and then set aside.
+    /// Under the lock, for a writer: returns the read content. Damaged content is read once more, because a program
+    /// that ignores the lock may have been writing it, and then moved aside.
     fn usable(&self, guard: &LockGuard, read: Result<Snapshot>, rule: OnDamage) -> Result<Snapshot> {
         match read {
             Err(error) if error.is_damage() => {}

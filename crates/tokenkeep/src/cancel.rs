@@ -1,11 +1,11 @@
-//! Giving up a wait from another thread.
+//! Cancels a wait from another thread.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
 
-/// A switch that ends a wait for the lock early. Clones share the switch; it cannot be reset.
+/// Ends a wait for the lock early. Clones share their state; a cancellation cannot be reset.
 ///
 /// ```
 /// use tokenkeep::{options::{Cancel, WaitOptions}, CacheLock, ErrorKind};
@@ -26,7 +26,7 @@ use std::thread::Thread;
 #[derive(Clone, Default)]
 pub struct Cancel {
     own: Arc<State>,
-    /// The switch that this one obeys too; see [`Cancel::child`].
+    /// The parent, whose cancellation counts here too; see [`Cancel::child`].
     parent: Option<Arc<State>>,
 }
 
@@ -37,12 +37,12 @@ struct State {
 }
 
 impl Cancel {
-    /// A switch that is not yet thrown.
+    /// Creates one that is not cancelled.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Ends every wait that was given this switch, now or later, with `Cancelled`.
+    /// Ends every wait with this value, now or later, with `Cancelled`.
     pub fn cancel(&self) {
         self.own.cancelled.store(true, Ordering::SeqCst);
         for thread in self.own.waiting.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
@@ -50,12 +50,13 @@ impl Cancel {
         }
     }
 
-    /// Whether the switch was thrown.
+    /// Returns whether it was cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.states().any(|state| state.cancelled.load(Ordering::SeqCst))
     }
 
-    /// A switch that is thrown with this one, and can be thrown without it. (This one must not itself be a child.)
+    /// Returns a child, which is cancelled with this one and can be cancelled without it. (This one must not itself
+    /// be a child.)
     pub(crate) fn child(&self) -> Self {
         Self { own: Arc::default(), parent: Some(Arc::clone(&self.own)) }
     }

@@ -1,4 +1,4 @@
-//! User directories, found as the sibling libraries find them.
+//! User directories, the same as in the sibling libraries.
 
 use std::env;
 use std::path::PathBuf;

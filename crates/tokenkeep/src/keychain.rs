@@ -165,9 +165,9 @@ pub trait SecurityFramework: Send + Sync + fmt::Debug {
 
 /// One item of the macOS Keychain, found by its service and account.
 ///
-/// Unless [prompting](KeychainItem::prompting) is allowed, no operation shows a dialogue: one that would need a person's
-/// consent is `StoreLocked`. The framework knows no time limits, so that each operation runs on a thread of its own, which
-/// is left behind when the deadline passes.
+/// Unless [prompting](KeychainItem::prompting) is allowed, no operation shows a dialogue: one that would need the
+/// user's consent is `StoreLocked`. The framework has no time limits, so each operation runs on its own thread, which
+/// is abandoned at the deadline.
 ///
 /// ```
 /// # use std::any::Any;

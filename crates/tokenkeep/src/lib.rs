@@ -34,8 +34,8 @@ pub mod storage;
 #[cfg(feature = "watch")]
 pub mod watch;
 
-// The front page: what a program opens and uses, and what it implements for a store of its own. Everything else that is
-// public has its one path in a module.
+// The main items: what a program opens and uses, and what it implements for its own store. All other public items
+// have one path each in a module.
 pub use cache::{Snapshot, TokenCache, WriteAccess};
 pub use config::Config;
 pub use error::{Error, ErrorKind, Result};

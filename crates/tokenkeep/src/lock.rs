@@ -32,7 +32,7 @@ const DEFAULT_LIMIT: Duration = Duration::from_secs(50);
 
 /// The pause before a new start after other processes replaced files or directories.
 const RESTART_PAUSE: Duration = Duration::from_millis(1);
-/// A directory that is missing this often, although it was created each time, is not to be had.
+/// Give up on a directory that disappears this often after it was created.
 const RESTARTS: u32 = 100;
 
 static LINES: Lines<Private> = Lines::new();
@@ -137,13 +137,13 @@ impl CacheLock {
         Self { path, events, watch: Arc::default(), unswept: Arc::default(), private: false }
     }
 
-    /// A lock at whose path there never is a file.
+    /// A lock whose path never has a file.
     pub(crate) fn alone(path: &Path, events: Events) -> Self {
         Self { unswept: Arc::new(AtomicBool::new(true)), ..Self::with_events(path, events) }
     }
 
-    /// The lock between the threads of this process on something that only they can see, such as a cache in memory. `name`
-    /// tells it from others; nothing is created in the file system.
+    /// The lock between the threads of this process for a resource that only they share, such as a cache in memory.
+    /// `name` identifies it; no file is created.
     ///
     /// ```
     /// use tokenkeep::CacheLock;
@@ -157,7 +157,7 @@ impl CacheLock {
         Self { private: true, ..Self::with_events(name.as_ref(), Events::default()) }
     }
 
-    /// What tells this lock from others, whatever the spelling of the path; the directory is created if it is missing.
+    /// Returns the key that identifies this lock in any spelling of the path; creates a missing directory.
     pub(crate) fn key(&self) -> Result<Key> {
         if self.private {
             return Ok((0, 0, self.path.clone().into_os_string()));
@@ -190,9 +190,9 @@ impl CacheLock {
         loop {
             match self.attempt(&deadline) {
                 Ok(Some(guard)) => return Ok(guard),
-                // The private file, or a link to the cache, was exchanged while we waited for it.
+                // The private file, or a link to the cache, was replaced during the wait.
                 Ok(None) => {}
-                // The directory was removed while we worked in it.
+                // The directory was removed in between.
                 Err(error) if error.io_kind() == Some(NotFound) && restarts < RESTARTS => {}
                 Err(error) => return Err(error),
             }

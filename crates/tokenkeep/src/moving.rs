@@ -207,7 +207,7 @@ pub(crate) fn carry(
     let done = |old_copy, resumed| Ok(Carried { entries, outdated, old_copy, resumed });
     let union = match plan.step {
         Step::Nothing => {
-            // Killed after the old place was emptied.
+            // The process was killed after it emptied the source.
             sidecar.conclude()?;
             let mut finished = to.wipe_leftover(to_guard)?;
             if !one_file(from, from_guard, to, to_guard) {

@@ -1,11 +1,11 @@
-//! Bytes that must not be printed and do not outlive their use.
+//! Bytes that must not be printed and are wiped after use.
 
 use std::fmt;
 use std::sync::Arc;
 
 use zeroize::{Zeroizing, optimization_barrier};
 
-/// Content of a token cache: shared without copying, redacted in `Debug`, wiped when the last holder drops it.
+/// Content of a token cache: shared without copying, redacted in `Debug`, wiped when the last owner drops it.
 ///
 /// ```
 /// let secret = tokenkeep::Secret::from("a token");
@@ -40,7 +40,7 @@ fn wipe(bytes: &mut Vec<u8>) {
 }
 
 impl Secret {
-    /// Takes over `bytes`.
+    /// Takes ownership of `bytes`.
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(Arc::new(Wiped(bytes)))
     }

@@ -50,7 +50,7 @@ impl Stamp {
     /// A stamp that matches nothing: the content must be read again.
     pub const UNKNOWN: Self = Self(State::Unknown);
 
-    /// The stamp of a place where nothing is stored.
+    /// The stamp of an absent store.
     pub const ABSENT: Self = Self(State::Absent);
 
     /// The stamp of a store that numbers its versions: equal numbers mean equal content. Every save must take a number that

@@ -1,4 +1,4 @@
-//! The same transactions on an item of the Secret Service, on whichever bus the test has started.
+//! The same transactions on an item of the Secret Service, on the bus of the test.
 
 use std::path::Path;
 
@@ -34,7 +34,7 @@ pub(crate) fn once(item: &Whereabouts<'_>, text: &str) -> Outcome<()> {
     Ok(())
 }
 
-/// Obeys the commands of `serve` that concern content and the lock.
+/// Obeys the commands of `serve` for content and the lock.
 pub(crate) fn obey(item: &Whereabouts<'_>) -> Outcome<()> {
     let cache = item.open()?;
     serve::follow(|verb, rest, held| serve::obey(verb, rest, &cache, held))

@@ -1,7 +1,7 @@
-//! Content that betrays every fault: each process has a number in it that only grows, and a sum over the whole.
+//! Content that shows every fault: for each process a number that only grows, and a checksum over all.
 //!
-//! A lost update shows as a number that fell back, a torn read as a wrong sum, an overlap as a witness that is taken.
-//! The witness is an fcntl lock on a file of its own, which the kernel drops when its process dies.
+//! A lost update shows as a smaller number, a torn read as a wrong checksum, an overlap as a taken witness. The
+//! witness is an fcntl lock on a separate file, which the kernel releases when its process dies.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -17,7 +17,7 @@ use crate::Outcome;
 
 type Numbers = BTreeMap<String, u64>;
 
-/// `{"a":1,"b":2,"pad":"...","sum":N}`. The padding changes the length, so that a piece of one content never completes
+/// `{"a":1,"b":2,"pad":"...","sum":N}`. The padding changes the length, so that a part of one content never completes
 /// another.
 fn compose(numbers: &Numbers) -> String {
     let total: u64 = numbers.values().sum();
@@ -42,13 +42,13 @@ fn parse(content: &[u8]) -> Outcome<Numbers> {
     Ok(numbers)
 }
 
-/// FNV-1a: any cheap hash serves.
+/// FNV-1a: any cheap hash is sufficient.
 fn sum(text: &str) -> u64 {
     text.bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// `count` transactions, each adding one to this process's number. Prints `did N` after each acknowledged one.
+/// Makes `count` transactions, each adding one to this process's number. Prints `did N` after each acknowledged one.
 pub(crate) fn count(path: &Path, name: &str, count: u64, durability: Durability) -> Outcome<()> {
     let cache = TokenCache::new(FilePersistence::new(path)?.durability(durability));
     let witness = witness(path)?;
@@ -84,7 +84,7 @@ fn witness(path: &Path) -> Outcome<File> {
     Ok(options.open(PathBuf::from(name))?)
 }
 
-/// Reads until standard input closes. No number may ever be seen to fall. Prints how often it read.
+/// Reads until standard input closes. No number may decrease. Prints the number of reads.
 pub(crate) fn watch(path: &Path) -> Outcome<()> {
     let stop = Arc::new(AtomicBool::new(false));
     {

@@ -96,7 +96,7 @@ fn parse(durability: &str) -> Outcome<Durability> {
     }
 }
 
-/// One lock, write and release, between two looks at paths that exist nowhere: they show in a trace.
+/// Makes one lock, write and release, between two accesses to nonexistent paths, which mark it in a trace.
 fn once(path: &Path, durability: Durability, text: &str) -> Outcome<()> {
     let cache = TokenCache::new(FilePersistence::new(path)?.durability(durability));
     let long = text.strip_prefix('@').map(str::parse).transpose()?.map(|length| "x".repeat(length));

@@ -1,4 +1,4 @@
-//! People who sign in and out, as fast as the disk allows: for those who watch.
+//! Signs accounts in and out as fast as the disk allows, for tests of watching.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use tokenkeep::{TokenCache, options::Durability, storage::FilePersistence};
 
 use crate::Outcome;
 
-/// Signs in NAME0, NAME1, ...; those with an odd number out again.
+/// Signs in NAME0, NAME1, ...; signs those with an odd number out again.
 pub(crate) fn come_and_go(path: &Path, name: &str, count: usize) -> Outcome<()> {
     let persistence = FilePersistence::new(path)?.durability(Durability::Cached);
     let cache = TokenCache::new(persistence);

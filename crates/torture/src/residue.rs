@@ -1,4 +1,4 @@
-//! A process that has had a secret in its hands and let go of it, so that a test can look for what is left in its memory.
+//! A process that has had a secret and dropped it, so that a test can search its memory for copies.
 
 use std::io::BufRead;
 use std::path::Path;
@@ -12,8 +12,7 @@ use crate::Outcome;
 const BEFORE: &[u8] = br#"{"RefreshToken":{"k":{"home_account_id":"a","secret":""#;
 const BEHIND: &[u8] = br#""}}}"#;
 
-/// The cache whose token is made from `seed`. The test makes the same, so that the token itself crosses no pipe and
-/// stands in no argument.
+/// The cache with a token made from `seed`. The test makes the same token, so that it is in no pipe and no argument.
 fn content(seed: u64) -> Secret {
     let mut bytes = Vec::with_capacity(BEFORE.len() + 64 + BEHIND.len());
     bytes.extend_from_slice(BEFORE);

@@ -1,4 +1,4 @@
-//! A cache at the command of a test: one command per line, one line of answer.
+//! A cache under the control of a test: one command a line, one line of answer.
 //!
 //! Answers begin with `ok` or with `err KIND`; bytes are escaped as in a Rust byte string.
 
@@ -58,7 +58,7 @@ pub(crate) fn serve(path: &Path) -> Outcome<()> {
     })
 }
 
-/// Answers every line of standard input with what `reply` makes of its verb and the rest.
+/// Answers every line of standard input with the result of `reply` for its verb and the rest.
 pub(crate) fn follow(mut reply: impl FnMut(&str, &str, &mut Held) -> Result<String>) -> Outcome<()> {
     let mut held = Held::default();
     say("ready")?;
@@ -81,7 +81,7 @@ pub(crate) fn obey(verb: &str, rest: &str, cache: &TokenCache, held: &mut Held) 
             });
         }
         "write" => drop(cache.begin_write_waiting(&wait)?.commit(rest)?),
-        // SIZE bytes of 'x', followed by a full stop that tells a whole content from a prefix.
+        // SIZE bytes of 'x' and a full stop, which distinguishes whole content from a prefix.
         "fill" => {
             let mut content = vec![b'x'; rest.parse().unwrap_or(0)];
             content.push(b'.');
@@ -109,7 +109,7 @@ pub(crate) fn obey(verb: &str, rest: &str, cache: &TokenCache, held: &mut Held) 
     Ok(String::new())
 }
 
-/// Short content in full, long content by its length and ends.
+/// Shows short content in full, long content by its length and ends.
 fn show(content: &[u8]) -> String {
     let escape = |bytes: &[u8]| bytes.escape_ascii().to_string();
     match content {

@@ -1,4 +1,4 @@
-//! Stores by name: a cache as a configuration opens it, and a move from one store to another.
+//! Stores by name: a cache opened from a configuration, and a move from one store to another.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokenkeep::{
     storage::{FilePersistence, KeystorePersistence, Sealed, SecretServiceItem},
 };
 
-/// The account of every item here, and with the service the partition of every encrypted file.
+/// The account of every item here; with the service it is also the partition of every encrypted file.
 const ACCOUNT: &str = "token_cache";
 
 /// Opens the cache that `Config` finds at `path`, for the application `service`, and does `verb` with it.
@@ -27,7 +27,7 @@ pub(crate) fn open(path: &Path, service: &str, fallbacks: &str, verb: &str, text
             Ok(content
                 .map_or_else(|| "none".to_owned(), |content| content.expose().escape_ascii().to_string()))
         }
-        // Merged into what is stored, as a client's sign-in is.
+        // Merged into the stored content, like a client's sign-in.
         "add" => {
             let access = cache.begin_write()?;
             access.commit_change(&Change::additions(text.as_bytes())).map(|_| String::new())
@@ -37,7 +37,7 @@ pub(crate) fn open(path: &Path, service: &str, fallbacks: &str, verb: &str, text
     }
 }
 
-/// Moves what is in the store `from` into the store `to`.
+/// Moves the content of the store `from` into the store `to`.
 pub(crate) fn migrate(from: &str, to: &str) -> Result<String> {
     let (from, to) = (store(from)?, store(to)?);
     crate::mark("begin");
@@ -53,7 +53,7 @@ fn store(name: &str) -> Result<TokenCache> {
     let persistence: Arc<dyn Persistence> = match words[..] {
         ["plain", path] => Arc::new(FilePersistence::new(path)?.on_event(tell)),
         ["sealed", key, path] => {
-            // The partition that `Config` gives an application of the key's name.
+            // The partition that `Config` derives for an application with the key's name.
             let service = Path::new(key).file_name().unwrap_or_default().to_string_lossy();
             let sealed = Sealed::new(KeyFile::at(key), format!("{service}/{ACCOUNT}"));
             Arc::new(FilePersistence::with_protector(path, sealed)?.on_event(tell))

@@ -1,4 +1,4 @@
-// The smallest executor there is, for the documentation's examples: the futures of this crate need no more.
+// The smallest executor, for the documentation's examples: the futures of this crate need no more.
 
 use std::pin::pin;
 use std::sync::Arc;

@@ -52,7 +52,7 @@ pub(super) struct Sidecar {
 }
 
 impl Sidecar {
-    /// Beside the store that is left.
+    /// Beside the source.
     pub(super) fn of(from: &dyn Persistence, guard: &LockGuard, to: &dyn Persistence) -> Self {
         let path = (from.kind() != StoreKind::Memory).then(|| beside(guard.target()));
         Self { path, from: place(&from.info()), to: place(&to.info()) }

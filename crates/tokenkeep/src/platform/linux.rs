@@ -53,7 +53,7 @@ pub(crate) fn coarse_clock() -> i128 {
     i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec)
 }
 
-/// A name for this start of this machine; equal on two processes only if they share a kernel.
+/// Returns the id of this start of this machine; equal in two processes only if they share a kernel.
 pub(crate) fn boot_id() -> &'static str {
     static BOOT: OnceLock<String> = OnceLock::new();
     BOOT.get_or_init(|| {

@@ -45,7 +45,7 @@ impl Me {
         let pid = std::process::id();
         let mut me = ME.lock().unwrap_or_else(PoisonError::into_inner);
         match &*me {
-            // A process that was forked after the first use is another one.
+            // A process forked after the first use has another pid.
             Some(known) if known.pid == pid => known.clone(),
             _ => {
                 let command = process::command(pid).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The stand-in for the kernel keyring where the kernel has none.
+//! The stand-in for the kernel keyring on systems without one.
 
 use zeroize::Zeroizing;
 

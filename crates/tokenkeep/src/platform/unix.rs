@@ -1,4 +1,4 @@
-//! What Linux and macOS share: files, owners, hard links and flock.
+//! The parts that Linux and macOS share: files, owners, hard links and flock.
 
 pub(crate) mod files;
 pub(crate) mod key_file;

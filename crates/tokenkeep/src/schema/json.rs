@@ -1,10 +1,10 @@
-//! Walks over JSON text without building anything from it.
+//! Walks over JSON text without building a tree.
 //!
 //! This file owns the grammar (RFC 8259); the meaning of a text is `meaning.rs`. Why not a parser into values: a walker keeps
 //! unchanged entries byte for byte; it accepts all that `JSON.parse` accepts (lone surrogates, `1e999`); and it does not
 //! recurse, so that memory and not the stack bounds the nesting.
 
-/// The text stops being JSON at this byte.
+/// The text is not JSON from this byte on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed {
     pub(super) at: usize,
@@ -84,7 +84,7 @@ impl<'a> Walker<'a> {
         &self.text[start..self.at]
     }
 
-    /// The first byte of the next token.
+    /// Returns the first byte of the next token.
     pub(super) fn peek(&mut self) -> Option<u8> {
         self.skip_space();
         self.text.get(self.at).copied()
@@ -158,7 +158,7 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// A member's name and the colon behind it.
+    /// Reads a member's name and the colon after it.
     fn name(&mut self) -> Walk<&'a [u8]> {
         if self.peek() != Some(b'"') {
             return self.fail();

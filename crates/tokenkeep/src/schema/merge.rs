@@ -131,7 +131,7 @@ impl Merged {
 /// winning side.
 ///
 /// # Errors
-/// `Damaged` when `theirs` is not a token cache, `InvalidInput` when `ours` is not.
+/// `Damaged` if `theirs` is not a token cache, `InvalidInput` if `ours` is not.
 ///
 /// ```
 /// use tokenkeep::schema::{Change, merge};

@@ -1,4 +1,4 @@
-//! The thread of a watcher: waits for signs, looks once for many of them, and tells what is different.
+//! The thread of a watcher: waits for signs, makes one check for many of them, and reports the difference.
 
 use std::hash::RandomState;
 use std::path::Path;
@@ -17,7 +17,7 @@ const BLIND: Duration = Duration::from_secs(2);
 /// The interval of checks with file events, some of which the system may drop.
 const USUAL: Duration = Duration::from_secs(60);
 
-/// After what could not be read: the first time, and the longest.
+/// The pause after a failed read: the first and the longest.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// How long an empty file may wait for new content: a sibling truncates before it writes, and a busy machine can stop
@@ -38,7 +38,7 @@ pub(super) struct Round {
     /// The accounts in the content that this process saw last, and the number of that content.
     now: Accounts,
     generation: u64,
-    /// Why the last look failed, and how long to wait for the next.
+    /// The error of the last check, and the pause before the next.
     failed: Option<(ErrorKind, Duration)>,
     /// The time since which the file is empty, while the callback still has accounts.
     emptied: Option<Instant>,
@@ -107,7 +107,7 @@ impl Round {
         }
     }
 
-    /// Takes in a signal at once, and leaves what is to be done for later.
+    /// Records a signal at once and leaves the work for later.
     fn note(&mut self, signal: Signal) {
         match signal {
             Signal::Sign { arm_again } => self.arm_again |= arm_again,
@@ -115,7 +115,7 @@ impl Round {
             Signal::Stop => return,
         }
         let soon = Instant::now() + self.options.coalesce;
-        // After a failure, what happens brings the next look forward.
+        // After a failure, a signal causes an earlier check.
         self.look_at = Some(self.look_at.map_or(soon, |at| at.min(soon)));
     }
 
@@ -133,7 +133,7 @@ impl Round {
         self.now = accounts;
     }
 
-    /// Looks at the store and tells what is different. `Err` when the watcher was dropped.
+    /// Checks the store and reports the difference. `Err` if the watcher was dropped.
     fn look(&mut self) -> std::result::Result<(), Stopped> {
         let start = Instant::now();
         let checking = start >= self.check_at;
@@ -216,7 +216,7 @@ impl Round {
 /// The watcher was dropped.
 struct Stopped;
 
-/// The system's events for the file, if it has any to give; otherwise a warning.
+/// Returns the system's events for the file, if it has any; otherwise warns.
 fn arm(cache: &TokenCache, path: &Path, signals: Sender<Signal>) -> Option<Signs> {
     let armed = Signs::new(path, signals).and_then(|mut signs| signs.arm().map(|()| signs));
     match armed {
@@ -228,7 +228,7 @@ fn arm(cache: &TokenCache, path: &Path, signals: Sender<Signal>) -> Option<Signs
     }
 }
 
-/// Says that from here on there are looks alone.
+/// Warns that from now on there are only checks at intervals.
 fn blind(cache: &TokenCache, error: &notify::Error) {
     cache.warn(|| {
         let path = cache.persistence().path().display();

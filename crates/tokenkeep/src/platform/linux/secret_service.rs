@@ -1,10 +1,10 @@
 //! The Linux Secret Service (gnome-keyring, KWallet, KeePassXC) as a keystore.
 //!
 //! This file owns [`SecretServiceItem`]: its settings and its connections. From here inwards: [`worker`], the thread
-//! with a connection; [`operation`], what a read, a write or a removal does, and [`whereabouts`], what saves it from
-//! asking where the item is; [`probe`], the trial of a store; [`service`], the methods of the Secret Service, and
-//! [`body`], what they carry; [`session`], their encryption, and [`cbc`], its mode; [`bus`], D-Bus under a deadline. [`survey`] looks at the
-//! service itself. [`failure`] puts what went wrong into the library's words.
+//! with a connection; [`operation`], a read, a write or a removal; [`whereabouts`], the remembered path of the item;
+//! [`probe`], the verification of a store; [`service`], the methods of the Secret Service; [`body`], their arguments;
+//! [`session`], their encryption; [`bus`], D-Bus under a deadline. [`survey`] reads the state of the service.
+//! [`failure`] translates errors.
 //!
 //! By default the item has the shape of keytar and libsecret's simple functions, so that every program which reads
 //! theirs reads ours: attributes `xdg:schema` = `org.freedesktop.Secret.Generic`, `service` and `account`, label

@@ -17,7 +17,7 @@ use crate::keychain::{Item, KeychainItem, SecurityFramework, Status};
 use crate::{Result, Secret};
 
 impl KeychainItem {
-    /// The item with these attributes in the user's default keychain. Nothing is contacted yet.
+    /// The item with these attributes in the user's default keychain. Makes no call yet.
     ///
     /// # Errors
     /// `InvalidInput` if `service` or `account` is empty or contains a NUL.

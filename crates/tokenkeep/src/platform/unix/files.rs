@@ -355,7 +355,7 @@ fn is_same_content(before: &Metadata, after: &Metadata) -> bool {
 /// Creates `directory` and its missing parents, each 0700 with any umask.
 ///
 /// # Errors
-/// `PermissionDenied`, `UnsafeFile` when a part of the path is not a directory, `StorageFull`, `Io`.
+/// `PermissionDenied`, `UnsafeFile` if a part of the path is not a directory, `StorageFull`, `Io`.
 pub(crate) fn create_directory(directory: &Path) -> Result<()> {
     match retry(|| fs::metadata(directory)) {
         Ok(status) if status.is_dir() => return Ok(()),

@@ -51,9 +51,9 @@ const LATE_UNLINK: Duration = Duration::from_millis(5);
 #[derive(Clone, Debug)]
 pub(crate) struct Paths {
     target: PathBuf,
-    /// `<cache>.tk-lock` beside the file itself, even when the cache path is a symbolic link.
+    /// `<cache>.tk-lock` beside the file itself, even if the cache path is a symbolic link.
     private: PathBuf,
-    /// `<cache>.lockfile` beside the path as given, where siblings that are given the same path look.
+    /// `<cache>.lockfile` beside the path as given, where siblings with the same path look for it.
     sibling: PathBuf,
     key: (u64, u64, std::ffi::OsString),
     directory_owner: u32,
@@ -141,7 +141,7 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if !self.private.is_own() {
-            // The process that forked this one has the lock still.
+            // The parent of this forked process still has the lock.
             return;
         }
         match &self.sibling {
@@ -232,7 +232,7 @@ pub(crate) fn holder(paths: &Paths) -> Option<Holder> {
     Some(Holder { pid: record.pid()?, command: record.command(), age })
 }
 
-/// Writes our record over what a lock file says.
+/// Overwrites the content of a lock file with our record.
 fn sign(file: &File, path: &Path) -> Result<()> {
     let record = record::own();
     files::require_size_allowed(record.len(), path)?;

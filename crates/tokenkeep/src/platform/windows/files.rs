@@ -23,7 +23,7 @@ use super::{access, sys};
 use crate::stamp::{Fingerprint, Stamp};
 use crate::{Error, ErrorKind, Result};
 
-/// The private lock file is named after the cache file, with this behind it.
+/// The suffix of the private lock file, after the name of the cache file.
 pub(crate) const PRIVATE_LOCK_SUFFIX: &str = ".tk-lock";
 /// The suffix of the sibling libraries' lock file.
 pub(crate) const SIBLING_LOCK_SUFFIX: &str = ".lockfile";
@@ -362,7 +362,7 @@ fn is_same_content(before: &Status, after: &Status) -> bool {
 /// Creates `directory` and its missing parents, each for this user and the system alone.
 ///
 /// # Errors
-/// `PermissionDenied`, `UnsafeFile` when a part of the path is not a directory, `StorageFull`, `Io`.
+/// `PermissionDenied`, `UnsafeFile` if a part of the path is not a directory, `StorageFull`, `Io`.
 pub(crate) fn create_directory(directory: &Path) -> Result<()> {
     match fs::metadata(directory).as_ref().map(Metadata::is_dir) {
         Ok(true) => return Ok(()),

@@ -27,7 +27,7 @@ use crate::platform::lock_record::{self, Author, Record};
 use crate::stamp::Fingerprint;
 use crate::{Error, Result};
 
-/// Looks at a busy sibling lock this often at first, and ever more seldom.
+/// The first pause between two checks of a busy sibling lock; later ones are longer.
 const FIRST_LOOK: Duration = Duration::from_micros(500);
 const LATER_LOOK: Duration = Duration::from_millis(10);
 
@@ -113,7 +113,8 @@ impl Private {
 
 impl Drop for Private {
     fn drop(&mut self) {
-        // At once; the system takes its time for a lock whose handle is merely closed. Failing leaves it to that.
+        // Unlock at once, because the system delays it for a handle that is only closed. If that fails, the close
+        // follows.
         let _ = sys::unlock(&self.0);
     }
 }

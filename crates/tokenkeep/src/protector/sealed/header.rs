@@ -192,7 +192,7 @@ mod tests {
             bytes[at] = value;
             assert!(matches!(Header::parse(&rechecked(bytes)), Err(Flaw::Unknown(_))), "{at} {value}");
         }
-        // A newer version may have a shorter header, or other fields in it.
+        // A newer version may have a shorter header, or other fields.
         let mut short = MAGIC.to_vec();
         short.extend_from_slice(&[0, 19, 2]);
         short.extend_from_slice(&[0; CHECK]);

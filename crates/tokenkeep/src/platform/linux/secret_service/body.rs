@@ -22,7 +22,7 @@ pub(super) fn attributes<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>
 /// The properties of a new item or collection.
 pub(super) type Properties<'a> = BTreeMap<&'static str, Variant<'a>>;
 
-/// A secret as it crosses the bus: session, initialisation vector, ciphertext, content type.
+/// A secret on the bus: session, initialisation vector, ciphertext, content type.
 pub(super) type Sealed<'a> = (ObjectPath<'a>, &'a Bytes, &'a Bytes, &'a str);
 
 /// The arguments of one call.

@@ -29,7 +29,7 @@ const CLEANING_LIMIT: usize = 8;
 /// The time to remove the probe after a failure that may have used the whole time limit.
 const CLEANING_TIME: Duration = Duration::from_secs(1);
 
-/// Proves that `collection` gives back, over another connection, what it was given.
+/// Proves that `collection` returns, over another connection, the item that was stored.
 pub(super) async fn try_out(
     operation: &mut Operation<'_>,
     bus: Option<&str>,
@@ -95,7 +95,7 @@ async fn remove_abandoned(operation: &mut Operation<'_>) -> Result<(), Failure> 
     for probe in probes.iter().take(CLEANING_LIMIT) {
         let created = operation.client.created(probe, &operation.deadline).await.map_err(Failure::from);
         match created {
-            // Either way, because a clock that was set back would keep a probe for ever.
+            // Compare in both directions, because a clock that was set back would keep a probe permanently.
             Ok(created) if created.abs_diff(now) > ABANDONED => {
                 operation.remove_item(probe).await?;
             }

@@ -39,7 +39,7 @@ const_monty_params!(
 
 type Element = ConstMontyForm<Group, { U1024::LIMBS }>;
 
-/// Our half of a key exchange.
+/// Our side of a key exchange.
 pub(super) struct Exchange {
     private: U256,
 }
@@ -95,7 +95,7 @@ fn number_bytes(number: &U1024) -> [u8; NUMBER] {
 pub(super) struct SessionKey(Zeroizing<[u8; BLOCK]>);
 
 impl SessionKey {
-    /// The ciphertext of `content`, for which `iv` is used once.
+    /// Returns the ciphertext of `content`; each `iv` must be used once.
     pub(super) fn seal(&self, iv: &[u8; BLOCK], content: &[u8]) -> Vec<u8> {
         let cipher = Encryptor::<Aes128>::new((&*self.0).into(), iv.into());
         cipher.encrypt_padded_vec::<Pkcs7>(content)

@@ -1,4 +1,4 @@
-//! The private lock file: one inode for ever, on which our own processes exclude each other by flock.
+//! The private lock file: one permanent inode, on which processes of tokenkeep exclude each other by flock.
 //!
 //! flock keeps no order: a process that releases it and asks again at once gets it before those that wait have woken up.
 //! So a process pauses after a few acquisitions in a row. Without the pause the fastest of eight processes gets 2 to 6
@@ -54,7 +54,7 @@ fn is_pause_due(identity: (u64, u64)) -> bool {
     row.left == 0
 }
 
-/// The private lock file, open and, where the file system can, flocked.
+/// The private lock file, open and, if the file system has flock, flocked.
 #[derive(Debug)]
 pub(crate) struct Private {
     file: File,
@@ -132,8 +132,8 @@ impl Private {
 impl Drop for Private {
     fn drop(&mut self) {
         if self.flocked && self.is_own() {
-            // Explicitly, because a child forked meanwhile keeps the open file, and with it the lock, alive. Failing
-            // leaves it to the close that follows.
+            // Unlock explicitly, because a child forked in the meantime keeps the open file, and with it the lock. If
+            // that fails, the close follows.
             let _ = retry(|| self.file.unlock());
             if let Some(mut row) = row() {
                 (row.identity, row.released) = (self.identity, Some(Instant::now()));
