@@ -14,34 +14,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::names;
 use crate::nonblocking::pool;
+use crate::options::Durability;
 use crate::platform::files::{self, Status, retry};
 use crate::platform::writing;
-use crate::{Error, ErrorKind, Result, Stamp};
-
-/// Whether an acknowledged write is on the disk.
-///
-/// ```
-/// # let folder = tempfile::tempdir()?;
-/// # let path = folder.path().join("cache.json");
-///
-/// use tokenkeep::{options::Durability, storage::FilePersistence};
-///
-/// // A cache that may be lost with the power, but never torn:
-/// let file = FilePersistence::new(path)?.durability(Durability::Cached);
-/// assert_eq!(Durability::default(), Durability::Synced);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Durability {
-    /// Synced: an acknowledged write survives a loss of power. The default.
-    #[default]
-    Synced,
-    /// Left to the operating system's cache: the write survives a crash of the process but not of the machine, and a
-    /// network file system may report a full disk only later. The sibling libraries write so.
-    Cached,
-}
+use crate::{Error, Result, Stamp};
 
 /// Preallocate with fallocate(2) from this size on; below it the call costs more than it saves. A synced write of 5 MB takes
 /// a tenth less time.
@@ -138,7 +116,7 @@ pub(crate) fn remove(target: &Path, durability: Durability) -> Result<bool> {
 /// Removes temporary files of a killed writer of this target. Needs the lock, because a living writer's file looks
 /// the same. A failure is ignored: the next write finds the file again.
 pub(crate) fn remove_left_over(target: &Path) {
-    let prefix = temporary_prefix(target);
+    let prefix = names::temporary_prefix(target);
     let Ok(entries) = fs::read_dir(files::directory_of(target)) else { return };
     for entry in entries.flatten() {
         if entry.file_name().to_string_lossy().starts_with(&prefix) {
@@ -153,14 +131,7 @@ pub(crate) fn remove_left_over(target: &Path) {
 /// # Errors
 /// Like [`replace`].
 pub(crate) fn keep_copy(target: &Path, content: &[u8]) -> Result<PathBuf> {
-    let hash = fnv(content);
-    let mut name = target.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".corrupt-{hash:016x}"));
-    // A name without room for the suffix is replaced by the name under which temporary files are found.
-    if name.len() > 255 {
-        name = format!("tk-{:016x}.corrupt-{hash:016x}", name_hash(target)).into();
-    }
-    let copy = target.with_file_name(name);
+    let copy = names::beside(target, &format!(".corrupt-{:016x}", names::fnv(content)));
     keep_as(target, &copy, content)?;
     Ok(copy)
 }
@@ -170,12 +141,7 @@ pub(crate) fn keep_copy(target: &Path, content: &[u8]) -> Result<PathBuf> {
 /// # Errors
 /// Like [`replace`].
 pub(crate) fn keep_lapsed(target: &Path, content: &[u8]) -> Result<PathBuf> {
-    let mut name = target.file_name().unwrap_or_default().to_owned();
-    name.push(".lapsed");
-    if name.len() > 255 {
-        name = format!("tk-{:016x}.lapsed", name_hash(target)).into();
-    }
-    let copy = target.with_file_name(name);
+    let copy = names::beside(target, ".lapsed");
     keep_as(target, &copy, content)?;
     Ok(copy)
 }
@@ -190,32 +156,6 @@ fn keep_as(target: &Path, copy: &Path, content: &[u8]) -> Result<()> {
         .map_err(|error| Error::io("Cannot keep a copy of the old content", copy, error))?;
     drop(temporary.placed());
     directory.sync("The copy is in place, but a loss of power may undo it")
-}
-
-/// Returns an unused name for a temporary file beside `target`.
-///
-/// # Errors
-/// `Io` if the operating system gives no random bytes.
-pub(crate) fn temporary_path(target: &Path) -> Result<PathBuf> {
-    let name = format!("{}{:016x}.tmp", temporary_prefix(target), random()?);
-    Ok(target.with_file_name(name))
-}
-
-/// Returns `.tk-<hash of the target's name>-`, which fits beside a name of 255 bytes and never matches another
-/// cache's file.
-fn temporary_prefix(target: &Path) -> String {
-    format!(".tk-{:016x}-", name_hash(target))
-}
-
-fn name_hash(target: &Path) -> u64 {
-    fnv(target.file_name().unwrap_or_default().as_encoded_bytes())
-}
-
-/// FNV-1a, because names must stay the same over releases. Nothing depends on second preimages being hard to find.
-pub(crate) fn fnv(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The directory of a file, opened before any change, to know in time whether it can be synced.
@@ -286,7 +226,7 @@ pub(crate) struct Temporary {
 
 impl Temporary {
     pub(crate) fn create(target: &Path) -> Result<Self> {
-        let path = temporary_path(target)?;
+        let path = names::temporary_path(target)?;
         let file = writing::create_new(&path, target).map_err(|error| {
             let directory = files::directory_of(target);
             Error::io("Cannot create a temporary file beside the cache", directory, error)
@@ -356,7 +296,7 @@ fn next_modified(old: Option<&Status>) -> SystemTime {
     let millis = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let before = old.and_then(|old| old.modified().ok()).map_or(0, millis);
     let next = millis(SystemTime::now()).max(before) + 1;
-    let chance = random().map_or(0, |random| random % 5_000 * 100);
+    let chance = names::random().map_or(0, |random| random % 5_000 * 100);
     UNIX_EPOCH + Duration::from_millis(u64::try_from(next).unwrap_or(u64::MAX)) + Duration::from_nanos(chance)
 }
 
@@ -368,15 +308,6 @@ fn own_stamp(file: &File, target: &Path, size: u64, modified: SystemTime) -> Sta
     let nanos = modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     let ours = fingerprint.size == size && i128::try_from(nanos) == Ok(fingerprint.modified);
     if ours { Stamp::of_own_write(fingerprint) } else { Stamp::UNKNOWN }
-}
-
-/// Unpredictable, so that no other program can create a file with the name in advance.
-pub(crate) fn random() -> Result<u64> {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).map_err(|error| {
-        Error::new(ErrorKind::Io, "The operating system gives no random bytes").because(error.to_string())
-    })?;
-    Ok(u64::from_le_bytes(bytes))
 }
 
 #[cfg(test)]

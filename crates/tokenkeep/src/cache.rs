@@ -15,7 +15,8 @@ pub use self::write::WriteAccess;
 use crate::event::{Event, Events};
 use crate::persistence::StoreKind;
 use crate::{
-    CacheLock, Error, ErrorKind, Info, LockGuard, Persistence, Result, Secret, Stamp, options::WaitOptions,
+    CacheLock, Error, ErrorKind, Info, LockGuard, Persistence, Result, Secret, Stamp,
+    options::{OnDamage, WaitOptions},
 };
 
 /// A read that finds an incomplete file waits this long for the lock, to read it when it is stable.
@@ -110,35 +111,6 @@ pub struct Snapshot {
     pub generation: u64,
     /// The content; `None` if none is stored. An empty file is `Some` of no bytes.
     pub content: Option<Secret>,
-}
-
-/// What to do with content that is not a token cache when a change is to be merged into it.
-///
-/// ```
-/// # let folder = tempfile::tempdir()?;
-/// # let path = folder.path().join("cache.json");
-///
-/// use std::sync::Arc;
-/// use tokenkeep::{ErrorKind, TokenCache, options::OnDamage, schema::Change, storage::FilePersistence};
-/// std::fs::write(&path, "{\"Account\": torn")?;
-/// # #[cfg(unix)] std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-///
-/// let cache = TokenCache::new(FilePersistence::new(path)?).on_damage(OnDamage::Fail);
-/// let mine = Change::additions(b"{}");
-/// let refused = cache.begin_write().and_then(|write| write.commit_change(&mine)).unwrap_err();
-/// assert_eq!(refused.kind(), ErrorKind::Damaged);
-///
-/// cache.on_damage(OnDamage::SetAside).begin_write()?.commit_change(&mine)?; // a copy stays beside it
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OnDamage {
-    /// Keep a copy, notify the listener, and continue with an empty cache. The default.
-    #[default]
-    SetAside,
-    /// Fail with `Damaged` and write nothing.
-    Fail,
 }
 
 impl TokenCache {

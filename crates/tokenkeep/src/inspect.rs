@@ -9,6 +9,57 @@
 //! # Ok::<(), tokenkeep::Error>(())
 //! ```
 
-pub use crate::lock::{LockHolder, LockState};
+use std::time::Duration;
+
 #[cfg(target_os = "linux")]
 pub use crate::platform::{SecretServiceCollection, SecretServiceProvider, SecretServiceSurvey};
+
+/// The state of a lock.
+///
+/// ```
+/// use tokenkeep::inspect::LockState;
+///
+/// fn explain(state: &LockState) -> String {
+///     match state {
+///         LockState::Held(holder) => format!("process {:?} is writing", holder.pid),
+///         LockState::Left(holder) => format!("process {:?} died while it was writing", holder.pid),
+///         _ => "nobody is writing".to_owned(),
+///     }
+/// }
+/// assert_eq!(explain(&LockState::Free), "nobody is writing");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LockState {
+    /// No process has it.
+    Free,
+    /// This process has it, as far as the files show.
+    Held(LockHolder),
+    /// No process has it, but a dead process left its lock file. The next acquire through this library removes it;
+    /// other libraries may wait for it in vain.
+    Left(LockHolder),
+}
+
+/// The process that wrote a lock file.
+///
+/// ```
+/// use tokenkeep::inspect::LockHolder;
+///
+/// fn may_be_stuck(holder: &LockHolder) -> bool {
+///     holder.age.is_some_and(|age| age.as_secs() > 600) && holder.certain
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LockHolder {
+    /// Its process id, if the file has it.
+    pub pid: Option<u32>,
+    /// The program that it runs or ran, if known.
+    pub command: Option<String>,
+    /// The time since it acquired the lock, if known.
+    pub age: Option<Duration>,
+    /// Whether it acquired the lock through this library, as opposed to a sibling.
+    pub ours: bool,
+    /// Whether the operating system confirms the lock, so that the process certainly lives.
+    pub certain: bool,
+}

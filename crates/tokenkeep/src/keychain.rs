@@ -16,8 +16,9 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use crate::persistence::keystore::{Keystore, Prompting};
-use crate::{Backend, Error, ErrorKind, Result, Secret, atomic_file};
+use crate::options::Prompting;
+use crate::persistence::keystore::Keystore;
+use crate::{Backend, Error, ErrorKind, Result, Secret, names};
 use failure::into_error;
 
 /// The time limit of an operation, unless [`KeychainItem::deadline`] sets another. The Keychain answers within
@@ -401,7 +402,7 @@ impl Keystore for KeychainItem {
             .load()?
             .ok_or_else(|| Error::new(ErrorKind::Damaged, "There is no keychain item to set aside"))?;
         // Named after the content, so that the same damage found twice is copied once.
-        let account = format!("{}.corrupt-{:016x}", self.item.account, atomic_file::fnv(content.expose()));
+        let account = format!("{}.corrupt-{:016x}", self.item.account, names::fnv(content.expose()));
         let copy = Item { account, ..self.item.clone() };
         let location = copy.to_string();
         self.put(copy, content, self.prompting)?;

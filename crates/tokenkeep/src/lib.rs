@@ -4,13 +4,13 @@
 
 // The transaction
 mod cache;
-mod cancel;
 mod config;
 mod lock;
 
 // Where content is kept
 mod atomic_file;
 mod item_shape;
+mod names;
 mod persistence;
 mod platform;
 mod protector;

@@ -22,13 +22,9 @@ use crate::atomic_file::{self, Rest};
 use crate::event::Events;
 use crate::platform::lock_file::{self, Held, Paths, Private, Watch};
 use crate::platform::{files, lock_record, process};
-use crate::{Error, ErrorKind, Result, options::Cancel};
+use crate::{Error, ErrorKind, Result, options::WaitOptions};
 use line::{Deadline, Head, Key, Lines};
 pub(crate) use state::cannot_look;
-pub use state::{LockHolder, LockState};
-
-/// The sibling libraries' limit: 500 tries, 100 ms apart.
-const DEFAULT_LIMIT: Duration = Duration::from_secs(50);
 
 /// The pause before a new start after other processes replaced files or directories.
 const RESTART_PAUSE: Duration = Duration::from_millis(1);
@@ -36,36 +32,6 @@ const RESTART_PAUSE: Duration = Duration::from_millis(1);
 const RESTARTS: u32 = 100;
 
 static LINES: Lines<Private> = Lines::new();
-
-/// How long to wait for the lock.
-///
-/// ```
-/// use std::time::Duration;
-/// use tokenkeep::options::{Cancel, WaitOptions};
-///
-/// let wait = WaitOptions::within(Duration::from_secs(2));
-/// let until_somebody_objects = WaitOptions { cancel: Some(Cancel::new()), ..wait };
-/// ```
-#[derive(Clone, Debug)]
-pub struct WaitOptions {
-    /// Gives up after this time, with `Busy`. One attempt is always made. Default: 50 s, as in the sibling libraries.
-    pub limit: Duration,
-    /// Gives up when this is cancelled, with `Cancelled`.
-    pub cancel: Option<Cancel>,
-}
-
-impl Default for WaitOptions {
-    fn default() -> Self {
-        Self { limit: DEFAULT_LIMIT, cancel: None }
-    }
-}
-
-impl WaitOptions {
-    /// Waits at most `limit`.
-    pub fn within(limit: Duration) -> Self {
-        Self { limit, cancel: None }
-    }
-}
 
 /// The lock of one cache file, between threads, processes and sibling libraries.
 ///

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use super::WaitOptions;
+use crate::options::WaitOptions;
 use crate::{Error, ErrorKind, Result};
 
 /// Which line: the device and inode of the directory and the file name, so that different spellings of one path

@@ -3,7 +3,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use crate::atomic_file::fnv;
+use crate::names::fnv;
 use crate::platform::files;
 use crate::{Error, ErrorKind, Result, environment};
 

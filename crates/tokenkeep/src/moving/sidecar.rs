@@ -10,7 +10,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 
-use crate::atomic_file::{self, Durability};
+use crate::atomic_file;
+use crate::options::Durability;
 use crate::persistence::StoreKind;
 use crate::platform::files;
 use crate::{Error, Info, LockGuard, Persistence, Result, Secret};

@@ -14,9 +14,11 @@ use std::time::{Duration, SystemTime};
 
 use zeroize::Zeroizing;
 
-use crate::atomic_file::{self, Durability, Rest};
+use crate::atomic_file::{self, Rest};
 use crate::cache::motion::STOPPED;
 use crate::event::{Event, Events};
+use crate::names;
+use crate::options::Durability;
 use crate::persistence::{BuiltIn, OldCopy, StoreKind};
 use crate::platform::files::{self, Tick};
 use crate::platform::writing;
@@ -399,7 +401,7 @@ impl FilePersistence {
             self.events.warn(|| remark);
         }
         remove_abandoned_probes(directory);
-        let probe = directory.join(format!("{PROBE_PREFIX}{:016x}", atomic_file::random()?));
+        let probe = directory.join(format!("{PROBE_PREFIX}{:016x}", names::random()?));
         let outcome = self.write_and_read_back(&probe, replacing.then_some(&*target));
         let removed = writing::remove(&probe);
         outcome?;

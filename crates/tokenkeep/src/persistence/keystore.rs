@@ -12,7 +12,6 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use self::marker::Marker;
 use crate::event::{Event, Events};
@@ -115,36 +114,6 @@ pub trait Keystore: Send + Sync + fmt::Debug {
     /// Returns whether the item survives a restart of the machine, as far as the calls so far have shown.
     fn survives_reboot(&self) -> bool {
         true
-    }
-}
-
-/// Whether a keystore operation may prompt the user.
-///
-/// ```
-/// use std::time::Duration;
-/// use tokenkeep::options::Prompting;
-///
-/// assert_eq!(Prompting::allowed(), Prompting::Allowed { limit: Duration::from_secs(120) });
-/// assert_eq!(Prompting::default(), Prompting::Never);
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Prompting {
-    /// A locked keystore is `StoreLocked`, at once. The default, because a library does not know whether a user is
-    /// present.
-    #[default]
-    Never,
-    /// The keystore may show a prompt.
-    Allowed {
-        /// The prompt is removed after this time, and the operation is `StoreLocked`.
-        limit: Duration,
-    },
-}
-
-impl Prompting {
-    /// Allows prompts with the time that a user needs to notice one, find the password and type it: two minutes.
-    pub fn allowed() -> Self {
-        Self::Allowed { limit: Duration::from_secs(120) }
     }
 }
 

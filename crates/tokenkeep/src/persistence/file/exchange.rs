@@ -6,8 +6,9 @@
 use std::path::Path;
 
 use super::FilePersistence;
+use crate::atomic_file;
 use crate::atomic_file::remains::{self, Remains};
-use crate::atomic_file::{self, Durability};
+use crate::options::Durability;
 use crate::persistence::OldCopy;
 use crate::{Error, ErrorKind, LockGuard, Persistence, Result, Secret, Stamp};
 

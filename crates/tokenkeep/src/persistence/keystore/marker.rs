@@ -5,7 +5,8 @@
 
 use std::path::Path;
 
-use crate::atomic_file::{self, Durability};
+use crate::atomic_file;
+use crate::options::Durability;
 use crate::{
     Error, ErrorKind, LockGuard, Persistence, Result, Secret, Stamp, schema, storage::FilePersistence,
 };

@@ -32,8 +32,9 @@ use self::service::{Attributes, attributes};
 pub use self::survey::{SecretServiceCollection, SecretServiceProvider, SecretServiceSurvey};
 use self::worker::{Report, Request, Work, Worker};
 use crate::item_shape::{GENERIC as SCHEMA, ItemShape, Payload};
-use crate::persistence::keystore::{Keystore, Prompting};
-use crate::{Backend, Error, ErrorKind, Result, Secret, atomic_file};
+use crate::options::Prompting;
+use crate::persistence::keystore::Keystore;
+use crate::{Backend, Error, ErrorKind, Result, Secret, names};
 
 /// The time limit of an operation, unless [`SecretServiceItem::deadline`] sets another. A healthy service answers
 /// within milliseconds; starting one takes less than a second.
@@ -264,7 +265,7 @@ impl Keystore for SecretServiceItem {
         let content = content
             .ok_or_else(|| Error::new(ErrorKind::Damaged, "There is no keystore item to set aside"))?;
         // Named after the content, so that the same damage found twice is copied once.
-        let copy = self.identity.copy(&format!("corrupt-{:016x}", atomic_file::fnv(content.expose())));
+        let copy = self.identity.copy(&format!("corrupt-{:016x}", names::fnv(content.expose())));
         let location = copy.to_string();
         self.perform_on(copy, "Cannot write", Work::Save(content), self.prompting)?;
         Ok(location)

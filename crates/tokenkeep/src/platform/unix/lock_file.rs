@@ -28,7 +28,7 @@ use rustix::io::Errno;
 
 use super::files::{self, retry};
 use crate::event::Events;
-use crate::lock::{LockHolder, LockState};
+use crate::inspect::{LockHolder, LockState};
 use crate::platform::lock_record::{self as record, Author, Record};
 use crate::platform::{os, writing};
 use crate::{Error, ErrorKind, Result};

@@ -22,7 +22,8 @@ use windows_sys::Win32::Storage::FileSystem::{
 use super::files::{self, Status, retry};
 use super::{access, sys, writing};
 use crate::event::Events;
-use crate::lock::{LockHolder, LockState, cannot_look};
+use crate::inspect::{LockHolder, LockState};
+use crate::lock::cannot_look;
 use crate::platform::lock_record::{self, Author, Record};
 use crate::stamp::Fingerprint;
 use crate::{Error, Result};

@@ -17,7 +17,7 @@ use super::bus::{BusError, Deadline};
 use super::failure::{self, Failure};
 use super::service::{Answer, Attributes, Client};
 use crate::item_shape::{GENERIC, Payload};
-use crate::persistence::keystore::Prompting;
+use crate::options::Prompting;
 use crate::{Error, ErrorKind, Secret};
 
 /// The number of starts of an operation when the store changes under it. Each needs a change by another program.

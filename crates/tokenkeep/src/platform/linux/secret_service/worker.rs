@@ -16,7 +16,7 @@ use super::failure::Failure;
 use super::operation::{NewItem, Operation};
 use super::probe;
 use super::service::Client;
-use crate::persistence::keystore::Prompting;
+use crate::options::Prompting;
 use crate::{Error, ErrorKind, Secret};
 
 /// The time by which an operation may exceed its deadline, to report it and to clean up.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::super::files::{self, retry};
 use super::{Paths, cannot_link, is_at, is_unsupported, try_lock};
-use crate::atomic_file;
+use crate::names;
 use crate::platform::writing;
 use crate::{Error, ErrorKind, Result};
 
@@ -170,7 +170,7 @@ fn open(paths: &Paths) -> Result<Opened> {
 fn create(paths: &Paths) -> Result<()> {
     let path = &paths.private;
     let failed = |error| Error::io("Cannot create the lock file", path, error);
-    let temporary = atomic_file::temporary_path(&paths.target)?;
+    let temporary = names::temporary_path(&paths.target)?;
     let file = retry(|| files::careful().read(true).write(true).create_new(true).open(&temporary))
         .map_err(failed)?;
     let finished = paths.finish_new(&temporary, &file);

@@ -13,8 +13,8 @@ use super::{
     Paths, Private, cannot_link, is_at, is_one_of, is_unsupported, names, remove_if_names, remove_if_still,
     sign, sign_if_there_is_room, try_lock, with_suffix,
 };
-use crate::atomic_file;
 use crate::event::Events;
+use crate::names;
 use crate::platform::lock_record::{self as record, Author, Record};
 use crate::platform::{os, writing};
 use crate::{Error, Result};
@@ -184,7 +184,7 @@ impl<'a> Meeting<'a> {
             return self.create_openly();
         }
         // Named after the target, so that the file of a killed process is removed with the others.
-        let temporary = atomic_file::temporary_path(&self.paths.target)?;
+        let temporary = names::temporary_path(&self.paths.target)?;
         let temporary = path.with_file_name(temporary.file_name().unwrap_or_default());
         let file = retry(|| files::careful().read(true).write(true).create_new(true).open(&temporary))
             .map_err(|error| Error::io("Cannot create the lock file", path, error))?;
