@@ -59,7 +59,7 @@ const keys: EncryptionKey[] = [
   { type: "passphrase", passphrase: async () => "words" },
   { type: "passphrase", environmentVariable: "PASSPHRASE" },
   { type: "keyFile", path: "/run/secrets/key" },
-  { type: "environment", variable: "KEY" },
+  { type: "environment", environmentVariable: "KEY" },
 ];
 // @ts-expect-error: a type that there is not
 const noSuchKey: EncryptionKey = { type: "secret" };

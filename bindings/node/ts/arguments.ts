@@ -49,12 +49,12 @@ export function requireTimes<Name extends string>(
   }
 }
 
-/** Requires a rule for damage; `set_aside` where none is given. */
-export function requireDamageRule(value: unknown): "set_aside" | "fail" {
-  if (value === undefined || value === "set_aside" || value === "fail") {
-    return value ?? "set_aside";
+/** Requires a rule for damage; `setAside` where none is given. */
+export function requireDamageRule(value: unknown): "setAside" | "fail" {
+  if (value === undefined || value === "setAside" || value === "fail") {
+    return value ?? "setAside";
   }
-  throw wrongArgument("onDamage", '"set_aside" or "fail"', value);
+  throw wrongArgument("onDamage", '"setAside" or "fail"', value);
 }
 
 /** Requires something whose bytes can be stored. */

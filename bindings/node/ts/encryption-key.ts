@@ -41,7 +41,7 @@ export class CheckedKey {
       case "keyFile":
         return { kind: "key-file", path: resolve(key.path) };
       case "environment":
-        return { kind: "key-variable", name: key.variable };
+        return { kind: "key-variable", name: key.environmentVariable };
     }
   }
 
@@ -76,7 +76,7 @@ export class CheckedKey {
       case "keyFile":
         return `the key file ${inspect(key.path)}`;
       case "environment":
-        return `the key in the environment variable ${key.variable}`;
+        return `the key in the environment variable ${key.environmentVariable}`;
     }
   }
 
@@ -111,7 +111,7 @@ function check(key: EncryptionKey): void {
       requireText("key.path", key.path);
       return;
     case "environment":
-      requireText("key.variable", key.variable);
+      requireText("key.environmentVariable", key.environmentVariable);
       return;
     default: {
       const types = '"keystore", "kernelKeyring", "passphrase", "keyFile" or "environment"';

@@ -2,13 +2,14 @@
 
 import type { EventReply } from "./face";
 import { callListener, type Logger, log } from "./logger";
+import { camelCase, infoOf } from "./spelling";
 import type { PersistenceInfo } from "./types";
 
 /** Something worth telling a person although nothing failed. */
 export type CacheEvent =
   | {
       /** The content was of no use: a copy stands at `copy`, and the cache starts empty. */
-      readonly kind: "set_aside";
+      readonly kind: "setAside";
       readonly message: string;
       readonly path: string;
       readonly copy: string;
@@ -38,7 +39,7 @@ export type CacheEvent =
        * Accounts that a client no longer had were kept, because another access of the same client came in between and
        * nobody can tell whether they were removed. If somebody was to be signed out, it has to be done again.
        */
-      readonly kind: "sign_out_undone";
+      readonly kind: "signOutUndone";
       readonly message: string;
       readonly path: string;
       /** How many. */
@@ -61,7 +62,12 @@ const listeners = new WeakMap<Logger, Set<EventListener>>();
 
 /** Logs every event, and hands it to those who subscribed by the same logger. */
 export function reportTo(logger: Logger): (event: EventReply) => void {
-  return (event) => report(logger, event as unknown as CacheEvent);
+  return (event) => report(logger, eventOf(event));
+}
+
+function eventOf({ source: _, kind, from, to, ...rest }: EventReply): CacheEvent {
+  const moved = from && to ? { from: infoOf(from), to: infoOf(to) } : {};
+  return { kind: camelCase(kind), ...rest, ...moved } as CacheEvent;
 }
 
 /** Logs an event and hands it on. */

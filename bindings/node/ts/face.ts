@@ -1,5 +1,4 @@
 // The addon's face, as Rust exports it: types alone.
-import type { PersistenceInfo } from "./types";
 
 /** A failure as Rust reports it; `errors.ts` turns it into a `PersistenceError`. */
 export interface Failure {
@@ -72,8 +71,8 @@ export interface StartReply {
 
 /** What a migration did, or would do. */
 export interface MigrationReply {
-  from: PersistenceInfo;
-  to: PersistenceInfo;
+  from: InfoReply;
+  to: InfoReply;
   entries: number;
   outdated: number;
   oldCopy: "nothing" | "overwritten" | "released" | "emptied";

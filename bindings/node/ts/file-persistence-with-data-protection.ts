@@ -92,8 +92,8 @@ export class FilePersistenceWithDataProtection extends BasePersistence implement
 
   async info(): Promise<PersistenceInfo> {
     return {
-      backend: "dpapi-file",
-      protection: this.scope === DataProtectionScope.LocalMachine ? "os-machine" : "os-user",
+      backend: "dpapiFile",
+      protection: this.scope === DataProtectionScope.LocalMachine ? "osMachine" : "osUser",
       survivesReboot: true,
       location: this.getFilePath(),
       crashSafe: isWindows() ? (await nativeCache(this).info()).crashSafe : true,

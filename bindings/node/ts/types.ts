@@ -27,25 +27,25 @@ export interface IPersistence {
 export interface PersistenceInfo {
   /** The kind of store. */
   backend:
-    | "plaintext-file"
-    | "encrypted-file"
-    | "dpapi-file"
+    | "plaintextFile"
+    | "encryptedFile"
+    | "dpapiFile"
     | "keychain"
-    | "secret-service"
+    | "secretService"
     | "memory"
     | "custom";
   /**
    * What it takes to read the content: to be the signed-in user's program, by way of the operating system's keystore
-   * (`os-user`); to know the passphrase; to be the user's program before the machine restarts, the key being in the
-   * kernel's memory (`until-reboot`); to have the operator's key; nothing but the file (`plaintext`); to be in this
+   * (`osUser`); to know the passphrase; to be the user's program before the machine restarts, the key being in the
+   * kernel's memory (`untilReboot`); to have the operator's key; nothing but the file (`plaintext`); to be in this
    * process (`memory`).
    */
   protection:
-    | "os-user"
-    | "os-machine"
+    | "osUser"
+    | "osMachine"
     | "passphrase"
-    | "until-reboot"
-    | "key-file"
+    | "untilReboot"
+    | "keyFile"
     | "plaintext"
     | "memory"
     | "unknown";
@@ -179,7 +179,7 @@ export interface KeyFileKey {
 export interface EnvironmentKey {
   readonly type: "environment";
   /** The variable's name. It is read each time the key is needed. */
-  readonly variable: string;
+  readonly environmentVariable: string;
 }
 
 /**

@@ -52,7 +52,7 @@ export async function signsInAndStays(scope, command, cwd) {
       {
         username: "ada@contoso.example",
         fromCache: true,
-        backend: "plaintext-file",
+        backend: "plaintextFile",
         keyringFailed: "store_unavailable",
       },
       `${phase} run`,

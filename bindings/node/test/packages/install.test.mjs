@@ -23,7 +23,7 @@ test("under its own name: two packages, no script, and it works", async (t) => {
   assert.equal(installed.length, 2, installed.join(", "));
   assert.equal(installed[0], OURS);
   assert.match(installed[1] ?? "", /^tokenkeep-[a-z0-9-]+$/);
-  assert.equal(await project.play(roundTrip(OURS)), "content true plaintext-file");
+  assert.equal(await project.play(roundTrip(OURS)), "content true plaintextFile");
 });
 
 test("in place of the original, for a direct dependant: alias and override", async (t) => {
@@ -37,5 +37,5 @@ test("in place of the original, for a direct dependant: alias and override", asy
     installed.filter((name) => !name.startsWith("tokenkeep-")),
     [ORIGINAL],
   );
-  assert.equal(await project.play(roundTrip(ORIGINAL)), "content true plaintext-file");
+  assert.equal(await project.play(roundTrip(ORIGINAL)), "content true plaintextFile");
 });

@@ -113,7 +113,7 @@ for (const [what, content] of Object.entries(DAMAGED)) {
 /** @param {any[]} events @param {string} path @param {Buffer} before */
 async function keptWhole(events, path, before) {
   await heard();
-  const [event, ...others] = events.filter(({ kind }) => kind === "set_aside");
+  const [event, ...others] = events.filter(({ kind }) => kind === "setAside");
   assert.deepEqual(others, []);
   assert.equal(event.path, path);
   assert.match(event.copy, /cache\.json\.corrupt-[0-9a-f]{16}$/);

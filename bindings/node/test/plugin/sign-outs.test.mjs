@@ -44,7 +44,7 @@ for (const [name, create] of STORES) {
     assert.deepEqual(namesIn(await persistence.load()), ["ada", "bob", "cleo"]);
     assert.deepEqual(
       events.map(({ kind, accounts }) => [kind, accounts]),
-      [["sign_out_undone", 1]],
+      [["signOutUndone", 1]],
     );
     assert.equal(events[0].path, persistence.getFilePath());
     assert.equal(warnings.length, 1);

@@ -350,7 +350,7 @@ describe("failures", () => {
     await change(plugin, memory, (m) => m.signIn("bob"));
     assert.deepEqual(await stored(), ["bob"]);
     assert.deepEqual(memory.names(), ["bob"]);
-    const [event] = events.filter(({ kind }) => kind === "set_aside");
+    const [event] = events.filter(({ kind }) => kind === "setAside");
     assert.equal(event.path, path);
     assert.equal(await readFile(event.copy, "utf8"), damaged);
     // Windows has access lists instead of modes.

@@ -64,7 +64,7 @@ test("with every type of key, the next process finds the account, and the file c
       async (/** @type {any} */ { tools, store }) => (await tools.createPersistence(store)).info(),
       { store },
     );
-    const expected = { backend: "encrypted-file", location: cachePath, crashSafe: true, ...info };
+    const expected = { backend: "encryptedFile", location: cachePath, crashSafe: true, ...info };
     assert.deepEqual(found, expected, name);
     await two.leave();
   }
@@ -91,7 +91,7 @@ test("a key in the keyring: one small item, a cache of any size, and separate er
     { store, path: join(session.home, "large.bin") },
   );
   assert.equal(large.same, true);
-  assert.equal(large.info.protection, "os-user");
+  assert.equal(large.info.protection, "osUser");
 
   const load = async (/** @type {any} */ { tools, store }) => (await tools.createPersistence(store)).load();
   await session.lock();
@@ -136,7 +136,7 @@ describe("every fault has its own error code, and nothing is written", () => {
     [
       "MissingKeyError",
       "no such variable",
-      async () => ({ type: "environment", variable: "TOKENKEEP_TEST_UNSET" }),
+      async () => ({ type: "environment", environmentVariable: "TOKENKEEP_TEST_UNSET" }),
     ],
     [
       "DamagedError",
@@ -226,7 +226,7 @@ describe("every fault has its own error code, and nothing is written", () => {
     await change(await plugin(key), new Memory(), (memory) => memory.signIn("bob"));
     const stored = await (await EncryptedFilePersistence.create(path, key)).load();
     assert.deepEqual(namesIn(stored), ["bob"]);
-    const [event] = events.filter(({ kind }) => kind === "set_aside");
+    const [event] = events.filter(({ kind }) => kind === "setAside");
     assert.deepEqual(await readFile(event.copy), whole.subarray(0, -1));
   });
 });
@@ -310,7 +310,7 @@ describe("its path", () => {
       { type: "passphrase", passphrase: 12345 },
       { type: "passphrase", passphrase: "secret!", environmentVariable: "X" },
       { type: "keyFile" },
-      { type: "environment", variable: "" },
+      { type: "environment", environmentVariable: "" },
     ];
     for (const one of wrong) {
       const error = await rejection(EncryptedFilePersistence.create(path, one));

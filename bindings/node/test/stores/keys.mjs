@@ -50,13 +50,13 @@ export async function everyKey(scope, directory) {
       name: "keyFile",
       key: { type: "keyFile", path: await keyFile(directory) },
       env: {},
-      info: { protection: "key-file", survivesReboot: true },
+      info: { protection: "keyFile", survivesReboot: true },
     },
     {
       name: "environment",
-      key: { type: "environment", variable: "TOKENKEEP_TEST_KEY" },
+      key: { type: "environment", environmentVariable: "TOKENKEEP_TEST_KEY" },
       env: { TOKENKEEP_TEST_KEY: inEnvironment },
-      info: { protection: "key-file", survivesReboot: true },
+      info: { protection: "keyFile", survivesReboot: true },
     },
     {
       name: "passphrase",
@@ -74,7 +74,7 @@ export async function everyKey(scope, directory) {
       name: "kernelKeyring",
       key: { type: "kernelKeyring", name: kernelKeyName(scope) },
       env: {},
-      info: { protection: "until-reboot", survivesReboot: false },
+      info: { protection: "untilReboot", survivesReboot: false },
     },
   ];
 }

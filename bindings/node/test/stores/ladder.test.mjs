@@ -87,7 +87,7 @@ for (const [kind, code, words] of FAILURES) {
     const got = await actor.run(create, { store });
     assert.ok(got.ms < SOON_MS, `${got.ms} ms`);
     assert.equal(got.name, "EncryptedFilePersistence");
-    assert.equal(got.info.protection, "key-file");
+    assert.equal(got.info.protection, "keyFile");
     assert.equal(got.warnings.length, 1);
     assert.match(got.warnings[0], words);
     assert.match(
@@ -136,7 +136,7 @@ test("with a working keyring no fallback is used, opened or mentioned", async (t
   const got = await actor.run(create, { store: storeWith(session, fallback) });
   assert.equal(got.name, "LibSecretPersistence");
   assert.deepEqual(got.warnings, []);
-  assert.equal(got.info.protection, "os-user");
+  assert.equal(got.info.protection, "osUser");
   assert.deepEqual(await actor.run(signIn, { user: "ada@contoso.example" }), ["ada@contoso.example"]);
 });
 
@@ -146,22 +146,22 @@ describe("each fallback keeps what real msal-node signs in", () => {
     [
       "EncryptedFilePersistence",
       async ({ home }) => ({ type: "encryptedFile", key: { type: "keyFile", path: await keyFile(home) } }),
-      { backend: "encrypted-file", protection: "key-file", survivesReboot: true },
+      { backend: "encryptedFile", protection: "keyFile", survivesReboot: true },
     ],
     [
       "EncryptedFilePersistence",
       async () => ({ type: "encryptedFile", key: { type: "passphrase", passphrase: PASSPHRASE } }),
-      { backend: "encrypted-file", protection: "passphrase", survivesReboot: true },
+      { backend: "encryptedFile", protection: "passphrase", survivesReboot: true },
     ],
     [
       "EncryptedFilePersistence",
       async (_, t) => ({ type: "encryptedFile", key: { type: "kernelKeyring", name: kernelKeyName(t) } }),
-      { backend: "encrypted-file", protection: "until-reboot", survivesReboot: false },
+      { backend: "encryptedFile", protection: "untilReboot", survivesReboot: false },
     ],
     [
       "FilePersistence",
       async () => ({ type: "plaintextFile" }),
-      { backend: "plaintext-file", protection: "plaintext", survivesReboot: true },
+      { backend: "plaintextFile", protection: "plaintext", survivesReboot: true },
     ],
     [
       "MemoryPersistence",
@@ -197,7 +197,7 @@ test("the first fallback that works is chosen: after a missing key and a wrong k
   await one.run(create, { store: storeWith(session, [{ type: "encryptedFile", key: right }]) });
   await one.run(signIn, { user: "ada@contoso.example" });
   const fallback = [
-    { type: "encryptedFile", key: { type: "environment", variable: "TOKENKEEP_TEST_UNSET" } },
+    { type: "encryptedFile", key: { type: "environment", environmentVariable: "TOKENKEEP_TEST_UNSET" } },
     { type: "encryptedFile", key: { type: "keyFile", path: await keyFile(session.home, "wrong") } },
     { type: "encryptedFile", key: right },
     { type: "memory" },

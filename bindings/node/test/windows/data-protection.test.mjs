@@ -49,8 +49,8 @@ test("other processes load the saved content, and the file is encrypted", async 
   assert.equal(stored.includes("SECRET"), false);
   assert.equal(await ours.verifyPersistence(), true);
   assert.deepEqual(await ours.info(), {
-    backend: "dpapi-file",
-    protection: "os-user",
+    backend: "dpapiFile",
+    protection: "osUser",
     survivesReboot: true,
     location: path,
     crashSafe: true,
@@ -92,7 +92,7 @@ test("the machine scope is used and reported", async (t) => {
   const persistence = await FilePersistenceWithDataProtection.create(path, DataProtectionScope.LocalMachine);
   await persistence.save(CONTENT);
   assert.equal(await persistence.load(), CONTENT);
-  assert.equal((await persistence.info()).protection, "os-machine");
+  assert.equal((await persistence.info()).protection, "osMachine");
 });
 
 test("the creator chooses it, and the plugins of two programs see each other's changes", async (t) => {

@@ -12,6 +12,7 @@ import type {
   NativeLock,
   SnapshotReply,
 } from "../face";
+import { infoOf } from "../spelling";
 import type { PersistenceInfo } from "../types";
 import { type KeystoreErrors, translate } from "./errors";
 import { call, type Listener, link, listen, opened, thrown } from "./link";
@@ -204,7 +205,7 @@ export class Cache {
   }
 
   async info(): Promise<PersistenceInfo> {
-    return (await this.ask<InfoReply>((id) => this.native.info(id))) as PersistenceInfo;
+    return infoOf(await this.ask<InfoReply>((id) => this.native.info(id)));
   }
 
   private async ask<T>(start: (id: number) => void): Promise<T> {

@@ -74,7 +74,7 @@ function sourcesFor({ originalPath }: Place, info: PersistenceInfo, begun: boole
   const sources: Source[] = originalPath === undefined ? [] : ["file"];
   // The original makes its file, or the marker of its item, in any case. A name without one it has never seen.
   if (
-    (info.backend === "secret-service" || info.backend === "keychain") &&
+    (info.backend === "secretService" || info.backend === "keychain") &&
     (begun || originalPath !== undefined)
   ) {
     sources.push("keystore");

@@ -28,12 +28,12 @@ export interface CachePluginOptions {
   /** Told of everything worth telling a person although nothing failed, such as content that was set aside. */
   onEvent?: (event: CacheEvent) => void;
   /**
-   * What to do with content that a client refuses or a key finds altered. `set_aside` (the default): whoever writes next
+   * What to do with content that a client refuses or a key finds altered. `setAside` (the default): whoever writes next
    * keeps a copy beside it, and the client starts from an empty cache. `fail`: reading and writing reject with an
    * error whose `code` is `damaged`, and nothing is written. A persistence that is not of this package has no place for
    * copies: a write rejects with the client's own error, whatever is chosen.
    */
-  onDamage?: "set_aside" | "fail";
+  onDamage?: "setAside" | "fail";
 }
 
 /** What a `before` left for its `after`. */
@@ -280,7 +280,7 @@ export class PersistenceCachePlugin implements CachePlugin {
       return;
     }
     const path = this.persistence.getFilePath();
-    report(this.logger, { kind: "sign_out_undone", message: keptMessage(accounts, path), path, accounts });
+    report(this.logger, { kind: "signOutUndone", message: keptMessage(accounts, path), path, accounts });
     // What the client shows and what is stored have to be the same again.
     client.forget();
   }

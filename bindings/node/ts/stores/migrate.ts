@@ -4,6 +4,7 @@ import { BasePersistence, nativeCache } from "../base-persistence";
 import { PersistenceError } from "../error";
 import { migrateCaches } from "../handle/migrate";
 import { type LockOptions, lockLimit } from "../lock-options";
+import { infoOf } from "../spelling";
 import type { IPersistence, PersistenceInfo } from "../types";
 import { isUntouched } from "./untouched";
 
@@ -66,7 +67,7 @@ export async function migrate(
     const text = `Moved ${report.entries} entries from ${report.from.location} to ${report.to.location}`;
     to.getLogger().info(text, "");
   }
-  return { ...report, dryRun };
+  return { ...report, from: infoOf(report.from), to: infoOf(report.to), dryRun };
 }
 
 /** The cache behind a persistence whose own methods nobody has replaced: they would be passed by. */

@@ -202,7 +202,7 @@ improve(
         ],
         { path: join(session.home, "cache.json") },
       );
-      assert.equal(keyring.protection, "os-user");
+      assert.equal(keyring.protection, "osUser");
       assert.equal(file.protection, "plaintext");
       for (const info of [keyring, file]) {
         assert.equal(typeof info.backend, "string");
