@@ -66,7 +66,7 @@ pub(crate) fn command(workspace: &Workspace, options: Options) -> Outcome<()> {
     Ok(())
 }
 
-/// The tests run what is shipped: the release build.
+/// The tests run the release build, which is shipped.
 pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
     build(job, Profile::Release)
 }
@@ -115,7 +115,7 @@ fn build_for(job: &mut Job<'_>, options: Options) -> Outcome<()> {
     let folder = match options.profile {
         Profile::Debug => "debug",
         Profile::Release | Profile::Auditable => {
-            // A library, which the Node that loads it brings musl for.
+            // A library: the Node that loads it has musl.
             let flags: Vec<String> = platform.musl_flag(false).into_iter().collect();
             cargo.arg("--release").env("CARGO_ENCODED_RUSTFLAGS", release_flags(job.workspace, &flags));
             "release"
@@ -127,12 +127,13 @@ fn build_for(job: &mut Job<'_>, options: Options) -> Outcome<()> {
     if options.is_auditable() {
         check_auditable(&job.workspace.path("bindings/node").join(platform.addon_file()))?;
     }
-    // The compiler leaves the output of a source that has gone.
+    // The compiler keeps the output of a removed source.
     workspace::remove(&job.workspace.path("bindings/node/dist"))?;
     npm::run_script(job, "bindings/node", "build", &[])
 }
 
-/// The list of crates is in the binary: the name of its section is the same on every system, and stripping leaves it.
+/// Checks that the binary has the list of crates: its section has the same name on every system, and stripping keeps
+/// it.
 pub(crate) fn check_auditable(binary: &Path) -> Outcome<()> {
     let content = fs::read(binary).map_err(at(binary))?;
     match content.windows(SECTION.len()).any(|bytes| bytes == SECTION) {
@@ -143,21 +144,21 @@ pub(crate) fn check_auditable(binary: &Path) -> Outcome<()> {
     }
 }
 
-/// Where cargo-auditable puts it.
+/// The section of cargo-auditable.
 const SECTION: &[u8] = b".dep-v0";
 
-/// Puts the addon from the folder it was built in where the TypeScript and `dist` look for it.
+/// Copies the addon from its build folder to the path where the TypeScript and `dist` look for it.
 pub(crate) fn install(job: &Job<'_>, platform: Platform, folder: &Path) -> Outcome<()> {
     let built = folder.join(platform.library());
     let wanted = job.workspace.path("bindings/node").join(platform.addon_file());
-    // Renamed into place: a Node process that still runs keeps the addon it has mapped.
+    // Renamed, so that a running Node process keeps the addon that it has mapped.
     let fresh = wanted.with_extension("node.new");
     fs::copy(&built, &fresh).map_err(at(&built))?;
     fs::rename(&fresh, &wanted).map_err(at(&wanted))
 }
 
-/// Keeps the names of this machine's folders, which panic messages would quote, out of the shipped binary. Cargo reads
-/// no other flags where it is given these: `more` is what else a target needs.
+/// Flags that keep the names of this machine's folders, which panic messages would contain, out of the shipped
+/// binary. Cargo reads no other flags if it gets these: `more` has those that the target needs.
 pub(crate) fn release_flags(workspace: &Workspace, more: &[String]) -> OsString {
     let mut flags: Vec<OsString> = more.iter().map(OsString::from).collect();
     if let Some(own) = std::env::var_os("RUSTFLAGS") {

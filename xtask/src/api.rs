@@ -1,10 +1,10 @@
-//! The public face of the crates as text, so that no change of it goes unnoticed: `docs/api/<crate>.txt`.
+//! The public API of the crates as text, so that every change is noticed: `docs/api/<crate>.txt`.
 //!
-//! The list is taken from the pages that rustdoc has written, because they are what every release of the stable compiler
-//! can make, and show what users see: after macros and re-exports. Only the declarations are taken, without any words.
+//! The list comes from rustdoc's pages, because every stable compiler can make them and they show what users see,
+//! after macros and re-exports. Only the declarations are used, without documentation.
 //!
-//! The same pages tell whether every item is shown in use (`examples`), and whether the face promises what it should not
-//! (`promises`).
+//! The same pages show whether every item has an example (`examples`), and whether the API exposes a type of a
+//! dependency or lacks `Send` and `Sync` (`promises`).
 
 mod examples;
 mod promises;
@@ -15,19 +15,19 @@ use std::path::Path;
 use crate::job::{Failure, Job, Outcome, at};
 use crate::workspace::Workspace;
 
-/// The crates whose face is watched, by their names in paths.
+/// The crates whose API is recorded, by their names in paths.
 const CRATES: [&str; 2] = ["tokenkeep", "tokenkeep_azure"];
 
-/// Where the lists are kept.
+/// The folder of the lists.
 const FOLDER: &str = "docs/api";
 
-/// How many differing lines of a crate are shown.
+/// The number of differing lines shown for a crate.
 const SHOWN: usize = 40;
 
-/// Compares the lists with the documentation that the stage `docs` has written.
+/// Compares the lists with the documentation of the stage `docs`.
 pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
     if !cfg!(target_os = "linux") {
-        // The face of the core has items that only some systems have, and the lists are those of Linux.
+        // Some items of the core exist only on some systems; the lists are those of Linux.
         return job.note("the lists are compared on Linux");
     }
     let mut problems = Vec::new();
@@ -46,7 +46,7 @@ pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
     Err(Failure::new(format!("the public face is not as it should be\n{}\n{remedy}", problems.join("\n"))))
 }
 
-/// What is wrong with a face, whether or not it is the one that was written down.
+/// Returns the faults of an API, independent of the recorded list.
 fn faults(name: &str, pages: &[(String, String)], listing: &str) -> Vec<String> {
     let mut problems = promises::strangers(name, listing);
     for (item, page) in pages {
@@ -56,7 +56,7 @@ fn faults(name: &str, pages: &[(String, String)], listing: &str) -> Vec<String> 
     problems
 }
 
-/// `cargo xtask api`: writes the lists anew.
+/// `cargo xtask api`: writes the lists.
 pub(crate) fn command(workspace: &Workspace) -> Outcome<()> {
     let mut cargo = std::process::Command::new("cargo");
     cargo.args(["doc", "--locked", "--no-deps", "--package", "tokenkeep", "--package", "tokenkeep-azure"]);
@@ -82,10 +82,10 @@ pub(crate) fn command(workspace: &Workspace) -> Outcome<()> {
     }
 }
 
-/// The page of every public item of a crate, with the item's name, in the order of their paths.
+/// Returns the page and the name of every public item of a crate, in the order of their paths.
 fn pages(workspace: &Workspace, name: &str) -> Outcome<Vec<(String, String)>> {
     let folder = workspace.cargo_target.join("doc").join(name);
-    // The index is written anew each time; pages of items that are gone may still lie about.
+    // The index is always current; pages of removed items may still exist.
     let index = read(&folder.join("all.html"))?;
     let main = index.split_once("id=\"main-content\"").map_or(&*index, |(_, main)| main);
     let mut pages: Vec<&str> = main
@@ -103,7 +103,7 @@ fn pages(workspace: &Workspace, name: &str) -> Outcome<Vec<(String, String)>> {
     pages.into_iter().map(|page| Ok((item_path(name, page), read(&folder.join(page))?))).collect()
 }
 
-/// Every public item with its declaration, methods and implementations.
+/// Returns every public item with its declaration, methods and implementations.
 fn listing(pages: &[(String, String)]) -> Outcome<String> {
     let mut text = String::new();
     for (item, page) in pages {
@@ -129,10 +129,10 @@ fn item_path(name: &str, page: &str) -> String {
     format!("{kind} {name}::{modules}{item}")
 }
 
-/// What a page declares: the item, its methods, and which traits it implements.
+/// Returns the declarations of a page: the item, its methods, and the traits it implements.
 fn declarations(page: &str) -> Vec<String> {
     let main = page.split_once("id=\"main-content\"").map_or(page, |(_, main)| main);
-    // What every type has, and who else implements a trait, says nothing about this one.
+    // Methods that every type has, and other implementors of a trait, are not part of this item.
     let ends = [
         "id=\"synthetic-implementations\"",
         "id=\"blanket-implementations\"",
@@ -149,14 +149,14 @@ fn declarations(page: &str) -> Vec<String> {
             .filter(|line| line.contains(" for ")),
     );
     found.extend(elements(&main[..traits], "<h4 class=\"code-header\">", "</h4>"));
-    // The methods of a trait are the trait's; that it is implemented is what counts.
+    // The methods of a trait belong to the trait; only its implementation counts.
     let implemented = elements(&main[traits..], "<h3 class=\"code-header\">", "</h3>");
-    // What the compiler derives for itself is no promise of ours.
+    // Traits that the compiler derives for itself are not a promise.
     found.extend(implemented.filter(|line| !line.contains("StructuralPartialEq ")));
     found
 }
 
-/// The part of a page that is about the item itself: not the traits it implements, nor who implements it.
+/// Returns the part of a page about the item itself: not the traits it implements, and not its implementors.
 fn own(page: &str) -> &str {
     let main = page.split_once("id=\"main-content\"").map_or(page, |(_, main)| main);
     let ends = [
@@ -174,7 +174,7 @@ fn elements<'p>(page: &'p str, begin: &'p str, end: &'p str) -> impl Iterator<It
     page.split(begin).skip(1).filter_map(move |rest| Some(plain(rest.split(end).next()?)))
 }
 
-/// The text of a piece of a page, in one line.
+/// Returns the text of a piece of a page, in one line.
 fn plain(html: &str) -> String {
     let mut text = String::new();
     let mut tag = false;
@@ -207,9 +207,9 @@ fn plain(html: &str) -> String {
     words.join(" ")
 }
 
-/// The lines that are in one of the lists only.
+/// Returns the lines that only one of the lists has.
 fn difference(name: &str, kept: &str, now: &str) -> Vec<String> {
-    // A line alone does not say whose method it is.
+    // A line alone does not name the type of its method.
     let lines = |text: &str| -> Vec<String> {
         let mut item = "";
         let mut lines = Vec::new();

@@ -1,7 +1,7 @@
-//! `cargo xtask bench`: ours beside what people would otherwise run, measured in one run.
+//! `cargo xtask bench`: tokenkeep beside the alternatives, measured in one run.
 //!
-//! The programs and what they measure are in `bench/`; this file builds and installs every side as a user would have it,
-//! and puts the figures where the documentation shows them.
+//! The programs and their measurements are in `bench/`. This file builds and installs every side like a user, and
+//! writes the figures into the documentation.
 
 use std::ffi::OsString;
 use std::fs;
@@ -18,19 +18,19 @@ pub(crate) const FOLDER: &str = "bench";
 /// Builds the sibling library in Go.
 const GO: setup::Tool = setup::debian("Go 1.22 or newer", &["go", "version"], "golang-go");
 
-/// Between these the documentation shows the tables of the last whole run.
+/// The documentation has the tables of the last whole run between these marks.
 const BEGIN: &str = "<!-- figures -->";
 const END: &str = "<!-- end of figures -->";
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
     quick: bool,
-    /// Handed on as they are.
+    /// Passed on unchanged.
     words: Vec<String>,
 }
 
 impl Options {
-    /// Whether everything is measured, if in fewer rounds: such figures go into the documentation.
+    /// Whether everything is measured, in any number of rounds: such figures go into the documentation.
     fn is_whole(&self) -> bool {
         !self.quick && !self.words.iter().any(|word| word == "--only")
     }
@@ -57,7 +57,7 @@ pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Outcome<()
     Ok(())
 }
 
-/// `--quick` is ours; `--rounds N` and `--only GROUP` are the measuring program's.
+/// `--quick` is an option of this command; `--rounds N` and `--only GROUP` belong to the measuring program.
 fn parse(arguments: &[String]) -> Outcome<Options> {
     let mut options = Options::default();
     let mut rest = arguments.iter();
@@ -78,7 +78,7 @@ fn parse(arguments: &[String]) -> Outcome<Options> {
     Ok(options)
 }
 
-/// Measures the parts of the core by themselves. Returns the folder with criterion's estimates, all of this run.
+/// Measures the parts of the core alone. Returns the folder with criterion's estimates, all from this run.
 fn core(job: &mut Job<'_>) -> Outcome<PathBuf> {
     let estimates = job.workspace.cargo_target.join("criterion");
     workspace::remove(&estimates)?;
@@ -144,7 +144,7 @@ impl Sides {
     }
 }
 
-/// Ours as npm would install it from its tarballs: what is measured is what is shipped.
+/// Installs our package from its tarballs with npm, so that the shipped package is measured.
 fn install_packed(job: &mut Job<'_>, place: &Path) -> Outcome<PathBuf> {
     workspace::remove(place)?;
     fs::create_dir_all(place).map_err(at(place))?;
@@ -163,7 +163,7 @@ fn install_packed(job: &mut Job<'_>, place: &Path) -> Outcome<PathBuf> {
     Ok(place.join("node_modules").join("tokenkeep"))
 }
 
-/// Puts the figures of a whole run into the documentation: the raw results, the tables and the plots.
+/// Writes the figures of a whole run into the documentation: the raw results, the tables and the plots.
 fn publish(job: &mut Job<'_>, out: &Path, python: &str) -> Outcome<()> {
     let results = job.workspace.path("bench/results.json");
     fs::copy(out.join("results.json"), &results).map_err(at(&results))?;

@@ -1,12 +1,12 @@
-//! `cargo xtask cross windows | macos | linux [PLATFORM]... | other`: as much of the other systems as can be had on Debian.
+//! `cargo xtask cross windows | macos | linux [PLATFORM]... | other`: tests of other systems, as far as Debian can
+//! run them.
 //!
-//! Windows programs run under Wine, those of other processors under qemu, macOS is type-checked and linted, and so is one
-//! system that nothing was written for. What each of that shows, and what it does not, is said where it is run and in
-//! docs/platforms.md; CI runs the tests on the real systems.
+//! Windows programs run under Wine, those of other processors under qemu. macOS is type-checked and linted, and so is
+//! one system without code of its own. The runs and docs/platforms.md say what each of them shows; CI runs the tests
+//! on the real systems.
 //!
-//! Everything that is needed is fetched once into `cross` in cargo's target folder: two gigabytes (the compiler, Wine's
-//! Windows, a Node for each platform), and up to ten more of what is built there, one to two for each target. Remove that
-//! folder to begin anew.
+//! All downloads go into `cross` in cargo's target folder: two gigabytes (the compiler, Wine's Windows, a Node for
+//! each platform), and up to ten more for the builds, one to two for each target. Remove that folder to start again.
 
 mod debian;
 mod linux;
@@ -25,11 +25,11 @@ use std::time::Duration;
 use crate::job::{Failure, Job, Outcome};
 use crate::workspace::Workspace;
 
-/// Three standard libraries, and as many releases, are built anew by the first `cross linux`: more than an hour on two
-/// processors that do other things too.
+/// The first `cross linux` builds three standard libraries and as many releases: more than an hour on two busy
+/// processors.
 const LONGEST: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// What tries one system, given the words behind its name.
+/// A function that tries one system, with the words after its name.
 type Try = fn(&mut Job<'_>, &[String]) -> Outcome<String>;
 
 pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Outcome<()> {

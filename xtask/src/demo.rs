@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: a fresh machine to a signed-in program, in one command.
+//! `cargo xtask demo`: from a fresh machine to a signed-in program in one command.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{npm, setup};
 const SCRIPT: &str = "demo/demo.mjs";
 
 pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Outcome<()> {
-    // Long enough for a cold build and for a person who signs in by hand.
+    // Long enough for a cold build and a sign-in by hand.
     let mut job = Job::start(workspace, "demo", Duration::from_secs(45 * 60), false)?;
     prepare(&mut job).map_err(|failure| {
         Failure::new(format!("{failure}\n  the whole output is in {}", job.log_path().display()))

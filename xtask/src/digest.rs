@@ -1,18 +1,19 @@
-//! What of a failed stage's log is worth showing: its end, and apart from that each test that failed with its message.
+//! The part of a failed stage's log that is shown: its end, and each failed test with its message.
 //!
-//! A log of six hundred tests ends with the last of them, not with the one that failed; whoever is called at night, or
-//! has only the last lines of a CI run, needs the latter.
+//! A log of six hundred tests ends with the last test, not with the failed one, which a reader of the last lines of a
+//! CI run needs.
 
 use std::fmt::Write;
 
-/// How much of a log is printed; the rest is in the file. More where no test could be named.
+/// The number of lines printed; the rest is in the file. More if no failed test was found.
 const SHOWN_LINES: usize = 60;
 const SHOWN_WITHOUT_FAILURES: usize = 300;
-/// How many failed tests are named, and how many lines of each one's message.
+/// The number of failed tests shown, and of lines of each message.
 const FAILURES: usize = 12;
 const MESSAGE_LINES: usize = 12;
 
-/// The end of the log, each line after a margin that names the stage: two stages can print at the same time.
+/// Returns the end of the log, each line after a margin with the stage's name, because two stages can print at the
+/// same time.
 pub(crate) fn tail(stage: &str, log: &str, is_all: bool) -> String {
     let shown = if is_all { SHOWN_WITHOUT_FAILURES } else { SHOWN_LINES };
     let lines: Vec<&str> = log.lines().collect();
@@ -24,7 +25,7 @@ pub(crate) fn tail(stage: &str, log: &str, is_all: bool) -> String {
     text
 }
 
-/// The failed tests of every runner that is in use here, each with the lines that say why. Empty when none is found.
+/// Returns the failed tests of every runner in use, each with the lines that say why. Empty if none is found.
 pub(crate) fn failures(log: &str) -> Vec<String> {
     let lines: Vec<&str> = log.lines().collect();
     let mut found: Vec<String> = Vec::new();
@@ -43,7 +44,7 @@ pub(crate) fn failures(log: &str) -> Vec<String> {
             found.push(text);
         }
     }
-    // Some die without a message: then the runner's word that it failed is all there is.
+    // Some tests end without a message; then only the runner's line is left.
     let named = lines.iter().filter(|line| line.starts_with("test ") && line.ends_with("... FAILED"));
     for line in named {
         let name = line.trim_start_matches("test ").trim_end_matches(" ... FAILED");

@@ -1,5 +1,6 @@
-//! The executable of the command `tokenkeep`, which the npm package of a platform carries beside the addon: built, put where
-//! `dist` packs it from, and checked before it is published. Why it is no part of the addon: docs/adr/0013.
+//! The executable of the command `tokenkeep`, which a platform's npm package has beside the addon: built, copied to
+//! the path where `dist` packs it, and checked before publication. docs/adr/0013 says why it is not a part of the
+//! addon.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,13 +15,13 @@ use crate::workspace::{VERSION, Workspace};
 /// The profile in `Cargo.toml` that builds it, and the folder it is built in.
 pub(crate) const PROFILE: &str = "command";
 
-/// What cargo is told to build it, for any platform.
+/// The arguments of cargo that build it, for any platform.
 pub(crate) const WORDS: &[&str] = &["--package", "tokenkeep-cli", "--profile", PROFILE];
 
-/// More than it has, so that a dependency that doubles the package is noticed.
+/// Larger than it is, to detect a dependency that doubles the package.
 const LARGEST: u64 = 6_000_000;
 
-/// Where it lies in a checkout, under a name that tells the platforms apart, as the addons have.
+/// Returns its path in a checkout, with a name for each platform, like the addons.
 pub(crate) fn path(workspace: &Workspace, platform: Platform) -> PathBuf {
     workspace.path("bindings/node").join(format!("tokenkeep.{}.command", platform.name))
 }
@@ -40,7 +41,7 @@ pub(crate) fn build_for(job: &mut Job<'_>, options: Options) -> Outcome<()> {
     let platform = options.platform()?;
     let mut cargo = options.cargo(job);
     cargo.args(WORDS);
-    // One program that stands alone, so that it runs with every musl and without.
+    // A static program, which runs with every musl and without.
     let flags: Vec<String> = platform.musl_flag(true).into_iter().collect();
     job.run(cargo.env("CARGO_ENCODED_RUSTFLAGS", addon::release_flags(job.workspace, &flags)))?;
 
@@ -51,17 +52,17 @@ pub(crate) fn build_for(job: &mut Job<'_>, options: Options) -> Outcome<()> {
     Ok(())
 }
 
-/// Puts the executable from the folder it was built in where the package's script and `dist` look for it.
+/// Copies the executable from its build folder to the path where the package's script and `dist` look for it.
 pub(crate) fn install(job: &Job<'_>, platform: Platform, folder: &Path) -> Outcome<()> {
     let built = folder.join(file(platform));
     let wanted = path(job.workspace, platform);
-    // Renamed into place: a command that still runs keeps the file it was started from.
+    // Renamed, so that a running command keeps its file.
     let fresh = wanted.with_extension("command.new");
     fs::copy(&built, &fresh).map_err(at(&built))?;
     fs::rename(&fresh, &wanted).map_err(at(&wanted))
 }
 
-/// Puts it into the package, if there is one for that platform; says whether there is.
+/// Adds it to the package if it exists for that platform; returns whether it does.
 pub(crate) fn add(job: &mut Job<'_>, platform: Platform, package: &Path) -> Outcome<bool> {
     let built = path(job.workspace, platform);
     if !built.is_file() {
@@ -74,20 +75,20 @@ pub(crate) fn add(job: &mut Job<'_>, platform: Platform, package: &Path) -> Outc
     Ok(true)
 }
 
-/// npm packs the bits as they are, and what downloads artifacts in CI drops them.
+/// npm packs the mode bits unchanged, and CI's artifacts lose them.
 #[cfg(unix)]
 fn make_executable(path: &Path) -> Outcome<()> {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(at(path))
 }
 
-/// Windows has no such bit; npm sets those of the packages it packs there.
+/// Windows has no such bit; npm sets it for packages packed there.
 #[cfg(not(unix))]
 fn make_executable(_path: &Path) -> Outcome<()> {
     Ok(())
 }
 
-/// Size, system, and no path of this machine inside.
+/// Checks the size, the system, and that no path of this machine is inside.
 pub(crate) fn check(job: &mut Job<'_>, platform: Platform) -> Outcome<()> {
     let path = path(job.workspace, platform);
     let binary = fs::read(&path).map_err(at(&path))?;
@@ -97,14 +98,14 @@ pub(crate) fn check(job: &mut Job<'_>, platform: Platform) -> Outcome<()> {
     if size > LARGEST {
         return Err(Failure::new(format!("{name}: {size} bytes, the most is {LARGEST}")));
     }
-    // A program that wants a loader names it, and Alpine's stands in for no other's.
+    // A program that needs a loader names it, and Alpine's loader fits no other system.
     if platform.libc == Some("musl") && tarball::contains(&binary, b"/ld-musl-") {
         return Err(Failure::new(format!("{name}: it wants musl's loader, instead of standing alone")));
     }
     tarball::check_binary(job, &binary, platform, &name)
 }
 
-/// The bit by which it can be started must be in the tarball itself.
+/// The tarball itself must have the executable bit.
 pub(crate) fn check_mode(job: &mut Job<'_>, tarball: &Path, platform: Platform) -> Outcome<()> {
     let mut tar = job.command("tar");
     let entry = format!("package/{}", file(platform));
@@ -115,7 +116,7 @@ pub(crate) fn check_mode(job: &mut Job<'_>, tarball: &Path, platform: Platform) 
     Err(Failure::new(format!("{}: {entry} is not executable: {listing}", tarball.display())))
 }
 
-/// The executable that was installed starts, and so it does from what npm made of the package's `bin`.
+/// Starts the installed executable, directly and through the package's `bin`.
 pub(crate) fn check_installed(
     job: &mut Job<'_>,
     place: &Path,

@@ -1,13 +1,14 @@
-//! The stage `features`: the published crates with nothing optional, and with one optional thing at a time.
+//! The stage `features`: the published crates without optional features, and with one feature at a time.
 //!
-//! Every other stage builds the whole workspace, where cargo turns on what any member asks for; a program gets only what
-//! it asks for itself. So each crate is checked alone here, without what its tests need.
+//! Every other stage builds the whole workspace, where cargo enables the features that any member needs; a program
+//! gets only those that it enables itself. So each crate is checked alone here, without the dependencies of its
+//! tests.
 
 use std::fs;
 
 use crate::job::{Failure, Job, Outcome, at};
 
-/// What people depend on.
+/// The published crates.
 const CRATES: [&str; 2] = ["tokenkeep", "tokenkeep-azure"];
 
 /// Lints every crate once without features, and once for each.
@@ -40,7 +41,7 @@ fn features(manifest: &str) -> Vec<&str> {
     let section = manifest.lines().skip_while(|line| line.trim() != "[features]").skip(1);
     section
         .take_while(|line| !line.starts_with('['))
-        // What goes on over several lines is indented or closes a bracket.
+        // Continuation lines are indented or close a bracket.
         .filter(|line| line.starts_with(|c: char| c.is_ascii_alphanumeric()))
         .filter_map(|line| line.split_once('=').map(|(name, _)| name.trim()))
         .filter(|name| *name != "default")

@@ -1,26 +1,26 @@
-//! What must never be in the repository: build products, big files, names of somebody's machine, versions that disagree.
+//! Checks that the repository has no build products, big files, names of a particular machine, or differing versions.
 
 use std::fs;
 
 use crate::job::{Failure, Job, Outcome, at};
 use crate::workspace::VERSION;
 
-/// A megabyte: more than any source file or drawing here will need.
+/// A megabyte: more than any source file or drawing here needs.
 const LARGEST: u64 = 1024 * 1024;
 
-/// What compilers and packers write.
+/// Files of compilers and packers.
 const PRODUCTS: &[&str] = &["node", "so", "dylib", "dll", "exe", "a", "o", "rlib", "tgz", "wasm"];
 
-/// What a lock leaves while a program runs.
+/// Files of a lock while a program runs.
 const LOCKS: &[&str] = &["lockfile", "tk-lock", "tk-old"];
 
-/// What no name on Windows can hold, so that a checkout there would fail.
+/// Characters that Windows allows in no name, so that a checkout would fail there.
 const NOT_ON_WINDOWS: &[char] = &['<', '>', ':', '"', '\\', '|', '?', '*'];
 
-/// Where the npm package says its version to itself.
+/// The file in which the npm package has its own version.
 const VERSION_CONSTANT: &str = "bindings/node/ts/version.ts";
 
-/// Folders at the root of any Unix system; one that is not among them names a particular machine.
+/// The top folders of any Unix system; others name a particular machine.
 const COMMON_ROOTS: &[&str] =
     &["home", "root", "Users", "usr", "tmp", "var", "opt", "srv", "mnt", "src", "build", "private"];
 
@@ -32,7 +32,7 @@ pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
         let path = job.workspace.path(name);
         let metadata = match fs::symlink_metadata(&path) {
             Ok(metadata) => metadata,
-            // Deleted in the work tree, not yet in git.
+            // Deleted in the work tree and not yet in git.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(error) => return Err(at(&path)(error)),
         };
@@ -61,14 +61,14 @@ pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
 
 fn tracked(job: &mut Job<'_>) -> Outcome<Vec<String>> {
     let mut git = job.command("git");
-    // CI may run as another user than the one the checkout belongs to; listing files needs no trust.
+    // CI may run as another user than the checkout's owner; listing files needs no trust.
     git.args(["-c", "safe.directory=*", "-c", "core.quotePath=false", "ls-files", "-z"]);
     let listing = job.output(&mut git)?;
     let files: Vec<String> = listing.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect();
     if files.is_empty() { Err(Failure::new("git lists no files")) } else { Ok(files) }
 }
 
-/// This machine's own names: the checkout, cargo's home, and the top folder they are in unless every machine has it.
+/// Returns this machine's own names: the checkout, cargo's home, and their top folder, unless every machine has it.
 fn machine_paths(job: &Job<'_>) -> Outcome<Vec<String>> {
     let root =
         job.workspace.root.to_str().ok_or_else(|| Failure::new("the checkout's path is not Unicode"))?;
@@ -102,7 +102,7 @@ fn content_problems(name: &str, text: &str, machine: &[String]) -> Vec<String> {
         if let Some(path) = machine.iter().find(|path| line.contains(path.as_str())) {
             problems.push(format!("{name}:{}: names a folder of this machine, {path}", number + 1));
         }
-        // npm's lock files work with any registry only without these.
+        // Without these, npm's lock files work with any registry.
         if name.ends_with("package-lock.json") && line.contains("\"resolved\": \"http") {
             problems
                 .push(format!("{name}:{}: a download address; `cargo xtask lock` keeps it out", number + 1));
@@ -112,7 +112,7 @@ fn content_problems(name: &str, text: &str, machine: &[String]) -> Vec<String> {
     problems
 }
 
-/// Every package of the project has the workspace's version. (Private ones, never published, may have none.)
+/// Checks that every package of the project has the workspace's version. (Private ones may have none.)
 fn version_problems(job: &mut Job<'_>, files: &[String]) -> Outcome<Vec<String>> {
     let manifests = files.iter().filter(|name| *name == "package.json" || name.ends_with("/package.json"));
     let mut node = job.command("node");
@@ -124,7 +124,7 @@ fn version_problems(job: &mut Job<'_>, files: &[String]) -> Outcome<Vec<String>>
         .filter(|(_, version)| *version != VERSION)
         .map(|(name, version)| format!("{name}: version {version}, the workspace has {VERSION}"))
         .collect();
-    // With another version there the package would refuse the addon it was built with.
+    // With another version there, the package would refuse the addon built with it.
     let constant = job.workspace.path(VERSION_CONSTANT);
     if !fs::read_to_string(&constant).map_err(at(&constant))?.contains(&format!("VERSION = \"{VERSION}\"")) {
         problems.push(format!("{VERSION_CONSTANT}: its VERSION is not the workspace's, {VERSION}"));

@@ -1,9 +1,9 @@
-//! One bounded piece of work: child processes under a common time limit, their output in a log file.
+//! One piece of work with a time limit: child processes under a common deadline, their output in a log file.
 //!
-//! Every child runs in a process group of its own, beside a tiny watcher that holds one end of a pipe. When the pipe
-//! closes, because the child ended, ran out of time, or xtask itself was interrupted or killed, the watcher kills what
-//! is left of the group. Nothing that a stage starts outlives it unless it leaves the group (a daemon), and those are
-//! found afterwards by a mark in their environment: see [`Job::left_behind`].
+//! Every child runs in its own process group, beside a small watcher that holds one end of a pipe. When the pipe
+//! closes, because the child ended, exceeded its time, or xtask itself was interrupted or killed, the watcher kills
+//! the rest of the group. No process of a stage outlives it unless it leaves the group (a daemon); those are found
+//! afterwards by a mark in their environment: see [`Job::left_behind`].
 
 use std::error::Error;
 use std::fmt;
@@ -19,17 +19,18 @@ use crate::workspace::Workspace;
 /// The environment variable that marks every process a job starts.
 const MARK: &str = "TOKENKEEP_XTASK_JOB";
 
-/// How often a running child is looked at; short against any command, long against the cost of looking.
+/// The interval at which a running child is checked: short against any command, long against the cost of a check.
 const POLL: Duration = Duration::from_millis(15);
 
-/// `$0` is a name, `$@` the command. The watcher is a grandchild, so that the command never sees a child it did not start.
+/// `$0` is a name, `$@` the command. The watcher is a grandchild, so that the command never gets a child that it did
+/// not start.
 #[cfg(unix)]
 const WATCH: &str = r#"exec 3<&0 </dev/null
 ( ( read -r _ <&3; kill -s KILL 0 ) >/dev/null 2>&1 & )
 exec 3<&-
 exec "$@""#;
 
-/// Why a command of the project did not do its work: one message for a person.
+/// The failure of a project's command: one message.
 #[derive(Debug)]
 pub(crate) struct Failure(String);
 
@@ -49,7 +50,7 @@ impl Error for Failure {}
 
 pub(crate) type Outcome<T> = Result<T, Failure>;
 
-/// Says which path an operation on the file system failed for.
+/// Adds the path to an error of the file system.
 pub(crate) fn at(path: &Path) -> impl Fn(io::Error) -> Failure + '_ {
     move |error| Failure::new(format!("{}: {error}", path.display()))
 }
@@ -69,7 +70,7 @@ pub(crate) struct Job<'w> {
 }
 
 impl<'w> Job<'w> {
-    /// Starts the clock and an empty log. With `echo` the output is also printed as it comes.
+    /// Starts the clock and an empty log. With `echo` the output is also printed.
     pub(crate) fn start(workspace: &'w Workspace, name: &str, limit: Duration, echo: bool) -> Outcome<Self> {
         let folder = workspace.products.join("xtask-logs");
         fs::create_dir_all(&folder).map_err(at(&folder))?;
@@ -102,13 +103,13 @@ impl<'w> Job<'w> {
         self.variables.push((name, value));
     }
 
-    /// Prints what the children print from now on, or stops doing so.
+    /// Starts or stops printing the output of the children.
     pub(crate) fn set_echo(&mut self, echo: bool) {
         self.echo = echo;
         self.shown = self.log.metadata().map_or(self.shown, |metadata| metadata.len());
     }
 
-    /// A command in the checkout's root. Add arguments and environment, then give it to [`run`](Self::run).
+    /// Returns a command in the checkout's root. Add arguments and environment, then pass it to [`run`](Self::run).
     pub(crate) fn command(&self, program: &str) -> Command {
         #[cfg(unix)]
         let mut command = {
@@ -126,7 +127,7 @@ impl<'w> Job<'w> {
             .env("CARGO_TERM_COLOR", "never")
             .env("NO_COLOR", "1")
             .env_remove("FORCE_COLOR");
-        // cargo describes xtask's own package to us; a child cargo must not take that for its own.
+        // cargo describes xtask's own package in the environment; a child cargo must not take that for its own.
         for (name, _) in std::env::vars_os() {
             if name
                 .to_str()
@@ -153,14 +154,14 @@ impl<'w> Job<'w> {
         self.supervise(&name, command.stdout(stdout).stderr(stderr))
     }
 
-    /// Runs a command to its end and returns what it wrote to standard output.
+    /// Runs a command to its end and returns its standard output.
     pub(crate) fn output(&mut self, command: &mut Command) -> Outcome<String> {
         let name = self.announce(command)?;
         let stderr = self.log.try_clone().map_err(at(&self.log_path))?;
         self.capture(&name, command.stderr(stderr))
     }
 
-    /// Runs a command whose failure is an answer, not an error: its output, or `None`. It leaves nothing in the log.
+    /// Runs a command whose failure is an answer: returns its output, or `None`. It writes nothing to the log.
     pub(crate) fn ask(&mut self, command: &mut Command) -> Option<String> {
         let name = describe(command);
         self.capture(&name, command.stderr(Stdio::null())).ok()
@@ -185,7 +186,7 @@ impl<'w> Job<'w> {
         command.stdin(Stdio::piped());
         let mut child =
             command.spawn().map_err(|error| Failure::new(format!("cannot start {name}: {error}")))?;
-        // Held until the end, because closing it is what ends the group.
+        // Held until the end, because closing it ends the group.
         let pipe = child.stdin.take();
         let status = loop {
             self.show();
@@ -197,7 +198,7 @@ impl<'w> Job<'w> {
         };
         drop(pipe);
         if status.is_none() {
-            // The watcher ends the group; this ends the child where there is no watcher, and collects it.
+            // The watcher ends the group; this ends the child if there is no watcher, and reaps it.
             child
                 .kill()
                 .and_then(|()| child.wait())
@@ -207,7 +208,7 @@ impl<'w> Job<'w> {
         verdict(name, status, self.limit)
     }
 
-    /// Prints what has been added to the log since the last look.
+    /// Prints the lines added to the log since the last call.
     fn show(&mut self) {
         if !self.echo {
             return;
@@ -217,16 +218,16 @@ impl<'w> Job<'w> {
             log.seek(SeekFrom::Start(self.shown))?;
             log.read_to_end(&mut fresh)
         });
-        // Showing is a courtesy: the log file keeps everything, so a terminal that went away is no failure.
+        // The log file has everything, so a closed terminal is not a failure.
         if let Ok(length) = read {
             self.shown += length as u64;
             drop(io::stdout().write_all(&fresh).and_then(|()| io::stdout().flush()));
         }
     }
 
-    /// Processes this job started that are still there although its commands have ended, as `pid command` lines.
+    /// Returns the processes of this job that still run although its commands have ended, as `pid command` lines.
     ///
-    /// They get two seconds to go, as a daemon does whose bus has just closed; what stays is ended.
+    /// They get two seconds to end, like a daemon whose bus has just closed; after that they are killed.
     pub(crate) fn left_behind(&self) -> Vec<String> {
         let patience = Instant::now() + Duration::from_secs(2);
         loop {
@@ -242,7 +243,7 @@ impl<'w> Job<'w> {
     }
 }
 
-/// The processes whose environment holds `mark`, from Linux's `/proc`; elsewhere there is no such list and none is found.
+/// Returns the processes whose environment contains `mark`, from Linux's `/proc`; none on other systems.
 fn marked_processes(mark: &str) -> Vec<(String, String)> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries
@@ -253,7 +254,7 @@ fn marked_processes(mark: &str) -> Vec<(String, String)> {
                 .into_string()
                 .ok()
                 .filter(|name| name.bytes().all(|b| b.is_ascii_digit()))?;
-            // Unreadable means another user's, or gone meanwhile: not ours either way.
+            // Unreadable: another user's process, or one that has ended.
             let environment = fs::read(entry.path().join("environ")).ok()?;
             environment.split(|byte| *byte == 0).find(|variable| *variable == mark.as_bytes())?;
             let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
@@ -273,7 +274,7 @@ fn verdict(name: &str, status: Option<ExitStatus>, limit: Duration) -> Outcome<(
     }
 }
 
-/// The command as a person would type it, without the watcher around it and without the text of scripts.
+/// Returns the command as typed by hand, without the watcher and without the text of scripts.
 fn describe(command: &Command) -> String {
     let program = (!cfg!(unix)).then(|| command.get_program());
     let arguments = command.get_args().skip(if cfg!(unix) { 3 } else { 0 });
@@ -301,7 +302,7 @@ pub(crate) mod tests {
         command
     }
 
-    /// Waits, bounded, until no process has this id any more (or only its unreaped remains).
+    /// Waits, with a limit, until no process has this id any more (except as a zombie).
     fn is_gone(pid: &str) -> bool {
         let patience = Instant::now() + Duration::from_secs(5);
         while Instant::now() < patience {

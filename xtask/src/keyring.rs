@@ -1,5 +1,5 @@
-//! A private D-Bus session with an unlocked keyring of its own, for one command. The person's real keyring is never
-//! touched: home, data and runtime folders are fresh and go away with the session.
+//! A private D-Bus session with its own unlocked keyring, for one command. The user's real keyring is never used:
+//! home, data and runtime folders are new and are removed with the session.
 
 use std::fs;
 use std::io;
@@ -58,7 +58,8 @@ impl Drop for Session {
     }
 }
 
-/// A new folder that nobody else can have prepared. An earlier run that was killed may have left its own: take another.
+/// Creates a folder that no other user can have prepared. A killed run may have left its own; then another name is
+/// used.
 fn exclusive_folder(parent: &Path) -> Outcome<PathBuf> {
     let pid = std::process::id();
     let mut path = parent.join(format!("tokenkeep-{pid}"));
@@ -73,7 +74,7 @@ fn exclusive_folder(parent: &Path) -> Outcome<PathBuf> {
     Err(Failure::new(format!("{} and a hundred like it exist already", path.display())))
 }
 
-/// The keyring daemon refuses a runtime folder that is not the user's alone.
+/// The keyring daemon refuses a runtime folder that others can access.
 #[cfg(unix)]
 fn private_folder(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;

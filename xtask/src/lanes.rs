@@ -1,31 +1,31 @@
-//! Lanes: tasks that need each other run in order, the rest side by side.
+//! Lanes: runs tasks that need each other in order, and the others at the same time.
 //!
-//! Most stages wait for processes, locks and timers rather than compute, so two at a time take little longer than one.
-//! A task starts when all that it needs have ended (well or not: judging that is the caller's) and, among those, the
-//! first of the list is taken. One that must be alone waits until nothing runs, and nothing else starts meanwhile.
+//! Most stages wait for processes, locks and timers, so two at a time take little longer than one. A task starts when
+//! all that it needs have ended (with any result, which the caller judges); of several, the first in the list starts.
+//! A task that must be alone waits until none runs, and no other starts meanwhile.
 
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-/// What can be put in a lane.
+/// A task that can run in a lane.
 pub(crate) trait Task: Copy + Sync {
     type Report: Send + Sync;
 
     fn name(&self) -> &'static str;
 
-    /// The names of tasks that stand earlier in the list and must have ended first; one not in the list is not waited for.
+    /// The names of earlier tasks in the list that must have ended; a name not in the list is ignored.
     fn needs(&self) -> &'static [&'static str];
 
     fn is_alone(&self) -> bool;
 }
 
-/// How many run side by side when nobody says: two, because more would take the time from the tests' own crowds of
-/// processes; one where there is one processor.
+/// The default number of lanes: two, because more would take time from the tests' own processes; one on a machine
+/// with one processor.
 pub(crate) fn usual() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(2)
 }
 
-/// How far a task is.
+/// The state of a task.
 #[derive(Debug)]
 enum State<R> {
     Waiting,
@@ -33,18 +33,18 @@ enum State<R> {
     Ended(Arc<R>),
 }
 
-/// What can be started next.
+/// The next task to start.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
     Task(usize),
-    /// Something must end first.
+    /// Another task must end first.
     Later,
-    /// Everything has been started.
+    /// All tasks have been started.
     Nothing,
 }
 
-/// Runs `tasks` in `lanes` threads and returns their reports in the tasks' order. `work` is given the task and the
-/// reports there are when it starts, its needs' among them.
+/// Runs `tasks` in `lanes` threads and returns their reports in the tasks' order. `work` gets the task and the
+/// reports so far, those of its needs among them.
 pub(crate) fn run<T: Task>(
     tasks: &[T],
     lanes: usize,
@@ -100,14 +100,15 @@ fn next<T: Task>(tasks: &[T], states: &[State<T::Report>]) -> Next {
         return Next::Nothing;
     }
     match waiting.find(|index| ready(&tasks[*index])) {
-        // Its turn has come: whatever runs ends soon, and nothing that stands behind it goes first.
+        // It is next: the running tasks end soon, and no later task starts before it.
         Some(index) if tasks[index].is_alone() && running().next().is_some() => Next::Later,
         Some(index) => Next::Task(index),
         None => Next::Later,
     }
 }
 
-/// On a terminal, one line that says what runs; it is overwritten. Elsewhere nothing: a log has no use for it.
+/// Shows the running tasks in one line on a terminal, which is overwritten. Elsewhere shows nothing, because a log
+/// does not need it.
 fn show_status<T: Task>(tasks: &[T], states: &[State<T::Report>]) {
     let mut out = std::io::stdout().lock();
     if out.is_terminal() {
@@ -118,7 +119,7 @@ fn show_status<T: Task>(tasks: &[T], states: &[State<T::Report>]) {
     }
 }
 
-/// Takes that line away, so that another can be printed in its place.
+/// Removes that line, so that another can be printed in its place.
 pub(crate) fn clear_status() {
     let mut out = std::io::stdout().lock();
     if out.is_terminal() {
@@ -161,7 +162,7 @@ mod tests {
         Step("e", &["not chosen"], false),
     ];
 
-    /// How many ran at once at most, how many beside "alone", and the order in which they began.
+    /// Returns the largest number of tasks at once, the number beside "alone", and the order of their starts.
     fn ran(lanes: usize) -> (usize, usize, Vec<&'static str>) {
         let (running, most, beside) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
         let order = Mutex::new(Vec::new());

@@ -1,10 +1,10 @@
-//! The stage `languages`: one cache for Rust, Node and Python. The Node tests play it; what they start beside Node is
-//! made here.
+//! The stage `languages`: one cache for Rust, Node and Python. The Node tests run it; this file builds the programs
+//! that they start.
 
 use crate::job::{Job, Outcome};
 use crate::{npm, python};
 
-/// Where the tests and the list of the Python packages are.
+/// The folder of the tests and of the list of Python packages.
 const TESTS: &str = "bindings/node/test";
 
 /// The program in Rust that signs in and gets tokens.
@@ -13,7 +13,7 @@ const PROGRAM: &str = "msal_token";
 /// The program in Rust that watches, an example of the core.
 const WATCHER: &str = "watch";
 
-/// Builds those in Rust and the Python environment, then runs the set.
+/// Builds the Rust programs and the Python environment, then runs the tests.
 pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
     let program = example(job, "tokenkeep-azure", PROGRAM)?;
     let watcher = example(job, "tokenkeep", WATCHER)?;
@@ -26,7 +26,7 @@ pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
     npm::run_script(job, TESTS, "test languages", &programs)
 }
 
-/// Builds an example and says where it is.
+/// Builds an example and returns its path.
 fn example(job: &mut Job<'_>, package: &str, name: &str) -> Outcome<String> {
     let mut cargo = job.command("cargo");
     job.run(cargo.args(["build", "--locked", "--package", package, "--example", name]))?;

@@ -1,4 +1,4 @@
-//! npm: installing exactly what a lock file says, and running a package's scripts.
+//! npm: installs exactly the packages of a lock file, and runs a package's scripts.
 
 use std::fs;
 use std::path::Path;
@@ -41,7 +41,7 @@ pub(crate) fn install(job: &mut Job<'_>, folder: &str) -> Outcome<()> {
     fs::write(&stamp, lock).map_err(at(&stamp))
 }
 
-/// `cargo xtask lock`: brings the lock files up to their package.json, whatever the registry in use offers.
+/// `cargo xtask lock`: updates the lock files to their package.json, with the registry in use.
 pub(crate) fn lock_command(workspace: &Workspace, (): ()) -> Outcome<()> {
     let mut job = Job::start(workspace, "lock", Duration::from_secs(5 * 60), true)?;
     FOLDERS.iter().chain(&[bench::FOLDER]).try_for_each(|folder| lock(&mut job, folder))
@@ -50,7 +50,7 @@ pub(crate) fn lock_command(workspace: &Workspace, (): ()) -> Outcome<()> {
 fn lock(job: &mut Job<'_>, folder: &str) -> Outcome<()> {
     let place = job.workspace.path(folder);
     let mut npm = command(job, &place);
-    // Without download addresses, which differ from registry to registry.
+    // Without download addresses, which differ between registries.
     npm.env("npm_config_omit_lockfile_registry_resolved", "true");
     job.run(npm.args(["install", "--package-lock-only", "--ignore-scripts"]))?;
     let mut node = job.command("node");

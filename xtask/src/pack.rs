@@ -1,14 +1,13 @@
-//! `cargo xtask dist` and `cargo xtask pack`: the npm tarballs, as they would be published, in `target/npm`.
+//! `cargo xtask dist` and `cargo xtask pack`: the npm tarballs as for publication, in `target/npm`.
 //!
 //! The main package holds TypeScript's output only; the addon is in a package per platform, of which npm installs the
 //! one that fits (`optionalDependencies` with `os`, `cpu` and `libc`). Neither has an install script. The optional
 //! dependencies are written at pack time: in the repository they would make `npm ci` look for packages not yet published.
 //!
-//! Beside the addon lies the executable of the command `tokenkeep` (`executable.rs`), where it has been built.
+//! The executable of the command `tokenkeep` (`executable.rs`) is beside the addon, if it has been built.
 //!
-//! `pack` is for this platform alone. `dist` takes every addon that lies in `bindings/node`, as cross compilers and the
-//! release workflow put them there, and with `--complete` refuses to leave out a platform. What a tarball must be like is
-//! checked in `tarball.rs`.
+//! `pack` is for this platform alone. `dist` takes every addon in `bindings/node`, where cross compilers and the
+//! release workflow put them, and with `--complete` demands every platform. `tarball.rs` checks the tarballs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +21,7 @@ use crate::platform::{self, Platform};
 use crate::tarball;
 use crate::workspace::{self, VERSION, Workspace};
 
-/// Written into the platform package, whose page on npm is all that anybody reads of it.
+/// Written into the platform package: the whole text of its page on npm.
 const PLATFORM_README: &str = "# PACKAGE\n\nThe native part of [tokenkeep](https://www.npmjs.com/package/tokenkeep) for one platform. \
     npm installs it with `tokenkeep`; there is nothing in it to use directly.\n";
 
@@ -93,7 +92,7 @@ pub(crate) fn dist_command(workspace: &Workspace, arguments: &[String]) -> Outco
     Ok(())
 }
 
-/// `cargo xtask test-packages`: the tarballs in every runtime, package manager and bundler that can be had from npm.
+/// `cargo xtask test-packages`: tests the tarballs in every runtime, package manager and bundler that npm has.
 pub(crate) fn test_command(workspace: &Workspace, (): ()) -> Outcome<()> {
     let mut job = Job::start(workspace, "test-packages", Duration::from_secs(40 * 60), true)?;
     for folder in ["bindings/node", "bindings/node/test"] {
@@ -144,7 +143,7 @@ fn addon_path(workspace: &Workspace, platform: Platform) -> PathBuf {
     workspace.path("bindings/node").join(platform.addon_file())
 }
 
-/// npm itself chooses the files, by the package's own list; then they are packed again beside the optional dependencies.
+/// npm chooses the files by the package's own list; then they are packed again with the optional dependencies.
 fn pack_main(job: &mut Job<'_>, out: &Path, platforms: &[Platform]) -> Outcome<PathBuf> {
     let stage = fresh(&out.join("stage/tokenkeep"))?;
     let selected = npm_pack(job, &job.workspace.path("bindings/node"), &stage, "tokenkeep")?;
@@ -168,14 +167,14 @@ fn pack_main(job: &mut Job<'_>, out: &Path, platforms: &[Platform]) -> Outcome<P
     npm_pack(job, &package, out, "tokenkeep")
 }
 
-/// Where the sources are, as GitHub's runners know it. npm records the origin of a package only for one that says the same;
-/// what is packed elsewhere does not leave the machine, and names no place.
+/// Returns the address of the sources from GitHub's variables. npm records a package's origin only if the package
+/// names the same address. Packages built elsewhere stay on the machine and name none.
 fn repository(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
     let (server, name) = (variable("GITHUB_SERVER_URL")?, variable("GITHUB_REPOSITORY")?);
     Some(format!("git+{server}/{name}.git"))
 }
 
-/// Also says whether the command is in it.
+/// Also returns whether the command is in it.
 fn pack_platform(job: &mut Job<'_>, out: &Path, platform: Platform) -> Outcome<(PathBuf, bool)> {
     let name = platform.package();
     let file = platform.addon_file();
@@ -209,7 +208,7 @@ fn pack_platform(job: &mut Job<'_>, out: &Path, platform: Platform) -> Outcome<(
     Ok((npm_pack(job, &package, out, &name)?, has_command))
 }
 
-/// Lists, in the package, what it contains of other people's work.
+/// Lists the third-party components in the package.
 fn components(job: &mut Job<'_>, package: &Path, native: Option<(&str, bool)>) -> Outcome<()> {
     let mut node = job.command("node");
     node.arg(job.workspace.path("xtask/components.mjs")).arg(package);
@@ -234,7 +233,7 @@ fn npm_pack(job: &mut Job<'_>, from: &Path, to: &Path, name: &str) -> Outcome<Pa
     }
 }
 
-/// An empty folder, whatever was there.
+/// Creates an empty folder, and removes an existing one.
 pub(crate) fn fresh(path: &Path) -> Outcome<PathBuf> {
     workspace::remove(path)?;
     fs::create_dir_all(path).map_err(at(path))?;

@@ -53,7 +53,7 @@ pub(crate) const ALL: &[Platform] = &[
 ];
 
 impl Platform {
-    /// The one this xtask was compiled for.
+    /// Returns the platform for which this xtask was compiled.
     pub(crate) fn current() -> Outcome<Self> {
         let (os, cpu) = (std::env::consts::OS, std::env::consts::ARCH);
         let target = match os {
@@ -61,7 +61,7 @@ impl Platform {
                 format!("{cpu}-unknown-linux-{}", if cfg!(target_env = "gnu") { "gnu" } else { "musl" })
             }
             "macos" => format!("{cpu}-apple-darwin"),
-            // Built with either compiler it is the same platform to npm.
+            // With either compiler it is the same platform for npm.
             "windows" => format!("{cpu}-pc-windows-msvc"),
             _ => String::new(),
         };
@@ -69,14 +69,14 @@ impl Platform {
         found.copied().ok_or_else(|| Failure::new(format!("no npm package is planned for {os} on {cpu}")))
     }
 
-    /// One of [`ALL`], by the name it has there.
+    /// Returns the platform with this name in [`ALL`].
     pub(crate) fn named(name: &str) -> Outcome<Self> {
         let found = ALL.iter().find(|platform| platform.name == name);
         found.copied().ok_or_else(|| Failure::new(format!("there is no package for {name}")))
     }
 
-    /// The compiler's flag by which musl is linked in, or left to what loads it. A build says which, so that it does not
-    /// depend on the compiler: with one for musl linking it in is the rule, with another, or with Alpine's own, it is not.
+    /// Returns the compiler's flag for linking musl in, or for using the loader's. Every build sets it, because the
+    /// default depends on the compiler.
     pub(crate) fn musl_flag(self, linked_in: bool) -> Option<String> {
         let sign = if linked_in { '+' } else { '-' };
         (self.libc == Some("musl")).then(|| format!("-Ctarget-feature={sign}crt-static"))
@@ -109,12 +109,12 @@ impl Platform {
     }
 }
 
-/// The program that is a platform's Node on this machine, if `cargo xtask cross` has made one.
+/// Returns the program that is a platform's Node on this machine, if `cargo xtask cross` has made one.
 pub(crate) fn runner(workspace: &Workspace, platform: Platform) -> PathBuf {
     workspace.cargo_target.join("cross/run").join(platform.name)
 }
 
-/// What starts other programs of that platform here, likewise.
+/// Returns the program that starts other programs of that platform, if there is one.
 pub(crate) fn starter(workspace: &Workspace, platform: Platform) -> PathBuf {
     workspace.cargo_target.join("cross/run").join(format!("{}-program", platform.name))
 }
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn the_loader_knows_the_same_platforms() {
-        // A test is not started by xtask, so that this is the place of the sources it was compiled from.
+        // xtask does not start a test, so this is the path of the compiled sources.
         let loader = concat!(env!("CARGO_MANIFEST_DIR"), "/../bindings/node/ts");
         for file in ["handle/platforms.ts", "embed.ts"] {
             let text = std::fs::read_to_string(format!("{loader}/{file}")).unwrap();

@@ -4,13 +4,13 @@ use std::fs;
 
 use crate::job::{Failure, Job, Outcome, at};
 
-/// The interpreter of the environment `name`, which is made anew when the `list` of its packages (a path in the
-/// checkout) changes.
+/// Returns the interpreter of the environment `name`. It is created again when the `list` of its packages (a path in
+/// the checkout) changes.
 pub(crate) fn environment(job: &mut Job<'_>, name: &str, list: &str) -> Outcome<String> {
     environment_of(job, &["python3", "-m", "venv", "--clear"], name, list)
 }
 
-/// The same, made by the command `venv`, to which the folder is added.
+/// The same, created by the command `venv` with the folder as its last argument.
 pub(crate) fn environment_of(job: &mut Job<'_>, venv: &[&str], name: &str, list: &str) -> Outcome<String> {
     let folder = job.workspace.products.join(name);
     let list = job.workspace.path(list);

@@ -1,9 +1,9 @@
-//! The stage `rust`: every test of the workspace but those of the sibling libraries.
+//! The stage `rust`: every test of the workspace except those of the sibling libraries.
 
 use crate::job::{Job, Outcome};
 
-/// How many tests of a program run at a time, at least. Most wait for processes, locks and timers: with two at a time on
-/// two processors, half of the time went by with nothing to do.
+/// The smallest number of tests at a time. Most wait for processes, locks and timers: with two at a time on two
+/// processors, half of the time was idle.
 const SIDE_BY_SIDE: usize = 4;
 
 /// The stage.

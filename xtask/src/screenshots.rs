@@ -1,9 +1,9 @@
 //! `cargo xtask screenshots`: the pictures of the command in README, drawn as SVG from its transcripts.
 //!
-//! A transcript in `crates/tokenkeep-cli/tests/transcripts` is what the real command said; its test compares every word on
-//! every run. A picture is one command of a transcript as a terminal of a hundred columns shows it, with the words for
-//! what differs from machine to machine filled in. So it depends on nothing but files of the checkout, and the stage
-//! `screenshots` notices one that is out of date by drawing it again.
+//! A transcript in `crates/tokenkeep-cli/tests/transcripts` is the real command's output; its test compares every
+//! word in every run. A picture shows one command of a transcript on a terminal with a hundred columns, with example
+//! values for the parts that differ between machines. It depends only on files of the checkout, and the stage
+//! `screenshots` finds an outdated one by drawing it again.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -17,19 +17,19 @@ const PICTURES: &[(&str, &str, &str)] = &[
     ("list.svg", "list-file.txt", "tokenkeep list --cache-path [HOME]/cache.json"),
 ];
 
-/// What stands in a transcript for what is different everywhere, and what a person would see there.
+/// The placeholders in a transcript, with the example values of the pictures.
 const FILLED_IN: &[(&str, &str)] = &[
     ("[HOME]/cache.json", "/home/anna/.my-app/cache.json"),
     ("[HOME]", "/home/anna"),
     ("[FILE SYSTEM]", "ext4, local"),
 ];
 
-/// Of a terminal, in characters; in pixels, the size of a character and the margin.
+/// Columns of the terminal; in pixels, the size of a character and the margin.
 const COLUMNS: usize = 100;
 const CHARACTER: (f64, usize) = (8.4, 19);
 const MARGIN: usize = 18;
 
-/// Draws them anew.
+/// Draws the pictures.
 pub(crate) fn command(workspace: &Workspace, (): ()) -> Outcome<()> {
     for (file, picture) in all(workspace)? {
         let path = workspace.path("docs").join(file);
@@ -38,12 +38,12 @@ pub(crate) fn command(workspace: &Workspace, (): ()) -> Outcome<()> {
     Ok(())
 }
 
-/// Refuses pictures that show what the command no longer says.
+/// Refuses pictures that differ from the command's present output.
 pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
     let mut old = Vec::new();
     for (file, picture) in all(job.workspace)? {
         let path = job.workspace.path("docs").join(file);
-        // Git may have given a checkout on Windows other ends of line.
+        // On Windows git may have changed the line ends of a checkout.
         if fs::read_to_string(&path).map_err(at(&path))?.replace("\r\n", "\n") != picture {
             old.push(file);
         }
@@ -70,7 +70,7 @@ fn all(workspace: &Workspace) -> Outcome<Vec<(&'static str, String)>> {
     PICTURES.iter().map(draw_one).collect()
 }
 
-/// The command's line and all that it said, filled in.
+/// Returns the command line and its output, with example values.
 fn said(transcript: &str, command: &str) -> Option<String> {
     let prompt = format!("$ {command}\n");
     let begin = transcript.find(&prompt)?;
@@ -96,7 +96,7 @@ fn draw(text: &str, title: &str) -> String {
     );
     for (at, (class, row)) in lines.iter().enumerate() {
         let y = MARGIN + (at + 1) * line - 5;
-        // A font that is wider or narrower than another still keeps the columns.
+        // A wider or narrower font still keeps the columns.
         let length = row.chars().count() as f64 * width;
         let body = styled(class, row);
         if !row.is_empty() {
@@ -111,8 +111,8 @@ fn draw(text: &str, title: &str) -> String {
     svg
 }
 
-/// A line as the rows of a terminal, with the style that the command gives it there (`output.rs` of the command): headings
-/// are not indented.
+/// Returns a line as rows of a terminal, with the style that the command's `output.rs` gives it: headings are not
+/// indented.
 fn rows(line: &str) -> Vec<(&'static str, String)> {
     let class = match line {
         _ if line.starts_with("$ ") => "prompt",
@@ -127,7 +127,7 @@ fn rows(line: &str) -> Vec<(&'static str, String)> {
     characters.chunks(COLUMNS).map(|row| (class, row.iter().collect())).collect()
 }
 
-/// The rest of the element: its class, and the text with the words in colour that the command colours.
+/// Returns the rest of the element: its class, and the text with the command's coloured words.
 fn styled(class: &str, row: &str) -> String {
     let text = row.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     for (word, color) in [("  problem [", "bad"), ("  warning [", "odd")] {

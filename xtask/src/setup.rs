@@ -1,5 +1,6 @@
-//! `cargo xtask setup`: the machine in the state the tests need. Debian packages are installed where that is possible
-//! without asking; otherwise one line says what to install. Nothing is ever skipped because a tool is missing.
+//! `cargo xtask setup`: brings the machine into the state that the tests need. It installs Debian packages if it can
+//! without a password; otherwise it prints one line that says what to install. No test is skipped because of a
+//! missing tool.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use crate::job::{Failure, Job, Outcome, at};
 use crate::npm;
 use crate::workspace::Workspace;
 
-/// Something that must be on the machine.
+/// A tool that the machine must have.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tool {
     what: &'static str,
@@ -28,7 +29,7 @@ enum Probe {
 #[derive(Debug, Clone, Copy)]
 enum Remedy {
     Debian(&'static str),
-    /// A Debian package, but only where Debian's is new enough; else what to do by hand.
+    /// A Debian package, but only if Debian's version is new enough; else an instruction.
     DebianFrom(&'static str, u32, &'static str),
     /// A component of the Rust toolchain.
     Rustup(&'static str),
@@ -38,7 +39,7 @@ const fn tool(what: &'static str, probe: Probe, remedy: Remedy) -> Tool {
     Tool { what, probe, remedy }
 }
 
-/// A tool that a Debian package brings.
+/// A tool of a Debian package.
 pub(crate) const fn debian(
     what: &'static str,
     probe: &'static [&'static str],
@@ -58,10 +59,10 @@ const KEYRING: Tool =
     tool("a Secret Service", Succeeds(&["gnome-keyring-daemon", "--version"]), Debian("gnome-keyring"));
 const COMPILER: Tool = tool("a C compiler", Succeeds(&["cc", "--version"]), Debian("gcc"));
 
-/// What the demo needs: Node, a linker for Rust, and a private keyring.
+/// The tools of the demo: Node, a linker for Rust, and a private keyring.
 pub(crate) const FOR_DEMO: &[Tool] = &[NODE, NPM, COMPILER, BUS, KEYRING];
 
-/// What the tests need.
+/// The tools of the tests.
 const FOR_TESTS: &[Tool] = &[
     NODE,
     NPM,
@@ -69,7 +70,7 @@ const FOR_TESTS: &[Tool] = &[
     BUS,
     tool("a message bus daemon", Succeeds(&["dbus-daemon", "--version"]), Debian("dbus")),
     KEYRING,
-    // secret-tool has no option that only succeeds.
+    // secret-tool has no option without effect.
     tool("secret-tool", Succeeds(&["sh", "-c", "command -v secret-tool"]), Debian("libsecret-tools")),
     tool("strace", Succeeds(&["strace", "-V"]), Debian("strace")),
     // The original package, which the tests compare with, compiles keytar.
@@ -99,7 +100,7 @@ pub(crate) fn command(workspace: &Workspace, (): ()) -> Outcome<()> {
     Ok(())
 }
 
-/// Everything on the machine that the tests use.
+/// Checks all tools of the tests.
 pub(crate) fn tools(job: &mut Job<'_>) -> Outcome<()> {
     machine(job, FOR_TESTS)
 }
@@ -109,19 +110,20 @@ pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
     cargo_deny(job).map(|_program| ())
 }
 
-/// The npm packages of every folder that has some.
+/// Installs the npm packages of every folder.
 pub(crate) fn packages(job: &mut Job<'_>) -> Outcome<()> {
     npm::FOLDERS.iter().try_for_each(|folder| npm::install(job, folder))
 }
 
-/// Licences, bans and sources; advisories need the network and a database that changes by the day.
+/// Checks licences, bans and sources; advisories need the network and a database that changes daily.
 pub(crate) fn deny(job: &mut Job<'_>) -> Outcome<()> {
     let program = cargo_deny(job)?;
     let mut deny = job.command(&program);
     job.run(deny.args(["--locked", "--workspace", "check", "licenses", "bans", "sources"]))
 }
 
-/// Checks every tool, installs what it may, checks again, and says in one line what is still missing.
+/// Checks every tool, installs the missing ones if allowed, checks again, and prints in one line what is still
+/// missing.
 pub(crate) fn machine(job: &mut Job<'_>, tools: &[Tool]) -> Outcome<()> {
     let missing = missing(job, tools)?;
     if missing.is_empty() {
@@ -180,7 +182,7 @@ fn major(version: &str) -> Option<u32> {
     digits.parse().ok()
 }
 
-/// Installs what can be installed without asking anybody.
+/// Installs the tools that need no password.
 fn install(job: &mut Job<'_>, missing: &[Tool]) -> Outcome<()> {
     let components: Vec<_> = missing.iter().filter_map(Tool::component).collect();
     if !components.is_empty() {
@@ -203,7 +205,7 @@ fn install(job: &mut Job<'_>, missing: &[Tool]) -> Outcome<()> {
     apt(job, root, &arguments)
 }
 
-/// The words before a command that make it run as root; `None` where that would ask for a password.
+/// Returns the words before a command that make it run as root; `None` if that needs a password.
 fn become_root(job: &mut Job<'_>) -> Option<&'static [&'static str]> {
     let mut id = job.command("id");
     if job.ask(id.arg("-u")).is_some_and(|user| user.trim() == "0") {
@@ -214,7 +216,7 @@ fn become_root(job: &mut Job<'_>) -> Option<&'static [&'static str]> {
 
 fn apt(job: &mut Job<'_>, root: &[&str], arguments: &[&str]) -> Outcome<()> {
     let mut words = root.to_vec();
-    // Another apt on the same machine is waited for, but not for ever.
+    // Waits for another apt on the same machine, with a limit.
     words.extend(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-o", "DPkg::Lock::Timeout=120"]);
     words.extend(arguments);
     let (program, rest) = words.split_first().ok_or_else(|| Failure::new("no command"))?;
@@ -222,7 +224,7 @@ fn apt(job: &mut Job<'_>, root: &[&str], arguments: &[&str]) -> Outcome<()> {
     job.run(command.args(rest))
 }
 
-/// The Debian packages for these tools, leaving out those Debian has only in too old a version.
+/// Returns the Debian packages of these tools, without those that Debian has only in an older version.
 fn debian_packages(job: &mut Job<'_>, tools: &[Tool]) -> Outcome<Vec<&'static str>> {
     let mut packages = Vec::new();
     for tool in tools {
@@ -247,7 +249,7 @@ fn debian_packages(job: &mut Job<'_>, tools: &[Tool]) -> Outcome<Vec<&'static st
     Ok(packages)
 }
 
-/// What a person has to do, as commands that can be pasted.
+/// Returns the remaining steps as commands that can be pasted.
 fn remedies(job: &mut Job<'_>, tools: &[Tool]) -> Outcome<Vec<String>> {
     let has_apt = succeeds(job, &["apt-get", "--version"]);
     let packages = if has_apt {
@@ -294,7 +296,7 @@ impl Tool {
     }
 }
 
-/// The path of cargo-deny, compiled once per target folder where the machine has none.
+/// Returns the path of cargo-deny, compiled once per target folder if the machine has none.
 fn cargo_deny(job: &mut Job<'_>) -> Outcome<String> {
     let tools = job.workspace.cargo_target.join("tools");
     let program = tools.join("bin").join(format!("cargo-deny{}", std::env::consts::EXE_SUFFIX));
@@ -308,12 +310,12 @@ fn cargo_deny(job: &mut Job<'_>) -> Outcome<String> {
     fs::create_dir_all(&tools).map_err(at(&tools))?;
     job.note("compiling cargo-deny, once for this target folder")?;
     let mut cargo = job.command("cargo");
-    // Unoptimised it compiles in half the time and checks a hundred crates in a second all the same.
+    // Unoptimised it compiles in half the time and still checks a hundred crates in a second.
     cargo.args(["install", "--locked", "--debug", "--config", "profile.dev.debug=false"]);
     cargo.args(["--version", DENY_VERSION, "cargo-deny", "--root"]).arg(&tools);
     cargo.env("CARGO_TARGET_DIR", tools.join("build"));
     job.run(&mut cargo)?;
-    // Half a gigabyte of intermediate files that nothing needs again.
+    // Half a gigabyte of intermediate files that are not needed again.
     fs::remove_dir_all(tools.join("build")).map_err(at(&tools))?;
     Ok(program.to_string_lossy().into_owned())
 }

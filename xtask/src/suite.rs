@@ -1,4 +1,4 @@
-//! A suite: stages, each timed and judged, and a table at the end.
+//! A suite: stages with a time and a result each, and a table at the end.
 //!
 //! This file defines a suite and a stage and reports on both. `stages.rs` lists the stages, `lanes.rs` runs them side by
 //! side, `digest.rs` picks the part of a failed log that is shown.
@@ -34,7 +34,7 @@ pub(crate) struct Stage {
     limit: Duration,
     needs: &'static [&'static str],
     environment: &'static [(&'static str, &'static str)],
-    /// Whether its output tells how many tests ran. A stage that counts must find at least one.
+    /// Whether its output has the number of tests. Such a stage must find at least one.
     counts: bool,
     /// Whether no other stage may run beside it.
     alone: bool,
@@ -60,7 +60,7 @@ impl Stage {
         Self { name, about, limit, needs: &[], environment: &[], counts: false, alone: false, work }
     }
 
-    /// Gives it another time limit than five minutes.
+    /// Sets another time limit than five minutes.
     pub(crate) const fn minutes(mut self, minutes: u64) -> Self {
         self.limit = Duration::from_secs(minutes * 60);
         self
@@ -77,7 +77,7 @@ impl Stage {
         self
     }
 
-    /// Says that a test runner prints how many tests passed, failed and were skipped.
+    /// Marks a stage whose test runner prints the numbers of passed, failed and skipped tests.
     pub(crate) const fn counting(mut self) -> Self {
         self.counts = true;
         self
@@ -226,7 +226,7 @@ fn print_list(stages: &[Stage]) {
     }
 }
 
-/// The named stages and, recursively, what they need, in the suite's order; all of them when none is named.
+/// Returns the named stages and, recursively, those that they need, in the suite's order; all if none is named.
 fn choose<'s>(stages: &'s [Stage], only: &[String]) -> Outcome<Vec<&'s Stage>> {
     let mut wanted: Vec<&str> = only.iter().map(String::as_str).collect();
     let mut next = 0;
@@ -302,7 +302,7 @@ fn attempt(workspace: &Workspace, stage: &Stage, options: &Options) -> (Tally, V
         print!("{}", digest::tail(stage.name, &log, failures.is_empty()));
     }
     findings.extend(failures);
-    // A failure that no test reported (a crash, a time limit, a leak) counts as one failed test.
+    // A failure without a failed test (a crash, a time limit, a leak) counts as one failed test.
     let tally = if counted.failed > 0 { counted } else { counted + Tally::one(false) };
     (tally, findings)
 }

@@ -1,8 +1,8 @@
-//! Counting tests from what the test runners print.
+//! Counts tests in the output of the test runners.
 
 use std::ops::Add;
 
-/// How many tests passed, failed, or did not run.
+/// The numbers of tests that passed, failed, or did not run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) passed: u64,
@@ -11,12 +11,13 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// One check that is not a test runner.
+    /// The result of a check that is not a test runner.
     pub(crate) fn one(passed: bool) -> Self {
         if passed { Self { passed: 1, ..Self::default() } } else { Self { failed: 1, ..Self::default() } }
     }
 
-    /// What is wrong with the count itself. A runner that finds nothing, or skips, would otherwise look like success.
+    /// Returns the fault of the count itself. A runner that finds no tests, or skips some, would otherwise look like
+    /// a success.
     pub(crate) fn complaint(self) -> Option<String> {
         match self {
             Self { skipped: 0, passed: 0, failed: 0 } => Some("no test ran".to_owned()),
@@ -40,7 +41,7 @@ impl Add for Tally {
     }
 }
 
-/// Adds up every summary in a log: those of `cargo test`, and those of `node --test` in either of its formats.
+/// Adds up every summary in a log: of `cargo test`, and of `node --test` in either format.
 pub(crate) fn read(log: &str) -> Tally {
     log.lines().map(line).fold(Tally::default(), Add::add)
 }

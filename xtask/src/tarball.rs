@@ -1,5 +1,5 @@
-//! What a packed npm package must be like: exactly its files, an addon that is small, safe to load where it is meant to
-//! be, and free of this machine's names, and an installation that works without a network and without scripts.
+//! Checks a packed npm package: exactly its files; an addon that is small, loads on its system, and does not contain
+//! this machine's names; an installation without network and scripts.
 
 use std::fs;
 use std::path::Path;
@@ -10,10 +10,10 @@ use crate::npm;
 use crate::pack::fresh;
 use crate::platform::Platform;
 
-/// The goal for the one binary a user downloads.
+/// The size limit of the binary that a user downloads.
 const LARGEST_ADDON: u64 = 2_000_000;
 
-/// What every package holds besides what it is for.
+/// Files of every package.
 const ALWAYS: &[&str] = &["LICENSE", "README.md", "THIRD-PARTY-NOTICES.txt", "package.json", "sbom.cdx.json"];
 
 /// The code in `dist`; `bindings/node/bundle.mjs` says what each is for.
@@ -30,11 +30,11 @@ const CODE: &[&str] = &[
     "command.js",
 ];
 
-/// Calls of Node-API that hand memory of ours to JavaScript, which a process with a memory cage (Electron) refuses.
+/// Calls of Node-API that give our memory to JavaScript, which a process with a memory cage (Electron) refuses.
 const CAGED: &[&str] =
     &["napi_create_external_buffer", "napi_create_external_arraybuffer", "node_api_create_external_"];
 
-/// Both ways to load the package, and one write through the addon, in a folder that holds nothing but the two tarballs.
+/// Loads the package in both ways and writes once through the addon, in a folder with only the two tarballs.
 const SMOKE: &str = r"
 const assert = require('node:assert');
 const { EncryptedFilePersistence, FilePersistence, PersistenceCachePlugin } = require('tokenkeep');
@@ -45,7 +45,7 @@ const { EncryptedFilePersistence, FilePersistence, PersistenceCachePlugin } = re
   await persistence.save('{}');
   assert.strictEqual(await persistence.load(), '{}');
   new PersistenceCachePlugin(persistence);
-  // Only the addon has it, so that this shows it is in use, not merely loaded and refused for its version.
+  // Only the addon has this, so it shows that the addon is in use, not just loaded and refused for its version.
   const key = { type: 'passphrase', passphrase: 'of this check' };
   const encrypted = await EncryptedFilePersistence.create(process.argv[1] + '.sealed', key);
   await encrypted.save('{}');
@@ -54,7 +54,7 @@ const { EncryptedFilePersistence, FilePersistence, PersistenceCachePlugin } = re
 })().catch((error) => { console.error(error); process.exit(1); });
 ";
 
-/// The files a tarball must hold, no more and no less: no test, no source map, nothing left over from an older build.
+/// Checks the exact files of a tarball: no tests, no source maps, no file of an older build.
 pub(crate) fn check_contents(job: &mut Job<'_>, tarball: &Path, own: &[String]) -> Outcome<()> {
     let mut tar = job.command("tar");
     let listing = job.output(tar.arg("-tzf").arg(tarball))?;
@@ -73,7 +73,7 @@ pub(crate) fn check_contents(job: &mut Job<'_>, tarball: &Path, own: &[String]) 
     )))
 }
 
-/// One JavaScript file for every entry and module kind, and the types that the compiler left beside them.
+/// Returns one JavaScript file for every entry and module kind, and their types.
 pub(crate) fn compiled(dist: &Path) -> Outcome<Vec<String>> {
     let mut files: Vec<String> = CODE.iter().map(|name| format!("dist/{name}")).collect();
     let mut folders = vec![dist.to_path_buf()];
@@ -91,7 +91,8 @@ pub(crate) fn compiled(dist: &Path) -> Outcome<Vec<String>> {
     Ok(files)
 }
 
-/// Size, the system library it asks for, no call that Electron refuses, and no path of this machine inside.
+/// Checks the size, the required system library, that no call is forbidden in Electron, and that no path of this
+/// machine is inside.
 pub(crate) fn check_addon(job: &mut Job<'_>, path: &Path, platform: Platform) -> Outcome<()> {
     let binary = fs::read(path).map_err(at(path))?;
     let size = binary.len() as u64;
@@ -114,7 +115,7 @@ pub(crate) fn check_addon(job: &mut Job<'_>, path: &Path, platform: Platform) ->
     check_binary(job, &binary, platform, &platform.addon_file())
 }
 
-/// The system it is for, and no path of this machine inside.
+/// Checks its system, and that no path of this machine is inside.
 pub(crate) fn check_binary(job: &Job<'_>, binary: &[u8], platform: Platform, name: &str) -> Outcome<()> {
     if !has_magic(binary, platform) {
         return Err(Failure::new(format!("{name}: this is no binary for {}", platform.target)));
@@ -132,7 +133,7 @@ pub(crate) fn check_binary(job: &Job<'_>, binary: &[u8], platform: Platform, nam
 /// ELFOSABI_FREEBSD.
 const FREEBSD: u8 = 9;
 
-/// Whether the file begins as a library or an executable of that system, for that processor, does.
+/// Returns whether the file begins like a library or an executable of that system and processor.
 fn has_magic(binary: &[u8], platform: Platform) -> bool {
     let at = |offset: usize, bytes: &[u8]| binary.get(offset..offset + bytes.len()) == Some(bytes);
     match (platform.os, platform.cpu) {
@@ -147,7 +148,7 @@ fn has_magic(binary: &[u8], platform: Platform) -> bool {
         // Mach-O of 64 bits, and its cputype: CPU_TYPE_X86_64, CPU_TYPE_ARM64.
         ("darwin", "x64") => at(0, &[0xcf, 0xfa, 0xed, 0xfe, 7, 0, 0, 1]),
         ("darwin", _) => at(0, &[0xcf, 0xfa, 0xed, 0xfe, 12, 0, 0, 1]),
-        // A PE file's machine stands behind a pointer; DOS's letters have to do.
+        // A PE file has its machine behind a pointer; the letters of DOS are sufficient.
         _ => at(0, b"MZ"),
     }
 }
@@ -165,13 +166,13 @@ pub(crate) fn newest_glibc(binary: &[u8]) -> u32 {
     versions.max().unwrap_or(0)
 }
 
-/// Whether those bytes stand in there.
+/// Returns whether the bytes occur in `haystack`.
 pub(crate) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }
 
-/// Installs the tarballs into an empty folder, without scripts and without a network, and uses them in `node`, a Node of
-/// that platform.
+/// Installs the tarballs into an empty folder, without scripts and network, and uses them in `node`, a Node of that
+/// platform.
 pub(crate) fn check_installed(
     job: &mut Job<'_>,
     tarballs: &[&Path],
@@ -184,7 +185,8 @@ pub(crate) fn check_installed(
     let mut install = npm::command(job, &place);
     install.args(["install", "--ignore-scripts", "--offline"]).args(tarballs);
     if platform != Platform::current()? {
-        // npm can be told to choose for another platform (--os, --cpu, --libc), but not to accept what is named.
+        // npm can be told to choose for another platform (--os, --cpu, --libc), but not to accept a named package for
+        // it.
         install.arg("--force");
     }
     job.run(&mut install)?;

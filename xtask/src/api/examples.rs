@@ -1,12 +1,12 @@
-//! Whether every public item is shown in use.
+//! Checks that every public item has an example.
 //!
-//! The rule: the page of every item has an example that users see, and every function and constant of a type occurs in
-//! one of the examples of its page. That they compile, and run where they can, is for the documentation tests. The functions
-//! of a trait are for those who implement it; fields and variants are shown by their item.
+//! The rule: the page of every item has an example that users see, and every function and constant of a type occurs
+//! in an example of its page. The documentation tests compile and run them. The functions of a trait are for
+//! implementors; fields and variants are shown by their item.
 
 use super::elements;
 
-/// What is missing on a page, `item` being its name.
+/// Returns the missing examples of a page; `item` is its name.
 pub(super) fn missing(item: &str, page: &str) -> Vec<String> {
     let own = super::own(page);
     let examples: Vec<String> =
@@ -25,7 +25,7 @@ pub(super) fn missing(item: &str, page: &str) -> Vec<String> {
         .collect()
 }
 
-/// What a declaration declares: the word after `fn` or `const`.
+/// Returns the name in a declaration: the word after `fn` or `const`.
 fn name(declaration: &str) -> Option<&str> {
     let mut words = declaration.split(|c: char| !is_of_name(c)).filter(|word| !word.is_empty());
     // `pub const fn` declares a function.
@@ -33,7 +33,7 @@ fn name(declaration: &str) -> Option<&str> {
     words.find(|word| *word != "fn")
 }
 
-/// Whether `name` occurs in `text` as a whole word.
+/// Returns whether `name` occurs in `text` as a whole word.
 fn mentions(text: &str, name: &str) -> bool {
     text.split(|c: char| !is_of_name(c)).any(|word| word == name)
 }

@@ -1,32 +1,32 @@
-//! What the public face must not do: show a type of a dependency, or lose `Send` and `Sync`.
+//! Checks that the public API shows no type of a dependency, and that its items are `Send` and `Sync`.
 //!
-//! A dependency whose types are shown could not be replaced or brought up to date without breaking programs. The pages
-//! give names without paths, so every name has to be the crate's own or in a list here. A foreign type that is called
-//! as one in the lists would pass; reviewers see it in the difference of `docs/api`.
+//! A visible dependency could not be replaced or updated without breaking programs. The pages give names without
+//! paths, so every name must be the crate's own or in a list here. A foreign type with a name in the lists would
+//! pass; reviewers see it in the difference of `docs/api`.
 
 use std::collections::BTreeSet;
 
 use super::elements;
 
-/// Of the standard library.
+/// Types of the standard library.
 const STANDARD: &str = "Any Arc AsRef Box Clone Copy Cow Debug Default Display Drop Duration Eq Err Error Fn FnMut FnOnce \
      From FromStr Future Hash Into IntoIterator Item Iterator None Ok Option Output PartialEq Path PathBuf Result Self Send Sized Some \
      String Sync SystemTime Vec";
 
-/// Whose types a crate may show, because it exists for them.
+/// Crates whose types a crate may show, because it exists for them.
 const HOSTS: &[(&str, &str)] =
-    // tokenkeep's own cache and azure_core's traits are what tokenkeep-azure brings together.
+    // tokenkeep-azure connects tokenkeep's cache with azure_core's traits.
     &[("tokenkeep_azure", "TokenCache ClientOptions TokenCredential AccessToken TokenRequestOptions")];
 
-/// What cannot be both, and why that is right.
+/// Items that cannot be both, with the reason.
 const NOT_SYNC: &[&str] = &[
-    // A future is polled by one task; whoever needs it in several shares the result.
+    // A future is polled by one task; several tasks share its result.
     "struct tokenkeep::nonblocking::Operation",
-    // A view of parsed text, which remembers what it has found in it.
+    // A view of parsed text, which caches the position of its last search.
     "struct tokenkeep::schema::Contents",
 ];
 
-/// The names in the listing of a crate that nobody knows.
+/// Returns the unknown names in the listing of a crate.
 pub(super) fn strangers(name: &str, listing: &str) -> Vec<String> {
     let own = listing.lines().filter(|line| !line.starts_with(' '));
     let mut known: BTreeSet<&str> = own.filter_map(|line| line.rsplit("::").next()).collect();
@@ -51,7 +51,7 @@ pub(super) fn strangers(name: &str, listing: &str) -> Vec<String> {
     problems
 }
 
-/// The words of a declaration that can be types: neither generic parameters nor constants nor the names of variants.
+/// Returns the words of a declaration that can be types: not generic parameters, constants or names of variants.
 fn type_names(declaration: &str) -> Vec<String> {
     let declaration = declaration.replace("// Required methods", "").replace("// Provided methods", "");
     let is_enum = declaration.contains("pub enum ");
@@ -81,7 +81,7 @@ fn type_names(declaration: &str) -> Vec<String> {
     names
 }
 
-/// Whether an item can be neither sent nor shared although it should be.
+/// Reports an item that cannot be sent or shared although it should be.
 pub(super) fn bound_to_a_thread(item: &str, page: &str) -> Vec<String> {
     let Some((_, synthetic)) = page.split_once("id=\"synthetic-implementations\"") else { return Vec::new() };
     elements(synthetic, "<h3 class=\"code-header\">", "</h3>")

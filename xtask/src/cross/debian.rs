@@ -1,4 +1,4 @@
-//! Debian packages, fetched by the user and unpacked beside what is built: nothing is installed.
+//! Debian packages, downloaded by the user and unpacked into the target folder, without installation.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::job::{Failure, Job, Outcome, at};
 
-/// A Debian that is not this machine's: another release, or for another processor.
+/// Another Debian than this machine's: another release, or another processor.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Other {
     pub(super) suite: &'static str,
@@ -14,7 +14,7 @@ pub(super) struct Other {
     pub(super) arch: &'static str,
 }
 
-/// Fetches packages of this machine's Debian and unpacks them into `place`. `debs` is a folder for what is fetched.
+/// Downloads packages of this machine's Debian and unpacks them into `place`. `debs` is the folder for downloads.
 pub(super) fn download(job: &mut Job<'_>, debs: &Path, packages: &[String], place: &Path) -> Outcome<()> {
     let fetch = job.command("apt-get");
     unpacked(job, fetch, debs, packages, place).map_err(|failure| {
@@ -23,8 +23,8 @@ pub(super) fn download(job: &mut Job<'_>, debs: &Path, packages: &[String], plac
 }
 
 impl Other {
-    /// Fetches packages of this Debian and unpacks them into `place`. `debs` is a folder for what is fetched, and for
-    /// lists of its own: the machine's stay as they are. The signatures are checked against the machine's keys.
+    /// Downloads packages of this Debian and unpacks them into `place`. `debs` is the folder for downloads and for
+    /// separate lists, so that the machine's lists do not change. The signatures are checked with the machine's keys.
     pub(super) fn download(
         self,
         job: &mut Job<'_>,
@@ -56,7 +56,7 @@ impl Other {
         )
     }
 
-    /// apt-get, knowing nothing but this Debian.
+    /// apt-get with the lists of this Debian alone.
     fn apt(self, job: &Job<'_>, state: &Path) -> Command {
         let mut apt = job.command("apt-get");
         for (name, value) in [
@@ -73,7 +73,7 @@ impl Other {
     }
 }
 
-/// Where this machine has its Debian from.
+/// Returns the archive from which this machine gets its Debian.
 fn archive(job: &mut Job<'_>) -> Outcome<String> {
     let mut ask = job.command("apt-get");
     ask.args(["indextargets", "--format", "$(REPO_URI)"]);
@@ -82,7 +82,7 @@ fn archive(job: &mut Job<'_>) -> Outcome<String> {
     first.ok_or_else(|| Failure::new("apt has no lists of Debian's packages: run apt-get update"))
 }
 
-/// Fetches with `apt`, unpacks each package into `place`, and keeps nothing else.
+/// Downloads with `apt`, unpacks each package into `place`, and deletes the downloads.
 fn unpacked(
     job: &mut Job<'_>,
     mut apt: Command,
@@ -90,7 +90,7 @@ fn unpacked(
     packages: &[String],
     place: &Path,
 ) -> Outcome<()> {
-    // What an interrupted run left there may be cut short.
+    // Files of an interrupted run may be truncated.
     crate::workspace::remove(debs)?;
     fs::create_dir_all(debs).map_err(at(debs))?;
     job.run(apt.arg("download").args(packages).current_dir(debs))?;
@@ -105,7 +105,7 @@ fn unpacked(
     crate::workspace::remove(debs)
 }
 
-/// What a folder holds, with the folder's path.
+/// Returns the entries of a folder, with the folder's path.
 pub(super) fn entries(folder: &Path) -> Outcome<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).map_err(at(folder))?;
     entries.map(|entry| entry.map(|entry| entry.path()).map_err(at(folder))).collect()
@@ -119,14 +119,14 @@ mod tests {
     use super::*;
     use crate::job::tests::in_fresh_workspace;
 
-    /// A stand-in for apt-get that puts there what it is told to; the rest, dpkg-deb included, is real.
+    /// A stand-in for apt-get that creates the given files; the other programs, dpkg-deb included, are real.
     fn apt(job: &Job<'_>, script: &str) -> Command {
         let mut command = job.command("sh");
         command.args(["-c", script, "apt-get"]);
         command
     }
 
-    /// A package with one file, made by dpkg-deb itself.
+    /// A package with one file, made by dpkg-deb.
     fn package(root: &Path, job: &mut Job<'_>) -> PathBuf {
         let tree = root.join("tree");
         fs::create_dir_all(tree.join("DEBIAN")).unwrap();

@@ -1,7 +1,7 @@
 //! `cargo xtask cross linux`: the core's tests, the addon and the command on another processor, under qemu, and with another C
 //! library.
 //!
-//! Addons and executables are built as they are shipped and put into `bindings/node`, from where `dist` packs them.
+//! Addons and executables are built like a release and copied to `bindings/node`, where `dist` packs them.
 
 use std::fs;
 use std::path::Path;
@@ -31,7 +31,7 @@ const TOOLS: &[Tool] = &[
         "libstdc++6-arm64-cross",
     ),
     debian("qemu for programs", &["qemu-aarch64", "--version"], "qemu-user"),
-    // The loader that a static program does without, and by which the package knows that it runs on musl.
+    // The loader, which a static program does not need, and by which the package recognises musl.
     debian("the musl C library", &["sh", "-c", "command -v musl-gcc"], "musl-tools"),
 ];
 
@@ -52,7 +52,7 @@ const ARM: Processor = Processor {
     unwinder: "/usr/aarch64-linux-gnu/lib/libgcc_s.so.1",
 };
 
-/// A kind of Linux that is not this machine's.
+/// A kind of Linux other than this machine's.
 #[derive(Debug)]
 pub(super) struct Kind {
     pub(super) platform: Platform,
@@ -62,32 +62,32 @@ pub(super) struct Kind {
     pub(super) musl: Option<Musl>,
 }
 
-/// The tests that need no other program. Those that trace, or that ask a keyring, test the machine's own processor.
+/// Tests without other programs. Those that trace, or use a keyring, run on the machine's own processor.
 const QUICK: &[&str] =
     &["--package", "tokenkeep", "--lib", "--test", "schema", "--test", "conformance", "--"];
 
-/// The command's own, on files alone.
+/// The command's tests on files alone.
 const COMMAND: &[&str] = &["--package", "tokenkeep-cli", "--bins", "--test", "everywhere", "--"];
 
-/// Left out: what talks to a keyring daemon, which is a program of this machine, tested as such.
+/// Left out: tests with a keyring daemon, which is a program of this machine and tested natively.
 const OWN: &[&str] = &["--skip", "suite::secret_service"];
-/// Left out under qemu too: a test that starts itself again starts what this machine's kernel cannot run, and thousands of
-/// random caches, which know no processor, take a quarter of an hour there.
+/// Also left out under qemu: tests that start themselves, because this machine's kernel cannot run the program; and
+/// the random caches, which do not depend on the processor and take a quarter of an hour.
 const FOREIGN: &[&str] = &[
     "--skip",
     "processes::",
     "--skip",
     "properties::",
-    // qemu makes up what /proc says of a program of its own: neither a state nor the time at which others see it started.
+    // qemu invents a program's own state and start time in /proc, which differ from those that other processes see.
     "--skip",
     "our_own_record_is_of_this_boot_and_of_a_living_process",
     "--skip",
-    // It looks through /proc for a tenth of a second of the processor's, of which qemu takes many times as much: alone it
-    // passes there, beside other tests it does not get to its own process.
+    // It searches /proc for a tenth of a second of processor time, which qemu slows down many times: alone it passes,
+    // but beside other tests it does not reach its own process.
     "a_file_open_for_writing_is_distinguished_from_one_that_is_read_or_closed",
 ];
 
-/// All of them, or those that are named.
+/// Runs all kinds, or those named.
 pub(super) fn run(job: &mut Job<'_>, wanted: &[String]) -> Outcome<String> {
     let toolchain = Toolchain::ready(job, TOOLS)?;
     setup::machine(job, linux_node::TOOLS)?;
@@ -129,7 +129,7 @@ pub(super) fn run(job: &mut Job<'_>, wanted: &[String]) -> Outcome<String> {
 }
 
 impl Kind {
-    /// cargo for this kind, without its flags.
+    /// Returns cargo for this kind, without its flags.
     fn cargo(&self, job: &Job<'_>, toolchain: &Toolchain, verb: &str) -> Command {
         let target = self.platform.target;
         let mut cargo = toolchain.cargo(job, verb, target);
@@ -142,7 +142,7 @@ impl Kind {
         cargo
     }
 
-    /// The core's tests; with musl as programs that stand alone.
+    /// Runs the core's tests; with musl as static programs.
     fn tests(&self, job: &mut Job<'_>, toolchain: &Toolchain, which: &[&str]) -> Outcome<Tally> {
         let mut cargo = self.cargo(job, toolchain, "test");
         cargo.env(setting(self.platform.target, "RUSTFLAGS"), self.alone().join(" "));
@@ -157,7 +157,7 @@ impl Kind {
         }
     }
 
-    /// The command's tests, where it can start what it has built: this machine's kernel runs the programs.
+    /// Runs the command's tests, if this machine's kernel can run the built program.
     fn own_tests_of_the_command(&self, job: &mut Job<'_>, toolchain: &Toolchain) -> Outcome<String> {
         if self.emulated {
             return Ok(String::new());
@@ -166,14 +166,14 @@ impl Kind {
         Ok(format!(", {} tests of it passed", tally.passed))
     }
 
-    /// How a program that brings its own C library is linked.
+    /// The linker's flags for a program with its own C library.
     fn alone(&self) -> Vec<String> {
         let Some(musl) = &self.musl else { return Vec::new() };
         let words = ["-Clink-self-contained=no", "-Crelocation-model=static"].map(str::to_owned);
         words.into_iter().chain([format!("-L{}", musl.alone.display())]).collect()
     }
 
-    /// What runs a program of another processor, in words for a shell, with a space at the end; nothing for this one's.
+    /// Returns the emulator for another processor, as shell words with a space at the end; empty for this machine's.
     pub(super) fn emulator(&self) -> String {
         match (&self.musl, self.emulated) {
             (_, false) => String::new(),
@@ -182,7 +182,8 @@ impl Kind {
         }
     }
 
-    /// Builds the command as a release does, with musl as a program that stands alone, and puts it where it is packed from.
+    /// Builds the command like a release, with musl as a static program, and copies it to the path where it is
+    /// packed.
     fn executable(&self, job: &mut Job<'_>, toolchain: &Toolchain) -> Outcome<()> {
         let mut flags = vec![toolchain.remap()];
         flags.extend(self.alone());
@@ -194,11 +195,11 @@ impl Kind {
         executable::install(job, self.platform, &folder)
     }
 
-    /// Builds the addon as a release does, and puts it where it is packed from.
+    /// Builds the addon like a release and copies it to the path where it is packed.
     fn addon(&self, job: &mut Job<'_>, toolchain: &Toolchain) -> Outcome<()> {
         let mut flags = vec![toolchain.remap()];
         if let Some(musl) = &self.musl {
-            // A library, which the Node that loads it brings musl for.
+            // A library: the Node that loads it has musl.
             flags.extend(self.platform.musl_flag(false));
             flags.extend(["-Clink-self-contained=no".to_owned(), format!("-L{}", musl.shared.display())]);
         }
@@ -211,7 +212,7 @@ impl Kind {
     }
 }
 
-/// The variable by which cargo takes a setting of one target.
+/// Returns the environment variable of a cargo setting for one target.
 fn setting(target: &str, name: &str) -> String {
     format!("CARGO_TARGET_{}_{name}", target.to_uppercase().replace('-', "_"))
 }

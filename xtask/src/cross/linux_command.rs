@@ -1,4 +1,4 @@
-//! The executable of the command `tokenkeep`, run as what is packed for a kind of Linux.
+//! Runs the executable of the command `tokenkeep` that is packed for a kind of Linux.
 
 use std::fs;
 use std::path::Path;
@@ -11,13 +11,13 @@ use crate::pack::fresh;
 use crate::platform;
 use crate::workspace::VERSION;
 
-/// Somebody is signed in.
+/// A cache with one account.
 const CACHE: &str = r#"{"Account":{"uid.utid-login.microsoftonline.com-utid":{"home_account_id":"uid.utid",
 "environment":"login.microsoftonline.com","realm":"utid","local_account_id":"uid","username":"änne@example.org",
 "authority_type":"MSSTS"}}}"#;
 
-/// Starts it a few times, in a home of its own: it says its version, reads a cache, encrypts it with a key of the caller's,
-/// reads that, signs out, and finds that there is no keyring.
+/// Runs it several times in its own home directory: it prints its version, lists a cache, encrypts it with a given
+/// key, lists it again, signs out, and finds that there is no keyring.
 pub(super) fn run(job: &mut Job<'_>, kind: &Kind) -> Outcome<()> {
     let starter = platform::starter(job.workspace, kind.platform);
     write_script(&starter, &format!("#!/bin/sh\nexec {}\"$@\"\n", kind.emulator()))?;

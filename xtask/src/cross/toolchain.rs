@@ -1,8 +1,8 @@
 //! A compiler whose standard library can be built for every system.
 //!
-//! Debian's `rustc-web` comes with the sources of its own standard library; cargo builds them for the wanted target
-//! (`-Zbuild-std`). The packages are unpacked beside what they compile, not installed: they would take the place of the
-//! machine's own compiler.
+//! Debian's `rustc-web` has the sources of its standard library; cargo builds them for the target (`-Zbuild-std`).
+//! The packages are unpacked into the target folder, not installed, because they would replace the machine's own
+//! compiler.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -28,7 +28,7 @@ pub(super) struct Toolchain {
 }
 
 impl Toolchain {
-    /// Fetches and unpacks the compiler unless it is there.
+    /// Downloads and unpacks the compiler if it is missing.
     pub(super) fn ready(job: &mut Job<'_>, tools: &[Tool]) -> Outcome<Self> {
         setup::machine(job, TOOLS)?;
         setup::machine(job, tools)?;
@@ -59,12 +59,12 @@ impl Toolchain {
         job.note("fetching a compiler that can build standard libraries")?;
         let rust = self.root.join("rust");
         let mut wanted: Vec<String> = PACKAGES.iter().map(|name| (*name).to_owned()).collect();
-        // Their names hold versions, so that they are found by who needs them.
+        // Their names contain versions, so they are found through the packages that need them.
         let library = depended_on(job, "libstd-rust-web-dev", "libstd-rust-web-")?;
         wanted.push(depended_on(job, &library, "libllvm")?);
         wanted.push(library);
         debian::download(job, &self.root.join("debs"), &wanted, &rust)?;
-        // Of the sources only the libraries are needed; the compiler's own take half a gigabyte.
+        // Only the libraries are needed; the compiler's own sources take half a gigabyte.
         for source in entries(&rust.join("usr/src"))? {
             for part in ["compiler", "src", "debian"] {
                 crate::workspace::remove(&source.join(part))?;
@@ -87,34 +87,34 @@ impl Toolchain {
         Ok(())
     }
 
-    /// cargo with this compiler, building for `target`, the standard library included.
+    /// Returns cargo with this compiler, building for `target` with the standard library.
     pub(super) fn cargo(&self, job: &Job<'_>, verb: &str, target: &str) -> Command {
         let mut cargo = job.command("cargo");
         cargo.args([verb, "-Zbuild-std=std,panic_unwind", "--locked", "--target", target]);
         cargo.env("RUSTC", self.program("rustc")).env("RUSTDOC", self.program("rustdoc"));
-        // A release is asked for what only a nightly does: building the standard library.
+        // Makes a release compiler accept `-Zbuild-std`, an option of nightly versions.
         cargo.env("RUSTC_BOOTSTRAP", "1");
         cargo.env("CARGO_TARGET_DIR", self.root.join("build").join(target));
         cargo
     }
 
-    /// Keeps the place of the standard library's sources out of what is built, where flags are made for a release.
+    /// Keeps the path of the standard library's sources out of release builds.
     pub(super) fn remap(&self) -> String {
         let sources = self.root.join("rust/usr/lib/rustlib/src/rust");
         format!("--remap-path-prefix={}=rust", sources.display())
     }
 
-    /// As [`Toolchain::cargo`], with clippy in the place of the compiler.
+    /// Like [`Toolchain::cargo`], with clippy in place of the compiler.
     pub(super) fn clippy(&self, job: &Job<'_>, target: &str) -> Command {
         let mut cargo = self.cargo(job, "check", target);
         cargo.env("RUSTC_WORKSPACE_WRAPPER", self.program("clippy-driver"));
-        // What `-- -D warnings` is to cargo clippy.
+        // The environment form of `-- -D warnings`.
         cargo.env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
         cargo
     }
 }
 
-/// The package that `package` depends on whose name begins so.
+/// Returns the dependency of `package` whose name begins with `beginning`.
 fn depended_on(job: &mut Job<'_>, package: &str, beginning: &str) -> Outcome<String> {
     let mut show = job.command("apt-cache");
     let text = job.output(show.args(["depends", package]))?;
@@ -126,7 +126,7 @@ fn depended_on(job: &mut Job<'_>, package: &str, beginning: &str) -> Outcome<Str
     })
 }
 
-/// From what `apt-cache depends` prints. Names in angle brackets are not packages but what several packages provide.
+/// Parses the output of `apt-cache depends`. Names in angle brackets are virtual packages.
 fn dependency<'t>(text: &'t str, beginning: &str) -> Option<&'t str> {
     text.lines()
         .filter_map(|line| line.trim().strip_prefix("Depends: "))

@@ -8,12 +8,12 @@ use super::wine::{DEVIATIONS, NOT_SHOWN, TOOLS, Wine};
 use crate::job::{Failure, Job, Outcome, at};
 use crate::tally::{self, Tally};
 
-/// What runs under Wine: built for the linker that Debian has.
+/// The target that runs under Wine: linked by Debian's mingw.
 pub(super) const GNU: &str = "x86_64-pc-windows-gnu";
-/// What is shipped. Without Microsoft's linker it can only be checked.
+/// The published target. Without Microsoft's linker it can only be type-checked.
 const MSVC: &str = "x86_64-pc-windows-msvc";
 
-/// What is checked as it is for a linker that is not here.
+/// The crates that are type-checked for it.
 const CRATES: &[&str] =
     &["--package", "tokenkeep", "--package", "tokenkeep-cli", "--package", "tokenkeep-node"];
 
@@ -28,7 +28,7 @@ pub(super) fn run(job: &mut Job<'_>) -> Outcome<String> {
 fn run_under(job: &mut Job<'_>, toolchain: &Toolchain, wine: &Wine) -> Outcome<String> {
     let mut cargo = toolchain.cargo(job, "test", GNU);
     wine.run_tests_of(&mut cargo);
-    // The tests of the cache's text know no system, and thousands of random caches take minutes here.
+    // The tests of the cache's format do not depend on the system, and the random caches take minutes here.
     cargo.args(["--package", "tokenkeep", "--lib", "--test", "conformance", "--"]);
     for deviation in DEVIATIONS {
         cargo.args(["--skip", deviation.test]);
@@ -55,7 +55,7 @@ fn run_under(job: &mut Job<'_>, toolchain: &Toolchain, wine: &Wine) -> Outcome<S
     Ok(report)
 }
 
-/// The command's own tests, in which the executable is started as a person would, beside a process that has a lock.
+/// The command's own tests, which start the executable beside a process that holds a lock.
 fn command(job: &mut Job<'_>, toolchain: &Toolchain, wine: &Wine) -> Outcome<Tally> {
     let before = fs::read(job.log_path()).map_err(at(job.log_path()))?.len();
     let mut cargo = toolchain.cargo(job, "test", GNU);
@@ -66,7 +66,7 @@ fn command(job: &mut Job<'_>, toolchain: &Toolchain, wine: &Wine) -> Outcome<Tal
     Ok(tally)
 }
 
-/// Ctrl-C, for which the program needs a terminal, and a process that has the lock.
+/// Ctrl-C, for which the program needs a terminal and another process that holds the lock.
 fn press(job: &mut Job<'_>, toolchain: &Toolchain, wine: &Wine) -> Outcome<()> {
     let mut cargo = toolchain.cargo(job, "test", GNU);
     let script = job.workspace.path("xtask/src/cross/press.sh");
@@ -74,7 +74,7 @@ fn press(job: &mut Job<'_>, toolchain: &Toolchain, wine: &Wine) -> Outcome<()> {
     job.run(cargo.args(["--package", "tokenkeep-cli", "--test", "everywhere"]))
 }
 
-/// What the tests have said since the log was that long.
+/// Counts the tests that passed since the log had this length.
 fn passed(job: &Job<'_>, before: usize) -> Outcome<Tally> {
     let log = fs::read(job.log_path()).map_err(at(job.log_path()))?;
     let tally = tally::read(&String::from_utf8_lossy(&log[before..]));

@@ -1,8 +1,8 @@
 //! Windows programs without Windows.
 //!
-//! Wine shows that the system's functions are called as they want to be, that locks and share modes exclude between
-//! processes, that paths, errors and encryption fit together. What it does not show stands in [`DEVIATIONS`] and
-//! [`NOT_SHOWN`]: the one place where that is kept.
+//! Wine shows that the system's functions are called correctly, that locks and share modes exclude processes, and
+//! that paths, errors and encryption fit together. [`DEVIATIONS`] and [`NOT_SHOWN`] list everything that it does not
+//! show.
 
 use std::fs;
 use std::path::PathBuf;
@@ -20,13 +20,13 @@ pub(super) const TOOLS: &[Tool] = &[
     debian("a terminal for a program", &["script", "--version"], "bsdutils"),
 ];
 
-/// A test that Windows passes, as far as its documentation says, and Wine does not.
+/// A test that should pass on Windows, according to its documentation, and fails under Wine.
 pub(super) struct Deviation {
     pub(super) test: &'static str,
     pub(super) reason: &'static str,
 }
 
-/// Left out under Wine, and named in the report of every run.
+/// Left out under Wine, and listed in the report of every run.
 pub(super) const DEVIATIONS: &[Deviation] = &[
     Deviation {
         test: "data_protection::a_changed_byte_anywhere_is_detected",
@@ -38,7 +38,7 @@ pub(super) const DEVIATIONS: &[Deviation] = &[
     },
 ];
 
-/// What no test here can show, for the first run on a real Windows.
+/// Questions that no test here can answer, for the first run on a real Windows.
 pub(super) const NOT_SHOWN: &[&str] = &[
     "that another user, or the same on another machine, cannot decrypt: Wine's keys come from the user's name",
     "a difference between the scopes CurrentUser and LocalMachine: Wine makes none",
@@ -51,10 +51,10 @@ pub(super) const NOT_SHOWN: &[&str] = &[
     "the build for the Microsoft linker, which is what is shipped",
 ];
 
-/// One call of a Windows program may take this many seconds.
+/// The time limit of one Windows program, in seconds.
 const LIMIT: &str = "600";
 
-/// A Windows of our own.
+/// A private Windows of Wine.
 #[derive(Debug)]
 pub(super) struct Wine {
     prefix: PathBuf,
@@ -72,7 +72,7 @@ impl Wine {
         job.note("making a Windows for Wine")?;
         let mut boot = wine.within(job, "60");
         job.run(boot.args(["wineboot", "-i"]))?;
-        // node.exe wants no older one.
+        // node.exe needs at least this version.
         let mut version = wine.within(job, "60");
         let key = ["reg", "add", r"HKCU\Software\Wine", "/v", "Version", "/d", "win10", "/f"];
         job.run(version.arg("wine").args(key))?;
@@ -86,20 +86,20 @@ impl Wine {
         Ok(wine)
     }
 
-    /// `\\\\localhost\\C$` and `Z$`, as Windows offers its drives to administrators.
+    /// `\\\\localhost\\C$` and `Z$`, the administrative shares of Windows.
     fn share_drives(&self) -> Outcome<()> {
         let machine = self.prefix.join("dosdevices/unc/localhost");
         fs::create_dir_all(&machine).map_err(at(&machine))?;
         for (name, place) in [("C$", self.prefix.join("drive_c")), ("Z$", PathBuf::from("/"))] {
             let share = machine.join(name);
-            // Absent, or left from before.
+            // Absent, or from an earlier run.
             drop(fs::remove_file(&share));
             std::os::unix::fs::symlink(place, &share).map_err(at(&share))?;
         }
         Ok(())
     }
 
-    /// A command that ends after so many seconds, in this Windows.
+    /// Returns a command in this Windows with a time limit in seconds.
     fn within(&self, job: &Job<'_>, seconds: &str) -> Command {
         let mut command = job.command("timeout");
         command.args(["--kill-after=10", seconds]);
@@ -114,12 +114,12 @@ impl Wine {
         command
     }
 
-    /// What cargo puts before a test program.
+    /// Makes cargo run its test programs in this Windows.
     pub(super) fn run_tests_of(&self, cargo: &mut Command) {
         self.run_with(cargo, &format!("timeout --kill-after=10 {LIMIT} wine"));
     }
 
-    /// What cargo gives its test programs to, for which Wine is ready.
+    /// Makes cargo run its test programs with `runner`, for which Wine is ready.
     pub(super) fn run_with(&self, cargo: &mut Command, runner: &str) {
         cargo.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", runner);
         self.environment(cargo);
@@ -127,14 +127,14 @@ impl Wine {
 
     fn environment(&self, command: &mut Command) {
         command.env("WINEPREFIX", &self.prefix);
-        // No messages of its own, and no offers to install .NET and a browser.
+        // Without Wine's own messages and offers to install .NET and a browser.
         command.envs([("WINEDEBUG", "-all"), ("WINEDLLOVERRIDES", "mscoree=d;mshtml=d")]);
     }
 
-    /// Ends this Windows, and with it what its programs left running.
+    /// Ends this Windows and its remaining programs.
     pub(super) fn end(&self, job: &mut Job<'_>) -> Outcome<()> {
         let mut server = self.within(job, "30");
-        // It has nothing to end when no program has been run.
+        // Fails if no program has been run.
         drop(job.ask(server.args(["wineserver", "-k"])));
         let mut server = self.within(job, "30");
         job.run(server.args(["wineserver", "-w"]))
