@@ -6,23 +6,24 @@ use std::time::Duration;
 
 use napi::bindgen_prelude::{Buffer, Either, Either3, Env, Null, Undefined};
 use napi_derive::napi;
+use tokenkeep::nonblocking::{NonblockingWrite, Operation};
 use tokenkeep::{
     Backend, Persistence, Secret, TokenCache, WriteAccess,
     options::{Durability, OnDamage, WaitOptions},
     storage::{FilePersistence, KeystorePersistence, StoreKind},
 };
 
-use crate::channel::{Channel, Link, Ticket};
+use crate::channel::Channel;
 use crate::encrypted::{self, KeyPlace, Supply, explain};
 use crate::events::listener;
-use crate::failure::{Failure, Thrown};
+use crate::failure::{Failure, Thrown, outcome};
 use crate::guard::{Place, guard, quietly};
-use crate::holds::{Held, Holds};
+use crate::holds::Hold;
 use crate::keystore;
+use crate::link::{Call, Link};
 use crate::lock::{Lock, release};
 use crate::proposal::{Base, Proposal};
 use crate::reply::{Reply, View};
-use crate::turns::line_up;
 
 /// A token cache in one place.
 #[napi]
@@ -196,9 +197,8 @@ impl Cache {
             if hold == 0 {
                 return Ok(Reply::Bytes(cache.read()?));
             }
-            Holds::with(link, hold, |held| {
-                Ok(Reply::Bytes(cache.persistence().load(Some(held.guard()))?.content))
-            })
+            link.holds()
+                .with(hold, |held| Ok(Reply::Bytes(cache.persistence().load(Some(held.guard()))?.content)))
         })
     }
 
@@ -217,14 +217,21 @@ impl Cache {
         strict: bool,
     ) -> Result<(), Thrown> {
         let cache = self.ruled(strict);
-        self.turn(&env, call, limit, move |link, wait| {
-            if force {
-                cache.forget();
-            }
-            let access = cache.begin_write_waiting(wait)?;
-            let view = View::of(access.snapshot(), whole(known), keys);
-            Ok(Reply::Hold(Holds::insert(link, Held::Write(access))?, view))
-        })
+        self.operate(
+            &env,
+            call,
+            move |link| {
+                if force {
+                    cache.forget();
+                }
+                cache.nonblocking().begin_write_waiting(&link.wait(limit))
+            },
+            move |link, access| {
+                let access = access.into_blocking();
+                let view = View::of(access.snapshot(), whole(known), keys);
+                Ok(Reply::Hold(link.holds().insert(Hold::Write(access))?, view))
+            },
+        )
     }
 
     /// Merges the change from `base` to `ours` into the store, under `hold`, or 0 for a lock of its own.
@@ -258,12 +265,13 @@ impl Cache {
             Ok(Reply::Snapshot(View::after(&snapshot, &proposal.ours, keys)))
         };
         if hold == 0 {
-            let cache = self.ruled(strict);
-            return self.turn(&env, call, limit, move |_, wait| answer(cache.begin_write_waiting(wait)?));
+            let cache = self.ruled(strict).nonblocking();
+            let begin = move |link: &Link| cache.begin_write_waiting(&link.wait(limit));
+            return self.operate(&env, call, begin, move |_, access| answer(access.into_blocking()));
         }
         self.work(&env, call, move |link| match link.holds().take(hold) {
-            Some(Held::Write(access)) => answer(access),
-            Some(Held::Lock { .. }) | None => Err(Failure::expired()),
+            Some(Hold::Write(access)) => answer(access),
+            Some(Hold::Lock { .. }) | None => Err(Failure::expired()),
         })
     }
 
@@ -283,13 +291,11 @@ impl Cache {
         };
         let cache = self.cache.clone();
         if hold == 0 {
-            return self.turn(&env, call, limit, move |_, wait| {
-                cache.replace(contents, wait)?;
-                Ok(Reply::Nothing)
-            });
+            let replace = move |link: &Link| cache.nonblocking().replace(contents, &link.wait(limit));
+            return self.operate(&env, call, replace, |_, _| Ok(Reply::Nothing));
         }
         self.work(&env, call, move |link| {
-            Holds::with(link, hold, |held| {
+            link.holds().with(hold, |held| {
                 cache.persistence().save(held.guard(), contents.expose())?;
                 cache.forget();
                 Ok(Reply::Nothing)
@@ -302,12 +308,13 @@ impl Cache {
     pub fn remove(&self, env: Env, call: u32, hold: u32, limit: u32) -> Result<(), Thrown> {
         let cache = self.cache.clone();
         if hold == 0 {
-            return self.turn(&env, call, limit, move |_, wait| {
-                Ok(Reply::Flag(cache.begin_write_waiting(wait)?.delete()?))
-            });
+            let begin = move |link: &Link| cache.nonblocking().begin_write_waiting(&link.wait(limit));
+            let delete =
+                |_: &Link, access: NonblockingWrite| Ok(Reply::Flag(access.into_blocking().delete()?));
+            return self.operate(&env, call, begin, delete);
         }
         self.work(&env, call, move |link| {
-            Holds::with(link, hold, |held| {
+            link.holds().with(hold, |held| {
                 let removed = cache.persistence().delete(held.guard())?;
                 cache.forget();
                 Ok(Reply::Flag(removed))
@@ -319,9 +326,9 @@ impl Cache {
     #[napi]
     pub fn set_aside(&self, env: Env, call: u32, hold: u32, reason: String) -> Result<(), Thrown> {
         self.work(&env, call, move |link| {
-            Holds::with(link, hold, |held| match held {
-                Held::Write(access) => Ok(access.set_aside(&reason).map(|()| Reply::Nothing)?),
-                Held::Lock { .. } => Err(Failure::expired()),
+            link.holds().with(hold, |held| match held {
+                Hold::Write(access) => Ok(access.set_aside(&reason).map(|()| Reply::Nothing)?),
+                Hold::Lock { .. } => Err(Failure::expired()),
             })
         })
     }
@@ -406,10 +413,11 @@ impl Cache {
         &self.supplies
     }
 
-    fn ticket(&self, env: &Env, call: u32) -> Result<Ticket, Thrown> {
-        guard(Place::Export, || Ok(self.link.ticket(env, call)?)).map_err(Failure::into_exception)
+    fn call(&self, env: &Env, call: u32) -> Result<Call, Thrown> {
+        guard(Place::Export, || Ok(self.link.call(env, call)?)).map_err(Failure::into_exception)
     }
 
+    /// Answers with the result of blocking `work`.
     pub(crate) fn work(
         &self,
         env: &Env,
@@ -418,24 +426,31 @@ impl Cache {
     ) -> Result<(), Thrown> {
         let supplies = self.supplies.clone();
         let work = move |link: &Arc<Link>| work(link).map_err(|failure| explain(failure, &supplies));
-        self.ticket(env, call)?.work(work);
+        self.call(env, call)?.work(work);
         Ok(())
     }
 
-    fn turn(
+    /// Starts an operation of the core's that waits for the lock without a thread, and answers with what `work` makes of its
+    /// result.
+    fn operate<T: Send + 'static>(
         &self,
         env: &Env,
         call: u32,
-        limit: u32,
-        work: impl FnOnce(&Arc<Link>, &WaitOptions) -> Result<Reply, Failure> + Send + 'static,
+        start: impl FnOnce(&Link) -> Operation<T>,
+        work: impl FnOnce(&Link, T) -> Result<Reply, Failure> + Send + 'static,
     ) -> Result<(), Thrown> {
-        let ticket = self.ticket(env, call)?;
+        let call = self.call(env, call)?;
         let supplies = self.supplies.clone();
-        let work = move |link: &Arc<Link>, wait: &WaitOptions| {
-            work(link, wait).map_err(|failure| explain(failure, &supplies))
+        let start = || {
+            start(&self.link).then(move |result| {
+                call.finish(|link| {
+                    let done = outcome(result).and_then(|result| work(link, result));
+                    done.map_err(|failure| explain(failure, &supplies))
+                });
+            });
+            Ok(())
         };
-        line_up(&self.path, Duration::from_millis(limit.into()), ticket, work);
-        Ok(())
+        guard(Place::Export, start).map_err(Failure::into_exception)
     }
 }
 

@@ -4,7 +4,6 @@
 //! Nobody waits for that here, least of all under a lock: the operation that needs it fails with [`WANTED`], JavaScript
 //! asks, hands the answer to [`Supply`] and starts the operation again.
 
-use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,11 +15,8 @@ use tokenkeep::{
     storage::{FilePersistence, Sealed},
 };
 
-use crate::failure::Failure;
+use crate::failure::{Failure, WANTED, Wanted};
 use crate::keystore;
-
-/// The kind of the failure that asks JavaScript for the passphrase.
-pub(crate) const WANTED: &str = "passphrase_wanted";
 
 /// Where the key of an encrypted file comes from. `kind` says which of the other fields are there.
 #[napi(object)]
@@ -79,23 +75,6 @@ impl Supply {
                 .because(Wanted)
         })
     }
-}
-
-/// The cause of a missing key that JavaScript can get.
-#[derive(Debug)]
-struct Wanted;
-
-impl fmt::Display for Wanted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("it is the program's to give")
-    }
-}
-
-impl std::error::Error for Wanted {}
-
-/// Whether an operation failed only because the passphrase has to be asked for first.
-pub(crate) fn is_wanted(error: &Error) -> bool {
-    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<Wanted>)
 }
 
 /// The failure as JavaScript gets it: what stands in a marker's place and could not be opened may open with one of the

@@ -1,26 +1,12 @@
 //! What the core tells beside its results, on the way to JavaScript.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
-use napi::bindgen_prelude::{Env, Object};
-use tokenkeep::{Info, event::Event};
+use tokenkeep::event::Event;
 
-use crate::channel::Link;
 use crate::guard::{Place, quietly};
-use crate::reply::{Reply, info_object};
-
-/// An event, and which cache it is of.
-#[derive(Debug)]
-pub(crate) struct Told {
-    source: u32,
-    kind: &'static str,
-    message: String,
-    path: Option<PathBuf>,
-    copy: Option<String>,
-    /// Where content was, and where it is.
-    moved: Option<(Info, Info)>,
-}
+use crate::link::Link;
+use crate::reply::{Reply, Told};
 
 /// A listener for the core that passes everything on to `link` under the number `source`.
 pub(crate) fn listener(link: &Arc<Link>, source: u32) -> impl Fn(&Event) + Send + Sync + Clone + use<> {
@@ -66,25 +52,5 @@ fn tell(link: &Weak<Link>, source: u32, event: &Event) {
             _ => None,
         };
         link.tell(Reply::Event(Told { source, kind, message, path, copy, moved }));
-    }
-}
-
-impl Told {
-    pub(crate) fn to_object<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        let mut object = Object::new(env)?;
-        object.set("source", self.source)?;
-        object.set("kind", self.kind)?;
-        object.set("message", &self.message)?;
-        if let Some(path) = &self.path {
-            object.set("path", path.to_string_lossy().as_ref())?;
-        }
-        if let Some(copy) = &self.copy {
-            object.set("copy", copy)?;
-        }
-        if let Some((from, to)) = &self.moved {
-            object.set("from", info_object(env, from)?)?;
-            object.set("to", info_object(env, to)?)?;
-        }
-        Ok(object)
     }
 }

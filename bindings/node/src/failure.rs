@@ -1,13 +1,38 @@
 //! Failures as JavaScript gets them.
 
 use std::any::Any;
+use std::fmt;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
+use std::thread;
 
 use napi::bindgen_prelude::{Env, Object};
 use tokenkeep::Error;
 
-use crate::encrypted::{WANTED, is_wanted};
-use crate::guard::Place;
+/// The kind of the failure that asks JavaScript for the passphrase.
+pub(crate) const WANTED: &str = "passphrase_wanted";
+
+/// The cause of a missing key that JavaScript can get.
+#[derive(Debug)]
+pub(crate) struct Wanted;
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it is the program's to give")
+    }
+}
+
+impl std::error::Error for Wanted {}
+
+/// Whether an operation failed only because the passphrase has to be asked for first.
+fn is_wanted(error: &Error) -> bool {
+    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<Wanted>)
+}
+
+/// The result of an operation of the core's. A panic in it goes on here, for the guard to catch.
+pub(crate) fn outcome<T>(outcome: thread::Result<tokenkeep::Result<T>>) -> Result<T, Failure> {
+    Ok(outcome.unwrap_or_else(|panic| resume_unwind(panic))?)
+}
 
 /// What an export throws that fails at once; JavaScript sees the kind as `code` of the exception.
 pub(crate) type Thrown = napi::Error<&'static str>;
@@ -45,12 +70,12 @@ impl Failure {
         Self::new("closed", "This JavaScript thread is ending")
     }
 
-    /// Nobody answered a call: there was no thread to do the work on.
+    /// A call was not answered: there was no thread to do the work on.
     pub(crate) fn unanswered() -> Self {
         Self::new("io", "The system gave no thread to do this on")
     }
 
-    pub(crate) fn panicked(place: Place, panic: &(dyn Any + Send)) -> Self {
+    pub(crate) fn panicked(place: impl fmt::Debug, panic: &(dyn Any + Send)) -> Self {
         let said = panic.downcast_ref::<&str>().copied().or_else(|| Some(panic.downcast_ref::<String>()?));
         Self::new("panic", format!("{place:?}: {}", said.unwrap_or("a panic without a message")))
     }

@@ -17,7 +17,7 @@ pub(crate) fn guard<T>(place: Place, work: impl FnOnce() -> Result<T, Failure>) 
     .unwrap_or_else(|panic| Err(Failure::panicked(place, panic.as_ref())))
 }
 
-/// Runs `work` where nobody waits for a result. A panic in it has been printed by then; what it was about is over.
+/// Runs `work` whose result is not waited for. A panic in it has been printed by then; what it was about is over.
 pub(crate) fn quietly(place: Place, work: impl FnOnce()) {
     let _ = guard(place, || {
         work();
@@ -30,12 +30,8 @@ pub(crate) fn quietly(place: Place, work: impl FnOnce()) {
 pub(crate) enum Place {
     /// A function or method that JavaScript calls.
     Export,
-    /// A thread of the pool, with something to do.
-    Thread,
     /// Work that answers a call.
     Work,
-    /// A turn at the lock of a path.
-    Turn,
     /// An answer on its way to JavaScript, on JavaScript's thread.
     Answer,
     /// An event on its way out of the core.

@@ -1,26 +1,25 @@
 //! Locks that JavaScript holds between two calls.
 //!
-//! JavaScript knows a hold by a number. One that is neither used nor released within [`LIMIT`] is released by the clock,
-//! even while the event loop stands still; one that is being used is out of the table, so the clock cannot reach it.
+//! JavaScript knows a hold by a number. One that is neither used nor released within [`LIMIT`] is released by a timer of the
+//! core's, even while the event loop stands still; one that is being used is out of the table, so the timer cannot reach it.
 
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use tokenkeep::nonblocking::{Timer, after};
 use tokenkeep::{LockGuard, WriteAccess};
 
-use crate::channel::Link;
 use crate::failure::Failure;
 use crate::guard::{Place, quietly};
-use crate::timer::{self, Due};
 
 /// How long a client may take between `before` and `after`. msal-node takes microseconds; a debugger takes minutes,
 /// and the siblings' locks count as stale after ten of them.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// What is held.
-pub(crate) enum Held {
+pub(crate) enum Hold {
     Write(WriteAccess),
     /// The lock of a path, and before it the one of the item that several paths share.
     Lock {
@@ -29,7 +28,7 @@ pub(crate) enum Held {
     },
 }
 
-impl Held {
+impl Hold {
     pub(crate) fn guard(&self) -> &LockGuard {
         match self {
             Self::Write(access) => access.guard(),
@@ -50,59 +49,57 @@ struct Table {
 }
 
 struct Entry {
-    held: Held,
+    hold: Hold,
+    end: Instant,
     /// `None` once the hold no longer expires.
-    due: Option<Due>,
+    timer: Option<Timer>,
 }
 
 impl Holds {
-    /// Gives `held` a number, and to the clock.
-    pub(crate) fn insert(link: &Arc<Link>, held: Held) -> Result<u32, Failure> {
-        let mut table = link.holds().table();
+    /// Gives `hold` a number, and a timer.
+    pub(crate) fn insert(self: &Arc<Self>, hold: Hold) -> Result<u32, Failure> {
+        let mut table = self.table();
         if table.closed {
             return Err(Failure::closed());
         }
         // 0 means "no hold" to JavaScript.
         table.last = table.last.checked_add(1).unwrap_or(1);
-        let hold = table.last;
-        let due = Self::start_clock(link, hold, LIMIT).map_err(|_| Failure::unanswered())?;
-        table.entries.insert(hold, Entry { held, due: Some(due) });
-        Ok(hold)
+        let number = table.last;
+        let end = Instant::now() + LIMIT;
+        let timer = self.start_timer(number, end).map_err(|_| Failure::unanswered())?;
+        table.entries.insert(number, Entry { hold, end, timer: Some(timer) });
+        Ok(number)
     }
 
-    fn start_clock(link: &Arc<Link>, hold: u32, delay: Duration) -> io::Result<Due> {
-        let owner = Arc::downgrade(link);
-        timer::after(delay, move || expire(&owner, hold))
+    fn start_timer(self: &Arc<Self>, number: u32, end: Instant) -> io::Result<Timer> {
+        let holds = Arc::downgrade(self);
+        let left = end.saturating_duration_since(Instant::now());
+        after(left, move || quietly(Place::Timer, || expire(&holds, number)))
     }
 
     /// Takes a hold out, to be used up; `None` when it has ended.
-    pub(crate) fn take(&self, hold: u32) -> Option<Held> {
-        let entry = self.table().entries.remove(&hold)?;
-        entry.stop_clock();
-        Some(entry.held)
+    pub(crate) fn take(&self, number: u32) -> Option<Hold> {
+        let entry = self.table().entries.remove(&number)?;
+        Some(entry.hold)
     }
 
-    /// Takes the clock off a hold; `false` when it has ended.
-    pub(crate) fn pin(&self, hold: u32) -> bool {
-        let mut table = self.table();
-        let Some(entry) = table.entries.get_mut(&hold) else { return false };
-        if let Some(due) = entry.due.take() {
-            timer::cancel(due);
-        }
-        true
+    /// Ends the expiry of a hold; `false` when it has ended.
+    pub(crate) fn pin(&self, number: u32) -> bool {
+        self.table().entries.get_mut(&number).map(|entry| entry.timer = None).is_some()
     }
 
     /// Uses a hold and puts it back, with what is left of its time. Meanwhile it cannot expire.
     pub(crate) fn with<T>(
-        link: &Arc<Link>,
-        hold: u32,
-        work: impl FnOnce(&mut Held) -> Result<T, Failure>,
+        self: &Arc<Self>,
+        number: u32,
+        work: impl FnOnce(&mut Hold) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let entry = link.holds().table().entries.remove(&hold).ok_or_else(Failure::expired)?;
-        entry.stop_clock();
-        let mut back = PutBack { link, hold, entry: Some(entry) };
-        match &mut back.entry {
-            Some(entry) => work(&mut entry.held),
+        let Entry { hold, end, timer } = self.table().entries.remove(&number).ok_or_else(Failure::expired)?;
+        let end = timer.is_some().then_some(end);
+        drop(timer);
+        let mut back = PutBack { holds: self, number, end, hold: Some(hold) };
+        match &mut back.hold {
+            Some(hold) => work(hold),
             None => Err(Failure::expired()),
         }
     }
@@ -115,8 +112,7 @@ impl Holds {
             std::mem::take(&mut table.entries)
         };
         for entry in entries.into_values() {
-            entry.stop_clock();
-            quietly(Place::Release, || drop(entry.held));
+            quietly(Place::Release, || drop(entry));
         }
     }
 
@@ -125,38 +121,35 @@ impl Holds {
     }
 }
 
-impl Entry {
-    fn stop_clock(&self) {
-        if let Some(due) = self.due {
-            timer::cancel(due);
-        }
-    }
-}
-
 /// Puts a hold back also when the work with it panics.
 struct PutBack<'a> {
-    link: &'a Arc<Link>,
-    hold: u32,
-    entry: Option<Entry>,
+    holds: &'a Arc<Holds>,
+    number: u32,
+    /// `None` for a hold that does not expire.
+    end: Option<Instant>,
+    hold: Option<Hold>,
 }
 
 impl Drop for PutBack<'_> {
     fn drop(&mut self) {
-        let Some(mut entry) = self.entry.take() else { return };
-        let mut table = self.link.holds().table();
-        let clock = entry.due.map(|due| Holds::start_clock(self.link, self.hold, due.left()));
-        // Without a clock the lock could be held for ever.
-        if table.closed || matches!(clock, Some(Err(_))) {
-            drop(table);
-            quietly(Place::Release, || drop(entry.held));
-            return;
+        let Some(hold) = self.hold.take() else { return };
+        let timer = self.end.map(|end| self.holds.start_timer(self.number, end)).transpose();
+        let mut table = self.holds.table();
+        match timer {
+            Ok(timer) if !table.closed => {
+                let end = self.end.unwrap_or_else(Instant::now);
+                table.entries.insert(self.number, Entry { hold, end, timer });
+            }
+            // Without a timer the lock could be held for ever.
+            _ => {
+                drop(table);
+                quietly(Place::Release, || drop(hold));
+            }
         }
-        entry.due = clock.and_then(Result::ok);
-        table.entries.insert(self.hold, entry);
     }
 }
 
-fn expire(owner: &Weak<Link>, hold: u32) {
-    let held = owner.upgrade().and_then(|link| link.holds().take(hold));
-    quietly(Place::Release, || drop(held));
+fn expire(holds: &Weak<Holds>, number: u32) {
+    let hold = holds.upgrade().and_then(|holds| holds.take(number));
+    quietly(Place::Release, || drop(hold));
 }

@@ -4,7 +4,7 @@
 //! of its own. Three rules hold throughout:
 //!
 //! - JavaScript's thread does no more than a single look at a file ([`cache::Cache::is_current`]). All else runs on
-//!   the threads of [`pool`], never on Node's, and answers over the [`channel`].
+//!   the threads of the core's pool, never on Node's, and answers over the [`link`].
 //! - Everything that JavaScript or a thread enters by passes [`guard`]: a panic becomes an error, never a dead host.
 //! - Bytes are copied across the border, in both directions, as Electron's memory cage demands.
 
@@ -20,15 +20,13 @@ mod failure;
 mod guard;
 mod holds;
 mod keystore;
+mod link;
 mod lock;
 mod merge;
 mod migrate;
-mod pool;
 mod proposal;
 mod reply;
 mod start;
-mod timer;
-mod turns;
 
 use napi_derive::napi;
 

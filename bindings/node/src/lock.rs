@@ -1,19 +1,19 @@
 //! The bare lock, for persistences that a program brought along.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use napi::bindgen_prelude::Env;
 use napi_derive::napi;
-use tokenkeep::{CacheLock, options::WaitOptions};
+use tokenkeep::{CacheLock, LockGuard, options::WaitOptions};
 
-use crate::channel::{Channel, Link};
-use crate::failure::{Failure, Thrown};
+use crate::channel::Channel;
+use crate::failure::{Failure, Thrown, outcome};
 use crate::guard::{Place, guard, quietly};
-use crate::holds::{Held, Holds};
+use crate::holds::Hold;
+use crate::link::{Call, Link};
 use crate::reply::Reply;
-use crate::turns::line_up;
 
 /// The lock beside a path.
 #[napi]
@@ -23,7 +23,6 @@ pub struct Lock {
     lock: CacheLock,
     /// Taken first, where several paths share what is locked.
     outer: Option<CacheLock>,
-    path: PathBuf,
 }
 
 #[napi]
@@ -38,17 +37,26 @@ impl Lock {
     /// Waits for the lock; answers with the number of the hold.
     #[napi]
     pub fn acquire(&self, env: Env, call: u32, limit: u32) -> Result<(), Thrown> {
-        let (lock, outer) = (self.lock.clone(), self.outer.clone());
-        let ticket =
-            guard(Place::Export, || Ok(self.link.ticket(&env, call)?)).map_err(Failure::into_exception)?;
-        line_up(&self.path, Duration::from_millis(limit.into()), ticket, move |link, wait| {
-            let start = Instant::now();
-            let outer = outer.map(|outer| outer.acquire(wait)).transpose()?;
-            let limit = wait.limit.saturating_sub(start.elapsed());
-            let guard = lock.acquire(&WaitOptions { limit, ..wait.clone() })?;
-            Ok(Reply::Number(Holds::insert(link, Held::Lock { guard, _outer: outer })?))
-        });
-        Ok(())
+        guard(Place::Export, || {
+            let call = self.link.call(&env, call)?;
+            let wait = self.link.wait(limit);
+            let lock = self.lock.clone();
+            match &self.outer {
+                None => take(call, &lock, &wait, None),
+                Some(outer) => {
+                    let start = Instant::now();
+                    outer.acquire_nonblocking(&wait).then(move |outer| match outcome(outer) {
+                        Ok(outer) => {
+                            let limit = wait.limit.saturating_sub(start.elapsed());
+                            take(call, &lock, &WaitOptions { limit, ..wait }, Some(outer.into_blocking()));
+                        }
+                        Err(failure) => call.finish(|_| Err(failure)),
+                    });
+                }
+            }
+            Ok(())
+        })
+        .map_err(Failure::into_exception)
     }
 
     /// Ends the hold's expiry; `false` when it has expired already.
@@ -68,17 +76,27 @@ impl Lock {
     /// The lock beside `path`, and before it the one beside `outer`.
     pub(crate) fn of(link: &Arc<Link>, path: &Path, outer: Option<&Path>) -> Result<Self, Failure> {
         let outer = outer.map(CacheLock::new).transpose()?;
-        Ok(Self { link: Arc::clone(link), lock: CacheLock::new(path)?, outer, path: path.to_owned() })
+        Ok(Self { link: Arc::clone(link), lock: CacheLock::new(path)?, outer })
     }
+}
+
+/// Answers `call` with a hold of `lock`, and of `outer`.
+fn take(call: Call, lock: &CacheLock, wait: &WaitOptions, outer: Option<LockGuard>) {
+    lock.acquire_nonblocking(wait).then(move |guard| {
+        call.finish(|link| {
+            let guard = outcome(guard)?.into_blocking();
+            Ok(Reply::Number(link.holds().insert(Hold::Lock { guard, _outer: outer })?))
+        });
+    });
 }
 
 /// Drops a hold on a thread of the pool, because releasing touches files, and answers then.
 pub(crate) fn release(link: &Arc<Link>, env: &Env, call: u32, hold: u32) -> Result<(), Thrown> {
-    let ticket = guard(Place::Export, || Ok(link.ticket(env, call)?)).map_err(Failure::into_exception)?;
-    let held = link.holds().take(hold);
+    let call = guard(Place::Export, || Ok(link.call(env, call)?)).map_err(Failure::into_exception)?;
+    let hold = link.holds().take(hold);
     // Without a thread it is dropped with the closure, which releases as well.
-    ticket.work(move |_| {
-        quietly(Place::Release, || drop(held));
+    call.work(move |_| {
+        quietly(Place::Release, || drop(hold));
         Ok(Reply::Nothing)
     });
     Ok(())

@@ -24,9 +24,9 @@ pub fn merge(
     disturbed: bool,
     keys: bool,
 ) -> Result<(), Thrown> {
-    let ticket =
-        guard(Place::Export, || Ok(channel.link().ticket(&env, call)?)).map_err(Failure::into_exception)?;
-    ticket.work(move |_| {
+    let call =
+        guard(Place::Export, || Ok(channel.link().call(&env, call)?)).map_err(Failure::into_exception)?;
+    call.work(move |_| {
         let bytes = |text: &Option<String>| text.as_deref().map(|text| Secret::from(text.as_bytes()));
         let (held, base, theirs) = (bytes(&held), bytes(&base), bytes(&theirs));
         let ours = Secret::from(ours.into_bytes());
@@ -58,9 +58,9 @@ pub fn merge(
 /// The key of every entry of a cache; none for content that is no token cache.
 #[napi]
 pub fn keys(env: Env, channel: &Channel, call: u32, text: String) -> Result<(), Thrown> {
-    let ticket =
-        guard(Place::Export, || Ok(channel.link().ticket(&env, call)?)).map_err(Failure::into_exception)?;
-    ticket.work(move |_| {
+    let call =
+        guard(Place::Export, || Ok(channel.link().call(&env, call)?)).map_err(Failure::into_exception)?;
+    call.work(move |_| {
         let text = Secret::from(text.into_bytes());
         Ok(Reply::Keys(keys_of(Some(text.expose()))))
     });

@@ -1,10 +1,8 @@
 //! Moving what one cache holds into another.
 
-use std::time::Duration;
-
 use napi::bindgen_prelude::Env;
 use napi_derive::napi;
-use tokenkeep::{moving, options::WaitOptions};
+use tokenkeep::moving;
 
 use crate::cache::Cache;
 use crate::channel::Channel;
@@ -25,13 +23,12 @@ pub fn migrate(
     plan: bool,
     limit: u32,
 ) -> Result<(), Thrown> {
-    let ticket =
-        guard(Place::Export, || Ok(channel.link().ticket(&env, call)?)).map_err(Failure::into_exception)?;
+    let call =
+        guard(Place::Export, || Ok(channel.link().call(&env, call)?)).map_err(Failure::into_exception)?;
     let supplies = [from.supplies(), to.supplies()].concat();
     let (from, to) = (from.core().clone(), to.core().clone());
-    ticket.work(move |link| {
-        let wait =
-            WaitOptions { limit: Duration::from_millis(limit.into()), cancel: Some(link.cancel().clone()) };
+    call.work(move |link| {
+        let wait = link.wait(limit);
         let outcome = match plan {
             true => moving::plan(&from, &to),
             false => moving::migrate_waiting(&from, &to, &wait),

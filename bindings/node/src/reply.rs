@@ -1,11 +1,12 @@
 //! Answers as JavaScript gets them.
 
+use std::path::PathBuf;
+
 use napi::bindgen_prelude::{Array, BufferSlice, Env, JsValue, Object, ToNapiValue, Unknown};
 use tokenkeep::moving::Migration;
 use tokenkeep::{Info, Secret, Snapshot, schema, storage::OldCopy};
 use zeroize::Zeroizing;
 
-use crate::events::Told;
 use crate::failure::Failure;
 
 /// What a call is answered with.
@@ -26,6 +27,38 @@ pub(crate) enum Reply {
         refused: Option<Failure>,
         file: bool,
     },
+}
+
+/// An event, and which cache it is of.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) source: u32,
+    pub(crate) kind: &'static str,
+    pub(crate) message: String,
+    pub(crate) path: Option<PathBuf>,
+    pub(crate) copy: Option<String>,
+    /// Where content was, and where it is.
+    pub(crate) moved: Option<(Info, Info)>,
+}
+
+impl Told {
+    fn to_object<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let mut object = Object::new(env)?;
+        object.set("source", self.source)?;
+        object.set("kind", self.kind)?;
+        object.set("message", &self.message)?;
+        if let Some(path) = &self.path {
+            object.set("path", path.to_string_lossy().as_ref())?;
+        }
+        if let Some(copy) = &self.copy {
+            object.set("copy", copy)?;
+        }
+        if let Some((from, to)) = &self.moved {
+            object.set("from", info_object(env, from)?)?;
+            object.set("to", info_object(env, to)?)?;
+        }
+        Ok(object)
+    }
 }
 
 /// A snapshot as far as the caller does not know it.
@@ -163,7 +196,7 @@ fn migration_object<'env>(env: &'env Env, migration: &Migration) -> napi::Result
     Ok(object)
 }
 
-pub(crate) fn info_object<'env>(env: &'env Env, info: &Info) -> napi::Result<Object<'env>> {
+fn info_object<'env>(env: &'env Env, info: &Info) -> napi::Result<Object<'env>> {
     let mut object = Object::new(env)?;
     object.set("backend", info.backend.code())?;
     object.set("protection", info.protection.code())?;

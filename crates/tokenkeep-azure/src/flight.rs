@@ -5,10 +5,8 @@
 
 use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use async_lock::{Mutex, MutexGuardArc};
 use tokenkeep::nonblocking::NonblockingGuard;
 use tokenkeep::{CacheLock, TokenCache, options::WaitOptions, storage::StoreKind};
 
@@ -22,25 +20,18 @@ pub(crate) struct Flight {
     path: PathBuf,
     /// Whether only this process has the cache. `path` is then a name, and no file is created there.
     private: bool,
-    /// The queue of this credential's tasks: only the first one needs a thread to wait for the file lock.
-    line: Arc<Mutex<()>>,
 }
 
 /// The right to make the request. Dropping it lets the next waiter on, which then finds the token in the cache.
 #[must_use]
 pub(crate) struct Cleared {
-    _between_processes: Option<NonblockingGuard>,
-    _between_tasks: MutexGuardArc<()>,
+    _guard: Option<NonblockingGuard>,
 }
 
 impl Flight {
     pub(crate) fn new(cache: &TokenCache) -> Self {
         let persistence = cache.persistence();
-        Self {
-            path: persistence.path().to_owned(),
-            private: persistence.kind() == StoreKind::Memory,
-            line: Arc::default(),
-        }
+        Self { path: persistence.path().to_owned(), private: persistence.kind() == StoreKind::Memory }
     }
 
     /// Waits, at most `limit`, until no other process makes the request `name`.
@@ -49,7 +40,6 @@ impl Flight {
         name: &[&str],
         limit: Duration,
     ) -> (Cleared, Result<(), tokenkeep::Error>) {
-        let between_tasks = self.line.lock_arc().await;
         let entered = async {
             let lane = self.lane(name);
             let lock = if self.private { CacheLock::private(lane) } else { CacheLock::new(lane)? };
@@ -59,7 +49,7 @@ impl Flight {
             Ok(guard) => (Some(guard), Ok(())),
             Err(error) => (None, Err(error)),
         };
-        (Cleared { _between_processes: guard, _between_tasks: between_tasks }, outcome)
+        (Cleared { _guard: guard }, outcome)
     }
 
     fn lane(&self, name: &[&str]) -> PathBuf {

@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::names;
-use crate::nonblocking::pool;
 use crate::options::Durability;
 use crate::platform::files::{self, Status, retry};
 use crate::platform::writing;
+use crate::threads::pool;
 use crate::{Error, Result, Stamp};
 
 /// Preallocate with fallocate(2) from this size on; below it the call costs more than it saves. A synced write of 5 MB takes

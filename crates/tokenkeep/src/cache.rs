@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 pub use self::write::WriteAccess;
 use crate::event::{Event, Events};
+use crate::lock::Locks;
 use crate::persistence::StoreKind;
 use crate::{
     CacheLock, Error, ErrorKind, Info, LockGuard, Persistence, Result, Secret, Stamp,
@@ -230,11 +231,15 @@ impl TokenCache {
     /// # Errors
     /// Like [`TokenCache::begin_write`].
     pub fn begin_write_waiting(&self, wait: &WaitOptions) -> Result<WriteAccess> {
+        self.begin_write_under(self.shared.acquire(wait)?)
+    }
+
+    /// Under the locks of this cache: looks at the store.
+    pub(crate) fn begin_write_under(&self, (guard, outer): Locks) -> Result<WriteAccess> {
         let shared = &self.shared;
-        let (guard, outer) = shared.acquire(wait)?;
         let read = match &outer {
             None => shared.refresh(&guard),
-            // Whoever shares the store may have written it by another path, without a trace on ours.
+            // A cache that shares the store may have been written by another path, without a trace on ours.
             Some(_) => shared.reload(&guard),
         };
         let snapshot = shared.usable(&guard, read, self.damage)?;
@@ -267,21 +272,23 @@ impl TokenCache {
     /// # Errors
     /// As [`TokenCache::begin_write`] and [`WriteAccess::commit`].
     pub fn replace(&self, content: impl Into<Secret>, wait: &WaitOptions) -> Result<Snapshot> {
-        let content = content.into();
-        if self.shared.shared_lock.is_some() {
-            match self.replace_unread(content.clone(), wait) {
-                // What another store left in the place of the marker is taken in by reading.
-                Err(error) if error.kind() == ErrorKind::MarkerOccupied => {}
-                outcome => return outcome,
-            }
-        }
-        self.begin_write_waiting(wait)?.commit(content)
+        self.replace_under(self.shared.acquire(wait)?, content.into())
     }
 
-    fn replace_unread(&self, content: Secret, wait: &WaitOptions) -> Result<Snapshot> {
-        let (guard, outer) = self.shared.acquire(wait)?;
+    /// As [`TokenCache::replace`], under the locks of this cache.
+    pub(crate) fn replace_under(&self, (guard, outer): Locks, content: Secret) -> Result<Snapshot> {
+        if outer.is_none() {
+            return self.begin_write_under((guard, outer))?.commit(content);
+        }
         let snapshot = self.shared.held().snapshot.clone();
-        WriteAccess { cache: self.clone(), snapshot, guard, outer }.commit(content)
+        let unread = WriteAccess { cache: self.clone(), snapshot, guard, outer };
+        match unread.store(content.clone()) {
+            // Content of another store in the place of the marker is imported by reading.
+            Err(error) if error.kind() == ErrorKind::MarkerOccupied => {
+                self.begin_write_under((unread.guard, unread.outer))?.commit(content)
+            }
+            stored => unread.release(stored?),
+        }
     }
 
     /// Removes everything that is stored; `false` when nothing was.
@@ -334,7 +341,7 @@ impl Shared {
     }
 
     /// The lock of the cache, and that of a store which several paths share, taken first and to be released last.
-    fn acquire(&self, wait: &WaitOptions) -> Result<(LockGuard, Option<LockGuard>)> {
+    fn acquire(&self, wait: &WaitOptions) -> Result<Locks> {
         let start = Instant::now();
         let outer = self.shared_lock.as_ref().map(|outer| outer.acquire(wait)).transpose()?;
         let rest = WaitOptions { limit: wait.limit.saturating_sub(start.elapsed()), ..wait.clone() };

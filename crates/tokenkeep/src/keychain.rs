@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use crate::options::Prompting;
 use crate::persistence::keystore::Keystore;
+use crate::threads::pool;
 use crate::{Backend, Error, ErrorKind, Result, Secret, names};
 use failure::into_error;
 
@@ -289,14 +290,16 @@ impl KeychainItem {
         let (sender, receiver) = mpsc::sync_channel(1);
         let perform = move || {
             let outcome = attempt(&*framework, prompting, &work);
-            // Nobody listens any more when the deadline has passed.
+            // There is no receiver any more when the deadline has passed.
             let _ = sender.send(outcome);
         };
         let started = thread::Builder::new().name("tokenkeep-keychain".into()).spawn(perform);
         started.map_err(|error| {
             Error::new(ErrorKind::Io, "Cannot start the thread that asks the Keychain").because(error)
         })?;
-        match receiver.recv_timeout(limit) {
+        // Longer than the deadline only a person is waited for, which is no work of the pool's.
+        let person = || pool::waiting(|| receiver.recv_timeout(limit.saturating_sub(self.deadline)));
+        match receiver.recv_timeout(limit.min(self.deadline)).or_else(|_| person()) {
             Ok(outcome) => outcome.map_err(|status| into_error(status, what, &self.item)),
             Err(mpsc::RecvTimeoutError::Timeout) => {
                 Err(failure::too_late(what, &self.item, prompting, limit))

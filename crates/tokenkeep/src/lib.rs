@@ -7,6 +7,10 @@ mod cache;
 mod config;
 mod lock;
 
+// What belongs to the process
+mod fork;
+mod threads;
+
 // Where content is kept
 mod atomic_file;
 mod item_shape;
@@ -39,6 +43,7 @@ pub mod watch;
 pub use cache::{Snapshot, TokenCache, WriteAccess};
 pub use config::Config;
 pub use error::{Error, ErrorKind, Result};
+pub use fork::after_fork_in_child;
 pub use lock::{CacheLock, LockGuard};
 pub use persistence::{Backend, Info, Persistence, Protection};
 pub use protector::Protector;

@@ -5,25 +5,35 @@
 //! know: it appears, already locked, when we enter and disappears when we leave. The kernel drops the flock of a dead
 //! process, so a lock is never stale for long and nobody ever has to delete a file.
 //!
-//! This file puts the steps in order; [`line`] is the queue inside this process and `platform::lock_file` the files.
+//! This file puts the steps in order; [`queue`] is the order within this process, [`acquisition`] a wait without a thread,
+//! and `platform::lock_file` the files.
 
-mod line;
+mod acquisition;
+mod deadline;
+mod guard;
+mod queue;
 mod shared;
 mod state;
 
 use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::atomic_file::{self, Rest};
+use crate::atomic_file;
 use crate::event::Events;
-use crate::platform::lock_file::{self, Held, Paths, Private, Watch};
+use crate::fork::PerProcess;
+use crate::platform::lock_file::{self, Paths, Private, Watch};
 use crate::platform::{files, lock_record, process};
+use crate::threads::unpark_me;
 use crate::{Error, ErrorKind, Result, options::WaitOptions};
-use line::{Deadline, Head, Key, Lines};
+pub(crate) use acquisition::Outcome;
+pub(crate) use deadline::Deadline;
+pub use guard::LockGuard;
+pub(crate) use queue::Key;
+use queue::{Queues, Waiter};
 pub(crate) use state::cannot_look;
 
 /// The pause before a new start after other processes replaced files or directories.
@@ -31,7 +41,7 @@ const RESTART_PAUSE: Duration = Duration::from_millis(1);
 /// Give up on a directory that disappears this often after it was created.
 const RESTARTS: u32 = 100;
 
-static LINES: Lines<Private> = Lines::new();
+static QUEUES: PerProcess<Queues<Private>> = PerProcess::new();
 
 /// The lock of one cache file, between threads, processes and sibling libraries.
 ///
@@ -53,14 +63,43 @@ static LINES: Lines<Private> = Lines::new();
 /// ```
 #[derive(Clone, Debug)]
 pub struct CacheLock {
+    /// The cache; the lock file itself where that is not named after a cache.
     path: PathBuf,
+    scope: Scope,
     events: Events,
     watch: Arc<Mutex<Watch>>,
-    /// Whether nobody has looked yet for what a killed process left of making the lock files. Only where nothing else
-    /// is ever written: a writer of a cache file looks around at its first write.
+    /// Whether the first acquisition still has to remove what a killed process left of making the lock files. Only where
+    /// nothing else is ever written: a writer of a cache file looks around at its first write.
     unswept: Arc<AtomicBool>,
-    /// Whether it is between the threads of this process only, and touches no file.
-    private: bool,
+}
+
+/// The lock of a cache, and that of a store which several paths share.
+pub(crate) type Locks = (LockGuard, Option<LockGuard>);
+
+/// Who is excluded, and by which file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// All processes, by the lock file beside the path.
+    Beside,
+    /// All processes, by the lock file at the path.
+    Over,
+    /// The threads of this process; no file is touched.
+    Process,
+}
+
+/// What a path names at this moment.
+struct Resolved {
+    path: PathBuf,
+    /// The file behind the path: the same, or the target of a symbolic link.
+    target: PathBuf,
+    /// Where the lock files stand. `None` for a lock within this process.
+    paths: Option<Paths>,
+}
+
+impl Resolved {
+    fn key(&self) -> Key {
+        self.paths.as_ref().map_or_else(|| Key::InProcess(self.path.clone()), Paths::key)
+    }
 }
 
 impl CacheLock {
@@ -70,6 +109,37 @@ impl CacheLock {
     /// `InvalidInput` for a path that names no file.
     pub fn new(path: impl AsRef<Path>) -> Result<Self> {
         Ok(Self::with_events(&files::absolute(path.as_ref())?, Events::default()))
+    }
+
+    /// The lock whose lock file, the one that sibling libraries know, is `lock_file`. For `X.lockfile` this is the very lock
+    /// of the cache `X`; beside any other name stands the private file of this library, `<lock_file>.tk-lock`.
+    ///
+    /// ```
+    /// use tokenkeep::{CacheLock, options::WaitOptions};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let folder = folder.path();
+    ///
+    /// let guard = CacheLock::over(folder.join("of my own.lock"))?.acquire(&WaitOptions::default())?;
+    /// assert!(folder.join("of my own.lock").exists());
+    /// drop(guard);
+    /// assert!(!folder.join("of my own.lock").exists());
+    ///
+    /// let guard = CacheLock::over(folder.join("cache.json.lockfile"))?.acquire(&WaitOptions::default())?;
+    /// assert_eq!(guard.path(), folder.join("cache.json"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `InvalidInput` for a path that names no file.
+    pub fn over(lock_file: impl AsRef<Path>) -> Result<Self> {
+        let lock_file = lock_file.as_ref();
+        let suffix = files::SIBLING_LOCK_SUFFIX;
+        let of_cache = lock_file.as_os_str().as_encoded_bytes().ends_with(suffix.as_bytes())
+            && lock_file.extension().is_some_and(|extension| extension == &suffix[1..]);
+        if of_cache {
+            return Self::new(lock_file.with_extension(""));
+        }
+        Ok(Self { scope: Scope::Over, ..Self::alone(&files::absolute(lock_file)?, Events::default()) })
     }
 
     /// The lock of something that has no file of its own and that several caches may share, such as a keystore item; in
@@ -100,7 +170,7 @@ impl CacheLock {
 
     pub(crate) fn with_events(path: &Path, events: Events) -> Self {
         let path = path.to_owned();
-        Self { path, events, watch: Arc::default(), unswept: Arc::default(), private: false }
+        Self { path, scope: Scope::Beside, events, watch: Arc::default(), unswept: Arc::default() }
     }
 
     /// A lock whose path never has a file.
@@ -120,26 +190,49 @@ impl CacheLock {
     /// # Ok::<(), tokenkeep::Error>(())
     /// ```
     pub fn private(name: impl AsRef<Path>) -> Self {
-        Self { private: true, ..Self::with_events(name.as_ref(), Events::default()) }
+        Self { scope: Scope::Process, ..Self::with_events(name.as_ref(), Events::default()) }
+    }
+
+    fn within_process(&self) -> bool {
+        self.scope == Scope::Process
     }
 
     /// Returns the key that identifies this lock in any spelling of the path; creates a missing directory.
     pub(crate) fn key(&self) -> Result<Key> {
-        if self.private {
-            return Ok((0, 0, self.path.clone().into_os_string()));
+        Ok(self.resolve()?.key())
+    }
+
+    /// Finds the file behind the path; the directory is created if it is missing.
+    fn resolve(&self) -> Result<Resolved> {
+        if !self.within_process() {
+            files::create_directory(files::directory_of(&self.path))?;
         }
-        files::create_directory(files::directory_of(&self.path))?;
-        Ok(Paths::new(&self.path, &files::resolve(&self.path)?)?.key())
+        self.look()
+    }
+
+    /// As [`CacheLock::resolve`], without creating anything.
+    fn look(&self) -> Result<Resolved> {
+        let path = self.path.clone();
+        let (target, paths) = match self.scope {
+            Scope::Process => (path.clone(), None),
+            Scope::Over => (path.clone(), Some(Paths::over(&path)?)),
+            Scope::Beside => {
+                let target = files::resolve(&path)?;
+                let paths = Paths::beside(&path, &target)?;
+                (target, Some(paths))
+            }
+        };
+        Ok(Resolved { path, target, paths })
     }
 
     /// Waits for the lock and takes it, creating the directory (0700) when it is missing.
     ///
-    /// Threads of this process are served first come first served, whichever `CacheLock` they use. A process that
-    /// died holding the lock is recognised at once if it was ours, within seconds if it used a sibling library; a
+    /// Threads and futures of this process are served first come first served, whichever `CacheLock` they use. A process
+    /// that died holding the lock is recognised at once if it was ours, within seconds if it used a sibling library; a
     /// live holder is respected. Not re-entrant: a thread that waits for its own guard waits in vain.
     ///
-    /// A child forked while a guard is held must execute another program, or wait until its parent has released the lock
-    /// before it takes it: it inherits the line of this process's threads as it was at that moment.
+    /// A child that was forked and executes no other program calls [`after_fork_in_child`](crate::after_fork_in_child)
+    /// first: it inherits the queues of this process as they were at that moment.
     ///
     /// # Errors
     /// `Busy` after the limit, naming the holder; `Cancelled`; `PermissionDenied`, `StorageFull`, `UnsafeFile`, `Io`
@@ -147,14 +240,13 @@ impl CacheLock {
     pub fn acquire(&self, wait: &WaitOptions) -> Result<LockGuard> {
         let deadline = Deadline::new(wait);
         deadline.require_wanted()?;
-        if self.private {
-            let head = LINES.of(self.key()?).wait(&deadline).map_err(|error| error.at(&self.path))?;
-            let (path, target) = (self.path.clone(), self.path.clone());
-            return Ok(LockGuard::new(None, head, path, target));
-        }
+        self.acquire_until(&deadline)
+    }
+
+    fn acquire_until(&self, deadline: &Deadline) -> Result<LockGuard> {
         let mut restarts = 0;
         loop {
-            match self.attempt(&deadline) {
+            match self.attempt(deadline) {
                 Ok(Some(guard)) => return Ok(guard),
                 // The private file, or a link to the cache, was replaced during the wait.
                 Ok(None) => {}
@@ -168,46 +260,62 @@ impl CacheLock {
         }
     }
 
-    fn attempt(&self, deadline: &Deadline<'_>) -> Result<Option<LockGuard>> {
-        files::create_directory(files::directory_of(&self.path))?;
-        let target = files::resolve(&self.path)?;
-        let paths = Paths::new(&self.path, &target)?;
-        let explain = |error: Error| self.explain(error, &paths, deadline);
+    fn attempt(&self, deadline: &Deadline) -> Result<Option<LockGuard>> {
+        let resolved = self.resolve()?;
+        let waiter = QUEUES.get().enter(resolved.key(), unpark_me());
+        waiter.wait(deadline).map_err(|error| self.explain(error, resolved.paths.as_ref(), deadline))?;
+        self.take(waiter, resolved, deadline)
+    }
 
-        let head = LINES.of(paths.key()).wait(deadline).map_err(explain)?;
+    /// As the first of the queue: takes the lock of the operating system, and then that of the siblings. `None` when the
+    /// files were exchanged meanwhile.
+    fn take(
+        &self,
+        waiter: Waiter<Private>,
+        resolved: Resolved,
+        deadline: &Deadline,
+    ) -> Result<Option<LockGuard>> {
+        let Resolved { path, target, paths } = resolved;
+        let Some(paths) = paths else { return Ok(Some(LockGuard::within_process(waiter, &path))) };
+        let explain = |error: Error| self.explain(error, Some(&paths), deadline);
         let block = {
             let paths = paths.clone();
             move || Private::block(&paths)
         };
-        // Whoever has the lock has the siblings' lock file too, all but the few microseconds of taking or leaving it.
-        let mut sibling = self.path.clone().into_os_string();
-        sibling.push(files::SIBLING_LOCK_SUFFIX);
-        let is_used = || !matches!(files::status_at(sibling.as_ref()), Ok(None));
-        let private = head.lock(deadline, || Private::attempt(&paths), block, is_used).map_err(explain)?;
-        // Somebody may have removed the file while we waited: then we hold the lock of a file without a name.
+        // Every holder has the siblings' lock file too, all but the few microseconds of taking or leaving it.
+        let is_used = || !matches!(files::status_at(paths.sibling()), Ok(None));
+        let private = waiter.lock(deadline, || Private::attempt(&paths), block, is_used).map_err(explain)?;
+        // The file may have been removed while we waited: then we hold the lock of a file without a name.
         if !private.is_current(&paths)? {
             return Ok(None);
         }
         let sleep = |longest| deadline.sleep(longest);
-        let met = lock_file::meet_siblings(private, &paths, &self.watch, &sleep, &self.events);
-        let Some(held) = met.map_err(explain)? else { return Ok(None) };
-        let recovered = held.recovered();
-        let guard = LockGuard::new(Some(held), head, self.path.clone(), target);
+        let taken = lock_file::take_sibling_lock(private, &paths, &self.watch, &sleep, &self.events);
+        let Some(acquired) = taken.map_err(explain)? else { return Ok(None) };
+        let recovered = acquired.recovered();
+        let guard = LockGuard::of_files(acquired, waiter, &path, &target, paths);
         // A link may have been given another target since it was resolved.
-        if files::resolve(&self.path)? != guard.target {
+        if self.scope == Scope::Beside && files::resolve(&path)? != target {
             return Ok(None);
         }
         if recovered | self.unswept.swap(false, Ordering::Relaxed) {
-            atomic_file::remove_left_over(&guard.target);
+            atomic_file::remove_left_over(&target);
         }
         Ok(Some(guard))
     }
 
+    /// As [`CacheLock::explain`], for a wait that ended in the queue.
+    fn explain_anew(&self, error: Error, deadline: &Deadline) -> Error {
+        let resolved = self.look().ok();
+        self.explain(error, resolved.as_ref().and_then(|resolved| resolved.paths.as_ref()), deadline)
+    }
+
     /// Makes a time-out tell who holds the lock and what to do.
-    fn explain(&self, error: Error, paths: &Paths, deadline: &Deadline<'_>) -> Error {
+    fn explain(&self, error: Error, paths: Option<&Paths>, deadline: &Deadline) -> Error {
         if error.kind() != ErrorKind::Busy {
             return error;
         }
+        let Some(paths) = paths else { return error.at(&self.path) };
         let waited = deadline.waited().as_millis();
         let (holder, remedy) = match lock_file::holder(paths) {
             Some(holder) if holder.pid == std::process::id() => (
@@ -236,92 +344,5 @@ impl CacheLock {
         )
         .at(&self.path)
         .remedy(remedy)
-    }
-}
-
-/// Proof that the lock of one cache is held. Dropping it releases the lock.
-///
-/// It is of no use in a process that was forked while it was held: there nothing can be written with it, and dropping it
-/// releases nothing. The lock stays its parent's.
-///
-/// ```
-/// # let folder = tempfile::tempdir()?;
-/// # let path = folder.path().join("cache.json");
-///
-/// use tokenkeep::{CacheLock, options::WaitOptions};
-///
-/// let guard = CacheLock::new(&path)?.acquire(&WaitOptions::default())?;
-/// assert_eq!(guard.path(), path);
-/// drop(guard); // the next waiter gets the lock
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug)]
-#[must_use = "the lock is released as soon as the guard is dropped"]
-pub struct LockGuard {
-    /// Before `head`, so that the files are released before the next in line is let forward. `None` for a lock within
-    /// this process.
-    #[expect(dead_code, reason = "held until the guard is dropped")]
-    held: Option<Held>,
-    _head: Head<Private>,
-    path: PathBuf,
-    target: PathBuf,
-    /// Who took it, which is not who has it in a process that was forked meanwhile.
-    process: u32,
-    /// The deferred steps of the last write under this guard. Last, so that they happen after the lock is released.
-    rest: Mutex<Rest>,
-}
-
-impl LockGuard {
-    fn new(held: Option<Held>, head: Head<Private>, path: PathBuf, target: PathBuf) -> Self {
-        let (process, rest) = (std::process::id(), Mutex::new(Rest::NOTHING));
-        Self { held, _head: head, path, target, process, rest }
-    }
-
-    /// Leaves the rest of a write to [`LockGuard::release`].
-    pub(crate) fn finish_later(&self, rest: Rest) {
-        drop(self.replace_rest(rest));
-    }
-
-    /// Releases the lock, then finishes the last write under it. Another writer may build on the new content before its
-    /// directory is synced: that writer syncs the same directory before its own write is acknowledged, and the file system
-    /// can do both at once.
-    ///
-    /// # Errors
-    /// Those of syncing a directory. The content is in its place all the same.
-    pub(crate) fn release(self) -> Result<()> {
-        let rest = self.replace_rest(Rest::NOTHING);
-        drop(self);
-        rest.finish()
-    }
-
-    fn replace_rest(&self, rest: Rest) -> Rest {
-        std::mem::replace(&mut *self.rest.lock().unwrap_or_else(PoisonError::into_inner), rest)
-    }
-
-    /// The path of the cache that is locked.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The file behind the path: the same, or the target of a symbolic link.
-    pub(crate) fn target(&self) -> &Path {
-        &self.target
-    }
-
-    /// Refuses a guard of another cache or another process.
-    ///
-    /// # Errors
-    /// `InvalidInput`.
-    pub(crate) fn require(&self, path: &Path) -> Result<()> {
-        if self.process != std::process::id() {
-            let what = "The lock is held by the process that forked this one";
-            return Err(Error::new(ErrorKind::InvalidInput, what)
-                .at(path)
-                .remedy("Take the lock again in this process"));
-        }
-        if self.path == path {
-            return Ok(());
-        }
-        Err(Error::new(ErrorKind::InvalidInput, "The lock guard belongs to another cache").at(path))
     }
 }

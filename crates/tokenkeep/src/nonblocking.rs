@@ -1,26 +1,48 @@
 //! The same verbs for programs that must not block: futures that need no runtime.
 //!
-//! Each operation runs on a thread of `pool`, started when its future is first polled, and wakes whoever awaits it.
-//! The futures are `Send` and work under any executor. This file owns the verbs; `operation` is the future itself.
+//! Each operation begins when its future is first polled. It waits for a lock in the same queue as threads that block, but
+//! without a thread; then it works on one of a pool of eight, and wakes the task that awaits it. The futures are `Send` and
+//! work under any executor. This file owns the verbs; `operation` is the future itself.
 
 mod operation;
-pub(crate) mod pool;
+mod timer;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use operation::Operation;
+pub use timer::{Timer, after};
 
+use crate::lock::{Deadline, Locks, Outcome};
 use crate::moving::{self, Migration};
+use crate::options::{Cancel, WaitOptions};
+use crate::threads::pool;
 use crate::{
     CacheLock, Config, Error, ErrorKind, LockGuard, Result, Secret, Snapshot, TokenCache, WriteAccess,
-    options::{Cancel, WaitOptions},
 };
+use operation::Completion;
+
+/// Runs any blocking `work` without blocking the caller. Dropping the future lets the work go on and throws its result away.
+///
+/// It may wait for a lock, which takes a thread of its own meanwhile; the verbs of [`Nonblocking`] wait without one.
+///
+/// ```
+/// # mod executor { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/support/block_on.rs")); }
+/// # executor::block_on(async {
+/// let cache = tokenkeep::nonblocking::run(|| tokenkeep::Config::new("my-app").open());
+/// # drop(cache);
+/// # });
+/// ```
+pub fn run<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Operation<T> {
+    Operation::of(Cancel::new(), work)
+}
 
 /// A [`TokenCache`] whose verbs return futures. Made by [`TokenCache::nonblocking`]; clones share the cache.
 ///
 /// Dropping a future cancels it: a wait for the lock ends at once, a write that was not yet begun never happens. A write
 /// that has begun is finished, since half of one would be worse; its result is thrown away.
 ///
-/// A future that was polled once must be polled on or dropped: the lock may come while nobody looks, and it is held until
-/// somebody does.
+/// A future that was polled once must be polled on or dropped: the lock may come meanwhile, and is held until the future is
+/// polled again.
 ///
 /// ```
 /// # mod executor { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/support/block_on.rs")); }
@@ -47,6 +69,7 @@ use crate::{
 ///
 /// let in_a_hurry = WaitOptions::within(std::time::Duration::from_secs(1));
 /// drop(cache.begin_write_waiting(&in_a_hurry).await?);
+/// cache.replace("whatever there was", &in_a_hurry).await?;
 /// assert!(cache.clear().await?);
 /// # Ok::<(), tokenkeep::Error>(())
 /// # })?;
@@ -78,15 +101,14 @@ impl Nonblocking {
         self.run(TokenCache::snapshot)
     }
 
-    /// As [`TokenCache::begin_write`]. Dropping the future takes the place in the line away.
+    /// As [`TokenCache::begin_write`]. Dropping the future leaves the queue.
     pub fn begin_write(&self) -> Operation<NonblockingWrite> {
         self.begin_write_waiting(self.0.wait_options())
     }
 
     /// As [`TokenCache::begin_write_waiting`].
     pub fn begin_write_waiting(&self, wait: &WaitOptions) -> Operation<NonblockingWrite> {
-        let begin = Begin::new(&self.0, wait);
-        Operation::new(begin.cancel.clone(), move || begin.write().map(NonblockingWrite::new))
+        self.write(wait, |access| Ok(NonblockingWrite::new(access)))
     }
 
     /// As [`TokenCache::update`]; `change` runs on another thread, under the lock.
@@ -94,14 +116,18 @@ impl Nonblocking {
         &self,
         change: impl FnOnce(Option<&[u8]>) -> C + Send + 'static,
     ) -> Operation<Snapshot> {
-        let begin = Begin::new(&self.0, self.0.wait_options());
-        Operation::new(begin.cancel.clone(), move || begin.write()?.update(change))
+        self.write(self.0.wait_options(), |access| access.update(change))
+    }
+
+    /// As [`TokenCache::replace`].
+    pub fn replace(&self, content: impl Into<Secret>, wait: &WaitOptions) -> Operation<Snapshot> {
+        let (cache, content) = (self.0.clone(), content.into());
+        self.locked(wait, move |locks| cache.replace_under(locks, content))
     }
 
     /// As [`TokenCache::clear`].
     pub fn clear(&self) -> Operation<bool> {
-        let begin = Begin::new(&self.0, self.0.wait_options());
-        Operation::new(begin.cancel.clone(), move || begin.write()?.delete())
+        self.write(self.0.wait_options(), WriteAccess::delete)
     }
 
     /// Like [`moving::migrate`], from this cache into `to`. Dropping the future ends the wait for the
@@ -124,26 +150,82 @@ impl Nonblocking {
     pub fn migrate_to(&self, to: &Self) -> Operation<Migration> {
         let (cancel, wait) = linked(self.0.wait_options());
         let (from, to) = (self.0.clone(), to.0.clone());
-        Operation::new(cancel, move || moving::migrate_waiting(&from, &to, &wait))
+        Operation::of(cancel, move || moving::migrate_waiting(&from, &to, &wait))
     }
 
-    /// Runs any blocking `work` on the cache without blocking the caller. Dropping the future lets the work go on and
-    /// throws its result away.
+    /// Runs any blocking `work` on the cache, as [`run`].
     pub fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&TokenCache) -> Result<T> + Send + 'static,
     ) -> Operation<T> {
         let cache = self.0.clone();
-        Operation::new(Cancel::new(), move || work(&cache))
+        run(move || work(&cache))
+    }
+
+    /// Waits for the lock and then does `work` with the right to write.
+    fn write<T: Send + 'static>(
+        &self,
+        wait: &WaitOptions,
+        work: impl FnOnce(WriteAccess) -> Result<T> + Send + 'static,
+    ) -> Operation<T> {
+        let cache = self.0.clone();
+        self.locked(wait, move |locks| work(cache.begin_write_under(locks)?))
+    }
+
+    /// Waits for the locks of the cache and then does `work` under them, on a thread of the pool.
+    fn locked<T: Send + 'static>(
+        &self,
+        wait: &WaitOptions,
+        work: impl FnOnce(Locks) -> Result<T> + Send + 'static,
+    ) -> Operation<T> {
+        let (cancel, wait) = linked(wait);
+        let cache = self.0.clone();
+        Operation::new(cancel.clone(), move |completion| {
+            let deadline = Deadline::new(&wait);
+            let (outer, lock, _) = cache.locks();
+            let lock = lock.clone();
+            let then = move |guard, outer| finish(completion, &cancel, guard, |guard| work((guard, outer)));
+            match outer {
+                None => lock.acquire_then(deadline, |guard| then(guard, None)),
+                Some(outer) => outer.acquire_then(deadline.clone(), move |outer| match outer {
+                    Ok(Ok(outer)) => lock.acquire_then(deadline, |guard| then(guard, Some(outer))),
+                    failed => then(failed, None),
+                }),
+            }
+        })
     }
 }
 
+/// Does `work` with the lock, unless the wait for it failed or was cancelled at the last moment.
+fn finish<T: Send + 'static>(
+    completion: Completion<T>,
+    cancel: &Cancel,
+    guard: Outcome<LockGuard>,
+    work: impl FnOnce(LockGuard) -> Result<T>,
+) {
+    completion.finish(guard.and_then(|guard| {
+        catch_unwind(AssertUnwindSafe(|| {
+            let guard = guard?;
+            // The lock may have come in the moment between the cancelling and the waking.
+            if cancel.is_cancelled() {
+                let what = "The write was cancelled before it began";
+                return Err(Error::new(ErrorKind::Cancelled, what));
+            }
+            work(guard)
+        }))
+    }));
+}
+
 impl CacheLock {
-    /// As [`CacheLock::acquire`], as a future. Dropping it takes the place in the line away.
+    /// As [`CacheLock::acquire`], as a future. Dropping it leaves the queue.
     pub fn acquire_nonblocking(&self, wait: &WaitOptions) -> Operation<NonblockingGuard> {
         let (cancel, wait) = linked(wait);
         let lock = self.clone();
-        Operation::new(cancel, move || Ok(NonblockingGuard(Some(lock.acquire(&wait)?))))
+        Operation::new(cancel.clone(), move |completion| {
+            lock.acquire_then(Deadline::new(&wait), move |guard| {
+                finish(completion, &cancel, guard, |guard| Ok(NonblockingGuard(Some(guard))));
+            });
+        })
     }
 }
 
@@ -166,7 +248,7 @@ impl Config {
     pub fn open_nonblocking(&self) -> Operation<TokenCache> {
         let (cancel, wait) = linked(self.wait_options());
         let config = self.clone();
-        Operation::new(cancel, move || Ok(config.choose_within(&wait)?.cache))
+        Operation::of(cancel, move || Ok(config.choose_within(&wait)?.cache))
     }
 }
 
@@ -183,7 +265,7 @@ impl Config {
 /// let guard = lock.acquire_nonblocking(&WaitOptions::default()).await?;
 /// let moment = WaitOptions::within(std::time::Duration::from_millis(20));
 /// assert_eq!(lock.acquire_nonblocking(&moment).await.unwrap_err().kind(), ErrorKind::Busy);
-/// drop(guard);
+/// drop(guard.into_blocking()); // on a thread that may block; otherwise: drop(guard)
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -191,6 +273,14 @@ impl Config {
 #[derive(Debug)]
 #[must_use = "the lock is released as soon as the guard is dropped"]
 pub struct NonblockingGuard(Option<LockGuard>);
+
+impl NonblockingGuard {
+    /// The guard itself, for a thread that may block.
+    pub fn into_blocking(mut self) -> LockGuard {
+        // Only `drop` and this function take it, and both consume `self`.
+        self.0.take().unwrap_or_else(|| unreachable!("the guard is there until it is consumed"))
+    }
+}
 
 impl Drop for NonblockingGuard {
     fn drop(&mut self) {
@@ -203,29 +293,6 @@ impl Drop for NonblockingGuard {
 fn linked(wait: &WaitOptions) -> (Cancel, WaitOptions) {
     let cancel = wait.cancel.as_ref().map_or_else(Cancel::new, Cancel::child);
     (cancel.clone(), WaitOptions { limit: wait.limit, cancel: Some(cancel) })
-}
-
-/// A write transaction yet to be begun, and the switch that ends its wait.
-struct Begin {
-    cache: TokenCache,
-    wait: WaitOptions,
-    cancel: Cancel,
-}
-
-impl Begin {
-    fn new(cache: &TokenCache, wait: &WaitOptions) -> Self {
-        let (cancel, wait) = linked(wait);
-        Self { cache: cache.clone(), wait, cancel }
-    }
-
-    fn write(&self) -> Result<WriteAccess> {
-        let access = self.cache.begin_write_waiting(&self.wait)?;
-        // The lock may have come in the moment between the cancelling and the waking.
-        if self.cancel.is_cancelled() {
-            return Err(Error::new(ErrorKind::Cancelled, "The write was cancelled before it began"));
-        }
-        Ok(access)
-    }
 }
 
 /// The right to write, once, for programs that must not block. Dropping it without a commit writes nothing; the lock is
@@ -249,7 +316,9 @@ impl Begin {
 /// let ours = br#"{"Account":{"key":{"home_account_id":"uid.utid"}}}"#;
 /// write.finish(|write| write.commit_change(&Change::additions(ours))).await?;
 ///
-/// assert!(cache.begin_write().await?.delete().await?);
+/// let write = cache.begin_write().await?.into_blocking(); // for a thread that may block
+/// assert!(write.delete()?);
+/// assert!(!cache.begin_write().await?.delete().await?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -281,15 +350,17 @@ impl NonblockingWrite {
 
     /// Ends the transaction with any blocking `work`, such as [`WriteAccess::commit_change`], on another thread.
     pub fn finish<T: Send + 'static>(
-        mut self,
+        self,
         work: impl FnOnce(WriteAccess) -> Result<T> + Send + 'static,
     ) -> Operation<T> {
-        let write = self.0.take();
-        Operation::new(Cancel::new(), move || match write {
-            Some(write) => work(write),
-            // Only `drop` and this function take it, and both consume `self`.
-            None => unreachable!("the write access is there until it is consumed"),
-        })
+        let write = self.into_blocking();
+        run(move || work(write))
+    }
+
+    /// The right to write itself, for a thread that may block.
+    pub fn into_blocking(mut self) -> WriteAccess {
+        // Only `drop` and this function take it, and both consume `self`.
+        self.0.take().unwrap_or_else(|| unreachable!("the write access is there until it is consumed"))
     }
 }
 

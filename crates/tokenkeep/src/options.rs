@@ -20,6 +20,7 @@ mod store;
 use std::time::Duration;
 
 pub use self::cancel::Cancel;
+pub(crate) use self::cancel::Registration;
 pub(crate) use self::store::listed;
 pub use self::store::{Attempt, DataProtectionScope, Store};
 pub use crate::config::{Choice, Refused};

@@ -9,6 +9,9 @@
 //! torture watch PATH           reads until its standard input closes, checking for tearing and time running back
 //! torture people PATH NAME COUNT
 //!                              signs COUNT people in, one by one, and every other one out again
+//! torture crowd PATH COUNT      COUNT writes at once, and how many threads they take while they wait
+//! torture crowds FOLDER COUNT   writes of COUNT caches at once, and how many threads they take
+//! torture fork PATH COUNT       forks COUNT times while its threads use the library
 //! torture residue PATH SEED    has a secret made from SEED, and lets go of it
 //! torture serve-item MARKER BUS LOCKS
 //! torture once-item MARKER BUS LOCKS TEXT
@@ -21,6 +24,10 @@
 //! stores of the last two in `stores.rs`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the tests read what it prints")]
 
+#[cfg(target_os = "linux")]
+mod crowd;
+#[cfg(unix)]
+mod forking;
 #[cfg(target_os = "linux")]
 mod item;
 mod ledger;
@@ -63,6 +70,12 @@ fn run(arguments: &[OsString]) -> Outcome<()> {
         }
         (Some("watch"), []) => ledger::watch(path),
         (Some("people"), [name, count]) => people::come_and_go(path, name, count.parse()?),
+        #[cfg(target_os = "linux")]
+        (Some("crowd"), [count]) => crowd::on_one_path(path, count.parse()?),
+        #[cfg(target_os = "linux")]
+        (Some("crowds"), [count]) => crowd::on_many_paths(path, count.parse()?),
+        #[cfg(unix)]
+        (Some("fork"), [count]) => forking::fork_often(path, count.parse()?),
         (Some("residue"), [seed]) => residue::leave(path, seed.parse()?),
         #[cfg(target_os = "linux")]
         (Some("serve-item"), [bus, locks]) => item::obey(&item::Whereabouts { marker: path, bus, locks }),

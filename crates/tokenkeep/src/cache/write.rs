@@ -39,7 +39,6 @@ pub struct WriteAccess {
     pub(super) snapshot: Snapshot,
     pub(super) guard: LockGuard,
     /// The lock of a store that several paths share. After the other, so that it is released last.
-    #[expect(dead_code, reason = "held until the write is over")]
     pub(super) outer: Option<LockGuard>,
 }
 
@@ -157,19 +156,21 @@ impl WriteAccess {
     }
 
     fn save(self, content: Secret) -> Result<Snapshot> {
+        let snapshot = self.store(content)?;
+        self.release(snapshot)
+    }
+
+    /// Stores `content` and keeps the lock. What has to be synced is left to [`WriteAccess::release`].
+    pub(super) fn store(&self, content: Secret) -> Result<Snapshot> {
         let shared = &self.cache.shared;
         #[cfg(feature = "watch")]
         shared.held().learned.announce(Some(&content));
         match shared.persistence.save_deferred(&self.guard, &content) {
             Ok(stamp) => {
-                let snapshot = {
-                    let mut held = shared.held();
-                    let snapshot = held.publish(Some(content), stamp);
-                    #[cfg(feature = "watch")]
-                    held.learned.written();
-                    snapshot
-                };
-                self.guard.release().inspect_err(|_| shared.held().stamp = Stamp::UNKNOWN)?;
+                let mut held = shared.held();
+                let snapshot = held.publish(Some(content), stamp);
+                #[cfg(feature = "watch")]
+                held.learned.written();
                 Ok(snapshot)
             }
             Err(error) => {
@@ -178,5 +179,12 @@ impl WriteAccess {
                 Err(error)
             }
         }
+    }
+
+    /// Releases the lock and waits until what was stored is safe.
+    pub(super) fn release(self, stored: Snapshot) -> Result<Snapshot> {
+        let shared = &self.cache.shared;
+        self.guard.release().inspect_err(|_| shared.held().stamp = Stamp::UNKNOWN)?;
+        Ok(stored)
     }
 }

@@ -7,6 +7,7 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{Key, KeyId, KeySource, Kind, fill_random};
+use crate::threads::pool;
 use crate::{Error, ErrorKind, Protection, Result, Secret};
 
 const SALT: usize = 16;
@@ -136,7 +137,8 @@ impl Passphrase {
     }
 
     fn derive(&self, memory: u32, passes: u32, lanes: u32, salt: &[u8]) -> Result<Key> {
-        let passphrase = (self.ask)()?;
+        // A person may be asked, who takes longer than work does.
+        let passphrase = pool::waiting(|| (self.ask)())?;
         if passphrase.is_empty() {
             return Err(missing("it is empty"));
         }

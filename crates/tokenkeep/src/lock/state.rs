@@ -2,7 +2,7 @@
 
 use super::CacheLock;
 use crate::inspect::{LockHolder, LockState};
-use crate::platform::lock_file::{self, Paths};
+use crate::platform::lock_file;
 use crate::platform::lock_record::{Author, Record, printable};
 use crate::platform::{files, process};
 use crate::{Error, Result};
@@ -26,10 +26,10 @@ impl CacheLock {
     /// # Errors
     /// `PermissionDenied`, `UnsafeFile`, `Io` if the directory or the lock files cannot be read.
     pub fn state(&self) -> Result<LockState> {
-        if self.private || files::status_at(files::directory_of(&self.path))?.is_none() {
+        if self.within_process() || files::status_at(files::directory_of(&self.path))?.is_none() {
             return Ok(LockState::Free);
         }
-        lock_file::state(&Paths::new(&self.path, &files::resolve(&self.path)?)?)
+        self.look()?.paths.map_or(Ok(LockState::Free), |paths| lock_file::state(&paths))
     }
 }
 

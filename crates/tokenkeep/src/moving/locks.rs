@@ -40,7 +40,7 @@ impl Locks {
         let (from, to) = if from_key == to_key {
             let guard = acquire(from_lock)?;
             let other = to.persistence().path();
-            if guard.path() != other {
+            if !guard.is_for(other) {
                 let what = "Both paths are names of one file, of which only one can be used at a time";
                 return Err(Error::new(ErrorKind::InvalidInput, what)
                     .at(other)

@@ -1,9 +1,10 @@
 //! Cancels a wait from another thread.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::Thread;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 
 /// Ends a wait for the lock early. Clones share their state; a cancellation cannot be reset.
 ///
@@ -33,7 +34,13 @@ pub struct Cancel {
 #[derive(Default)]
 struct State {
     cancelled: AtomicBool,
-    waiting: Mutex<Vec<Thread>>,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    wakers: BTreeMap<u64, Waker>,
+    count: u64,
 }
 
 impl Cancel {
@@ -45,9 +52,8 @@ impl Cancel {
     /// Ends every wait with this value, now or later, with `Cancelled`.
     pub fn cancel(&self) {
         self.own.cancelled.store(true, Ordering::SeqCst);
-        for thread in self.own.waiting.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            thread.unpark();
-        }
+        let wakers = std::mem::take(&mut self.own.waiting().wakers);
+        wakers.into_values().for_each(Waker::wake);
     }
 
     /// Returns whether it was cancelled.
@@ -61,29 +67,39 @@ impl Cancel {
         Self { own: Arc::default(), parent: Some(Arc::clone(&self.own)) }
     }
 
-    fn states(&self) -> impl Iterator<Item = &State> {
-        std::iter::once(&*self.own).chain(self.parent.as_deref())
+    fn states(&self) -> impl Iterator<Item = &Arc<State>> {
+        std::iter::once(&self.own).chain(&self.parent)
     }
 
-    /// Wakes the current thread when the switch is thrown, until the returned registration is dropped.
-    pub(crate) fn wake_me(&self) -> WakeMe<'_> {
-        for state in self.states() {
-            state.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(std::thread::current());
-        }
-        WakeMe(self)
+    /// Wakes `waker` when the switch is thrown, until the returned registration is dropped. Ask whether the switch was
+    /// thrown after this call, not before.
+    pub(crate) fn wake(&self, waker: &Waker) -> Registration {
+        let register = |state: &Arc<State>| {
+            let mut waiting = state.waiting();
+            waiting.count += 1;
+            let number = waiting.count;
+            waiting.wakers.insert(number, waker.clone());
+            (Arc::clone(state), number)
+        };
+        Registration(self.states().map(register).collect())
     }
 }
 
-pub(crate) struct WakeMe<'a>(&'a Cancel);
+impl State {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
-impl Drop for WakeMe<'_> {
+/// A waker that a switch knows.
+pub(crate) struct Registration(Vec<(Arc<State>, u64)>);
+
+impl Drop for Registration {
     fn drop(&mut self) {
-        let me = std::thread::current().id();
-        for state in self.0.states() {
-            let mut waiting = state.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(at) = waiting.iter().position(|thread| thread.id() == me) {
-                waiting.swap_remove(at);
-            }
+        for (state, number) in &self.0 {
+            let waker = state.waiting().wakers.remove(number);
+            // Outside the mutex: what a waker owns may have registered with the same switch.
+            drop(waker);
         }
     }
 }

@@ -8,7 +8,7 @@ mod writers;
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use rustix::fs::{CWD, FallocateFlags, RenameFlags, SeekFrom, renameat_with};
 use rustix::io::Errno;
@@ -17,6 +17,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::files::retry;
 use super::process::{Life, UNKNOWN_BOOT};
 use super::{ItemRequest, OwnStore};
+use crate::fork::PerProcess;
 use crate::{
     Result,
     storage::{Keystore, SecretServiceItem},
@@ -55,7 +56,7 @@ pub(crate) fn coarse_clock() -> i128 {
 
 /// Returns the id of this start of this machine; equal in two processes only if they share a kernel.
 pub(crate) fn boot_id() -> &'static str {
-    static BOOT: OnceLock<String> = OnceLock::new();
+    static BOOT: PerProcess<String> = PerProcess::new();
     BOOT.get_or_init(|| {
         let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let id = id.trim();

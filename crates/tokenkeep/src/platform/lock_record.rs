@@ -8,6 +8,7 @@ use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::fork::PerProcess;
 use crate::platform::files::{Status, fingerprint};
 use crate::platform::process::{self, Life};
 use crate::platform::writing;
@@ -41,9 +42,9 @@ struct Me {
 
 impl Me {
     fn known() -> Self {
-        static ME: Mutex<Option<Me>> = Mutex::new(None);
+        static ME: PerProcess<Mutex<Option<Me>>> = PerProcess::new();
         let pid = std::process::id();
-        let mut me = ME.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut me = ME.get().lock().unwrap_or_else(PoisonError::into_inner);
         match &*me {
             // A process forked after the first use has another pid.
             Some(known) if known.pid == pid => known.clone(),

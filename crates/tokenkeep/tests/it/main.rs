@@ -24,13 +24,16 @@ mod cache;
 mod crash;
 #[cfg(target_os = "linux")]
 mod crash_keyring;
+mod crowd;
 mod damage;
 mod examples;
 mod faults;
+mod fork;
 mod hostile_content;
 mod hostile_files;
 mod lock;
 mod lock_files;
+mod lock_names;
 mod lock_state;
 mod nonblocking;
 mod processes;

@@ -29,6 +29,7 @@ use rustix::io::Errno;
 use super::files::{self, retry};
 use crate::event::Events;
 use crate::inspect::{LockHolder, LockState};
+use crate::lock::Key;
 use crate::platform::lock_record::{self as record, Author, Record};
 use crate::platform::{os, writing};
 use crate::{Error, ErrorKind, Result};
@@ -55,30 +56,55 @@ pub(crate) struct Paths {
     private: PathBuf,
     /// `<cache>.lockfile` beside the path as given, where siblings with the same path look for it.
     sibling: PathBuf,
-    key: (u64, u64, std::ffi::OsString),
+    key: Key,
+    sibling_key: Key,
     directory_owner: u32,
     remote: bool,
 }
 
 impl Paths {
-    pub(crate) fn new(given: &Path, target: &Path) -> Result<Self> {
+    /// The lock files of the cache at `given`, which stands for the file `target`.
+    pub(crate) fn beside(given: &Path, target: &Path) -> Result<Self> {
+        Self::new(target, with_suffix(given, files::SIBLING_LOCK_SUFFIX))
+    }
+
+    /// The sibling lock file at `lock_file`, and a private one beside it.
+    pub(crate) fn over(lock_file: &Path) -> Result<Self> {
+        Self::new(lock_file, lock_file.to_owned())
+    }
+
+    fn new(target: &Path, sibling: PathBuf) -> Result<Self> {
         let directory = files::directory_of(target);
-        let status = retry(|| fs::metadata(directory))
-            .map_err(|error| Error::io("Cannot look at the cache's directory", directory, error))?;
-        let name = target.file_name().unwrap_or_default().to_owned();
+        let status = directory_status(directory)?;
+        let sibling_directory = files::directory_of(&sibling);
+        let sibling_key = match sibling_directory == directory {
+            true => key(&status, &sibling),
+            false => key(&directory_status(sibling_directory)?, &sibling),
+        };
         Ok(Self {
-            target: target.to_owned(),
             private: with_suffix(target, files::PRIVATE_LOCK_SUFFIX),
-            sibling: with_suffix(given, files::SIBLING_LOCK_SUFFIX),
-            key: (status.dev(), status.ino(), name),
+            sibling,
+            key: key(&status, target),
+            sibling_key,
             directory_owner: status.uid(),
             remote: os::file_system(directory).remote,
+            target: target.to_owned(),
         })
     }
 
     /// What is the same for every spelling of the path.
-    pub(crate) fn key(&self) -> (u64, u64, std::ffi::OsString) {
+    pub(crate) fn key(&self) -> Key {
         self.key.clone()
+    }
+
+    /// Whether these are the same two files.
+    pub(crate) fn are_those_of(&self, other: &Self) -> bool {
+        self.key == other.key && self.sibling_key == other.sibling_key
+    }
+
+    /// The lock file that siblings know.
+    pub(crate) fn sibling(&self) -> &Path {
+        &self.sibling
     }
 
     /// A lock file must be a plain file of this user. Root also uses those of the directory's owner, but no others:
@@ -114,15 +140,25 @@ impl Paths {
     }
 }
 
+fn directory_status(directory: &Path) -> Result<fs::Metadata> {
+    retry(|| fs::metadata(directory))
+        .map_err(|error| Error::io("Cannot look at the cache's directory", directory, error))
+}
+
+fn key(directory: &fs::Metadata, path: &Path) -> Key {
+    let name = path.file_name().unwrap_or_default().to_owned();
+    Key::File { directory: files::identity(directory), name }
+}
+
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
-/// The lock, held towards everybody.
+/// The lock, acquired towards all programs.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct Acquired {
     sibling: Sibling,
     path: PathBuf,
     recovered: bool,
@@ -131,14 +167,14 @@ pub(crate) struct Held {
     private: Private,
 }
 
-impl Held {
+impl Acquired {
     /// Whether a process died holding this lock.
     pub(crate) fn recovered(&self) -> bool {
         self.recovered
     }
 }
 
-impl Drop for Held {
+impl Drop for Acquired {
     fn drop(&mut self) {
         if !self.private.is_own() {
             // The parent of this forked process still has the lock.
@@ -179,13 +215,13 @@ fn remove_if(path: &Path, is_ours: impl Fn() -> Result<bool>) {
 
 /// With the private lock held, makes the sibling lock file ours, waiting for whoever has it. `None`: the private
 /// file was removed meanwhile, so that what we hold excludes nobody; begin again.
-pub(crate) fn meet_siblings(
+pub(crate) fn take_sibling_lock(
     private: Private,
     paths: &Paths,
     watch: &Mutex<Watch>,
     sleep: &dyn Fn(Duration) -> Result<()>,
     events: &Events,
-) -> Result<Option<Held>> {
+) -> Result<Option<Acquired>> {
     let mut meeting = sibling::Meeting::new(&private, paths, watch, events)?;
     let mut pause = FIRST_LOOK;
     loop {
@@ -201,7 +237,7 @@ pub(crate) fn meet_siblings(
                         format!("Took over the lock {:?} from a process that died", paths.sibling)
                     });
                 }
-                return Ok(Some(Held { sibling, path: paths.sibling.clone(), recovered, private }));
+                return Ok(Some(Acquired { sibling, path: paths.sibling.clone(), recovered, private }));
             }
             Look::Moved => return Ok(None),
             Look::Again => sleep(SOON)?,

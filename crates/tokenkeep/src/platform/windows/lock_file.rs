@@ -5,7 +5,6 @@
 //! before. While it is open no other program can write or remove it, and the system removes it at the close, also
 //! after a crash. Only a sibling's file needs a judgement.
 
-use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::windows::fs::OpenOptionsExt;
@@ -23,7 +22,7 @@ use super::files::{self, Status, retry};
 use super::{access, sys, writing};
 use crate::event::Events;
 use crate::inspect::{LockHolder, LockState};
-use crate::lock::cannot_look;
+use crate::lock::{Key, cannot_look};
 use crate::platform::lock_record::{self, Author, Record};
 use crate::stamp::Fingerprint;
 use crate::{Error, Result};
@@ -50,32 +49,67 @@ pub(crate) struct Paths {
     target: PathBuf,
     private: PathBuf,
     sibling: PathBuf,
-    key: (u64, u64, OsString),
+    key: Key,
+    sibling_key: Key,
     remote: bool,
 }
 
 impl Paths {
-    pub(crate) fn new(given: &Path, target: &Path) -> Result<Self> {
+    /// The lock files of the cache at `given`, which stands for the file `target`.
+    pub(crate) fn beside(given: &Path, target: &Path) -> Result<Self> {
+        Self::new(target, with_suffix(given, files::SIBLING_LOCK_SUFFIX))
+    }
+
+    /// The sibling lock file at `lock_file`, and a private one beside it.
+    pub(crate) fn over(lock_file: &Path) -> Result<Self> {
+        Self::new(lock_file, lock_file.to_owned())
+    }
+
+    fn new(target: &Path, sibling: PathBuf) -> Result<Self> {
         let directory = files::directory_of(target);
-        let failed = |error| Error::io("Cannot look at the cache's directory", directory, error);
-        // Through links: two paths to one directory have one line.
-        let open = files::look().custom_flags(FOLLOW).open(directory).map_err(failed)?;
-        let (volume, index) = files::identity(&files::status_of(&open, directory)?);
-        // Names that differ in case name the same file.
-        let name = target.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+        let identity = directory_identity(directory)?;
+        let sibling_directory = files::directory_of(&sibling);
+        let sibling_key = match sibling_directory == directory {
+            true => key(identity, &sibling),
+            false => key(directory_identity(sibling_directory)?, &sibling),
+        };
         Ok(Self {
-            target: target.to_owned(),
             private: with_suffix(target, files::PRIVATE_LOCK_SUFFIX),
-            sibling: with_suffix(given, files::SIBLING_LOCK_SUFFIX),
-            key: (volume, index, name.into()),
+            sibling,
+            key: key(identity, target),
+            sibling_key,
             remote: files::is_remote(directory),
+            target: target.to_owned(),
         })
     }
 
     /// What is the same for every spelling of the path.
-    pub(crate) fn key(&self) -> (u64, u64, OsString) {
+    pub(crate) fn key(&self) -> Key {
         self.key.clone()
     }
+
+    /// Whether these are the same two files.
+    pub(crate) fn are_those_of(&self, other: &Self) -> bool {
+        self.key == other.key && self.sibling_key == other.sibling_key
+    }
+
+    /// The lock file that siblings know.
+    pub(crate) fn sibling(&self) -> &Path {
+        &self.sibling
+    }
+}
+
+/// Volume and index of a directory. Through links: two paths to one directory have one queue.
+fn directory_identity(directory: &Path) -> Result<(u64, u64)> {
+    let failed = |error| Error::io("Cannot look at the cache's directory", directory, error);
+    let open = files::look().custom_flags(FOLLOW).open(directory).map_err(failed)?;
+    Ok(files::identity(&files::status_of(&open, directory)?))
+}
+
+fn key(directory: (u64, u64), path: &Path) -> Key {
+    // Names that differ in case name the same file.
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    Key::File { directory, name: name.into() }
 }
 
 const FOLLOW: u32 = windows_sys::Win32::Storage::FileSystem::FILE_FLAG_BACKUP_SEMANTICS;
@@ -150,16 +184,16 @@ fn cannot_create(path: &Path, error: io::Error) -> Error {
     Error::io("Cannot create the lock file", path, error)
 }
 
-/// The lock, held towards everybody. Dropping it closes the sibling file, which removes it, and then lets ours forward.
+/// The lock, acquired towards all programs. Dropping it closes the sibling file, which removes it, and then lets ours forward.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct Acquired {
     sibling: File,
     /// The file was then not created by us, and the close does not remove it.
     recovered: bool,
     _private: Private,
 }
 
-impl Drop for Held {
+impl Drop for Acquired {
     fn drop(&mut self) {
         if self.recovered {
             // A file that cannot be removed is known as ours, and the next process of ours takes it over at once.
@@ -168,7 +202,7 @@ impl Drop for Held {
     }
 }
 
-impl Held {
+impl Acquired {
     /// Whether a process died holding this lock.
     pub(crate) fn recovered(&self) -> bool {
         self.recovered
@@ -197,13 +231,13 @@ impl Watch {
 ///
 /// # Errors
 /// `Busy` from `sleep`; those of creating files.
-pub(crate) fn meet_siblings(
+pub(crate) fn take_sibling_lock(
     private: Private,
     paths: &Paths,
     watch: &Mutex<Watch>,
     sleep: &dyn Fn(Duration) -> Result<()>,
     events: &Events,
-) -> Result<Option<Held>> {
+) -> Result<Option<Acquired>> {
     let list = access::of_new_file(&paths.target).map_err(|error| cannot_create(&paths.sibling, error))?;
     let mut pause = FIRST_LOOK;
     let mut denied: Option<Instant> = None;
@@ -237,7 +271,7 @@ fn create_sibling(path: &Path, list: &str) -> io::Result<File> {
     sys::create_new(path, GENERIC_READ | GENERIC_WRITE | DELETE, FILE_SHARE_READ, flags, list)
 }
 
-fn hold(file: File, recovered: bool, private: Private, paths: &Paths) -> Result<Held> {
+fn hold(file: File, recovered: bool, private: Private, paths: &Paths) -> Result<Acquired> {
     // The files exclude, whatever they say: a full disk must not keep anybody from signing out.
     for (file, path) in [(&file, &paths.sibling), (&private.0, &paths.private)] {
         match writing::write_all_at(file, &lock_record::own(), 0) {
@@ -251,7 +285,7 @@ fn hold(file: File, recovered: bool, private: Private, paths: &Paths) -> Result<
         file.set_len(lock_record::LENGTH as u64)
             .map_err(|error| Error::io("Cannot write the lock file", &paths.sibling, error))?;
     }
-    Ok(Held { sibling: file, recovered, _private: private })
+    Ok(Acquired { sibling: file, recovered, _private: private })
 }
 
 /// Judges another process's lock file. Reads it without disturbing its owner, and opens it exclusively only when its

@@ -17,6 +17,7 @@ use super::operation::{NewItem, Operation};
 use super::probe;
 use super::service::Client;
 use crate::options::Prompting;
+use crate::threads::pool;
 use crate::{Error, ErrorKind, Secret};
 
 /// The time by which an operation may exceed its deadline, to report it and to clean up.
@@ -87,10 +88,11 @@ impl Worker {
             Prompting::Never => Duration::ZERO,
             Prompting::Allowed { limit } => limit,
         };
-        let wait = request.deadline.left().saturating_add(patience).saturating_add(GRACE);
+        let wait = request.deadline.left().saturating_add(GRACE);
         let (reply, answer) = mpsc::channel();
         self.requests.try_send((request, reply)).ok()?;
-        answer.recv_timeout(wait).ok()
+        // Longer than that only a person is waited for, which is no work of the pool's.
+        answer.recv_timeout(wait).or_else(|_| pool::waiting(|| answer.recv_timeout(patience))).ok()
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::sibling::{Meeting, SETTLED};
-use super::{LATE_UNLINK, Paths, Private, meet_siblings, with_suffix};
+use super::{LATE_UNLINK, Paths, Private, take_sibling_lock, with_suffix};
 use crate::{CacheLock, options::WaitOptions};
 
 struct Place {
@@ -43,7 +43,7 @@ fn ten_seconds() -> WaitOptions {
 fn without_hard_links_a_new_file_that_a_sibling_locked_first_is_the_siblings() {
     let place = Place::new();
     let path = place.lockfile();
-    let paths = Paths::new(&place.cache, &place.cache).unwrap();
+    let paths = Paths::beside(&place.cache, &place.cache).unwrap();
     let private = Private::attempt(&paths).unwrap().unwrap();
     let (watch, events) = Default::default();
     let meeting = Meeting::new(&private, &paths, &watch, &events).unwrap();
@@ -123,11 +123,11 @@ fn a_sibling_that_unlinks_after_it_unlocked_does_not_take_our_lock_file_away() {
 #[test]
 fn a_forked_child_that_drops_what_its_parent_holds_releases_nothing() {
     let place = Place::new();
-    let paths = Paths::new(&place.cache, &place.cache).unwrap();
+    let paths = Paths::beside(&place.cache, &place.cache).unwrap();
     let private = Private::attempt(&paths).unwrap().unwrap();
     let (watch, events) = Default::default();
     let sleep = |_: Duration| Ok(());
-    let mut held = meet_siblings(private, &paths, &watch, &sleep, &events).unwrap().unwrap();
+    let mut held = take_sibling_lock(private, &paths, &watch, &sleep, &events).unwrap().unwrap();
     // The same open file once more, as the parent would still have it after its child has closed its own.
     let parents = held.private.file().try_clone().unwrap();
     held.private.as_in_a_forked_child();
