@@ -5,6 +5,7 @@
  *
  * https://learn.microsoft.com/en-us/entra/msal/javascript/node/extensions
  */
+import os from "node:os";
 import path from "node:path";
 import { PublicClientApplication } from "@azure/msal-node";
 import { DataProtectionScope, Environment, PersistenceCachePlugin, PersistenceCreator } from "tokenkeep";
@@ -24,7 +25,7 @@ export const ACCOUNT_NAME = "token cache";
 export async function createClient({ clientId, authority, usePlaintextFileOnLinux = false, system }) {
   // On macOS and Linux the keyring holds the tokens, and this file tells other processes that they changed. On
   // Windows, and where plaintext was chosen, the file holds the tokens.
-  const cachePath = path.join(Environment.getUserRootDirectory() ?? ".", "cache.json");
+  const cachePath = path.join(Environment.getUserRootDirectory() ?? os.homedir(), "cache.json");
 
   const persistence = await PersistenceCreator.createPersistence({
     cachePath,

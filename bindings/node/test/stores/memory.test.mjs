@@ -164,3 +164,18 @@ test("a subclass and a replaced method are called", async (t) => {
   assert.deepEqual([calls.length, save.mock.callCount()], [1, 1]);
   assert.deepEqual((await readdir(await scratchDirectory(t))).length, 0);
 });
+
+test("who watches is told at once, and no directory is watched", async (t) => {
+  const alive = setInterval(() => {}, 1_000);
+  t.after(() => clearInterval(alive));
+  const persistence = await MemoryPersistence.create();
+  const [mine, theirs] = [new PersistenceCachePlugin(persistence), new PersistenceCachePlugin(persistence)];
+  // No look without a sign: only the memory's own can be what is heard.
+  const watcher = await mine.watch({ coalesce: 5, checkEvery: 2 ** 30 });
+  await change(theirs, new Memory(), (m) => m.signIn("ada"));
+  for await (const { added } of watcher) {
+    assert.equal(added[0].username, "ada");
+    break;
+  }
+  assert.equal(persistence.own.listeners.size, 0, "the loop ended the watching");
+});

@@ -13,6 +13,7 @@ import type { Snapshot } from "../handle/cache";
 import { type LockOptions, lockLimit } from "../lock-options";
 import { type Logger, log } from "../logger";
 import type { CachePlugin, TokenCacheContext } from "../msal-types";
+import { type Memory, MemoryPersistence } from "../stores/memory";
 import { isUntouched } from "../stores/untouched";
 import type { IPersistence } from "../types";
 import { Client, type Window } from "./client";
@@ -21,6 +22,7 @@ import { NativeStore } from "./native-store";
 import { accountsKept, keptMessage } from "./sign-outs";
 import type { Store } from "./store";
 import type { CacheChange } from "./watch/people";
+import type { SignsOfChange } from "./watch/signs";
 import type { AccountWatcher, CacheWatcher, WatchOptions } from "./watch/watcher";
 
 /** What can be chosen beside the lock's time limit. */
@@ -206,13 +208,16 @@ export class PersistenceCachePlugin implements CachePlugin {
     }
     const [listener, options] = typeof first === "function" ? [first, second] : [undefined, first];
     requireTimes(["coalesce", "checkEvery", "rereadEvery"], options);
-    const { logger } = this;
+    const { logger, persistence } = this;
     const { watchers } = this.state;
     // A file of its own, which programs that do not watch never read.
     const { AccountWatcher } = require("./watching.js") as typeof import("../watching");
     const watcher = new AccountWatcher(
       {
-        path: this.persistence.getFilePath(),
+        path: persistence.getFilePath(),
+        ...(persistence instanceof MemoryPersistence && {
+          signs: (onSign: () => void) => signsOfMemory(persistence.own, onSign),
+        }),
         read: async (force) => (await this.store().read(force, false)).content,
         warn: (message) => report(logger, { kind: "warning", message }),
         failed: (error) => log(logger, "error", `A listener of changes failed: ${nameOf(error)}`),
@@ -396,6 +401,11 @@ export class PersistenceCachePlugin implements CachePlugin {
       this.lastSync = programTime();
     }
   }
+}
+
+/** There is no file whose events could be watched: the memory tells of its changes itself. */
+function signsOfMemory({ listeners }: Memory, onSign: () => void): SignsOfChange {
+  return { arm: () => void listeners.add(onSign), close: () => void listeners.delete(onSign) };
 }
 
 /** What to say about content that a client refuses. Never the client's own message: a parser quotes what it read. */

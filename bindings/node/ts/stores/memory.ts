@@ -13,6 +13,8 @@ export interface Memory {
   content: string | null;
   /** When it changed last: later than anybody can have looked before. */
   modified: number;
+  /** Called after each change. */
+  readonly listeners: Set<() => void>;
 }
 
 let count = 0;
@@ -33,7 +35,7 @@ export class MemoryPersistence implements IPersistence {
     count += 1;
     this.name = `memory:${process.pid}-${count}`;
     // Not enumerable: printing a persistence must not show tokens.
-    const own: Memory = { lock: new LocalLock(), content: null, modified: 0 };
+    const own: Memory = { lock: new LocalLock(), content: null, modified: 0, listeners: new Set() };
     Object.defineProperty(this, "own", { value: own });
   }
 
@@ -102,6 +104,9 @@ export class MemoryPersistence implements IPersistence {
     this.own.content = text;
     // Clocks stand still for a millisecond, and may be set back.
     this.own.modified = Math.max(programTime(), this.own.modified) + 1;
+    for (const listener of this.own.listeners) {
+      listener();
+    }
   }
 
   private async locked<T>(action: () => T): Promise<T> {

@@ -8,7 +8,13 @@ import { basename, dirname, join, resolve, sep } from "node:path";
 /** Directories that come and go all the while are looked at again by the next sign of it. */
 const TRIES = 5;
 
-export class Signs {
+/** Calls a function when something may have changed, from `arm` to `close`. */
+export interface SignsOfChange {
+  arm(): void;
+  close(): void;
+}
+
+export class Signs implements SignsOfChange {
   private readonly path: string;
   private armed: FSWatcher[] = [];
   private names = new Set<string>();

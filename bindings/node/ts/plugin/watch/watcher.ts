@@ -5,7 +5,7 @@ import { DISPOSE, type Disposing } from "../../disposing";
 import { callListener } from "../../logger";
 import { Changes } from "./changes";
 import { type CacheChange, difference, following, NOBODY, type People, peopleOf } from "./people";
-import { Signs } from "./signs";
+import { Signs, type SignsOfChange } from "./signs";
 
 /** How to watch. Times are in milliseconds. */
 export interface WatchOptions extends AbortOptions {
@@ -45,6 +45,8 @@ export interface CacheWatcher extends AsyncIterable<CacheChange>, Disposing {
 /** Where the content comes from, and where complaints go. */
 export interface Watched {
   readonly path: string;
+  /** Signs that it is time to look, where they are not those of a file at `path`. */
+  signs?(onSign: () => void): SignsOfChange;
   /** What is stored now; with `force` even when it looks unchanged. */
   read(force: boolean): Promise<string | null>;
   warn(message: string): void;
@@ -65,7 +67,7 @@ const EMPTIED = 1_000;
 
 export class AccountWatcher implements CacheWatcher {
   private readonly coalesce: number;
-  private readonly signs: Signs;
+  private readonly signs: SignsOfChange;
   private blind = false;
   private armAgain = false;
   private armAt = 0;
@@ -95,10 +97,11 @@ export class AccountWatcher implements CacheWatcher {
       this.changes = new Changes();
     }
     this.coalesce = options.coalesce ?? 200;
-    this.signs = new Signs(watched.path, (armAgain) => {
+    const onSign = (armAgain: boolean) => {
       this.armAgain ||= armAgain;
       this.lookIn(this.coalesce);
-    });
+    };
+    this.signs = watched.signs?.(() => onSign(false)) ?? new Signs(watched.path, onSign);
   }
 
   /** Learns who is there; from then on differences to that are told. */
