@@ -1,4 +1,5 @@
 // A logger with the face of msal-common's, so that this package needs nothing of msal at run time or for its types.
+import { debuglog } from "node:util";
 import { VERSION } from "./version";
 
 /** Severity of a message; the numbers are msal's. */
@@ -56,6 +57,9 @@ export function callListener<T>(
     failed(error);
   }
 }
+
+/** Writes to the standard error where the environment has `NODE_DEBUG=tokenkeep`, whatever logger a program has. */
+const debug = debuglog("tokenkeep");
 
 const LEVEL_NAMES = Object.keys(LogLevel);
 
@@ -134,12 +138,18 @@ export class CallbackLogger implements Logger {
   }
 
   private log(level: number, message: string, containsPii: boolean, correlationId = ""): void {
+    const wanted = this.callback !== undefined && level <= this.level && (!containsPii || this.pii);
     // Checked first: formatting a message that nobody reads would be the largest part of an unchanged read.
-    if (this.callback === undefined || level > this.level || (containsPii && !this.pii)) {
+    if (!wanted && !(debug.enabled && !containsPii)) {
       return;
     }
     const source = `${this.packageName}@${this.packageVersion}`;
     const head = `[${new Date().toUTCString()}] : [${correlationId}] : ${source}`;
-    this.executeCallback(level, `${head} : ${LEVEL_NAMES[level]} - ${message}`, containsPii);
+    if (wanted) {
+      this.executeCallback(level, `${head} : ${LEVEL_NAMES[level]} - ${message}`, containsPii);
+    }
+    if (debug.enabled && !containsPii) {
+      debug("%s - %s", LEVEL_NAMES[level], message);
+    }
   }
 }
