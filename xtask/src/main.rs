@@ -9,6 +9,7 @@ mod api;
 mod bench;
 #[cfg(unix)]
 mod cross;
+mod cycles;
 mod demo;
 mod digest;
 mod executable;

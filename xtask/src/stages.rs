@@ -3,8 +3,8 @@
 use crate::job::{Job, Outcome};
 use crate::suite::{Stage, Suite, Work};
 use crate::{
-    addon, api, demo, features, hygiene, lanes, languages, mixed, pack, rust, screenshots, setup, siblings,
-    vectors,
+    addon, api, cycles, demo, features, hygiene, lanes, languages, mixed, pack, rust, screenshots, setup,
+    siblings, vectors,
 };
 
 /// Every check and test, each once.
@@ -24,6 +24,7 @@ const TEST_STAGES: &[Stage] = &[
         .minutes(10),
     task("hygiene", "the tracked files hold nothing that does not belong there", hygiene::stage),
     task("screenshots", "the pictures of the command show what it says", screenshots::stage),
+    task("cycles", "no circle of files that import each other, in the core and the addon", cycles::stage),
     cargo("fmt", "Rust is formatted", "fmt --all --check -- --color never"),
     cargo("clippy", "Rust has no lints", "clippy --locked --workspace --all-targets -- -D warnings")
         .minutes(10),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use zbus::wire::OwnedObjectPath;
 
-use super::service::Attributes;
+use super::body::Attributes;
 
 /// How long a search is valid for a later write. In a transaction, which holds the lock, the program's own work lies
 /// between the two; a slower program causes another search.
