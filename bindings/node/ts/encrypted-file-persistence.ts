@@ -34,6 +34,11 @@ const PARTITION = "token_cache";
  * `WrongKeyError`, `UnknownFormatError` (written by another release), `DamagedError` (altered), `TruncatedError`;
  * `GnomeKeyringError` where the keystore that holds the key fails. The plugin sets damaged content aside when it next
  * writes, with an event; content whose key is missing or wrong stays as it is.
+ *
+ * ```js
+ * const key = { type: "keyFile", path: "/run/secrets/cache-key" };
+ * const persistence = await EncryptedFilePersistence.create("/var/lib/my-app/cache.bin", key);
+ * ```
  */
 export class EncryptedFilePersistence extends BasePersistence implements IPersistence {
   private constructor(
@@ -111,7 +116,7 @@ export class EncryptedFilePersistence extends BasePersistence implements IPersis
     return new EncryptedFilePersistence(file, this.key, this.partition, this.durability);
   }
 
-  info(): Promise<PersistenceInfo> {
+  async info(): Promise<PersistenceInfo> {
     return nativeCache(this).info();
   }
 

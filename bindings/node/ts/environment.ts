@@ -3,7 +3,13 @@
 import { join } from "node:path";
 import { PersistenceError } from "./error";
 
-/** Facts about the user and the platform this process runs on. */
+/**
+ * Facts about the user and the platform this process runs on.
+ *
+ * ```js
+ * const folder = Environment.getUserRootDirectory(); // null where the environment does not tell
+ * ```
+ */
 // biome-ignore lint/complexity/noStaticOnlyClass: the public name and shape programs already use
 export class Environment {
   /** `HOME`, or the empty string. */

@@ -14,7 +14,14 @@ import type { Logger, LoggerOptions } from "./logger";
 import { recordMethods } from "./stores/untouched";
 import type { IPersistence, PersistenceInfo } from "./types";
 
-/** Keeps the cache in a file that only the user, or only this machine, can decrypt. */
+/**
+ * Keeps the cache in a file that only the user, or only this machine, can decrypt.
+ *
+ * ```js
+ * const scope = DataProtectionScope.CurrentUser;
+ * const persistence = await FilePersistenceWithDataProtection.create(cachePath, scope);
+ * ```
+ */
 export class FilePersistenceWithDataProtection extends BasePersistence implements IPersistence {
   private constructor(
     private readonly filePersistence: FilePersistence,

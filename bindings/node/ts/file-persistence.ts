@@ -25,6 +25,11 @@ export interface FileOptions {
 /**
  * Keeps the cache in a file that is not encrypted: its mode (0600) is all that protects it. Every write replaces the file
  * whole, under the lock between processes.
+ *
+ * ```js
+ * const persistence = await FilePersistence.create(join(homedir(), ".my-app", "cache.json"));
+ * const cachePlugin = new PersistenceCachePlugin(persistence);
+ * ```
  */
 export class FilePersistence extends BasePersistence implements IPersistence {
   private readonly filePath: string;
@@ -103,7 +108,7 @@ export class FilePersistence extends BasePersistence implements IPersistence {
     return FilePersistence.create(probeBeside(this.filePath));
   }
 
-  info(): Promise<PersistenceInfo> {
+  async info(): Promise<PersistenceInfo> {
     return nativeCache(this).info();
   }
 

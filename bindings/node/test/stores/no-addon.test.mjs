@@ -28,6 +28,7 @@ const PROGRAM = `
     "FilePersistence.create": () => FilePersistence.create("cache.json", loggerOptions),
     "save of a file": () => new FilePersistence("cache.json").save("content"),
     "load of a file": () => new FilePersistence("cache.json").load(),
+    "info of a file": () => new FilePersistence("cache.json").info(),
     "delete of a file": () => new FilePersistence("cache.json").delete(),
     "EncryptedFilePersistence.create": () => EncryptedFilePersistence.create("cache.json", key),
     "LibSecretPersistence.create": () => LibSecretPersistence.create("cache.json", "service", "account"),
@@ -45,7 +46,8 @@ const PROGRAM = `
   };
   const ends = {};
   for (const [name, call] of Object.entries(calls)) {
-    ends[name] = await Promise.resolve().then(call).then(() => "resolved", (error) => ({
+    // Not within a promise: a call that throws instead of rejecting ends the program.
+    ends[name] = await call().then(() => "resolved", (error) => ({
       typed: error instanceof PersistenceError, code: error.code, errorCode: error.errorCode, message: error.message }));
   }
   Environment.getUserRootDirectory();

@@ -30,6 +30,12 @@ const NO_WINDOW = Uint8Array.of(0);
  *
  * Failures have the names and fields of msal's errors, such as `InteractionRequiredAuthError` with `errorCode`
  * `interaction_required`, and the broker's own words as `platformBrokerError`.
+ *
+ * ```js
+ * const nativeBrokerPlugin = new NativeBrokerPlugin();
+ * const client = new PublicClientApplication({ auth, broker: { nativeBrokerPlugin } });
+ * console.log(nativeBrokerPlugin.isBrokerAvailable);
+ * ```
  */
 export class NativeBrokerPlugin {
   /**

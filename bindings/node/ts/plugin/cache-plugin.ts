@@ -61,7 +61,14 @@ interface State {
   reload: boolean;
 }
 
-/** Keeps the cache of msal-node's clients in a persistence, shared with other clients and processes. */
+/**
+ * Keeps the cache of msal-node's clients in a persistence, shared with other clients and processes.
+ *
+ * ```js
+ * const cachePlugin = new PersistenceCachePlugin(persistence, { timeout: 10_000 }, { onEvent: console.warn });
+ * const client = new PublicClientApplication({ auth, cache: { cachePlugin } });
+ * ```
+ */
 export class PersistenceCachePlugin implements CachePlugin {
   /** Where the cache is kept. */
   persistence: IPersistence;
@@ -191,6 +198,11 @@ export class PersistenceCachePlugin implements CachePlugin {
    * The difference is that to the last call, so that none is missed and what was undone meanwhile is not told; it comes
    * mostly within a third of a second. What cannot be read is logged as a warning and tried again; accounts are
    * not taken for gone meanwhile. Watching does not keep the process alive.
+   *
+   * ```js
+   * const watcher = await cachePlugin.watch(({ added, removed }) => console.log(added, removed));
+   * watcher.close();
+   * ```
    *
    * @returns when differences are told from now on.
    * @throws PersistenceError those of reading the cache; `ERR_INVALID_ARG_TYPE` for wrong arguments. SyntaxError or

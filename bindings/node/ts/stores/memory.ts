@@ -22,6 +22,10 @@ let count = 0;
 /**
  * Keeps the cache in this process's memory, for programs that may not write anything: it is gone with the process, and
  * no other process sees it. Plugins and clients that are given the same object share it.
+ *
+ * ```js
+ * const cachePlugin = new PersistenceCachePlugin(new MemoryPersistence());
+ * ```
  */
 export class MemoryPersistence implements IPersistence {
   /** @internal */

@@ -42,6 +42,15 @@ export interface MigrationReport {
 }
 
 /**
+ * Moves what one persistence holds into another.
+ *
+ * ```js
+ * const from = await FilePersistence.create(cachePath);
+ * const to = await LibSecretPersistence.create(`${cachePath}.marker`, "my-app", "tokens");
+ * console.log(await migrate(from, to, { dryRun: true }));
+ * await migrate(from, to);
+ * ```
+ *
  * Moves everything that `from` holds into `to` and empties `from`. What `to` holds already stays; of two versions of an
  * entry the newer is kept. The content is read back from `to` before the old copy is touched, and after any failure
  * everything is still in `from`: a migration that was interrupted, even by a crash, is finished by doing it again.
