@@ -34,7 +34,7 @@ function isMainEntry(source) {
 /** Compiles `ts` into `folder`. @param {string} folder @param {string[]} options */
 function compile(folder, ...options) {
   const compiler = join(PACKAGE, "node_modules", "typescript", "bin", "tsc");
-  // As modules, whatever they become, so that rollup can follow them.
+  // Compile to ES modules, whose imports rollup can follow, for each output format.
   const words = ["-p", PACKAGE, "--module", "esnext", "--moduleResolution", "bundler", "--outDir", folder];
   const { status } = spawnSync(process.execPath, [compiler, ...words, ...options], { stdio: "inherit" });
   if (status !== 0) {

@@ -21,7 +21,7 @@ export function throwIfAborted(signal: AbortSignalLike | undefined): void {
   }
 }
 
-/** What `work` gives; rejects as soon as the signal is aborted. What was begun goes on: nobody waits for it. */
+/** Settles as `work` does, or rejects as soon as the signal is aborted. Work that was begun goes on unawaited. */
 export async function orAborted<T>(signal: AbortSignalLike | undefined, work: () => Promise<T>): Promise<T> {
   if (signal === undefined) {
     return work();

@@ -22,7 +22,7 @@ export function queueMicrotask(task: () => void): void {
   systemQueueMicrotask(task);
 }
 
-/** The time since the epoch, in milliseconds, whatever a program makes of `Date`. */
+/** The time since the epoch, in milliseconds, even if the program replaces `Date`. */
 export function systemTime(): number {
   return now();
 }

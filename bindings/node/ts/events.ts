@@ -1,4 +1,4 @@
-// From the core's events to a persistence's logger, and to whoever asked for them.
+// Passes the core's events to a persistence's logger and to its listeners.
 
 import type { EventReply } from "./face";
 import { callListener, type Logger, log } from "./logger";
@@ -37,7 +37,7 @@ export type CacheEvent =
   | {
       /**
        * Accounts that a client no longer had were kept, because another access of the same client came in between and
-       * nobody can tell whether they were removed. If somebody was to be signed out, it has to be done again.
+       * may be the reason. If this was a sign-out, repeat it.
        */
       readonly kind: "signOutUndone";
       readonly message: string;

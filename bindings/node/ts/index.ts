@@ -32,7 +32,7 @@ export type { CachePlugin, SerializableTokenCache, TokenCacheContext } from "./m
 export { PersistenceCreator } from "./persistence-creator";
 export type { CachePluginOptions } from "./plugin/cache-plugin";
 export { PersistenceCachePlugin } from "./plugin/cache-plugin";
-export type { CacheChange, WatchedAccount } from "./plugin/watch/people";
+export type { CacheChange, WatchedAccount } from "./plugin/watch/accounts";
 export type { CacheWatcher, WatchOptions } from "./plugin/watch/watcher";
 export { MemoryPersistence } from "./stores/memory";
 export type { MigrateOptions, MigrationReport } from "./stores/migrate";

@@ -139,7 +139,7 @@ export class CallbackLogger implements Logger {
 
   private log(level: number, message: string, containsPii: boolean, correlationId = ""): void {
     const wanted = this.callback !== undefined && level <= this.level && (!containsPii || this.pii);
-    // Checked first: formatting a message that nobody reads would be the largest part of an unchanged read.
+    // Checked first: formatting a message that is not logged would be the largest part of an unchanged read.
     if (!wanted && !(debug.enabled && !containsPii)) {
       return;
     }

@@ -1,4 +1,4 @@
-// The contract between the cache plugin and whatever keeps the cache.
+// The interface between the cache plugin and a store.
 import type { DataProtectionScope } from "./data-protection-scope";
 import type { Logger, LoggerOptions } from "./logger";
 
@@ -189,7 +189,7 @@ export interface EnvironmentKey {
  */
 export type PromptPolicy = "auto" | boolean;
 
-/** How to ask a person. A call that asks nobody takes at most five seconds in any case. */
+/** Whether and how long a call may ask the user. A call that does not ask takes at most five seconds. */
 export interface PromptOptions {
   /** Default `"auto"`. */
   allowPrompt?: PromptPolicy;

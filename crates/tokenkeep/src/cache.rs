@@ -266,8 +266,8 @@ impl TokenCache {
         self.begin_write()?.update(change)
     }
 
-    /// One whole write of `content`, whatever is stored. A keystore item is not even read for it; a file is, because
-    /// what is damaged in it has to be set aside.
+    /// Replaces the stored content by `content`. A keystore item is not read for it. A file is, because damaged content
+    /// has to be set aside.
     ///
     /// # Errors
     /// As [`TokenCache::begin_write`] and [`WriteAccess::commit`].

@@ -23,10 +23,10 @@ pub use crate::platform::{SecretServiceCollection, SecretServiceProvider, Secret
 ///     match state {
 ///         LockState::Held(holder) => format!("process {:?} is writing", holder.pid),
 ///         LockState::Left(holder) => format!("process {:?} died while it was writing", holder.pid),
-///         _ => "nobody is writing".to_owned(),
+///         _ => "no process is writing".to_owned(),
 ///     }
 /// }
-/// assert_eq!(explain(&LockState::Free), "nobody is writing");
+/// assert_eq!(explain(&LockState::Free), "no process is writing");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

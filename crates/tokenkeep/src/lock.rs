@@ -3,7 +3,7 @@
 //! Two files stand beside the cache. A private one, `<cache>.tk-lock`, is never deleted; our own processes exclude
 //! each other on it with flock, whatever others do. The other, `<cache>.lockfile`, is what the sibling libraries
 //! know: it appears, already locked, when we enter and disappears when we leave. The kernel drops the flock of a dead
-//! process, so a lock is never stale for long and nobody ever has to delete a file.
+//! process, so a lock is never stale for long and no lock file has to be deleted by hand.
 //!
 //! This file puts the steps in order; [`queue`] is the order within this process, [`acquisition`] a wait without a thread,
 //! and `platform::lock_file` the files.

@@ -77,7 +77,7 @@ pub struct Migration {
 ///
 /// # Errors
 /// `InvalidInput` when both are the same store, or two names of one file, and when `to` is only memory; `Conflict` when
-/// both hold something and it is no token cache, so that nobody can bring it together; `Damaged` when one of them is
+/// both hold something and it is no token cache, so that it cannot be merged; `Damaged` when one of them is
 /// damaged; those of reading `from` and writing `to`; `NotVerified` when it did not read back from `to`; `Busy` when a
 /// lock was not free in time. After every error everything is still in `from`.
 pub fn migrate(from: &TokenCache, to: &TokenCache) -> Result<Migration> {

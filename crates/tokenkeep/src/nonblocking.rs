@@ -311,7 +311,7 @@ fn linked(wait: &WaitOptions) -> (Cancel, WaitOptions) {
 /// assert_eq!(write.content(), None);
 /// write.commit("{}".as_bytes().to_vec()).await?;
 ///
-/// // Whatever ends a transaction, without blocking:
+/// // The other methods that end a transaction, without blocking:
 /// let write = cache.begin_write().await?;
 /// let ours = br#"{"Account":{"key":{"home_account_id":"uid.utid"}}}"#;
 /// write.finish(|write| write.commit_change(&Change::additions(ours))).await?;

@@ -122,7 +122,7 @@ impl Default for WatchOptions {
 /// # let folder = tempfile::tempdir()?;
 /// # let file = tokenkeep::storage::FilePersistence::new(folder.path().join("cache.json"))?;
 /// # let cache = tokenkeep::TokenCache::new(file);
-/// let watcher = cache.watch(|_| println!("somebody came or went"))?;
+/// let watcher = cache.watch(|_| println!("the accounts changed"))?;
 /// // ... while it is kept ...
 /// drop(watcher);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -190,7 +190,7 @@ impl TokenCache {
     /// use tokenkeep::watch::WatchOptions;
     ///
     /// let mut options = WatchOptions::default();
-    /// options.reread_every = Some(Duration::from_secs(30)); // somebody writes the keyring item without its marker
+    /// options.reread_every = Some(Duration::from_secs(30)); // for programs that write the keyring item without its marker
     /// let _watcher = cache.watch_with(options, |event| println!("{event:?}"))?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -38,7 +38,7 @@ pub(crate) fn leave(path: &Path, seed: u64) -> Outcome<()> {
     say("holding")?;
     drop((secret, cache));
 
-    // Read from the file, merged with what somebody else does, written, read again.
+    // Read from the file, merged with another handle's change, written, read again.
     let cache = TokenCache::new(FilePersistence::new(path)?);
     drop(cache.read()?);
     let other = br#"{"Account":{"b":{"home_account_id":"b","username":"bob"}}}"#;

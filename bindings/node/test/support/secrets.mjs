@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * What lies in a keyring, as seen by somebody else's program (`secret-tool`, of libsecret).
+ * Reads a keyring with another program (`secret-tool`, of libsecret).
  */
 import { output, run } from "./processes.mjs";
 import { requireTools } from "./tools.mjs";

@@ -67,7 +67,7 @@ const POP = "pop";
 const BEARER = "Bearer";
 const EXTRA_SKU = "x-client-xtra-sku";
 
-/** The request in the runtime's form. @throws whatever the runtime, or a request that lacks something, makes it throw. */
+/** The request in the runtime's form. @throws the runtime's errors, and an Error if a POP request lacks parameters. */
 export function parametersOf(runtime: Runtime, request: BrokerRequest): AuthParameters {
   const { extraParameters = {} } = request;
   const parameters = new runtime.AuthParameters();
@@ -154,7 +154,7 @@ export function isFromCache({ telemetryData }: TokenAnswer): boolean | undefined
   try {
     return Boolean((JSON.parse(telemetryData) as { is_cache?: unknown }).is_cache);
   } catch {
-    // Measurements are nobody's reason to fail.
+    // Faulty telemetry must not fail the request.
     return undefined;
   }
 }

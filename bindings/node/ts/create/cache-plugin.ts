@@ -4,7 +4,7 @@ import type { LockOptions } from "../lock-options";
 import type { CachePlugin, TokenCacheContext } from "../msal-types";
 import { PersistenceCreator } from "../persistence-creator";
 import { type CachePluginOptions, PersistenceCachePlugin } from "../plugin/cache-plugin";
-import type { CacheChange } from "../plugin/watch/people";
+import type { CacheChange } from "../plugin/watch/accounts";
 import type { CacheWatcher, WatchOptions } from "../plugin/watch/watcher";
 import type { InformedPersistence, IPersistenceConfiguration } from "../types";
 

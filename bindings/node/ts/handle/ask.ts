@@ -35,7 +35,7 @@ async function answerOf(ask: () => string | Promise<string>): Promise<string> {
   try {
     return await ask();
   } catch (cause) {
-    // Its name alone: nobody knows what its message quotes.
+    // The name only: the message may quote the passphrase.
     const name = cause instanceof Error ? cause.name : typeof cause;
     throw withoutPassphrase("passphrase_failed", `asking the program for it failed (${name})`, cause);
   }

@@ -49,7 +49,7 @@ export function translate(failure: unknown, keystore?: KeystoreErrors): unknown 
     return keystore(message, options);
   }
   if (KEY_KINDS.has(kind)) {
-    // Whatever stood in the way of the key, that it is not there is what a program has to act on.
+    // A program acts on the missing key, not on the reason for it, which is the cause.
     return named(kind, message, { code: kind, cause: failure });
   }
   if (errno !== undefined) {

@@ -127,7 +127,7 @@ function besideThisPackage(name: string, platform: Platform): string | undefined
 function* candidates(name: string, platform: Platform): Generator<[base: string, wanted: string]> {
   const base = here();
   yield [base, name];
-  // A bundle of somebody's: strict package managers put the addon beside this package only, under whichever name.
+  // A program's bundle: strict package managers put the addon beside this package only, which has either name.
   for (const own of ["tokenkeep", "@azure/msal-node-extensions"]) {
     const manifest = `${own}/package.json`;
     const require = requireFrom(base);
@@ -135,7 +135,7 @@ function* candidates(name: string, platform: Platform): Generator<[base: string,
       yield [require.resolve(manifest), name];
     }
   }
-  // A bundle beside which somebody copied the addon.
+  // A program's bundle, with a copy of the addon beside it.
   yield [base, `./tokenkeep.${platform}.node`];
   // A checkout, where the build puts the addon beside package.json.
   yield [base, `../tokenkeep.${platform}.node`];

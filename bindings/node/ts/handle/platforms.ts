@@ -28,8 +28,8 @@ export function isPlatform(name: string): name is Platform {
 export const EMBEDDED = Symbol.for("tokenkeep.embedded");
 
 /**
- * Gives the addon of a platform; `undefined` where the bundle has none.
+ * Loads the addon of a platform; `undefined` if the bundle has none.
  *
- * @throws whatever loading a binary throws.
+ * @throws the errors of loading a binary.
  */
 export type Embedded = (platform: Platform) => unknown;

@@ -2,8 +2,8 @@
 // it is, because other programs may still use it.
 //
 // The original keeps all names, with and without CAE, in one keystore item, and a name that a program gave also in one
-// file. What lies there is taken without its access tokens: nobody can tell which of them a program can handle that does
-// not know CAE. A refresh token is of either kind, so that people stay signed in.
+// file. Access tokens are not taken: a program without CAE cannot use those with CAE, and the item does not tell them
+// apart. Refresh tokens work with both, so that users stay signed in.
 import { promises as files } from "node:fs";
 import { dirname, join } from "node:path";
 import { systemTime } from "../clock";
@@ -32,7 +32,7 @@ type Source = "file" | "keystore";
 /**
  * Adds what the original stored to what `plugin` keeps, once for each source, which a file beside the cache remembers: a
  * sign-out here must not be undone by the original's copy. A failure is logged and the source asked again in the next
- * process; it keeps nobody from signing in.
+ * process; it does not prevent a sign-in.
  *
  * @param begun Whether the cache's own path was there before it was opened for the first time.
  */

@@ -21,7 +21,7 @@ import { CustomStore } from "./custom-store";
 import { NativeStore } from "./native-store";
 import { accountsKept, keptMessage } from "./sign-outs";
 import type { Store } from "./store";
-import type { CacheChange } from "./watch/people";
+import type { CacheChange } from "./watch/accounts";
 import type { SignsOfChange } from "./watch/signs";
 import type { AccountWatcher, CacheWatcher, WatchOptions } from "./watch/watcher";
 

@@ -30,8 +30,8 @@ export class Client {
   private window: Window | undefined;
   private store: Store | undefined;
   private generation: number | undefined;
-  // Keys that went from the store to the client or back. One that is gone from the store was removed by somebody; one
-  // that was never exchanged is the client's own business.
+  // Keys that went from the store to the client or back. If such a key is missing in the store, another program removed
+  // the entry. A key that was never exchanged is the client's alone.
   private exchanged: Set<string> = new Set();
   private fed = false;
 
@@ -47,7 +47,7 @@ export class Client {
     return this.store === store ? this.generation : undefined;
   }
 
-  /** After a failure: whatever the client holds now, the next access gives it the store's content again. */
+  /** After a failure the client's content is unknown, so that the next access gives it the store's content again. */
   forget(): void {
     this.generation = undefined;
   }
@@ -79,9 +79,9 @@ export class Client {
   }
 
   /**
-   * Gives the client what the store holds, and takes from it what the store no longer has.
+   * Gives the client the store's content, and removes from it the entries that the store no longer has.
    *
-   * @throws whatever the client's `deserialize` throws; the client is then as it was, or empty.
+   * @throws the errors of the client's `deserialize`; the client is then unchanged or empty.
    */
   adopt(store: Store, generation: number, content: string | null, keys: readonly string[] | null): void {
     if (content) {

@@ -19,14 +19,14 @@ export interface Store {
   beginWrite(force: boolean, keys: boolean): Promise<Hold>;
 
   /**
-   * Merges a change into the store and releases. A hold that expired, or none, is made up for: locked again, merged with
-   * whatever is stored by then.
+   * Merges a change into the store and releases. Without a hold, or with an expired one, locks again and merges with the
+   * content stored by then.
    */
   commit(hold: Hold | undefined, change: Change, keys: boolean): Promise<Committed>;
 
-  /** Keeps a copy of held content that is of no use, and goes on as if nothing were stored. */
+  /** Keeps a copy of unusable content, and goes on as if nothing were stored. */
   setAside(hold: Hold, reason: string, refusal: unknown): Promise<void>;
 
-  /** Gives up a hold without writing. When it resolves, whoever waits for the lock can have it. */
+  /** Releases a hold without writing. The lock is free when it resolves. */
   release(hold: Hold): Promise<void>;
 }

@@ -5,7 +5,7 @@ import { clearTimeout, setTimeout } from "../clock";
 import { lockTimeout } from "../handle/errors";
 import type { Locker } from "../handle/lock";
 
-/** How long a hold lasts that nobody pins or releases; the same as between processes. */
+/** How long a hold lasts that is neither pinned nor released; the same as between processes. */
 const HOLD_LIMIT = 10_000;
 
 interface Waiter {
@@ -58,7 +58,7 @@ export class LocalLock implements Locker {
   private take(): number {
     this.last += 1;
     const hold = this.last;
-    // Not a reason to stay alive: whoever waits has a timer that is.
+    // This timer need not keep the process alive: each waiter has a timer that does.
     this.holder = { hold, expiry: setTimeout(() => this.free(hold), HOLD_LIMIT).unref() };
     return hold;
   }

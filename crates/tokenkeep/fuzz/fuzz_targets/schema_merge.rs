@@ -95,7 +95,7 @@ fuzz_target!(|input: Input| {
     check_that_nothing_is_lost(theirs.as_deref().unwrap_or(b"{}"), base.as_deref(), result);
 });
 
-/// By key alone, whoever won: what is stored stays where the client did not know it and signed nobody out.
+/// Compares keys only: a stored entry stays if the client did not know it and signed no account out.
 fn check_that_nothing_is_lost(theirs: &[u8], base: Option<&[u8]>, result: &[u8]) {
     // What serde cannot read (lone surrogates, numbers out of range) is left to the other checks.
     let (Ok(theirs), Ok(result)) =

@@ -18,8 +18,8 @@ const KEY: [u8; 32] = [
     0x70, 0x4c, 0x2e, 0x7a, 0x69, 0x41, 0xb6, 0x20, 0x88, 0x6a, 0xcf, 0x68, 0xe2, 0xb7, 0x21,
 ];
 
-/// The key of the vectors under any kind, whatever the parameters say: what is reached is all of the header, and every
-/// kind, without the time that Argon2 takes.
+/// The key of the vectors, for each kind and all parameters, so that the whole header is reached without the time that
+/// Argon2 takes.
 #[derive(Debug)]
 struct AnyParameters(Kind);
 
@@ -127,7 +127,7 @@ fn check(error: &tokenkeep::Error, protector: &Sealed, file: &[u8]) {
     assert!(kind != Unprotected || tokenkeep::schema::is_msal_cache(file), "{error}");
 }
 
-/// What is written over a file opens again. It is refused where the file may be somebody's.
+/// Content written over a file opens again. Writing is refused if the file may belong to another program.
 fn replace(protector: &Sealed, file: &[u8], encrypted: bool) {
     let head = &file[..file.len().min(protector.head_length())];
     if let Ok(bytes) = protector.protect(b"content", Some(head)) {
@@ -149,8 +149,7 @@ fn flipped(file: &[u8]) -> Vec<u8> {
     file
 }
 
-/// The file with a right check behind its header and the key's own id in it, as only somebody who knows the format
-/// makes it.
+/// The file with a valid check behind its header and the key's own id in it. Mutations alone do not find these bytes.
 fn repaired(file: &[u8]) -> Option<Cow<'_, [u8]>> {
     use sha2::{Digest, Sha256};
     let length = usize::from(u16::from_be_bytes([*file.get(8)?, *file.get(9)?]));

@@ -57,7 +57,7 @@ impl Round {
         received: Receiver<Signal>,
     ) -> Result<()> {
         let path = cache.persistence().path().to_owned();
-        // Signs and what this process learns are collected from here on; whatever is older is in what is read next.
+        // Signs and own changes are collected from here on. Older changes are in the content that is read next.
         let signs = if cache.is_in_memory() { None } else { arm(&cache, &path, signals.clone()) };
         cache.tell(signals);
         let snapshot = cache.snapshot()?;

@@ -1,5 +1,5 @@
 // Changes between the moment they are noticed and the moment a `for await` asks for them.
-import type { CacheChange } from "./people";
+import type { CacheChange } from "./accounts";
 
 export class Changes {
   private readonly waiting: CacheChange[] = [];

@@ -1,27 +1,34 @@
-// Looks when there was a sign, once for many of them, and tells what is different.
+// Reads the cache after a sign of a change, once for many signs, and reports the changed accounts.
 import { type AbortOptions, throwIfAborted } from "../../abort";
 import { clearTimeout, monotonic, setTimeout } from "../../clock";
 import { DISPOSE, type Disposing } from "../../disposing";
 import { callListener } from "../../logger";
+import {
+  type Accounts,
+  accountsOf,
+  applyDifference,
+  type CacheChange,
+  difference,
+  NO_ACCOUNTS,
+} from "./accounts";
 import { Changes } from "./changes";
-import { type CacheChange, difference, following, NOBODY, type People, peopleOf } from "./people";
 import { Signs, type SignsOfChange } from "./signs";
 
 /** How to watch. Times are in milliseconds. */
 export interface WatchOptions extends AbortOptions {
   /**
-   * How long to wait after the first sign of a change before looking, so that many writes in a row are one event. Default
-   * 200, which is also the shortest time between two events.
+   * How long to wait after the first sign of a change before reading, so that many writes in a row are one event. Also
+   * the shortest time between two events. Default 200.
    */
   coalesce?: number;
   /**
-   * How often to look without any sign, for what the system dropped. Default 60,000, but 2,000 where there are no file
-   * events. Choose less for a network file system, which has none of other machines.
+   * How often to read without a sign, because the system can drop file events. Default 60,000, but 2,000 without file
+   * events. Choose less for a network file system, which reports no changes by other machines.
    */
   checkEvery?: number;
   /**
-   * How often to read the store although its file or marker looks unchanged. Only needed for a keystore item that programs
-   * write which leave no trace in the marker file, such as keytar used directly. Default: never.
+   * How often to read the store although its file or marker looks unchanged. Only needed for a keystore item that other
+   * programs write without touching the marker file, for example with keytar. Default: never.
    */
   rereadEvery?: number;
 }
@@ -42,15 +49,15 @@ export interface CacheWatcher extends AsyncIterable<CacheChange>, Disposing {
   [Symbol.asyncIterator](): AsyncGenerator<CacheChange, void, undefined>;
 }
 
-/** Where the content comes from, and where complaints go. */
+/** The watched cache, and where to report problems. */
 export interface Watched {
   readonly path: string;
   /** Signs that it is time to look, where they are not those of a file at `path`. */
   signs?(onSign: () => void): SignsOfChange;
-  /** What is stored now; with `force` even when it looks unchanged. */
+  /** Reads the stored content, with `force` even if it looks unchanged. */
   read(force: boolean): Promise<string | null>;
   warn(message: string): void;
-  /** What a listener threw. */
+  /** Reports an error that a listener threw. */
   failed(error: unknown): void;
   /** The watching has ended. */
   ended(watcher: AccountWatcher): void;
@@ -59,10 +66,10 @@ export interface Watched {
 const USUAL = 60_000;
 const BLIND = 2_000;
 
-/** After what could not be read: the first time, and the longest. */
+/** How long to wait after a failed read: at first, and at most. */
 const AGAIN = { first: 1_000, longest: 60_000 };
 
-/** How long an empty file is given to be filled: siblings truncate before they write. */
+/** How long to wait for an empty file to be filled: siblings truncate before they write. */
 const EMPTIED = 1_000;
 
 export class AccountWatcher implements CacheWatcher {
@@ -77,14 +84,14 @@ export class AccountWatcher implements CacheWatcher {
   private due = Number.POSITIVE_INFINITY;
   private rereadAt = Number.POSITIVE_INFINITY;
   private content: string | null | undefined;
-  private told: People = NOBODY;
-  private now: People = NOBODY;
+  private reported: Accounts = NO_ACCOUNTS;
+  private now: Accounts = NO_ACCOUNTS;
   private failure: { what: string; wait: number } | undefined;
   private emptied: number | undefined;
   /** Own writes under way, and how often that number changed. */
   private writes = 0;
   private epoch = 0;
-  /** Whom an own write changed: how they are stored then, merged with what others know, is no news either. */
+  /** The accounts that an own write changed. Their stored form, merged with changes of others, is not reported either. */
   private readonly touched = new Set<string>();
   private changes: Changes | undefined;
 
@@ -104,12 +111,12 @@ export class AccountWatcher implements CacheWatcher {
     this.signs = watched.signs?.(() => onSign(false)) ?? new Signs(watched.path, onSign);
   }
 
-  /** Learns who is there; from then on differences to that are told. */
+  /** Reads the present accounts. From then on, differences to them are reported. */
   async start(): Promise<void> {
     const { signal } = this.options;
     throwIfAborted(signal);
     signal?.addEventListener("abort", this.onAbort, { once: true });
-    // Before the first look, so that nothing falls in between.
+    // Before the first read, so that no change between the two is missed.
     this.arm();
     try {
       this.learn(await this.watched.read(false));
@@ -118,15 +125,15 @@ export class AccountWatcher implements CacheWatcher {
       throw error;
     }
     throwIfAborted(signal);
-    this.told = this.now;
+    this.reported = this.now;
     this.rereadAt = monotonic() + (this.options.rereadEvery ?? Number.POSITIVE_INFINITY);
-    // What came while the content was read.
+    // For signs that came during the read.
     this.lookIn(this.due === Number.POSITIVE_INFINITY ? this.idle() : this.coalesce);
   }
 
   /**
-   * This program begins to write. Until the function that is returned is called nothing is told, because nobody can say
-   * whose what is read is. It takes what the client changed, from `before` to `after`, if that was stored: no news.
+   * Begins an own write. Nothing is reported until the returned function is called, because a read in between cannot
+   * tell own changes from those of others. Pass it `before` and `after` if the change was stored; it is then not reported.
    */
   writing(): (before?: string | null, after?: string) => void {
     this.writes += 1;
@@ -142,15 +149,15 @@ export class AccountWatcher implements CacheWatcher {
 
   private own(before: string | null, after: string): void {
     try {
-      const [from, to] = [peopleOf(before), peopleOf(after)];
-      this.told = following(this.told, from, to);
-      for (const [person, { print }] of to) {
-        if (from.get(person)?.print !== print) {
-          this.touched.add(person);
+      const [from, to] = [accountsOf(before), accountsOf(after)];
+      this.reported = applyDifference(this.reported, from, to);
+      for (const [id, { fingerprint }] of to) {
+        if (from.get(id)?.fingerprint !== fingerprint) {
+          this.touched.add(id);
         }
       }
     } catch {
-      // No token cache, so nobody is in it.
+      // No token cache, so it has no accounts.
     }
   }
 
@@ -184,7 +191,7 @@ export class AccountWatcher implements CacheWatcher {
   private lookIn(wait: number): void {
     const due = monotonic() + wait;
     if (this.closed || this.looking || due >= this.due) {
-      // While looking, what comes is remembered by a due time of its own.
+      // `look` starts the timer for it at its end.
       if (this.looking) {
         this.due = Math.min(this.due, due);
       }
@@ -225,28 +232,28 @@ export class AccountWatcher implements CacheWatcher {
     this.lookIn(wait);
   }
 
-  /** Who is in what was read; parsed only where it is not what was read before. */
+  /** Parses the accounts, unless the content is the one parsed last. */
   private learn(content: string | null): void {
     if (content !== this.content) {
-      this.now = peopleOf(content);
+      this.now = accountsOf(content);
       this.content = content;
     }
   }
 
-  /** Tells what is different, and gives the time to the next look. */
+  /** Reports the changes and returns the time to the next read. */
   private tell(): number {
     if (this.touched.size > 0) {
-      const told = new Map(this.told);
-      for (const person of this.touched) {
-        const known = this.now.get(person);
-        if (known !== undefined && told.has(person)) {
-          told.set(person, known);
+      const reported = new Map(this.reported);
+      for (const id of this.touched) {
+        const known = this.now.get(id);
+        if (known !== undefined && reported.has(id)) {
+          reported.set(id, known);
         }
       }
-      this.told = told;
+      this.reported = reported;
       this.touched.clear();
     }
-    const change = this.closed ? undefined : difference(this.told, this.now);
+    const change = this.closed ? undefined : difference(this.reported, this.now);
     if (change === undefined || this.content !== "") {
       this.emptied = undefined;
     } else {
@@ -255,7 +262,7 @@ export class AccountWatcher implements CacheWatcher {
         return EMPTIED / 4;
       }
     }
-    this.told = this.now;
+    this.reported = this.now;
     if (change !== undefined) {
       this.changes?.push(change);
       if (this.listener !== undefined) {
@@ -266,7 +273,7 @@ export class AccountWatcher implements CacheWatcher {
   }
 
   private fail(error: unknown): number {
-    // By name only: a parser quotes what it read.
+    // The name only: a parser's message quotes the content, which holds tokens.
     const { name, code } = (error ?? {}) as { name?: string; code?: string };
     const what = `${name ?? typeof error}${code === undefined ? "" : `, ${code}`}`;
     if (this.failure?.what !== what && !this.closed) {
@@ -287,7 +294,7 @@ export class AccountWatcher implements CacheWatcher {
       return;
     }
     this.armAgain = false;
-    // A watch may be lost without a word.
+    // The system can drop a watch without an error.
     this.armAt = monotonic() + USUAL;
     try {
       this.signs.arm();

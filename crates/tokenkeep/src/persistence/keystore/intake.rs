@@ -61,7 +61,7 @@ impl KeystorePersistence {
         for file in self.readers_of(content.expose()) {
             match carry(file, guard, self, guard) {
                 Ok(_) if self.marker.content(Some(guard))?.is_some() => {
-                    // Encrypted with a key that is gone for good: a copy is kept, and nobody has to wait for more.
+                    // Encrypted with a key that is gone for good: a copy is kept, and no later attempt can read more.
                     file.empty(guard)?;
                     return Ok(false);
                 }

@@ -108,7 +108,7 @@ impl Paths {
     }
 
     /// A lock file must be a plain file of this user. Root also uses those of the directory's owner, but no others:
-    /// a hard link to somebody else's file could stand there.
+    /// a hard link to another user's file could stand there.
     fn require_ours(&self, path: &Path, file: &File) -> Result<fs::Metadata> {
         let status = files::status_of(file, path)?;
         files::require_plain_file(path, &status)?;
@@ -213,8 +213,8 @@ fn remove_if(path: &Path, is_ours: impl Fn() -> Result<bool>) {
     }
 }
 
-/// With the private lock held, makes the sibling lock file ours, waiting for whoever has it. `None`: the private
-/// file was removed meanwhile, so that what we hold excludes nobody; begin again.
+/// With the private lock held, takes the sibling lock file, waiting for its holder. `None`: the private file was removed
+/// meanwhile, so that the lock on it excludes no process; begin again.
 pub(crate) fn take_sibling_lock(
     private: Private,
     paths: &Paths,

@@ -227,7 +227,7 @@ impl Watch {
     }
 }
 
-/// With the private lock held, makes the sibling lock file ours, waiting for whoever has it.
+/// With the private lock held, takes the sibling lock file, waiting for its holder.
 ///
 /// # Errors
 /// `Busy` from `sleep`; those of creating files.
@@ -272,7 +272,7 @@ fn create_sibling(path: &Path, list: &str) -> io::Result<File> {
 }
 
 fn hold(file: File, recovered: bool, private: Private, paths: &Paths) -> Result<Acquired> {
-    // The files exclude, whatever they say: a full disk must not keep anybody from signing out.
+    // The locks do not need the record: a full disk must not prevent a sign-out.
     for (file, path) in [(&file, &paths.sibling), (&private.0, &paths.private)] {
         match writing::write_all_at(file, &lock_record::own(), 0) {
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {}

@@ -116,7 +116,7 @@ pub(crate) fn create_new(
     if handle == INVALID_HANDLE_VALUE {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the handle was just made for us and nobody else closes it.
+    // SAFETY: the handle was just made for this caller, and no other code closes it.
     Ok(unsafe { File::from_raw_handle(handle) })
 }
 
@@ -159,7 +159,7 @@ impl Descriptor {
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
-        // SAFETY: the system allocated it for us to free, and nobody has a pointer to it any more.
+        // SAFETY: the system allocated it for the caller to free, and no pointer to it is left.
         unsafe { LocalFree(self.0) };
     }
 }
@@ -203,7 +203,7 @@ pub(crate) fn user_sid() -> io::Result<String> {
     let mut token = null_mut();
     // SAFETY: the handle of the current process is always valid.
     check(unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &mut token) })?;
-    // SAFETY: the handle was just made for us and nobody else closes it.
+    // SAFETY: the handle was just made for this caller, and no other code closes it.
     let token = unsafe { OwnedHandle::from_raw_handle(token) };
     // A TOKEN_USER and the longest possible SID, 68 bytes, behind it; u64 for the alignment of the pointer in it.
     let mut buffer = [0u64; 16];
@@ -307,7 +307,7 @@ pub(crate) fn open_process(pid: u32) -> io::Result<OwnedHandle> {
     if handle.is_null() {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the handle was just made for us and nobody else closes it.
+    // SAFETY: the handle was just made for this caller, and no other code closes it.
     Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }
 
