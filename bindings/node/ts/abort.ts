@@ -1,6 +1,6 @@
 // Giving up an operation by an AbortSignal.
 
-/** What is used of an `AbortSignal`, which is one. Declared here for programs without the types of Node or the DOM. */
+/** The used part of an `AbortSignal`, declared here for programs without the types of Node or the DOM. */
 export interface AbortSignalLike {
   readonly aborted: boolean;
   readonly reason?: unknown;

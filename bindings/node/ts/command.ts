@@ -10,7 +10,7 @@ import { VERSION } from "./version";
 /** The exit code of a failure, as docs/cli.md lists it. */
 const FAILED = 1;
 
-/** What people, service managers and shells end a process with. */
+/** The signals by which users, service managers and shells end a process. */
 const PASSED_ON: NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 
 const words = process.argv.slice(2);

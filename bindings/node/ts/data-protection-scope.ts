@@ -1,6 +1,5 @@
 /**
- * Who can decrypt a file that Windows' Data Protection API encrypted: programs of the current user, or every program on
- * the machine.
+ * The programs that can decrypt a file of Windows' Data Protection API: those of the current user, or all on the machine.
  */
 export const DataProtectionScope = {
   CurrentUser: "CurrentUser",

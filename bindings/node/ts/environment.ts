@@ -1,4 +1,4 @@
-// Where a user's files belong, from the environment alone. Programs and tests replace single members of this class,
+// Finds the folders for a user's files, from the environment alone. Programs and tests replace single members of this class,
 // so every member asks the others at call time.
 import { join } from "node:path";
 import { PersistenceError } from "./error";

@@ -41,9 +41,9 @@ export type PersistenceErrorCode =
 /** The mark of an error of this package, in whichever copy of it the error was made. */
 const BRAND: unique symbol = Symbol.for("tokenkeep.PersistenceError") as never;
 
-/** What an error can carry beside its code and message. */
+/** The optional members of an error. */
 export interface PersistenceErrorOptions {
-  /** What led to this error. */
+  /** The error that caused this one. */
   cause?: unknown;
   /** A code finer than `errorCode`: the errno name of a failed system call, or the kind of failure. */
   code?: string;
@@ -68,7 +68,7 @@ export class PersistenceError extends Error {
   errorMessage: string;
   /** Why it failed, finer than `errorCode`; absent where unknown. */
   declare code?: PersistenceErrorCode;
-  /** What led to this error. */
+  /** The error that caused this one. */
   declare cause?: unknown;
 
   constructor(errorCode: string, errorMessage: string, options: PersistenceErrorOptions = {}) {

@@ -5,7 +5,7 @@ import { VERSION } from "./version";
 /** Severity of a message; the numbers are msal's. */
 export const LogLevel = { Error: 0, Warning: 1, Info: 2, Verbose: 3, Trace: 4 } as const;
 
-/** Where messages go and which of them. Options made for msal fit. */
+/** The receiver of messages, and which messages it gets. The same form as msal's options. */
 export interface LoggerOptions {
   /** Receives every message at or below `logLevel`; what it throws is ignored. */
   loggerCallback?: (level: number, message: string, containsPii: boolean) => void;
@@ -16,7 +16,7 @@ export interface LoggerOptions {
   correlationId?: string;
 }
 
-/** What a persistence's logger must be able to do. msal-common's `Logger` is one. */
+/** The methods that a persistence's logger needs. msal-common's `Logger` has them. */
 export interface Logger {
   error(message: string, correlationId: string): void;
   errorPii(message: string, correlationId: string): void;

@@ -6,14 +6,14 @@ export interface SerializableTokenCache {
   serialize: () => string;
 }
 
-/** What msal-node passes before and after each access: the same object both times. */
+/** The argument that msal-node passes before and after each access: the same object both times. */
 export interface TokenCacheContext {
   /** Before: whether the client is about to change its cache. After: whether it may have. */
   readonly cacheHasChanged: boolean;
   readonly tokenCache: SerializableTokenCache;
 }
 
-/** What msal-node expects of a cache plugin. */
+/** The interface of a cache plugin in msal-node. */
 export interface CachePlugin {
   beforeCacheAccess(cacheContext: TokenCacheContext): Promise<void>;
   afterCacheAccess(cacheContext: TokenCacheContext): Promise<void>;

@@ -6,7 +6,7 @@ import type { Logger, LoggerOptions } from "./logger";
 export interface IPersistence {
   /** Replaces what is stored. */
   save(contents: string): Promise<void>;
-  /** What is stored; `null` when there is nothing. */
+  /** Returns the stored content; `null` if there is none. */
   load(): Promise<string | null>;
   /** Removes what is stored; `false` when nothing was. */
   delete(): Promise<boolean>;
@@ -19,11 +19,11 @@ export interface IPersistence {
   verifyPersistence(): Promise<boolean>;
   /** A persistence of the same kind under a name of its own, to try things out on. */
   createForPersistenceValidation(): Promise<IPersistence>;
-  /** What kind of place this is. Every persistence of this package has it; others may. */
+  /** The kind of this store. Every persistence of this package has it; others may. */
   info?(): Promise<PersistenceInfo>;
 }
 
-/** Where a cache is kept and how well it is protected. */
+/** The kind of a store and how well it is protected. */
 export interface PersistenceInfo {
   /** The kind of store. */
   backend:
@@ -35,10 +35,9 @@ export interface PersistenceInfo {
     | "memory"
     | "custom";
   /**
-   * What it takes to read the content: to be the signed-in user's program, by way of the operating system's keystore
-   * (`osUser`); to know the passphrase; to be the user's program before the machine restarts, the key being in the
-   * kernel's memory (`untilReboot`); to have the operator's key; nothing but the file (`plaintext`); to be in this
-   * process (`memory`).
+   * What a program needs to read the content: to run as the signed-in user, through the operating system's keystore
+   * (`osUser`); the passphrase; to run as the user before the machine restarts, because the key is in the kernel's memory
+   * (`untilReboot`); the operator's key; only the file (`plaintext`); to be this process (`memory`).
    */
   protection:
     | "osUser"
@@ -63,7 +62,7 @@ export interface PersistenceInfo {
  */
 export type Durability = "synced" | "cached";
 
-/** What {@link PersistenceCreator} needs to know. Which fields are required depends on the platform. */
+/** The configuration of {@link PersistenceCreator}. The required fields depend on the platform. */
 export interface IPersistenceConfiguration extends PromptOptions {
   /** The cache file, or on macOS and Linux the marker file beside the keystore item. Required. */
   cachePath?: string;
@@ -76,8 +75,8 @@ export interface IPersistenceConfiguration extends PromptOptions {
   /** Linux: fall back to a plaintext file (mode 0600) when no keystore works. Off unless set. */
   usePlaintextFileOnLinux?: boolean;
   /**
-   * What to try, in this order, where the platform's own store does not work. Default: nothing. Before a plaintext file
-   * that `usePlaintextFileOnLinux` asks for.
+   * The stores to try, in this order, if the platform's own store does not work. Default: none. They come before the
+   * plaintext file of `usePlaintextFileOnLinux`.
    */
   fallback?: readonly Fallback[];
   loggerOptions?: LoggerOptions;
@@ -99,7 +98,7 @@ export type Fallback = EncryptedFileFallback | PlaintextFileFallback | MemoryFal
 /** An encrypted file. */
 export interface EncryptedFileFallback {
   readonly type: "encryptedFile";
-  /** Where its key comes from. */
+  /** The source of its key. */
   readonly key: EncryptionKey;
 }
 
@@ -117,7 +116,7 @@ export interface MemoryFallback {
 export type InformedPersistence = IPersistence & { info(): Promise<PersistenceInfo> };
 
 /**
- * Where the key of an encrypted file comes from.
+ * The source of an encrypted file's key.
  *
  * | `type` | the key is | after a restart of the machine |
  * | --- | --- | --- |

@@ -8,7 +8,7 @@ export class AuthError extends Error {
   errorMessage: string;
   subError = "";
   correlationId: string;
-  /** What the broker itself said. */
+  /** The broker's own message. */
   declare platformBrokerError?: PlatformBrokerError;
 
   constructor(name: string, errorCode: string, correlationId: string, message?: string) {

@@ -98,7 +98,7 @@ export function parametersOf(runtime: Runtime, request: BrokerRequest): AuthPara
   return parameters;
 }
 
-/** What a broker sends a program back to that has registered nothing else. */
+/** The redirect URI of programs that registered no other for the broker. */
 function redirectUri(clientId: string): string {
   switch (process.platform) {
     case "darwin":

@@ -21,7 +21,7 @@ function broker(): typeof import("../brokering") {
   return require("./brokering.js") as typeof import("../brokering");
 }
 
-/** What the runtime is handed where a program names no window: none. */
+/** The window handle for programs that give none. */
 const NO_WINDOW = Uint8Array.of(0);
 
 /**
@@ -70,7 +70,7 @@ export class NativeBrokerPlugin {
     });
   }
 
-  /** Where this plugin and the runtime write to. The runtime has one logger for the whole process. */
+  /** The logger of this plugin and the runtime. The runtime has one for the whole process. */
   setLogger(loggerOptions: LoggerOptions): void {
     const logger = new CallbackLogger(loggerOptions);
     this.logger = logger;

@@ -15,7 +15,7 @@ export interface RuntimeAccount {
   displayName: string;
 }
 
-/** What every answer has. */
+/** The common part of all answers. */
 export interface Answer {
   /** @throws a {@link RuntimeError} when the answer is a failure. */
   CheckError(): void;
@@ -52,7 +52,7 @@ export interface RuntimeError {
   errorTag: number;
 }
 
-/** What is asked for. */
+/** The parameters of a request. */
 export interface AuthParameters {
   CreateAuthParameters(clientId: string, authority: string): void;
   SetRedirectUri(redirectUri: string): void;

@@ -9,7 +9,7 @@ const LOCK_SENTENCE = "Not able to acquire lock. Exceeded amount of retries set 
 /** The errors a keystore of this family is reported under. */
 export type KeystoreErrors = (message: string, options: { code: string; cause: unknown }) => PersistenceError;
 
-/** What Rust said, kept as the `cause` of the error a program sees. */
+/** The core's error, kept as the `cause` of the error that a program gets. */
 export class NativeFailure extends Error {
   readonly kind: string;
   readonly errno: string | undefined;

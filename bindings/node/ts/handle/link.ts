@@ -22,7 +22,7 @@ interface Link {
   channel: NativeChannel;
 }
 
-/** What copies of this package share: two channels would wait for each other's locks. */
+/** The state shared by all copies of this package: two channels would wait for each other's locks. */
 interface Shared {
   readonly waiters: Map<number, Waiter>;
   /** Weak, because a listener belongs to a persistence and must not keep it alive. */

@@ -36,7 +36,7 @@ export function loadAddon(): Addon {
   const name = `tokenkeep-${platform}`;
   const neighbour = besideThisPackage(name, platform);
   if (neighbour !== undefined) {
-    // What `require` does with an addon.
+    // The same call as in `require` for an addon.
     const module = { exports: {} };
     try {
       process.dlopen(module, neighbour);
@@ -123,7 +123,7 @@ function besideThisPackage(name: string, platform: Platform): string | undefined
   return existsSync(file) ? file : undefined;
 }
 
-/** Where to look, and for what. */
+/** The places to look in, each with the name to resolve. */
 function* candidates(name: string, platform: Platform): Generator<[base: string, wanted: string]> {
   const base = here();
   yield [base, name];
@@ -183,7 +183,7 @@ export function platformName(): string {
   return platform === "win32" ? `win32-${arch}-msvc` : `${platform}-${arch}`;
 }
 
-/** Where both are installed: which C library this process has in its memory. */
+/** Tells by the C library in this process's memory, for systems with both installed. */
 function usesMusl(): boolean {
   let maps = "";
   try {

@@ -1,4 +1,4 @@
-// What persistences that Rust knows nothing of borrow from it: the lock between processes and the merge.
+// The core's lock between processes and its merge, for persistences written in JavaScript.
 import { resolve } from "node:path";
 import type { MergeReply, NativeLock } from "../face";
 import type { Cache, Change } from "./cache";

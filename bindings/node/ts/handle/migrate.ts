@@ -19,7 +19,7 @@ export async function migrateCaches(
       call((id) => addon.migrate(channel, id, from.native, to.native, plan, limit)),
     );
   } catch (error) {
-    // Whose keystore it was is not told apart: where only one has one, it is that one's.
+    // The failure does not name its keystore. If only one of the two stores has one, it is that one.
     throw translate(error, from.keystore ?? to.keystore);
   }
 }

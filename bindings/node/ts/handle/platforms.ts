@@ -24,7 +24,7 @@ export function isPlatform(name: string): name is Platform {
   return (PLATFORMS as readonly string[]).includes(name);
 }
 
-/** Where `tokenkeep/embed` leaves what a bundle holds. Global, because the loader may be in another file than it. */
+/** The global in which `tokenkeep/embed` leaves a bundle's addon. Global, because the loader may be in another file. */
 export const EMBEDDED = Symbol.for("tokenkeep.embedded");
 
 /**

@@ -7,7 +7,7 @@ import { Environment, PersistenceError } from "../index.js";
 /** The folder of all Azure SDKs, in the user's own. */
 const FOLDER = ".IdentityService";
 
-/** What @azure/identity calls its cache where a program gives no name. */
+/** The default cache name of @azure/identity. */
 const DEFAULT_NAME = "msal.cache";
 
 /** By which a name says which of the two it is; also what the Azure SDKs of other languages append. */
@@ -51,7 +51,7 @@ export class Names {
 }
 
 /**
- * Where the store of a name is.
+ * Returns the location of a name's store.
  *
  * @throws PersistenceError `ERR_INVALID_ARG_VALUE` for a name that leads out of the folder, `CachePersistenceError`
  * where the environment does not tell whose folder it would be.

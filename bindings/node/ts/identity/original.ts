@@ -1,5 +1,5 @@
-// What @azure/identity-cache-persistence stored, taken in when a name is used for the first time. It is read and left as
-// it is, because other programs may still use it.
+// Copies the content that @azure/identity-cache-persistence stored, when a name is used for the first time. The
+// original's store stays unchanged, because other programs may still use it.
 //
 // The original keeps all names, with and without CAE, in one keystore item, and a name that a program gave also in one
 // file. Access tokens are not taken: a program without CAE cannot use those with CAE, and the item does not tell them
@@ -26,7 +26,7 @@ export const SERVICE = "Microsoft.Developer.IdentityService";
 /** The account of the original, for every name. */
 const ORIGINAL_ACCOUNT = "MSALCache";
 
-/** Where the original may have kept something. */
+/** The places where the original may have stored content. */
 type Source = "file" | "keystore";
 
 /**

@@ -15,10 +15,10 @@ import {
 import { Names, type Place, placeOf } from "./names";
 import { SERVICE, takeIn } from "./original";
 
-/** What `useIdentityPlugin` of `@azure/identity` takes. */
+/** The argument of `useIdentityPlugin` of `@azure/identity`. */
 export type IdentityPlugin = (context: unknown) => void;
 
-/** What a credential says about its cache: `tokenCachePersistenceOptions`. */
+/** A credential's cache options: `tokenCachePersistenceOptions`. */
 export interface TokenCachePersistence {
   /** The cache's own name, a file name. Default `msal.cache`. */
   readonly name?: string;
@@ -29,9 +29,9 @@ export interface TokenCachePersistence {
   readonly unsafeAllowUnencryptedStorage?: boolean;
 }
 
-/** What can be chosen for all credentials. */
+/** Options for all credentials. */
 export interface CachePersistenceOptions extends PromptOptions, CachePluginOptions {
-  /** Where the caches are. Default: the folder `.IdentityService` of the user, as with all Azure SDKs. */
+  /** The folder of the caches. Default: the folder `.IdentityService` of the user, as with all Azure SDKs. */
   readonly directory?: string;
   /**
    * What to try where the platform's own store does not work, such as an encrypted file with a key of the operator;

@@ -1,4 +1,4 @@
-// What the plugin remembers of one client, that is of one `tokenCache` object. Several clients may share a plugin, and
+// The plugin's state for one client, that is for one `tokenCache` object. Several clients may share a plugin, and
 // each has seen something else of the store.
 import { monotonic } from "../clock";
 import type { SerializableTokenCache } from "../msal-types";
@@ -10,7 +10,7 @@ const WINDOW_LIMIT = 10_000;
 /** The time between a `before` that announced a change and its `after`. */
 export interface Window {
   readonly hold: Hold;
-  /** What the client's cache looked like at its opening. */
+  /** The client's cache content at the beginning of the window. */
   readonly base: string;
   /** By `monotonic()`. */
   readonly openedAt: number;

@@ -8,7 +8,7 @@ export function accountsKept(base: string | undefined, ours: string, stored: str
   return [...accountsOf(base)].filter((key) => !now.has(key) && there.has(key)).length;
 }
 
-/** What to tell a person of them. */
+/** The message for the user about them. */
 export function keptMessage(accounts: number, path: string): string {
   const which =
     accounts === 1

@@ -1,4 +1,4 @@
-// What the plugin needs of a place that keeps a cache. Two places fulfil it: our own, through the native cache in one hop
+// The interface of a store, as the plugin needs it. Two implement it: our own, through the native cache in one hop
 // each way, and any other persistence, through its own methods.
 import type { Change, Committed, Snapshot } from "../handle/cache";
 
@@ -12,15 +12,15 @@ export interface Store {
   /** Whether nothing newer than `generation` is stored, if that can be told at once. */
   isCurrent(generation: number): boolean;
 
-  /** What is stored now; with `force` even when it looks unchanged. */
+  /** Reads the stored content, with `force` even if it looks unchanged. */
   read(force: boolean, keys: boolean): Promise<Snapshot>;
 
   /** Waits for the lock, then compares and reloads. */
   beginWrite(force: boolean, keys: boolean): Promise<Hold>;
 
   /**
-   * Merges a change into the store and releases. Without a hold, or with an expired one, locks again and merges with the
-   * content stored by then.
+   * Merges a change into the store and releases. Without a hold, or with an expired one, it locks again and merges with
+   * the content stored by then.
    */
   commit(hold: Hold | undefined, change: Change, keys: boolean): Promise<Committed>;
 
