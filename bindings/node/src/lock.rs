@@ -15,7 +15,7 @@ use crate::holds::Hold;
 use crate::link::{Call, Link};
 use crate::reply::Reply;
 
-/// The lock beside a path.
+/// The lock beside a path, or within this process.
 #[napi]
 #[allow(missing_debug_implementations)] // Only JavaScript has one in hand.
 pub struct Lock {
@@ -32,6 +32,16 @@ impl Lock {
     pub fn new(channel: &Channel, path: String) -> Result<Self, Thrown> {
         guard(Place::Export, || Self::of(channel.link(), Path::new(&path), None))
             .map_err(Failure::into_exception)
+    }
+
+    /// The lock within this process called `name`.
+    #[napi(factory)]
+    pub fn within(channel: &Channel, name: String) -> Result<Self, Thrown> {
+        guard(Place::Export, || {
+            let link = Arc::clone(channel.link());
+            Ok(Self { link, lock: CacheLock::private(name), outer: None })
+        })
+        .map_err(Failure::into_exception)
     }
 
     /// Waits for the lock; answers with the number of the hold.

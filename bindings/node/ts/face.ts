@@ -153,7 +153,7 @@ export interface NativeItem extends NativeCache {
   start(call: number, limit: number, orFile: boolean): void;
 }
 
-/** The lock beside a path, for persistences that Rust knows nothing of. */
+/** A lock, for persistences that Rust knows nothing of. */
 export interface NativeLock {
   acquire(call: number, limit: number): void;
   /** Ends the hold's expiry, before a commit; `false` when it has expired already. */
@@ -201,7 +201,10 @@ export interface Addon {
       synced: boolean,
     ): NativeCache;
   };
-  Lock: new (channel: NativeChannel, path: string) => NativeLock;
+  Lock: {
+    new (channel: NativeChannel, path: string): NativeLock;
+    within(channel: NativeChannel, name: string): NativeLock;
+  };
   merge(
     channel: NativeChannel,
     call: number,

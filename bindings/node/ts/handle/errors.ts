@@ -67,11 +67,6 @@ export function translate(failure: unknown, keystore?: KeystoreErrors): unknown 
   }
 }
 
-/** The error of a wait for a lock that took too long. */
-export function lockTimeout(message: string): PersistenceError {
-  return PersistenceError.createCrossPlatformLockError(`${LOCK_SENTENCE}: ${message}`, { code: "busy" });
-}
-
 /** The errors of an encrypted file: those of the keystore that has its key are the keystore's, all others its own. */
 export const keyErrors: KeystoreErrors = (message, options) =>
   options.code.startsWith("store_") || options.code === "ambiguous"

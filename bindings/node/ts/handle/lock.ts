@@ -6,17 +6,7 @@ import { NativeFailure, translate } from "./errors";
 import { call, link, opened } from "./link";
 
 /** A lock whose holds have numbers. */
-export interface Locker {
-  /** Waits at most `limit` milliseconds; gives the number of the hold, which expires after ten seconds. */
-  acquire(limit: number): Promise<number>;
-  /** Ends the hold's expiry; `false` when it has expired already. */
-  pin(hold: number): boolean;
-  /** Settles when the lock is free. A hold that has expired is none. */
-  release(hold: number): Promise<void>;
-}
-
-/** The lock beside a path. */
-export class Lock implements Locker {
+export class Lock {
   private constructor(private readonly native: NativeLock) {}
 
   /** The lock that a write of `cache` takes. */
@@ -34,14 +24,27 @@ export class Lock implements Locker {
     }
   }
 
+  /** The lock between the users of something that only this process can see. */
+  static within(name: string): Lock {
+    const { addon, channel } = link();
+    try {
+      return new Lock(opened(() => addon.Lock.within(channel, name)));
+    } catch (error) {
+      throw translate(error);
+    }
+  }
+
+  /** Waits at most `limit` milliseconds; gives the number of the hold, which expires after ten seconds. */
   acquire(limit: number): Promise<number> {
     return ask((id) => this.native.acquire(id, limit));
   }
 
+  /** Ends the hold's expiry; `false` when it has expired already. */
   pin(hold: number): boolean {
     return this.native.pin(hold);
   }
 
+  /** Settles when the lock is free. A hold that has expired is none. */
   release(hold: number): Promise<void> {
     return ask((id) => this.native.release(id, hold));
   }

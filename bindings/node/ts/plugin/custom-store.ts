@@ -8,7 +8,7 @@ import { programTime, systemTime } from "../clock";
 import { PersistenceError } from "../error";
 import type { Change, Committed, Snapshot } from "../handle/cache";
 import { underHold } from "../handle/held";
-import { entryKeys, Lock, type Locker, merge } from "../handle/lock";
+import { entryKeys, Lock, merge } from "../handle/lock";
 import { type Memory, MemoryPersistence } from "../stores/memory";
 import type { IPersistence } from "../types";
 import type { Hold, Store } from "./store";
@@ -23,7 +23,7 @@ export interface Synced {
 }
 
 export class CustomStore implements Store {
-  private readonly lock: Locker;
+  private readonly lock: Lock;
   private readonly memory: Memory | undefined;
   private latest: Snapshot | undefined;
   private begun = 0;

@@ -2,14 +2,14 @@
 import { requireContents } from "../arguments";
 import { programTime } from "../clock";
 import { holdFor } from "../handle/held";
+import { Lock } from "../handle/lock";
 import { lockLimit } from "../lock-options";
 import { CallbackLogger, type Logger, type LoggerOptions } from "../logger";
 import type { IPersistence, PersistenceInfo } from "../types";
-import { LocalLock } from "./local-lock";
 
 /** @internal What is kept. */
 export interface Memory {
-  readonly lock: LocalLock;
+  readonly lock: Lock;
   content: string | null;
   /** When it changed last: later than anybody can have looked before. */
   modified: number;
@@ -37,9 +37,20 @@ export class MemoryPersistence implements IPersistence {
   constructor(loggerOptions?: LoggerOptions) {
     this.logger = new CallbackLogger(loggerOptions);
     count += 1;
-    this.name = `memory:${process.pid}-${count}`;
+    const name = `memory:${process.pid}-${count}`;
+    this.name = name;
+    let lock: Lock | undefined;
     // Not enumerable: printing a persistence must not show tokens.
-    const own: Memory = { lock: new LocalLock(), content: null, modified: 0, listeners: new Set() };
+    const own: Memory = {
+      // Not before it is taken: without the addon there is no lock, which is for the call that needs it to say.
+      get lock() {
+        lock ??= Lock.within(name);
+        return lock;
+      },
+      content: null,
+      modified: 0,
+      listeners: new Set(),
+    };
     Object.defineProperty(this, "own", { value: own });
   }
 
