@@ -8,9 +8,8 @@
 //! stays, and added only if there is none.
 
 mod failure;
+mod framework;
 
-use std::any::Any;
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -21,6 +20,10 @@ use crate::persistence::keystore::Keystore;
 use crate::threads::pool;
 use crate::{Backend, Error, ErrorKind, Result, Secret, names};
 use failure::into_error;
+#[cfg(feature = "stand-in-keychain")]
+pub use framework::{Item, SecurityFramework, Status};
+#[cfg(not(feature = "stand-in-keychain"))]
+pub(crate) use framework::{Item, SecurityFramework, Status};
 
 /// The time limit of an operation, unless [`KeychainItem::deadline`] sets another. The Keychain answers within
 /// milliseconds.
@@ -34,167 +37,28 @@ const OVERLAPS: u32 = 20;
 /// The service name of probes.
 const PROBE_SERVICE: &str = "tokenkeep-probe";
 
-/// The Security framework's status for a call that failed: `OSStatus`, see `SecBase.h`.
-///
-/// ```
-/// use tokenkeep::keychain::Status;
-///
-/// assert_eq!(Status(-25300), Status::ITEM_NOT_FOUND);
-/// let needs_a_person = [Status::INTERACTION_NOT_ALLOWED, Status::AUTH_FAILED, Status::USER_CANCELED];
-/// let wrongly_signed = Status::MISSING_ENTITLEMENT;
-/// assert!(!needs_a_person.contains(&wrongly_signed) && wrongly_signed != Status::DUPLICATE_ITEM);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Status(pub i32);
-
-impl Status {
-    /// errSecItemNotFound.
-    pub const ITEM_NOT_FOUND: Self = Self(-25300);
-    /// errSecDuplicateItem.
-    pub const DUPLICATE_ITEM: Self = Self(-25299);
-    /// errSecInteractionNotAllowed: the call would need a prompt.
-    pub const INTERACTION_NOT_ALLOWED: Self = Self(-25308);
-    /// errSecAuthFailed: a wrong password, or a program that may not use the item.
-    pub const AUTH_FAILED: Self = Self(-25293);
-    /// errSecUserCanceled: the user refused.
-    pub const USER_CANCELED: Self = Self(-128);
-    /// errSecMissingEntitlement: the program's signature does not allow the call.
-    pub const MISSING_ENTITLEMENT: Self = Self(-34018);
-}
-
-/// The attributes of an item.
-///
-/// ```
-/// use tokenkeep::keychain::Item;
-///
-/// fn log(item: &Item) {
-///     println!("{item}, service {}, account {}", item.service, item.account);
-/// }
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct Item {
-    /// The service attribute.
-    pub service: String,
-    /// The account attribute.
-    pub account: String,
-    /// The access group, by which programs of one maker share items; only the data protection keychain has groups.
-    pub access_group: Option<String>,
-    /// Whether the item is in the data protection keychain instead of the default one.
-    pub data_protection: bool,
-}
-
-impl fmt::Display for Item {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.service, self.account)
-    }
-}
-
-/// The five functions of Apple's Security framework that are used, each in one step of the framework's own.
-///
-/// ```
-/// use std::{any::Any, collections::HashMap, sync::{Arc, Mutex}};
-/// use tokenkeep::keychain::{Item, KeychainItem, SecurityFramework, Status};
-/// use tokenkeep::{Secret, storage::Keystore};
-///
-/// /// A keychain in memory, for a test.
-/// #[derive(Debug, Default)]
-/// struct InMemory(Mutex<HashMap<Item, Secret>>);
-///
-/// impl SecurityFramework for InMemory {
-///     fn find(&self, item: &Item) -> Result<Secret, Status> {
-///         self.0.lock().unwrap().get(item).cloned().ok_or(Status::ITEM_NOT_FOUND)
-///     }
-///
-///     fn update(&self, item: &Item, content: &[u8]) -> Result<(), Status> {
-///         self.find(item)?;
-///         self.0.lock().unwrap().insert(item.clone(), Secret::from(content));
-///         Ok(())
-///     }
-///
-///     fn add(&self, item: &Item, content: &[u8]) -> Result<(), Status> {
-///         let absent = self.find(item).is_err();
-///         self.0.lock().unwrap().insert(item.clone(), Secret::from(content));
-///         absent.then_some(()).ok_or(Status::DUPLICATE_ITEM)
-///     }
-///
-///     fn delete(&self, item: &Item) -> Result<(), Status> {
-///         self.0.lock().unwrap().remove(item).map(drop).ok_or(Status::ITEM_NOT_FOUND)
-///     }
-///
-///     fn silence(&self) -> Result<Box<dyn Any>, Status> {
-///         Ok(Box::new(())) // it never asks anybody
-///     }
-/// }
-///
-/// let item = KeychainItem::over(Arc::new(InMemory::default()), "my-app", "token_cache")?;
-/// item.save(&b"{}".into())?;
-/// assert_eq!(item.load()?, Some(Secret::from("{}")));
-/// # Ok::<(), tokenkeep::Error>(())
-/// ```
-pub trait SecurityFramework: Send + Sync + fmt::Debug {
-    /// Returns the content of an item: `SecItemCopyMatching`.
-    ///
-    /// # Errors
-    /// The framework's status.
-    fn find(&self, item: &Item) -> Result<Secret, Status>;
-
-    /// Replaces the content of an existing item: `SecItemUpdate`.
-    ///
-    /// # Errors
-    /// The framework's status.
-    fn update(&self, item: &Item, content: &[u8]) -> Result<(), Status>;
-
-    /// Adds a new item: `SecItemAdd`.
-    ///
-    /// # Errors
-    /// The framework's status.
-    fn add(&self, item: &Item, content: &[u8]) -> Result<(), Status>;
-
-    /// Removes an item: `SecItemDelete`.
-    ///
-    /// # Errors
-    /// The framework's status.
-    fn delete(&self, item: &Item) -> Result<(), Status>;
-
-    /// Turns off prompts for all functions of this process until the returned value is dropped:
-    /// `SecKeychainSetUserInteractionAllowed`.
-    ///
-    /// # Errors
-    /// The framework's status.
-    fn silence(&self) -> Result<Box<dyn Any>, Status>;
-}
-
 /// One item of the macOS Keychain, found by its service and account.
 ///
 /// Unless [prompting](KeychainItem::prompting) is allowed, no operation shows a dialogue: one that would need the
 /// user's consent is `StoreLocked`. The framework has no time limits, so each operation runs on its own thread, which
 /// is abandoned at the deadline.
 ///
-/// ```
-/// # use std::any::Any;
-/// # use tokenkeep::{Secret, keychain::{Item, SecurityFramework, Status}};
-/// # #[derive(Debug)]
-/// # struct Absent;
-/// # impl SecurityFramework for Absent {
-/// #     fn find(&self, item: &Item) -> Result<Secret, Status> { assert_eq!(item.service, "my-app"); Err(Status::ITEM_NOT_FOUND) }
-/// #     fn update(&self, _: &Item, _: &[u8]) -> Result<(), Status> { Err(Status::ITEM_NOT_FOUND) }
-/// #     fn add(&self, _: &Item, _: &[u8]) -> Result<(), Status> { Ok(()) }
-/// #     fn delete(&self, _: &Item) -> Result<(), Status> { Err(Status::ITEM_NOT_FOUND) }
-/// #     fn silence(&self) -> Result<Box<dyn Any>, Status> { Ok(Box::new(())) }
-/// # }
-/// # let framework = std::sync::Arc::new(Absent);
+/// ```no_run
+/// # #[cfg(target_os = "macos")]
+/// # fn main() -> tokenkeep::Result<()> {
 /// use std::time::Duration;
 /// use tokenkeep::{keychain::KeychainItem, options::Prompting, storage::Keystore};
 ///
-/// // On a Mac: `KeychainItem::new("my-app", "token_cache")`. `framework` is what stands in for Apple's functions.
-/// let item = KeychainItem::over(framework, "my-app", "token_cache")?
+/// let item = KeychainItem::new("my-app", "token_cache")?
 ///     .prompting(Prompting::allowed())
 ///     .deadline(Duration::from_secs(3))
 ///     .in_data_protection_keychain()
 ///     .access_group("TEAMID.com.example.shared");
 /// assert_eq!(item.load()?, None);
-/// # Ok::<(), tokenkeep::Error>(())
+/// # Ok(())
+/// # }
+/// # #[cfg(not(target_os = "macos"))]
+/// # fn main() {}
 /// ```
 #[derive(Clone, Debug)]
 pub struct KeychainItem {
@@ -207,23 +71,29 @@ pub struct KeychainItem {
 }
 
 impl KeychainItem {
-    /// The item with these attributes, accessed through `framework`. Makes no call yet.
-    ///
-    /// On macOS, use `KeychainItem::new`.
+    /// The item with these attributes, accessed through a stand-in for Apple's framework. For tests.
     ///
     /// # Errors
-    /// `InvalidInput` if `service` or `account` is empty or contains a NUL.
+    /// As `KeychainItem::new` on macOS.
+    #[cfg(feature = "stand-in-keychain")]
     pub fn over(
         framework: Arc<dyn SecurityFramework>,
         service: impl Into<String>,
         account: impl Into<String>,
     ) -> Result<Self> {
-        let item = Item {
-            service: service.into(),
-            account: account.into(),
-            access_group: None,
-            data_protection: false,
-        };
+        Self::through(framework, service.into(), account.into())
+    }
+
+    /// The item with these attributes, accessed through `framework`. Makes no call yet.
+    ///
+    /// # Errors
+    /// `InvalidInput` if `service` or `account` is empty or contains a NUL.
+    pub(crate) fn through(
+        framework: Arc<dyn SecurityFramework>,
+        service: String,
+        account: String,
+    ) -> Result<Self> {
+        let item = Item { service, account, access_group: None, data_protection: false };
         for (what, value) in [("service", &item.service), ("account", &item.account)] {
             let fault = match value.as_str() {
                 "" => "is empty",

@@ -28,6 +28,7 @@ pub mod environment;
 pub mod event;
 pub mod inspect;
 pub mod key_source;
+#[cfg(any(target_os = "macos", feature = "stand-in-keychain"))]
 pub mod keychain;
 pub mod moving;
 pub mod nonblocking;

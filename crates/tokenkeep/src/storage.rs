@@ -6,7 +6,7 @@
 //! | content is in | persistence | protected by |
 //! | --- | --- | --- |
 //! | a file | [`FilePersistence`] | [`Sealed`] with a [`key_source`](crate::key_source), `DataProtection` on Windows, or nothing: [`Plain`] |
-//! | the system's keystore | [`KeystorePersistence`] | a [`Keystore`]: `SecretServiceItem` on Linux, [`keychain`](crate::keychain) on macOS |
+//! | the system's keystore | [`KeystorePersistence`] | a [`Keystore`]: `SecretServiceItem` on Linux, `keychain::KeychainItem` on macOS |
 //! | this process | [`MemoryPersistence`] | its end |
 //!
 //! ```

@@ -23,7 +23,7 @@ impl KeychainItem {
     /// `InvalidInput` if `service` or `account` is empty or contains a NUL.
     pub fn new(service: impl Into<String>, account: impl Into<String>) -> Result<Self> {
         static PROVEN: OnceLock<Arc<AtomicBool>> = OnceLock::new();
-        let item = Self::over(Arc::new(Apple), service, account)?;
+        let item = Self::through(Arc::new(Apple), service.into(), account.into())?;
         Ok(item.proven_by(Arc::clone(PROVEN.get_or_init(Arc::default))))
     }
 }
