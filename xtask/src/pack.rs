@@ -73,9 +73,10 @@ pub(crate) fn dist_command(workspace: &Workspace, arguments: &[String]) -> Outco
     }
     for platform in &built {
         for path in [addon_path(workspace, *platform), executable::path(workspace, *platform)] {
-            if path.is_file() && tarball::newest_glibc(&fs::read(&path).map_err(at(&path))?) > platform::GLIBC
-            {
-                defects.push(format!("{} asks for a newer glibc than 2.{}", path.display(), platform::GLIBC));
+            let newest =
+                if path.is_file() { tarball::newest_glibc(&fs::read(&path).map_err(at(&path))?) } else { 0 };
+            if newest > platform.oldest_glibc() {
+                defects.push(format!("{} asks for glibc 2.{newest}", path.display()));
             }
         }
     }

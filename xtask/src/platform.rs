@@ -5,9 +5,6 @@ use std::path::PathBuf;
 use crate::job::{Failure, Outcome};
 use crate::workspace::Workspace;
 
-/// The oldest glibc that a published binary may ask for, as `2.x`: the one from which Node 20 runs.
-pub(crate) const GLIBC: u32 = 28;
-
 /// A platform that has a package with a prebuilt addon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Platform {
@@ -82,10 +79,16 @@ impl Platform {
         (self.libc == Some("musl")).then(|| format!("-Ctarget-feature={sign}crt-static"))
     }
 
+    /// The x of the oldest glibc 2.x that a published binary may ask for: the one from which Node 20 runs.
+    pub(crate) fn oldest_glibc(self) -> u32 {
+        // Rust's standard library for ppc64 calls functions of 2.32, which took another kind of `long double`.
+        if self.cpu == "ppc64" { 32 } else { 28 }
+    }
+
     /// The target for `cargo zigbuild`, which links against the glibc that is named behind it.
     pub(crate) fn zig_target(self) -> String {
         match self.libc {
-            Some("glibc") => format!("{}.2.{GLIBC}", self.target),
+            Some("glibc") => format!("{}.2.{}", self.target, self.oldest_glibc()),
             _ => self.target.to_owned(),
         }
     }

@@ -130,21 +130,21 @@ pub(crate) fn check_binary(job: &Job<'_>, binary: &[u8], platform: Platform, nam
     Ok(())
 }
 
-/// ELFOSABI_FREEBSD.
-const FREEBSD: u8 = 9;
+/// The version of the symbols of FreeBSD's libraries. The mark in the ELF header depends on the linker.
+const FREEBSD: &[u8] = b"FBSD_1.";
 
 /// Returns whether the file begins like a library or an executable of that system and processor.
 fn has_magic(binary: &[u8], platform: Platform) -> bool {
     let at = |offset: usize, bytes: &[u8]| binary.get(offset..offset + bytes.len()) == Some(bytes);
     match (platform.os, platform.cpu) {
         // ELF, and e_machine: EM_X86_64, EM_ARM, EM_RISCV, EM_S390 with the high byte first, EM_PPC64, EM_AARCH64.
-        ("linux", "x64") => at(0, b"\x7fELF") && at(18, &[62, 0]) && !at(7, &[FREEBSD]),
+        ("linux", "x64") => at(0, b"\x7fELF") && at(18, &[62, 0]) && !contains(binary, FREEBSD),
         ("linux", "arm") => at(0, b"\x7fELF") && at(18, &[40, 0]),
         ("linux", "riscv64") => at(0, b"\x7fELF") && at(18, &[243, 0]),
         ("linux", "s390x") => at(0, b"\x7fELF") && at(18, &[0, 22]),
         ("linux", "ppc64") => at(0, b"\x7fELF") && at(18, &[21, 0]),
         ("linux", _) => at(0, b"\x7fELF") && at(18, &[183, 0]),
-        ("freebsd", _) => at(0, b"\x7fELF") && at(18, &[62, 0]) && at(7, &[FREEBSD]),
+        ("freebsd", _) => at(0, b"\x7fELF") && at(18, &[62, 0]) && contains(binary, FREEBSD),
         // Mach-O of 64 bits, and its cputype: CPU_TYPE_X86_64, CPU_TYPE_ARM64.
         ("darwin", "x64") => at(0, &[0xcf, 0xfa, 0xed, 0xfe, 7, 0, 0, 1]),
         ("darwin", _) => at(0, &[0xcf, 0xfa, 0xed, 0xfe, 12, 0, 0, 1]),

@@ -202,11 +202,13 @@ pub(crate) fn cheap() -> tokenkeep::key_source::Cost {
 }
 
 #[test]
-fn sixty_four_megabytes_come_back_within_three_times_their_size() {
+fn a_large_cache_comes_back_within_three_times_its_size() {
+    // Without optimisation encrypting takes a second for every few megabytes.
+    let megabytes = if std::env::var_os("TOKENKEEP_TORTURE").is_some() { 64 } else { 24 };
     let place = Place::new();
     let (cache, key) = (place.cache(), place.key("key"));
     let source = format!("key-file:{}", key.display());
-    let mut content = vec![0; 64 << 20];
+    let mut content = vec![0; megabytes << 20];
     getrandom::fill(&mut content).unwrap();
     let input = place.path().join("input");
     fs::write(&input, &content).unwrap();
@@ -227,9 +229,9 @@ fn sixty_four_megabytes_come_back_within_three_times_their_size() {
         peaks.push(String::from_utf8(ran.stdout).unwrap().trim().parse::<usize>().unwrap() / 1024);
     }
     assert!(fs::read(&output).unwrap() == content);
-    assert!(fs::metadata(&cache).unwrap().len() < (64 << 20) + 200);
+    assert!(fs::read(&cache).unwrap().len() < (megabytes << 20) + 200);
     let [write, read] = peaks[..] else { panic!("two runs") };
     println!("peak memory: writing {write} MiB, reading {read} MiB");
     // A write has the program's copy, the cache's copy and the encrypted copy.
-    assert!(write <= 3 * 64 + 16 && read <= 2 * 64 + 16, "writing {write} MiB, reading {read} MiB");
+    assert!(write <= 3 * megabytes + 16 && read <= 2 * megabytes + 16, "writing {write} MiB, reading {read} MiB");
 }

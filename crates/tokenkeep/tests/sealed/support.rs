@@ -161,7 +161,9 @@ pub(crate) fn program() -> &'static Path {
         let me = std::env::current_exe().unwrap();
         let profile = me.ancestors().nth(2).unwrap();
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--example", "sealed", "--manifest-path"]);
+        // The same words as in support/worker.rs: with other packages cargo compiles the dependencies again.
+        cargo.args(["build", "--quiet", "--package", "tokenkeep", "--example", "sealed"]);
+        cargo.args(["--package", "torture", "--bin", "torture", "--manifest-path"]);
         cargo.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
         cargo.arg("--target-dir").arg(profile.parent().unwrap());
         if profile.file_name().unwrap() == "release" {

@@ -21,8 +21,10 @@ pub(crate) fn program() -> &'static Path {
         let me = std::env::current_exe().unwrap();
         let profile = me.parent().and_then(Path::parent).unwrap();
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "--quiet", "--package", "torture", "--manifest-path"]);
-        cargo.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../torture/Cargo.toml"));
+        // The same words as in sealed/support.rs: with other packages cargo compiles the dependencies again.
+        cargo.args(["build", "--quiet", "--package", "tokenkeep", "--example", "sealed"]);
+        cargo.args(["--package", "torture", "--bin", "torture", "--manifest-path"]);
+        cargo.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
         cargo.arg("--target-dir").arg(profile.parent().unwrap());
         if profile.file_name() == Some(OsStr::new("release")) {
             cargo.arg("--release");
