@@ -233,5 +233,8 @@ fn a_large_cache_comes_back_within_three_times_its_size() {
     let [write, read] = peaks[..] else { panic!("two runs") };
     println!("peak memory: writing {write} MiB, reading {read} MiB");
     // A write has the program's copy, the cache's copy and the encrypted copy.
-    assert!(write <= 3 * megabytes + 16 && read <= 2 * megabytes + 16, "writing {write} MiB, reading {read} MiB");
+    assert!(
+        write <= 3 * megabytes + 16 && read <= 2 * megabytes + 16,
+        "writing {write} MiB, reading {read} MiB"
+    );
 }
