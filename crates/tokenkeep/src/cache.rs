@@ -80,12 +80,12 @@ struct Shared {
     shared_lock: Option<CacheLock>,
     wait: WaitOptions,
     events: Events,
-    held: Mutex<Held>,
+    cached: Mutex<CachedState>,
 }
 
 /// This process's cached state of the store.
 #[derive(Debug)]
-struct Held {
+struct CachedState {
     snapshot: Snapshot,
     stamp: Stamp,
     #[cfg(feature = "watch")]
@@ -144,14 +144,14 @@ impl TokenCache {
             StoreKind::Item { lock } => Some(CacheLock::alone(lock, events.clone())),
             _ => None,
         };
-        let held = Held {
+        let cached = CachedState {
             snapshot: Snapshot { generation: 0, content: None },
             stamp: Stamp::UNKNOWN,
             #[cfg(feature = "watch")]
             learned: learned::Learned::default(),
         };
-        let held = Mutex::new(held);
-        let shared = Shared { persistence, lock, shared_lock, wait, events, held };
+        let cached = Mutex::new(cached);
+        let shared = Shared { persistence, lock, shared_lock, wait, events, cached };
         Self { shared: Arc::new(shared), damage }
     }
 
@@ -178,17 +178,17 @@ impl TokenCache {
         for _ in 0..3 {
             let stamp = self.shared.persistence.stamp()?;
             let began = {
-                let held = self.shared.held();
-                if held.stamp.matches(&stamp) {
-                    return Ok(held.snapshot.clone());
+                let cached = self.shared.cached();
+                if cached.stamp.matches(&stamp) {
+                    return Ok(cached.snapshot.clone());
                 }
-                held.snapshot.generation
+                cached.snapshot.generation
             };
             match self.shared.persistence.load(None) {
                 Ok(loaded) if self.shared.is_at_rest(loaded.content.as_ref()) => {
-                    let mut held = self.shared.held();
-                    if held.snapshot.generation == began {
-                        return Ok(held.publish(loaded.content, loaded.stamp));
+                    let mut cached = self.shared.cached();
+                    if cached.snapshot.generation == began {
+                        return Ok(cached.publish(loaded.content, loaded.stamp));
                     }
                 }
                 // Content of a writer that truncates and writes in place, read between the two.
@@ -205,13 +205,13 @@ impl TokenCache {
     /// check fails; the next read reports why.
     pub fn is_current(&self, generation: u64) -> bool {
         let Ok(stamp) = self.shared.persistence.stamp() else { return false };
-        let held = self.shared.held();
-        held.snapshot.generation == generation && held.stamp.matches(&stamp)
+        let cached = self.shared.cached();
+        cached.snapshot.generation == generation && cached.stamp.matches(&stamp)
     }
 
     /// Forgets the content, so that the next access reads the store.
     pub fn forget(&self) {
-        self.shared.held().stamp = Stamp::UNKNOWN;
+        self.shared.cached().stamp = Stamp::UNKNOWN;
     }
 
     /// Waits for the lock and then checks the store, so that the write is based on the present content.
@@ -280,7 +280,7 @@ impl TokenCache {
         if outer.is_none() {
             return self.begin_write_under((guard, outer))?.commit(content);
         }
-        let snapshot = self.shared.held().snapshot.clone();
+        let snapshot = self.shared.cached().snapshot.clone();
         let unread = WriteAccess { cache: self.clone(), snapshot, guard, outer };
         match unread.store(content.clone()) {
             // Content of another store in the place of the marker is imported by reading.
@@ -336,8 +336,8 @@ impl TokenCache {
 }
 
 impl Shared {
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cached(&self) -> MutexGuard<'_, CachedState> {
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The lock of the cache, and that of a store which several paths share, taken first and to be released last.
@@ -352,9 +352,9 @@ impl Shared {
     fn refresh(&self, guard: &LockGuard) -> Result<Snapshot> {
         let stamp = self.persistence.stamp()?;
         {
-            let held = self.held();
-            if held.stamp.matches(&stamp) {
-                return Ok(held.snapshot.clone());
+            let cached = self.cached();
+            if cached.stamp.matches(&stamp) {
+                return Ok(cached.snapshot.clone());
             }
         }
         self.reload(guard)
@@ -372,7 +372,7 @@ impl Shared {
             Err(error) if error.is_damage() => {
                 let reason = error.what().to_owned();
                 self.set_aside(guard, &reason, error, rule)?;
-                Ok(self.held().publish(None, Stamp::UNKNOWN))
+                Ok(self.cached().publish(None, Stamp::UNKNOWN))
             }
             again => again,
         }
@@ -393,7 +393,7 @@ impl Shared {
     }
 }
 
-impl Held {
+impl CachedState {
     /// Makes `content` the cached state, with a new number if it differs.
     fn publish(&mut self, content: Option<Secret>, stamp: Stamp) -> Snapshot {
         self.stamp = stamp;

@@ -24,7 +24,7 @@ async fn the_only_thread_of_the_executor_goes_on_while_the_lock_is_waited_for() 
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_time_limit_of_tokio_ends_a_wait_and_gives_up_the_place_in_the_line() {
+async fn a_time_limit_of_tokio_ends_a_wait_and_leaves_the_queue() {
     let place = Place::new();
     let cache = place.open().nonblocking();
     let held = cache.begin_write().await.unwrap();

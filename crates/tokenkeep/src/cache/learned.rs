@@ -39,7 +39,7 @@ impl Learned {
 impl TokenCache {
     /// Adds a watcher.
     pub(crate) fn tell(&self, watcher: Sender<Signal>) {
-        self.shared.held().learned.watchers.push(watcher);
+        self.shared.cached().learned.watchers.push(watcher);
     }
 
     /// Sends a warning to the watchers.

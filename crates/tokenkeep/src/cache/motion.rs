@@ -44,7 +44,7 @@ impl Shared {
             let age = age(&loaded.stamp, looked);
             let is_young = age.is_some_and(|age| age < IN_MOTION);
             if whole || (!is_young && (unattended || age.is_none_or(|age| age >= STOPPED))) {
-                return Ok(self.held().publish(loaded.content, loaded.stamp));
+                return Ok(self.cached().publish(loaded.content, loaded.stamp));
             }
             unattended = !is_young && !self.is_being_written();
             if unattended {

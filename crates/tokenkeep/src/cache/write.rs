@@ -114,19 +114,19 @@ impl WriteAccess {
     pub fn delete(self) -> Result<bool> {
         let shared = &self.cache.shared;
         #[cfg(feature = "watch")]
-        shared.held().learned.announce(None);
+        shared.cached().learned.announce(None);
         let deleted = shared.persistence.delete(&self.guard);
-        let mut held = shared.held();
+        let mut cached = shared.cached();
         match deleted {
             Ok(deleted) => {
                 // The next read decides, because a keystore's marker exists even without its item.
-                held.publish(None, Stamp::UNKNOWN);
+                cached.publish(None, Stamp::UNKNOWN);
                 #[cfg(feature = "watch")]
-                held.learned.written();
+                cached.learned.written();
                 Ok(deleted)
             }
             Err(error) => {
-                held.stamp = Stamp::UNKNOWN;
+                cached.stamp = Stamp::UNKNOWN;
                 Err(error)
             }
         }
@@ -141,7 +141,7 @@ impl WriteAccess {
         let shared = Arc::clone(&self.cache.shared);
         let again = shared.persistence.load(Some(&self.guard))?;
         if again.content != self.snapshot.content {
-            self.snapshot = shared.held().publish(again.content, again.stamp);
+            self.snapshot = shared.cached().publish(again.content, again.stamp);
             let whole =
                 self.content().is_none_or(|content| content.is_empty() || schema::is_msal_cache(content));
             if whole {
@@ -164,18 +164,18 @@ impl WriteAccess {
     pub(super) fn store(&self, content: Secret) -> Result<Snapshot> {
         let shared = &self.cache.shared;
         #[cfg(feature = "watch")]
-        shared.held().learned.announce(Some(&content));
+        shared.cached().learned.announce(Some(&content));
         match shared.persistence.save_deferred(&self.guard, &content) {
             Ok(stamp) => {
-                let mut held = shared.held();
-                let snapshot = held.publish(Some(content), stamp);
+                let mut cached = shared.cached();
+                let snapshot = cached.publish(Some(content), stamp);
                 #[cfg(feature = "watch")]
-                held.learned.written();
+                cached.learned.written();
                 Ok(snapshot)
             }
             Err(error) => {
                 // The next read shows whether the write arrived.
-                shared.held().stamp = Stamp::UNKNOWN;
+                shared.cached().stamp = Stamp::UNKNOWN;
                 Err(error)
             }
         }
@@ -184,7 +184,7 @@ impl WriteAccess {
     /// Releases the lock and waits until what was stored is safe.
     pub(super) fn release(self, stored: Snapshot) -> Result<Snapshot> {
         let shared = &self.cache.shared;
-        self.guard.release().inspect_err(|_| shared.held().stamp = Stamp::UNKNOWN)?;
+        self.guard.release().inspect_err(|_| shared.cached().stamp = Stamp::UNKNOWN)?;
         Ok(stored)
     }
 }

@@ -58,7 +58,7 @@ fn threads_get_the_lock_in_order_with_any_spelling_of_the_path() {
             });
             let stat = format!("/proc/self/task/{}/stat", comes.recv().unwrap());
             // Only its position in the queue can make it sleep.
-            eventually("the thread is in line", || fs::read_to_string(&stat).unwrap().contains(") S "));
+            eventually("the thread is in the queue", || fs::read_to_string(&stat).unwrap().contains(") S "));
             thread
         })
         .collect();

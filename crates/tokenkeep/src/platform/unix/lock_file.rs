@@ -35,7 +35,7 @@ use crate::platform::{os, writing};
 use crate::{Error, ErrorKind, Result};
 pub(crate) use private::Private;
 pub(crate) use sibling::Watch;
-use sibling::{Look, Sibling};
+use sibling::{Outcome, Sibling};
 pub(crate) use state::state;
 
 /// The first pause between two checks of a busy sibling lock; later ones are longer.
@@ -222,11 +222,11 @@ pub(crate) fn take_sibling_lock(
     sleep: &dyn Fn(Duration) -> Result<()>,
     events: &Events,
 ) -> Result<Option<Acquired>> {
-    let mut meeting = sibling::Meeting::new(&private, paths, watch, events)?;
+    let mut lock = sibling::SiblingLock::new(&private, paths, watch, events)?;
     let mut pause = FIRST_LOOK;
     loop {
-        match meeting.look()? {
-            Look::Taken { sibling, recovered } => {
+        match lock.attempt()? {
+            Outcome::Taken { sibling, recovered } => {
                 if recovered {
                     std::thread::sleep(LATE_UNLINK);
                     if !names(&paths.sibling, sibling.file(&private))? {
@@ -239,9 +239,9 @@ pub(crate) fn take_sibling_lock(
                 }
                 return Ok(Some(Acquired { sibling, path: paths.sibling.clone(), recovered, private }));
             }
-            Look::Moved => return Ok(None),
-            Look::Again => sleep(SOON)?,
-            Look::Occupied => {
+            Outcome::Moved => return Ok(None),
+            Outcome::Again => sleep(SOON)?,
+            Outcome::Occupied => {
                 sleep(pause)?;
                 pause = (pause * 2).min(LATER_LOOK);
             }

@@ -50,7 +50,7 @@ impl Sibling {
 
 /// The outcome of one check of the sibling lock file.
 #[derive(Debug)]
-pub(super) enum Look {
+pub(super) enum Outcome {
     Taken {
         sibling: Sibling,
         recovered: bool,
@@ -85,8 +85,8 @@ impl Watch {
     }
 }
 
-/// A holder of the private lock that tries to get the sibling lock.
-pub(super) struct Meeting<'a> {
+/// The sibling lock, as a holder of the private lock tries to take it.
+pub(super) struct SiblingLock<'a> {
     private: &'a Private,
     paths: &'a Paths,
     /// The content of the private file before our record: on a shared file system it shows which machine made the
@@ -102,7 +102,7 @@ pub(super) struct Meeting<'a> {
     events: &'a Events,
 }
 
-impl<'a> Meeting<'a> {
+impl<'a> SiblingLock<'a> {
     pub(super) fn new(
         private: &'a Private,
         paths: &'a Paths,
@@ -127,13 +127,13 @@ impl<'a> Meeting<'a> {
         })
     }
 
-    pub(super) fn look(&mut self) -> Result<Look> {
-        let look = self.take()?;
-        self.waited |= matches!(look, Look::Occupied);
-        Ok(look)
+    pub(super) fn attempt(&mut self) -> Result<Outcome> {
+        let outcome = self.take()?;
+        self.waited |= matches!(outcome, Outcome::Occupied);
+        Ok(outcome)
     }
 
-    fn take(&mut self) -> Result<Look> {
+    fn take(&mut self) -> Result<Outcome> {
         let path = &self.paths.sibling;
         if !self.private.is_flocked() {
             return self.create();
@@ -149,14 +149,14 @@ impl<'a> Meeting<'a> {
         match retry(|| fs::hard_link(&self.paths.private, path)) {
             Ok(()) => self.linked(),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.examine(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Look::Moved),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Outcome::Moved),
             Err(error) if cannot_link(&error) => self.create(),
             Err(error) => Err(Error::io("Cannot create the lock file", path, error)),
         }
     }
 
     /// After making a link: checks that it names the held file and still exists.
-    fn linked(&self) -> Result<Look> {
+    fn linked(&self) -> Result<Outcome> {
         let (path, held) = (&self.paths.sibling, self.private.file());
         let identity = self.private.identity();
         let ours = is_at(path, identity).inspect_err(|_| remove_if_names(path, identity))?;
@@ -166,16 +166,16 @@ impl<'a> Meeting<'a> {
                 sign_if_there_is_room(held, &self.paths.private)
                     .inspect_err(|_| remove_if_names(path, identity))?;
             }
-            return Ok(Look::Taken { sibling: Sibling::Linked, recovered: false });
+            return Ok(Outcome::Taken { sibling: Sibling::Linked, recovered: false });
         }
         // A sibling's stray unlink was quick; or the private file was replaced, and this is a link to another
         // process's file, which its holder finds and recognises.
-        Ok(if self.private.is_current(self.paths)? { Look::Again } else { Look::Moved })
+        Ok(if self.private.is_current(self.paths)? { Outcome::Again } else { Outcome::Moved })
     }
 
     /// Without hard links: prepares a separate file under another name and renames it to this one, unless the name is
     /// taken.
-    fn create(&mut self) -> Result<Look> {
+    fn create(&mut self) -> Result<Outcome> {
         let path = &self.paths.sibling;
         if files::status_at(path)?.is_some() {
             return self.examine();
@@ -208,7 +208,7 @@ impl<'a> Meeting<'a> {
 
     /// Without hard links and without such a rename: the new file is empty and unlocked for an instant, in which
     /// siblings leave it alone.
-    fn create_openly(&self) -> Result<Look> {
+    fn create_openly(&self) -> Result<Outcome> {
         let path = &self.paths.sibling;
         let file = match retry(|| files::careful().read(true).write(true).create_new(true).open(path)) {
             Ok(file) => file,
@@ -219,7 +219,7 @@ impl<'a> Meeting<'a> {
         match self.make_ready(&file, path).inspect_err(|_| remove_if_still(path, &file))? {
             true => self.created(file),
             // Go and .NET open an existing file and enter when they get its flock. The lock is theirs now.
-            false => Ok(Look::Occupied),
+            false => Ok(Outcome::Occupied),
         }
     }
 
@@ -240,18 +240,22 @@ impl<'a> Meeting<'a> {
     }
 
     /// After creating the lock file: checks that it still exists.
-    fn created(&self, file: File) -> Result<Look> {
+    fn created(&self, file: File) -> Result<Outcome> {
         let path = &self.paths.sibling;
         let ours = names(path, &file).inspect_err(|_| remove_if_still(path, &file))?;
-        Ok(if ours { Look::Taken { sibling: Sibling::Own(file), recovered: false } } else { Look::Again })
+        Ok(if ours {
+            Outcome::Taken { sibling: Sibling::Own(file), recovered: false }
+        } else {
+            Outcome::Again
+        })
     }
 
     /// Judges an existing lock file: ours already, busy, or of a dead process.
-    fn examine(&self) -> Result<Look> {
+    fn examine(&self) -> Result<Outcome> {
         let path = &self.paths.sibling;
         let file = match retry(|| files::careful().read(true).write(true).open(path)) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Again),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Outcome::Again),
             Err(error) => return Err(files::open_failed(path, error)),
         };
         let status = self.paths.require_ours(path, &file)?;
@@ -265,7 +269,7 @@ impl<'a> Meeting<'a> {
                 // A process is inside: only a file that is unchanged *and* free for a while belongs to a dead
                 // process.
                 self.watch.lock().unwrap_or_else(PoisonError::into_inner).restart();
-                return Ok(Look::Occupied);
+                return Ok(Outcome::Occupied);
             }
             Err(error) if is_unsupported(&error) => false,
             Err(error) => return Err(Error::io("Cannot lock the lock file", path, error)),
@@ -277,22 +281,22 @@ impl<'a> Meeting<'a> {
                 // second chance.
                 let _ = retry(|| file.unlock());
             }
-            return Ok(Look::Occupied);
+            return Ok(Outcome::Occupied);
         }
         if lockable { adopt(file, path) } else { clear_away(&file, path) }
     }
 
     /// Our own link, of a process of ours that no longer holds the flock. On a shared file system another machine's
     /// flock may not be visible, so only a process of this machine is certainly dead.
-    fn examine_own_link(&self, unchanged: Duration) -> Result<Look> {
+    fn examine_own_link(&self, unchanged: Duration) -> Result<Outcome> {
         if self.paths.remote && !self.signed {
             let forgotten = is_forgotten(unchanged, self.previous_age);
             if !forgotten && !self.previous.is_of_this_boot() {
-                return Ok(Look::Occupied);
+                return Ok(Outcome::Occupied);
             }
             sign_if_there_is_room(self.private.file(), &self.paths.private)?;
         }
-        Ok(Look::Taken { sibling: Sibling::Linked, recovered: true })
+        Ok(Outcome::Taken { sibling: Sibling::Linked, recovered: true })
     }
 
     fn is_stale(&self, record: &Record, status: &fs::Metadata, lockable: bool, unchanged: Duration) -> bool {
@@ -335,7 +339,7 @@ fn is_forgotten(unchanged: Duration, age: Option<Duration>) -> bool {
 }
 
 /// Takes over a dead process's file without unlinking it.
-fn adopt(file: File, path: &Path) -> Result<Look> {
+fn adopt(file: File, path: &Path) -> Result<Outcome> {
     sign_if_there_is_room(&file, path)?;
     let length = record::LENGTH as u64;
     if files::status_of(&file, path)?.len() > length {
@@ -343,13 +347,13 @@ fn adopt(file: File, path: &Path) -> Result<Look> {
             .map_err(|error| Error::io("Cannot write the lock file", path, error))?;
     }
     // After a pause, the caller checks that it still has its name.
-    Ok(Look::Taken { sibling: Sibling::Own(file), recovered: true })
+    Ok(Outcome::Taken { sibling: Sibling::Own(file), recovered: true })
 }
 
 /// Without flock, a dead process's file cannot be held and must be removed. Of several processes with the same
 /// judgement one removes it: the one that creates the claim, and only if the judged file is still there. A slower one
 /// would otherwise remove the file of the next holder.
-fn clear_away(judged: &File, path: &Path) -> Result<Look> {
+fn clear_away(judged: &File, path: &Path) -> Result<Outcome> {
     let claim = with_suffix(path, ".claim");
     let claimed = retry(|| files::careful().write(true).create_new(true).open(&claim));
     match claimed {
@@ -360,7 +364,7 @@ fn clear_away(judged: &File, path: &Path) -> Result<Look> {
             if left.is_some_and(|age| age >= NAMELESS) {
                 let _ = retry(|| fs::remove_file(&claim));
             }
-            return Ok(Look::Occupied);
+            return Ok(Outcome::Occupied);
         }
         Err(error) => return Err(Error::io("Cannot claim a dead process's lock file", &claim, error)),
     }
@@ -372,5 +376,5 @@ fn clear_away(judged: &File, path: &Path) -> Result<Look> {
     };
     let released = retry(|| fs::remove_file(&claim))
         .map_err(|error| Error::io("Cannot remove the claim on a dead process's lock file", &claim, error));
-    outcome.and(released).map(|()| Look::Again)
+    outcome.and(released).map(|()| Outcome::Again)
 }

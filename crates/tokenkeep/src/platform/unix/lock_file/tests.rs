@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::sibling::{Meeting, SETTLED};
+use super::sibling::{SETTLED, SiblingLock};
 use super::{LATE_UNLINK, Paths, Private, take_sibling_lock, with_suffix};
 use crate::{CacheLock, options::WaitOptions};
 
@@ -46,11 +46,11 @@ fn without_hard_links_a_new_file_that_a_sibling_locked_first_is_the_siblings() {
     let paths = Paths::beside(&place.cache, &place.cache).unwrap();
     let private = Private::attempt(&paths).unwrap().unwrap();
     let (watch, events) = Default::default();
-    let meeting = Meeting::new(&private, &paths, &watch, &events).unwrap();
+    let lock = SiblingLock::new(&private, &paths, &watch, &events).unwrap();
     let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
     let sibling = File::open(&path).unwrap();
     sibling.try_lock().unwrap();
-    assert!(!meeting.make_ready(&file, &path).unwrap());
+    assert!(!lock.make_ready(&file, &path).unwrap());
 }
 
 #[test]
