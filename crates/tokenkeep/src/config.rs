@@ -9,8 +9,8 @@ use std::time::Duration;
 
 pub use self::open::{Choice, Refused};
 use crate::event::{Event, Events};
+use crate::item_shape::ItemShape;
 use crate::options::{Cancel, Durability, OnDamage, Prompting, Store, WaitOptions};
-use crate::storage::ItemShape;
 use crate::{Error, ErrorKind, Result, TokenCache, environment};
 
 /// The default account of an item.

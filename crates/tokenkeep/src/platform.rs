@@ -37,9 +37,10 @@ use windows as family;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::item_shape::ItemShape;
+use crate::options::Prompting;
 #[cfg(not(windows))]
 use crate::{Error, ErrorKind, Protector, Result, Secret, options::DataProtectionScope};
-use crate::{options::Prompting, storage::ItemShape};
 
 pub(crate) use family::{files, key_file, lock_file, process, writing};
 pub(crate) use os::{OWN, OWN_STORE, keyring, keystore_item};

@@ -12,7 +12,8 @@ use std::str::FromStr;
 
 pub use place::{CachePlace, PlaceKind, known_caches};
 
-use crate::{Error, ErrorKind, Result, storage::ItemShape};
+use crate::item_shape::ItemShape;
+use crate::{Error, ErrorKind, Result};
 
 /// A cache layout that several programs share, under its common name.
 ///

@@ -8,8 +8,12 @@ use std::sync::Arc;
 use super::Config;
 use crate::event::Event;
 use crate::options::{Attempt, DataProtectionScope, Store, WaitOptions, listed};
+use crate::persistence::file::FilePersistence;
+use crate::persistence::keystore::{Keystore, KeystorePersistence};
+use crate::persistence::memory::MemoryPersistence;
 use crate::platform::{self, ItemRequest, OwnStore};
-use crate::storage::{FilePersistence, Keystore, KeystorePersistence, MemoryPersistence, Plain, Sealed};
+use crate::protector::Plain;
+use crate::protector::sealed::Sealed;
 use crate::{Error, ErrorKind, Persistence, Protector, Result, TokenCache, moving};
 
 /// A cache in the first store that works. See [`Config::choose`].

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Key, KeyId, KeySource, Kind, WITHOUT_KEY, text};
-use crate::{CacheLock, Error, ErrorKind, Protection, Result, storage::Keystore};
+use crate::persistence::keystore::Keystore;
+use crate::{CacheLock, Error, ErrorKind, Protection, Result};
 
 /// A key in an item of a [`Keystore`]. It is created and stored there when a file is first encrypted.
 ///

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::Secret;
 use crate::key_source::KeySource;
+use crate::persistence::keystore::Keystore;
 use crate::platform;
-use crate::{Secret, storage::Keystore};
 
 /// A store for a cache. [`Config::store`](crate::Config::store) names the one to try first,
 /// [`Config::fallback`](crate::Config::fallback) those to try after it.

@@ -19,13 +19,12 @@ use crate::cache::motion::STOPPED;
 use crate::event::{Event, Events};
 use crate::names;
 use crate::options::Durability;
+use crate::persistence::Loaded;
 use crate::persistence::{BuiltIn, OldCopy, StoreKind};
 use crate::platform::files::{self, Tick};
 use crate::platform::writing;
-use crate::{
-    Error, ErrorKind, Info, LockGuard, Persistence, Protector, Result, Secret, Stamp,
-    storage::{Loaded, Plain},
-};
+use crate::protector::Plain;
+use crate::{Error, ErrorKind, Info, LockGuard, Persistence, Protector, Result, Secret, Stamp};
 
 /// The content of the probe; the sibling libraries write a similar harmless text.
 const PROBE: &[u8] = b"tokenkeep probe: this file can be removed";

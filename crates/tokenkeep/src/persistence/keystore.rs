@@ -15,12 +15,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::marker::Marker;
 use crate::event::{Event, Events};
+use crate::persistence::Loaded;
+use crate::persistence::file::FilePersistence;
 use crate::persistence::{BuiltIn, OldCopy, StoreKind};
 use crate::{
     Backend, CacheLock, Error, ErrorKind, Info, LockGuard, Persistence, Protection, Result, Secret, Stamp,
-    options::OnDamage,
-    schema,
-    storage::{FilePersistence, Loaded},
+    options::OnDamage, schema,
 };
 
 /// One item of the operating system's keystore.

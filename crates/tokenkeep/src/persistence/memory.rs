@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::persistence::Loaded;
 use crate::persistence::{BuiltIn, OldCopy, StoreKind};
-use crate::{Backend, Info, LockGuard, Persistence, Protection, Result, Secret, Stamp, storage::Loaded};
+use crate::{Backend, Info, LockGuard, Persistence, Protection, Result, Secret, Stamp};
 
 /// A cache that lives as long as the process. All clones of one are the same cache; each [`MemoryPersistence::new`] is
 /// another. Nothing is written to any disk, not even a lock file.

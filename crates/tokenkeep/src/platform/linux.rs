@@ -17,11 +17,10 @@ use rustix::time::{ClockId, clock_gettime};
 use super::files::retry;
 use super::process::{Life, UNKNOWN_BOOT};
 use super::{ItemRequest, OwnStore};
+use crate::Result;
 use crate::fork::PerProcess;
-use crate::{
-    Result,
-    storage::{Keystore, SecretServiceItem},
-};
+use crate::persistence::keystore::Keystore;
+use crate::platform::SecretServiceItem;
 
 pub(crate) use self::writers::writes;
 

@@ -12,11 +12,10 @@ use std::sync::Arc;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::{ItemRequest, OwnStore};
+use crate::Result;
+use crate::item_shape::ItemShape;
 use crate::keychain::KeychainItem;
-use crate::{
-    Result,
-    storage::{ItemShape, Keystore},
-};
+use crate::persistence::keystore::Keystore;
 
 pub(crate) use super::posix::{
     boot_id, coarse_clock, command, life, start, user_namespace, wait_for_truncation, writes,

@@ -13,7 +13,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{ItemRequest, OwnStore};
-use crate::{Error, ErrorKind, Result, storage::Keystore};
+use crate::persistence::keystore::Keystore;
+use crate::{Error, ErrorKind, Result};
 
 pub(crate) use super::posix::{
     boot_id, coarse_clock, command, life, start, user_namespace, wait_for_truncation, writes,

@@ -16,7 +16,8 @@ pub(crate) mod writing;
 use std::sync::Arc;
 
 use super::{ItemRequest, OwnStore};
-use crate::{Error, ErrorKind, Protector, Result, Secret, options::DataProtectionScope, storage::Keystore};
+use crate::persistence::keystore::Keystore;
+use crate::{Error, ErrorKind, Protector, Result, Secret, options::DataProtectionScope};
 use dpapi::DataProtection;
 
 /// The store that this platform protects best.

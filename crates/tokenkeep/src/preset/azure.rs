@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{AzureSdk, CachePlace, Names, Preset};
-use crate::{Error, ErrorKind, Result, environment, storage::ItemShape};
+use crate::item_shape::ItemShape;
+use crate::{Error, ErrorKind, Result, environment};
 
 /// The service, or the value of an attribute, of every SDK.
 const SERVICE: &str = "Microsoft.Developer.IdentityService";

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::{Names, Preset};
 use crate::Config;
+use crate::item_shape::ItemShape;
 use crate::options::{DataProtectionScope, Store};
-use crate::storage::ItemShape;
 
 /// A cache of another library on this machine.
 ///

@@ -6,9 +6,8 @@
 
 use super::FilePersistence;
 use crate::event::Event;
-use crate::{
-    CacheLock, Error, ErrorKind, LockGuard, Persistence, Result, options::WaitOptions, storage::Loaded,
-};
+use crate::persistence::Loaded;
+use crate::{CacheLock, Error, ErrorKind, LockGuard, Persistence, Result, options::WaitOptions};
 
 impl FilePersistence {
     /// Encrypts a plaintext cache found at the path of an encrypted one; returns `true` if there was one. A load

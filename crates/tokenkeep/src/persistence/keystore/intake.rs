@@ -9,11 +9,11 @@ use super::KeystorePersistence;
 use crate::event::Event;
 use crate::moving::carry;
 use crate::persistence::BuiltIn;
+use crate::persistence::file::FilePersistence;
 use crate::{
     CacheLock, Error, ErrorKind, LockGuard, Persistence, Result,
     options::{OnDamage, WaitOptions},
     schema,
-    storage::FilePersistence,
 };
 
 impl KeystorePersistence {

@@ -7,9 +7,8 @@ use std::path::Path;
 
 use crate::atomic_file;
 use crate::options::Durability;
-use crate::{
-    Error, ErrorKind, LockGuard, Persistence, Result, Secret, Stamp, schema, storage::FilePersistence,
-};
+use crate::persistence::file::FilePersistence;
+use crate::{Error, ErrorKind, LockGuard, Persistence, Result, Secret, Stamp, schema};
 
 /// The content that the JavaScript sibling writes; it means that there is no other content.
 const CONTENT: &[u8] = b"{}";
