@@ -1,186 +1,104 @@
 //! One cache, as JavaScript uses it. Methods with a call number answer under it over the channel.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
 use napi::bindgen_prelude::{Buffer, Either, Either3, Env, Null, Undefined};
 use napi_derive::napi;
 use tokenkeep::nonblocking::{NonblockingWrite, Operation};
-use tokenkeep::{
-    Backend, Persistence, Secret, TokenCache, WriteAccess,
-    options::{Durability, OnDamage, WaitOptions},
-    storage::{FilePersistence, KeystorePersistence, StoreKind},
-};
+use tokenkeep::options::{OnDamage, Refused, WaitOptions};
+use tokenkeep::storage::StoreKind;
+use tokenkeep::{Config, ErrorKind, Secret, TokenCache, WriteAccess};
 
 use crate::channel::Channel;
-use crate::encrypted::{self, KeyPlace, Supply, explain};
 use crate::events::listener;
 use crate::failure::{Failure, Thrown, outcome};
 use crate::guard::{Place, guard, quietly};
 use crate::holds::Hold;
-use crate::keystore;
+use crate::key::{Answer, Supply};
 use crate::link::{Call, Link};
 use crate::lock::{Lock, release};
+use crate::options::CacheOptions;
 use crate::proposal::{Base, Proposal};
 use crate::reply::{Reply, View};
 
-/// A token cache in one place.
+/// A token cache in one of the stores that its options name.
 #[napi]
 #[allow(missing_debug_implementations)] // Only JavaScript has one in hand.
 pub struct Cache {
     link: Arc<Link>,
-    cache: TokenCache,
-    path: PathBuf,
-    /// What can be prepared: the cache file. A keystore's marker is prepared as a file of its own.
-    file: Option<FilePersistence>,
-    /// The same, where it is a keystore's item.
-    item: Option<KeystorePersistence>,
-    /// Where passphrases are to be put, where JavaScript has to ask for them.
+    config: Config,
+    /// The cache from its first use on: as [`Cache::open`] opened it, or else in the first store, unverified.
+    cache: Arc<OnceLock<TokenCache>>,
+    /// Where passphrases are put that JavaScript has to ask for, by the number of the key.
     supplies: Vec<Supply>,
 }
 
 #[napi]
 impl Cache {
-    /// A cache in a plaintext file, whose writes are `synced` to the disk or not. Its events carry the number `source`.
-    #[napi(factory)]
-    pub fn file(channel: &Channel, source: u32, path: String, synced: bool) -> Result<Self, Thrown> {
+    /// The cache of these options. Nothing is opened yet.
+    #[napi(constructor)]
+    pub fn new(channel: &Channel, options: CacheOptions) -> Result<Self, Thrown> {
         guard(Place::Export, || {
-            let listener = listener(channel.link(), source);
-            let file = FilePersistence::new(PathBuf::from(path))?;
-            let file = file.durability(durability(synced)).on_event(listener.clone());
-            Ok(Self::over(channel, Arc::new(file.clone()), listener, Some(file)))
+            let listener = listener(channel.link(), options.source);
+            let (config, supplies) = options.into_config()?;
+            let config = config.on_event(listener);
+            Ok(Self { link: Arc::clone(channel.link()), config, cache: Arc::default(), supplies })
         })
         .map_err(Failure::into_exception)
     }
 
-    /// A cache in a file encrypted with `key`, under the name `partition`, whose writes are `synced` or not. Its events carry the number `source`.
-    #[napi(factory)]
-    pub fn encrypted_file(
-        channel: &Channel,
-        source: u32,
-        path: String,
-        partition: String,
-        key: KeyPlace,
-        synced: bool,
-    ) -> Result<Self, Thrown> {
-        guard(Place::Export, || {
-            let listener = listener(channel.link(), source);
-            let (file, supply) = encrypted::file(Path::new(&path), partition, key)?;
-            let file = file.durability(durability(synced)).on_event(listener.clone());
-            let mut cache = Self::over(channel, Arc::new(file.clone()), listener, Some(file));
-            cache.supplies.extend(supply);
-            Ok(cache)
-        })
-        .map_err(Failure::into_exception)
-    }
-
-    /// A cache in an item of the Secret Service, with its marker at `path`. A prompt may stand for `prompt_limit`
-    /// milliseconds; 0 allows none. Encrypted files under the name `partition` with one of `stand_ins` as their key, which
-    /// may have been written to `path` while the keystore was away, are taken in. Its events carry the number `source`.
-    #[napi(factory)]
-    #[allow(clippy::too_many_arguments)] // What JavaScript has in one object.
-    pub fn secret_service(
-        channel: &Channel,
-        source: u32,
-        path: String,
-        service: String,
-        account: String,
-        prompt_limit: u32,
-        partition: String,
-        stand_ins: Vec<KeyPlace>,
-    ) -> Result<Self, Thrown> {
-        guard(Place::Export, || {
-            let listener = listener(channel.link(), source);
-            let path = Path::new(&path);
-            let mut item = keystore::secret_service(path, &service, &account, prompt_limit)?;
-            let mut supplies = Vec::new();
-            for key in stand_ins {
-                let (file, supply) = encrypted::file(path, partition.clone(), key)?;
-                item = item.stand_in(file)?;
-                // One for each, so that JavaScript can count them.
-                supplies.push(supply.unwrap_or_default());
+    /// Opens the first store that works: creates its file where `create`, proves it and imports what other stores left
+    /// where `verify`. Answers with the number of the store and with those that were tried in vain; a passphrase that has to
+    /// be asked for is a failure of the call. `limit` is for the lock, in milliseconds.
+    #[napi]
+    pub fn open(&self, env: Env, call: u32, create: bool, verify: bool, limit: u32) -> Result<(), Thrown> {
+        let (config, opened) = (self.config.clone().create(create).verify(verify), Arc::clone(&self.cache));
+        self.work(&env, call, move |link| {
+            let WaitOptions { limit, cancel } = link.wait(limit);
+            let config = config.lock_limit(limit);
+            let config = match cancel {
+                Some(cancel) => config.cancel(cancel),
+                None => config,
+            };
+            match config.choose() {
+                Ok(choice) => {
+                    // One that is in use already is the same store, and goes on to be used.
+                    let _ = opened.set(choice.cache);
+                    Ok(Reply::opened(Some(choice.number), &choice.attempts))
+                }
+                Err(Refused { attempts, .. }) => match attempts.last() {
+                    Some(last) if last.error.kind() == ErrorKind::Cancelled => Err(Failure::of(&last.error)),
+                    _ => Ok(Reply::opened(None, &attempts)),
+                },
             }
-            let item = item.on_event(listener.clone());
-            let mut cache = Self::over(channel, Arc::new(item.clone()), listener, None);
-            cache.item = Some(item);
-            cache.supplies = supplies;
-            Ok(cache)
         })
-        .map_err(Failure::into_exception)
-    }
-
-    /// A cache in an item of the macOS Keychain; everything else as [`Cache::secret_service`].
-    #[napi(factory)]
-    pub fn keychain(
-        channel: &Channel,
-        source: u32,
-        path: String,
-        service: String,
-        account: String,
-        prompt_limit: u32,
-    ) -> Result<Self, Thrown> {
-        guard(Place::Export, || {
-            let listener = listener(channel.link(), source);
-            let item = keystore::keychain(Path::new(&path), &service, &account, prompt_limit)?;
-            Ok(Self::over(channel, Arc::new(item.on_event(listener.clone())), listener, None))
-        })
-        .map_err(Failure::into_exception)
-    }
-
-    /// A cache in a file that Windows encrypts for the user or, with `machine`, for everybody on this machine. Its events
-    /// carry the number `source`.
-    #[napi(factory)]
-    pub fn data_protection(
-        channel: &Channel,
-        source: u32,
-        path: String,
-        machine: bool,
-        entropy: Option<String>,
-    ) -> Result<Self, Thrown> {
-        guard(Place::Export, || {
-            let listener = listener(channel.link(), source);
-            let entropy = entropy.map(zeroize::Zeroizing::new);
-            let entropy = entropy.as_ref().map(|entropy| entropy.as_str());
-            let file = keystore::data_protection(Path::new(&path), machine, entropy)?;
-            let file = file.on_event(listener.clone());
-            Ok(Self::over(channel, Arc::new(file.clone()), listener, Some(file)))
-        })
-        .map_err(Failure::into_exception)
     }
 
     /// The lock that a write of this cache takes, without the write.
     #[napi]
     pub fn lock(&self) -> Result<Lock, Thrown> {
-        let outer = match self.cache.persistence().kind() {
-            StoreKind::Item { lock } => Some(lock),
-            _ => None,
-        };
-        guard(Place::Export, || Lock::of(&self.link, &self.path, outer)).map_err(Failure::into_exception)
+        guard(Place::Export, || {
+            let cache = self.core()?;
+            let persistence = cache.persistence();
+            let outer = match persistence.kind() {
+                StoreKind::Item { lock } => Some(lock),
+                _ => None,
+            };
+            Lock::of(&self.link, persistence.path(), outer)
+        })
+        .map_err(Failure::into_exception)
     }
 
     /// Whether nothing newer than `generation` is stored: one look, at once.
     #[napi]
     pub fn is_current(&self, generation: f64) -> bool {
-        guard(Place::Export, || Ok(self.cache.is_current(whole(generation)))).unwrap_or(false)
-    }
-
-    /// Creates what has to exist before the cache is used.
-    #[napi]
-    pub fn prepare(&self, env: Env, call: u32) -> Result<(), Thrown> {
-        let file = self.file.clone();
-        self.work(&env, call, move |_| {
-            if let Some(file) = file {
-                file.prepare()?;
-            }
-            Ok(Reply::Nothing)
-        })
+        guard(Place::Export, || Ok(self.core()?.is_current(whole(generation)))).unwrap_or(false)
     }
 
     /// Answers with what is stored, as far as it is not `known`; with `force` even when the store looks unchanged.
     #[napi]
     pub fn read(&self, env: Env, call: u32, known: f64, force: bool, keys: bool) -> Result<(), Thrown> {
-        let cache = self.cache.clone();
+        let cache = self.opened()?;
         self.work(&env, call, move |_| {
             if force {
                 cache.forget();
@@ -192,7 +110,7 @@ impl Cache {
     /// Answers with the bytes that are stored, or null; read under `hold` where that is not 0.
     #[napi]
     pub fn load_bytes(&self, env: Env, call: u32, hold: u32) -> Result<(), Thrown> {
-        let cache = self.cache.clone();
+        let cache = self.opened()?;
         self.work(&env, call, move |link| {
             if hold == 0 {
                 return Ok(Reply::Bytes(cache.read()?));
@@ -216,7 +134,7 @@ impl Cache {
         limit: u32,
         strict: bool,
     ) -> Result<(), Thrown> {
-        let cache = self.ruled(strict);
+        let cache = self.ruled(strict)?;
         self.operate(
             &env,
             call,
@@ -265,7 +183,7 @@ impl Cache {
             Ok(Reply::Snapshot(View::after(&snapshot, &proposal.ours, keys)))
         };
         if hold == 0 {
-            let cache = self.ruled(strict).nonblocking();
+            let cache = self.ruled(strict)?.nonblocking();
             let begin = move |link: &Link| cache.begin_write_waiting(&link.wait(limit));
             return self.operate(&env, call, begin, move |_, access| answer(access.into_blocking()));
         }
@@ -289,7 +207,7 @@ impl Cache {
             Either::A(text) => Secret::from(text),
             Either::B(bytes) => Secret::from(&*bytes),
         };
-        let cache = self.cache.clone();
+        let cache = self.opened()?;
         if hold == 0 {
             let replace = move |link: &Link| cache.nonblocking().replace(contents, &link.wait(limit));
             return self.operate(&env, call, replace, |_, _| Ok(Reply::Nothing));
@@ -306,7 +224,7 @@ impl Cache {
     /// Removes what is stored, under `hold`, or 0 for a lock of its own; answers whether anything was.
     #[napi]
     pub fn remove(&self, env: Env, call: u32, hold: u32, limit: u32) -> Result<(), Thrown> {
-        let cache = self.cache.clone();
+        let cache = self.opened()?;
         if hold == 0 {
             let begin = move |link: &Link| cache.nonblocking().begin_write_waiting(&link.wait(limit));
             let delete =
@@ -339,24 +257,6 @@ impl Cache {
         release(&self.link, &env, call, hold)
     }
 
-    /// Writes, reads back and removes a probe beside the real place. What a weaker store left in that place is then taken
-    /// in: encrypted, or moved into the item. That takes the lock within `limit`.
-    #[napi]
-    pub fn verify(&self, env: Env, call: u32, limit: u32) -> Result<(), Thrown> {
-        let (cache, file, item) = (self.cache.clone(), self.file.clone(), self.item.clone());
-        self.work(&env, call, move |_| {
-            cache.persistence().verify()?;
-            let wait = WaitOptions::within(Duration::from_millis(limit.into()));
-            if let Some(file) = file.filter(|_| cache.info().backend == Backend::EncryptedFile) {
-                file.encrypt_plaintext(&wait)?;
-            }
-            if let Some(item) = item {
-                item.take_in(&wait)?;
-            }
-            Ok(Reply::Nothing)
-        })
-    }
-
     /// Whether anything ever needed the passphrase of the key with this number.
     #[napi]
     pub fn wanted(&self, key: u32) -> bool {
@@ -364,12 +264,17 @@ impl Cache {
         guard(Place::Export, wanted).unwrap_or(false)
     }
 
-    /// Makes the passphrase of a key known that a failed operation wanted, or, with nothing, unknown again.
+    /// Makes the passphrase of a key known that a failed operation wanted, or, with nothing, unknown again. Null: the
+    /// program cannot give it, and operations fail for want of the key instead of asking.
     #[napi]
-    pub fn supply(&self, key: u32, passphrase: Option<String>) {
+    pub fn supply(&self, key: u32, passphrase: Either3<String, Null, Undefined>) {
         quietly(Place::Export, || {
             if let Some(supply) = self.supplies.get(key as usize) {
-                supply.set(passphrase);
+                supply.set(match passphrase {
+                    Either3::A(passphrase) => Answer::Given(passphrase.into()),
+                    Either3::B(Null) => Answer::Refused,
+                    Either3::C(()) => Answer::Unknown,
+                });
             }
         });
     }
@@ -377,40 +282,27 @@ impl Cache {
     /// Answers what kind of place this is.
     #[napi]
     pub fn info(&self, env: Env, call: u32) -> Result<(), Thrown> {
-        let cache = self.cache.clone();
+        let cache = self.opened()?;
         self.work(&env, call, move |_| Ok(Reply::Info(cache.info())))
     }
 }
 
 impl Cache {
-    fn over(
-        channel: &Channel,
-        persistence: Arc<dyn Persistence>,
-        listener: impl Fn(&tokenkeep::event::Event) + Send + Sync + 'static,
-        file: Option<FilePersistence>,
-    ) -> Self {
-        let path = persistence.path().to_owned();
-        let cache =
-            TokenCache::with_options(persistence, WaitOptions::default(), OnDamage::SetAside, listener);
-        Self { link: Arc::clone(channel.link()), cache, path, file, item: None, supplies: Vec::new() }
-    }
-
     /// The cache under the rule for damage that a caller wants.
-    fn ruled(&self, strict: bool) -> TokenCache {
-        self.cache.on_damage(if strict { OnDamage::Fail } else { OnDamage::SetAside })
+    fn ruled(&self, strict: bool) -> Result<TokenCache, Thrown> {
+        Ok(self.opened()?.on_damage(if strict { OnDamage::Fail } else { OnDamage::SetAside }))
     }
 
-    pub(crate) fn core(&self) -> &TokenCache {
-        &self.cache
+    fn opened(&self) -> Result<TokenCache, Thrown> {
+        guard(Place::Export, || self.core()).map_err(Failure::into_exception)
     }
 
-    /// Where it is a keystore's item.
-    pub(crate) fn item(&self) -> Option<&KeystorePersistence> {
-        self.item.as_ref()
-    }
-
-    pub(crate) fn supplies(&self) -> &[Supply] {
-        &self.supplies
+    pub(crate) fn core(&self) -> Result<TokenCache, Failure> {
+        if let Some(cache) = self.cache.get() {
+            return Ok(cache.clone());
+        }
+        let first = self.config.clone().create(false).verify(false).open()?;
+        Ok(self.cache.get_or_init(|| first).clone())
     }
 
     fn call(&self, env: &Env, call: u32) -> Result<Call, Thrown> {
@@ -424,8 +316,6 @@ impl Cache {
         call: u32,
         work: impl FnOnce(&Arc<Link>) -> Result<Reply, Failure> + Send + 'static,
     ) -> Result<(), Thrown> {
-        let supplies = self.supplies.clone();
-        let work = move |link: &Arc<Link>| work(link).map_err(|failure| explain(failure, &supplies));
         self.call(env, call)?.work(work);
         Ok(())
     }
@@ -440,22 +330,14 @@ impl Cache {
         work: impl FnOnce(&Link, T) -> Result<Reply, Failure> + Send + 'static,
     ) -> Result<(), Thrown> {
         let call = self.call(env, call)?;
-        let supplies = self.supplies.clone();
         let start = || {
             start(&self.link).then(move |result| {
-                call.finish(|link| {
-                    let done = outcome(result).and_then(|result| work(link, result));
-                    done.map_err(|failure| explain(failure, &supplies))
-                });
+                call.finish(|link| outcome(result).and_then(|result| work(link, result)));
             });
             Ok(())
         };
         guard(Place::Export, start).map_err(Failure::into_exception)
     }
-}
-
-fn durability(synced: bool) -> Durability {
-    if synced { Durability::Synced } else { Durability::Cached }
 }
 
 /// Generations are small whole numbers on both sides of the border.

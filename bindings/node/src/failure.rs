@@ -52,12 +52,13 @@ impl Failure {
         Self { kind, message: message.into(), os_code: None, path: None }
     }
 
-    pub(crate) fn kind(&self) -> &'static str {
-        self.kind
-    }
-
-    pub(crate) fn of_kind(self, kind: &'static str) -> Self {
-        Self { kind, ..self }
+    pub(crate) fn of(error: &Error) -> Self {
+        Self {
+            kind: if is_wanted(error) { WANTED } else { error.kind().code() },
+            os_code: error.os_code().and_then(number_in_node),
+            path: error.path().map(ToOwned::to_owned),
+            message: error.to_string(),
+        }
     }
 
     /// The hold ended before it was used: its client took too long.
@@ -102,12 +103,7 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self {
-            kind: if is_wanted(&error) { WANTED } else { error.kind().code() },
-            os_code: error.os_code().and_then(number_in_node),
-            path: error.path().map(ToOwned::to_owned),
-            message: error.to_string(),
-        }
+        Self::of(&error)
     }
 }
 

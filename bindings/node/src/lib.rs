@@ -14,31 +14,31 @@ compile_error!("the addon must be compiled with panic = \"unwind\"");
 
 mod cache;
 mod channel;
-mod encrypted;
 mod events;
 mod failure;
 mod guard;
 mod holds;
-mod keystore;
+mod key;
 mod link;
 mod lock;
 mod merge;
 mod migrate;
+mod options;
 mod proposal;
 mod reply;
-mod start;
 
 use napi_derive::napi;
 
 // What JavaScript sees, beside `version`.
 pub use cache::Cache;
 pub use channel::Channel;
-pub use encrypted::KeyPlace;
 #[cfg(feature = "panic-test")]
 pub use guard::tripping::{panic_at, panicked};
+pub use key::KeyOptions;
 pub use lock::Lock;
 pub use merge::{keys, merge};
 pub use migrate::migrate;
+pub use options::{CacheOptions, StoreOptions};
 
 /// The version of this addon, which has to be the package's.
 #[napi]

@@ -6,7 +6,6 @@ use tokenkeep::moving;
 
 use crate::cache::Cache;
 use crate::channel::Channel;
-use crate::encrypted::explain;
 use crate::failure::{Failure, Thrown};
 use crate::guard::{Place, guard};
 use crate::reply::Reply;
@@ -25,17 +24,15 @@ pub fn migrate(
 ) -> Result<(), Thrown> {
     let call =
         guard(Place::Export, || Ok(channel.link().call(&env, call)?)).map_err(Failure::into_exception)?;
-    let supplies = [from.supplies(), to.supplies()].concat();
-    let (from, to) = (from.core().clone(), to.core().clone());
+    let ends = || Ok((from.core()?, to.core()?));
+    let (from, to) = guard(Place::Export, ends).map_err(Failure::into_exception)?;
     call.work(move |link| {
         let wait = link.wait(limit);
         let outcome = match plan {
             true => moving::plan(&from, &to),
             false => moving::migrate_waiting(&from, &to, &wait),
         };
-        outcome
-            .map(|migration| Reply::Migration(Box::new(migration)))
-            .map_err(|error| explain(error.into(), &supplies))
+        Ok(Reply::Migration(Box::new(outcome?)))
     });
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use napi::bindgen_prelude::{Array, BufferSlice, Env, JsValue, Object, ToNapiValue, Unknown};
 use tokenkeep::moving::Migration;
+use tokenkeep::options::Attempt;
 use tokenkeep::{Info, Secret, Snapshot, schema, storage::OldCopy};
 use zeroize::Zeroizing;
 
@@ -22,11 +23,8 @@ pub(crate) enum Reply {
     Merged(Text, Option<Vec<String>>, Option<Failure>),
     Event(Told),
     Migration(Box<Migration>),
-    /// What is wrong with a keystore's item, and whether a file in its place works.
-    Start {
-        refused: Option<Failure>,
-        file: bool,
-    },
+    /// The number of the store that was opened, and those that were tried in vain.
+    Opened(Option<usize>, Vec<Tried>),
 }
 
 /// An event, and which cache it is of.
@@ -57,6 +55,23 @@ impl Told {
             object.set("from", info_object(env, from)?)?;
             object.set("to", info_object(env, to)?)?;
         }
+        Ok(object)
+    }
+}
+
+/// A store that was tried in vain, as [`Attempt`].
+pub(crate) struct Tried {
+    store: usize,
+    prepared: bool,
+    failure: Failure,
+}
+
+impl Tried {
+    fn to_object<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let mut object = Object::new(env)?;
+        object.set("store", number(self.store as u64))?;
+        object.set("prepared", self.prepared)?;
+        object.set("failure", self.failure.to_object(env)?)?;
         Ok(object)
     }
 }
@@ -132,6 +147,15 @@ impl Text {
 }
 
 impl Reply {
+    pub(crate) fn opened(store: Option<usize>, attempts: &[Attempt]) -> Self {
+        let tried = |attempt: &Attempt| Tried {
+            store: attempt.number,
+            prepared: attempt.prepared,
+            failure: Failure::of(&attempt.error),
+        };
+        Self::Opened(store, attempts.iter().map(tried).collect())
+    }
+
     /// The answer as a value of JavaScript.
     pub(crate) fn to_js<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
         match self {
@@ -162,12 +186,17 @@ impl Reply {
             }
             Self::Event(told) => Ok(told.to_object(env)?.to_unknown()),
             Self::Migration(migration) => Ok(migration_object(env, migration)?.to_unknown()),
-            Self::Start { refused, file } => {
+            Self::Opened(store, attempts) => {
                 let mut object = Object::new(env)?;
-                if let Some(refused) = refused {
-                    object.set("refused", refused.to_object(env)?)?;
+                if let Some(store) = store {
+                    object.set("store", number(*store as u64))?;
                 }
-                object.set("file", *file)?;
+                let length = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
+                let mut array = env.create_array(length)?;
+                for (index, attempt) in (0..length).zip(attempts) {
+                    array.set(index, attempt.to_object(env)?)?;
+                }
+                object.set("attempts", array)?;
                 Ok(object.to_unknown())
             }
         }

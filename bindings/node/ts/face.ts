@@ -61,12 +61,20 @@ export interface EventReply {
   to?: InfoReply;
 }
 
-/** What starting with a keystore's item came to. */
-export interface StartReply {
-  /** What is wrong with the item; absent when it works. */
-  refused?: Failure;
-  /** Whether a plaintext file in its place works; only where that was asked. */
-  file: boolean;
+/** What opening came to. */
+export interface OpenReply {
+  /** The place of the store that was opened; absent where none works. */
+  store?: number;
+  /** The stores that were tried in vain. */
+  attempts: AttemptReply[];
+}
+
+/** A store that was tried in vain. */
+export interface AttemptReply {
+  store: number;
+  /** Whether its file could be prepared. */
+  prepared: boolean;
+  failure: Failure;
 }
 
 /** What a migration did, or would do. */
@@ -81,13 +89,45 @@ export interface MigrationReply {
 }
 
 /** Where the key of an encrypted file comes from. */
-export type KeyPlace =
+export type KeyOptions =
   | { kind: "keystore"; service: string; account: string; promptLimit: number }
-  | { kind: "kernel-keyring" | "passphrase-variable" | "key-variable"; name: string }
+  /** Without a name it has the cache's partition. */
+  | { kind: "kernel-keyring"; name: string | undefined }
+  | { kind: "passphrase-variable" | "key-variable"; name: string }
   | { kind: "key-file"; path: string }
   | { kind: "passphrase"; passphrase: string }
   /** Operations that need the passphrase fail with `passphrase_wanted` until it is supplied. */
   | { kind: "ask" };
+
+/** A store. */
+export interface StoreOptions {
+  kind: "secret-service" | "keychain" | "data-protection" | "encrypted-file" | "plaintext-file" | "memory";
+  /** `encrypted-file`. */
+  key: KeyOptions | undefined;
+  /** `data-protection`: whether every user of the machine can decrypt it. */
+  machine: boolean | undefined;
+  /** `data-protection`: a second secret. */
+  entropy: string | undefined;
+}
+
+/** A cache: its names, and the stores to try. */
+export interface CacheOptions {
+  /** The number that its events carry. */
+  source: number;
+  /** Absolute. */
+  path: string;
+  service: string | undefined;
+  account: string | undefined;
+  /** Default: `service/account`. */
+  partition: string | undefined;
+  /** The stores to try, in this order; at least one. */
+  stores: StoreOptions[];
+  /** Further stores that may have kept this cache before. */
+  importFrom: StoreOptions[];
+  /** In milliseconds; 0 for no prompt. */
+  promptLimit: number;
+  synced: boolean;
+}
 
 /** Carries every answer of this thread. */
 export type NativeChannel = {
@@ -97,8 +137,12 @@ export type NativeChannel = {
 
 /** One cache. Methods that take a call number answer over the channel under that number. */
 export interface NativeCache {
+  /**
+   * Opens the first store that works: creates its file where `create`; proves it and imports what other stores left where
+   * `verify`. Waits at most `limit` milliseconds for the lock. A passphrase that has to be asked for is a failure.
+   */
+  open(call: number, create: boolean, verify: boolean, limit: number): void;
   isCurrent(generation: number): boolean;
-  prepare(call: number): void;
   read(call: number, known: number, force: boolean, keys: boolean): void;
   /** Answers with the bytes, or `null`; reads under the lock `hold` where that is not 0. */
   loadBytes(call: number, hold: number): void;
@@ -135,22 +179,11 @@ export interface NativeCache {
   release(call: number, hold: number): void;
   /** The lock that a write of this cache takes. */
   lock(): NativeLock;
-  /** Where plaintext stands in the place of an encrypted file, waits at most `limit` milliseconds for the lock. */
-  verify(call: number, limit: number): void;
   /** Whether anything ever needed the passphrase of the key with this number. */
   wanted(key: number): boolean;
-  /** Makes the passphrase of a key known that was wanted; without one, unknown again. */
-  supply(key: number, passphrase?: string): void;
+  /** Makes the passphrase of a key known that was wanted; without one, unknown again; `null`: the program cannot give it. */
+  supply(key: number, passphrase?: string | null): void;
   info(call: number): void;
-}
-
-/** A cache in an item of the Secret Service. */
-export interface NativeItem extends NativeCache {
-  /**
-   * `prepare` of the marker and `verify`. Answers also when the item does not work; then, with `orFile`, it looks whether a
-   * plaintext file would.
-   */
-  start(call: number, limit: number, orFile: boolean): void;
 }
 
 /** A lock, for persistences that Rust knows nothing of. */
@@ -165,42 +198,7 @@ export interface NativeLock {
 export interface Addon {
   version(): string;
   Channel: new (dispatch: (call: number, failure: Failure | null, value: unknown) => void) => NativeChannel;
-  Cache: {
-    file(channel: NativeChannel, source: number, path: string, synced: boolean): NativeCache;
-    secretService(
-      channel: NativeChannel,
-      source: number,
-      path: string,
-      service: string,
-      account: string,
-      promptLimit: number,
-      partition: string,
-      standIns: KeyPlace[],
-    ): NativeItem;
-    keychain(
-      channel: NativeChannel,
-      source: number,
-      path: string,
-      service: string,
-      account: string,
-      promptLimit: number,
-    ): NativeCache;
-    dataProtection(
-      channel: NativeChannel,
-      source: number,
-      path: string,
-      machine: boolean,
-      entropy: string | undefined,
-    ): NativeCache;
-    encryptedFile(
-      channel: NativeChannel,
-      source: number,
-      path: string,
-      partition: string,
-      key: KeyPlace,
-      synced: boolean,
-    ): NativeCache;
-  };
+  Cache: new (channel: NativeChannel, options: CacheOptions) => NativeCache;
   Lock: {
     new (channel: NativeChannel, path: string): NativeLock;
     within(channel: NativeChannel, name: string): NativeLock;

@@ -2,11 +2,11 @@
 import { ASYNC_DISPOSE, type AsyncDisposing } from "../disposing";
 import type { LockOptions } from "../lock-options";
 import type { CachePlugin, TokenCacheContext } from "../msal-types";
-import { PersistenceCreator } from "../persistence-creator";
 import { type CachePluginOptions, PersistenceCachePlugin } from "../plugin/cache-plugin";
 import type { CacheChange } from "../plugin/watch/accounts";
 import type { CacheWatcher, WatchOptions } from "../plugin/watch/watcher";
 import type { InformedPersistence, IPersistenceConfiguration } from "../types";
+import { PersistenceCreator } from "./creator";
 
 /** What can be chosen for {@link createCachePlugin}: how long to wait for other processes, and the plugin's own options. */
 export interface CreateCachePluginOptions extends LockOptions, CachePluginOptions {}

@@ -1,20 +1,22 @@
 // One cache as Rust keeps it, with promises: what the persistences of this package are a face of.
 import { resolve } from "node:path";
-import type { CheckedKey } from "../encryption-key";
 import type {
-  Addon,
+  AttemptReply,
+  CacheOptions,
   CommitReply,
   EventReply,
   HoldReply,
   InfoReply,
   NativeCache,
-  NativeChannel,
   NativeLock,
+  OpenReply,
   SnapshotReply,
+  StoreOptions,
 } from "../face";
 import { infoOf } from "../spelling";
-import type { PersistenceInfo } from "../types";
-import { type KeystoreErrors, translate } from "./errors";
+import type { Durability, PersistenceInfo } from "../types";
+import { type KeystoreErrors, NativeFailure, translate } from "./errors";
+import type { CheckedKey } from "./key";
 import { call, type Listener, link, listen, opened, thrown } from "./link";
 import { Asker, withPassphrases } from "./passphrases";
 
@@ -49,8 +51,58 @@ export interface Committed {
 
 const NOTHING: Snapshot = { generation: 0, content: null, keys: [] };
 
-/** Opens a cache at an absolute path, whose events carry the number `source`. */
-export type Opener = (addon: Addon, channel: NativeChannel, source: number, path: string) => NativeCache;
+/** A store, as the addon is told of it. */
+export interface StoreDescription {
+  readonly kind: StoreOptions["kind"];
+  /** The key of an encrypted file. */
+  readonly key?: CheckedKey;
+  /** Of a file that Windows encrypts: whether every user of the machine can decrypt it. */
+  readonly machine?: boolean;
+  /** Of a file that Windows encrypts: a second secret. */
+  readonly entropy?: string | undefined;
+  /** The errors of the store, where it has its own beside those of files. */
+  readonly errors?: KeystoreErrors;
+}
+
+/** A cache: its names, and the stores to try. */
+export interface CacheDescription {
+  readonly path: string;
+  readonly serviceName?: string | undefined;
+  readonly accountName?: string | undefined;
+  /** The name that an encrypted file is bound to. Default: `serviceName/accountName`. */
+  readonly partition?: string | undefined;
+  /** How long a prompt of the keystore may stand, in milliseconds. Default: no prompt. */
+  readonly promptLimit?: number;
+  readonly durability?: Durability;
+  /** The stores to try, in this order. */
+  readonly stores: readonly [StoreDescription, ...StoreDescription[]];
+  /** Keys of encrypted files that may have kept this cache before. */
+  readonly importKeys?: readonly CheckedKey[];
+}
+
+/** What opening does beside choosing a store. */
+export interface Opening {
+  /** Creates the file and its directories. */
+  create?: boolean;
+  /** Proves that the store works, and imports what other stores left. */
+  verify?: boolean;
+}
+
+/** A store that was tried in vain. */
+export interface Attempt {
+  /** Its place among the stores. */
+  readonly store: number;
+  /** Whether its file could be prepared, so that the error is about the store. */
+  readonly prepared: boolean;
+  readonly error: unknown;
+}
+
+/** What opening came to. */
+export interface Opened {
+  /** The place of the store that was chosen; `undefined` where none works. */
+  readonly store: number | undefined;
+  readonly attempts: readonly Attempt[];
+}
 
 const NOBODY: readonly Asker[] = [];
 
@@ -58,6 +110,8 @@ export class Cache {
   readonly native: NativeCache;
   /** Who has to be asked for passphrases. */
   readonly askers: readonly Asker[];
+  private readonly stores: readonly StoreDescription[];
+  private errors: KeystoreErrors | undefined;
   private latest = NOTHING;
   private running: Promise<Snapshot> | undefined;
   private queued: Promise<Snapshot> | undefined;
@@ -66,28 +120,53 @@ export class Cache {
   // Held here because the channel only refers to it weakly.
   private readonly listener: Listener;
 
-  /**
-   * @param keystore The errors of the store it is in, where that is none of files.
-   * @param keys Those that were handed to Rust, in the same order: programs may have to be asked for some.
-   */
-  constructor(
-    path: string,
-    open: Opener,
-    onEvent: (event: EventReply) => void,
-    readonly keystore?: KeystoreErrors,
-    keys?: readonly CheckedKey[],
-  ) {
+  /** Opens nothing yet. Used before `open`, it is in the first store, which is not verified. */
+  constructor(description: CacheDescription, onEvent: (event: EventReply) => void) {
     const { addon, channel } = link();
     this.listener = onEvent;
+    const { stores, importKeys = [] } = description;
+    this.stores = stores;
+    this.errors = stores[0].errors;
     const source = listen(this.listener);
-    // Absolute from now on: a later chdir must not move the cache.
-    const where = resolve(path);
     try {
-      this.native = open(addon, channel, source, where);
+      this.native = new addon.Cache(channel, optionsOf(description, source));
     } catch (error) {
-      throw translate(thrown(error), keystore);
+      throw translate(thrown(error), this.errors);
     }
-    this.askers = keys === undefined || keys.length === 0 ? NOBODY : askersOf(keys, this.native);
+    this.askers = askersOf(keysOf(stores, importKeys), this.native);
+  }
+
+  /** The errors of the store it is in, where that is none of files. */
+  get keystore(): KeystoreErrors | undefined {
+    return this.errors;
+  }
+
+  /** Opens the first store that works, waiting at most `limit` milliseconds for the lock. */
+  async open({ create = false, verify = false }: Opening, limit: number): Promise<Opened> {
+    const refusals = new Map<number, unknown>();
+    const run = () => call<OpenReply>((id) => this.native.open(id, create, verify, limit));
+    const { store, attempts } = await withPassphrases(this.askers, run, (key, error) =>
+      refusals.set(key, error),
+    );
+    this.errors = this.stores[store ?? 0]?.errors;
+    return { store, attempts: attempts.map((attempt) => this.attempt(attempt, refusals)) };
+  }
+
+  /** As `open`, of a cache with one store. */
+  async ready(opening: Opening, limit: number): Promise<void> {
+    const { attempts } = await this.open(opening, limit);
+    if (attempts[0] !== undefined) {
+      throw attempts[0].error;
+    }
+  }
+
+  private attempt(reply: AttemptReply, refusals: ReadonlyMap<number, unknown>): Attempt {
+    const { store, prepared, failure } = reply;
+    const { key, errors } = this.stores[store] ?? {};
+    // The program's own failure to give the passphrase says more than that it is missing.
+    const own = keysOf(this.stores, []).indexOf(key as CheckedKey);
+    const refusal = failure.kind === "marker_occupied" ? [...refusals.values()][0] : key && refusals.get(own);
+    return { store, prepared, error: refusal ?? translate(new NativeFailure(failure), errors) };
   }
 
   /** Whether nothing newer than `generation` is stored. One stat, no lock, at once. */
@@ -160,10 +239,6 @@ export class Cache {
     return { snapshot, keys: own };
   }
 
-  prepare(): Promise<void> {
-    return this.ask((id) => this.native.prepare(id));
-  }
-
   /** What is stored, read under `hold` or, where that is 0, without a lock of its own; `null` when there is nothing. */
   async load(hold: number): Promise<string | null> {
     if (hold === 0) {
@@ -200,10 +275,6 @@ export class Cache {
     return opened(() => this.native.lock());
   }
 
-  verify(limit: number): Promise<void> {
-    return this.ask((id) => this.native.verify(id, limit));
-  }
-
   async info(): Promise<PersistenceInfo> {
     return infoOf(await this.ask<InfoReply>((id) => this.native.info(id)));
   }
@@ -213,7 +284,7 @@ export class Cache {
       const { askers } = this;
       return await (askers === NOBODY ? call<T>(start) : withPassphrases(askers, () => call<T>(start)));
     } catch (error) {
-      throw translate(error, this.keystore);
+      throw translate(error, this.errors);
     }
   }
 
@@ -234,13 +305,43 @@ export class Cache {
   }
 }
 
-/** One for each key whose passphrase the program has to be asked for. Keys are numbered as Rust was given them. */
-function askersOf(keys: readonly CheckedKey[], native: NativeCache): Asker[] {
+/** The keys of a cache, as Rust numbers them. */
+function keysOf(stores: readonly StoreDescription[], importKeys: readonly CheckedKey[]): CheckedKey[] {
+  return [...stores.flatMap(({ key }) => (key === undefined ? [] : [key])), ...importKeys];
+}
+
+/** One for each key whose passphrase the program has to be asked for. */
+function askersOf(keys: readonly CheckedKey[], native: NativeCache): readonly Asker[] {
+  if (keys.length === 0) {
+    return NOBODY;
+  }
   return keys.flatMap((key, number) => {
     const ask = key.asking();
     const wanted = () => native.wanted(number);
-    return ask ? [new Asker(ask, wanted, (passphrase) => native.supply(number, passphrase))] : [];
+    return ask ? [new Asker(number, ask, wanted, (passphrase) => native.supply(number, passphrase))] : [];
   });
+}
+
+function optionsOf(description: CacheDescription, source: number): CacheOptions {
+  const { path, serviceName, accountName, partition, promptLimit = 0, durability } = description;
+  const { stores, importKeys = [] } = description;
+  const imports = importKeys.map((key): StoreDescription => ({ kind: "encrypted-file", key }));
+  return {
+    source,
+    // Absolute from now on: a later chdir must not move the cache.
+    path: resolve(path),
+    service: serviceName,
+    account: accountName,
+    partition,
+    promptLimit,
+    synced: durability !== "cached",
+    stores: stores.map(storeOptions),
+    importFrom: imports.map(storeOptions),
+  };
+}
+
+function storeOptions({ kind, key, machine, entropy }: StoreDescription): StoreOptions {
+  return { kind, key: key?.options(), machine, entropy };
 }
 
 /** The generation that need not be sent again; 0 for none. */

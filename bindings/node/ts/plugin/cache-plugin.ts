@@ -4,7 +4,6 @@
 // some reads and puts back what it was last given; it lets several clients share a plugin; and what it is given is added
 // to its memory, so that what others removed has to be taken out one by one.
 import { requireDamageRule, requireTimes, wrongArgument } from "../arguments";
-import { nativeCache } from "../base-persistence";
 import { programTime, setImmediate } from "../clock";
 import { ASYNC_DISPOSE } from "../disposing";
 import { isPersistenceError, PersistenceError } from "../error";
@@ -13,6 +12,7 @@ import type { Snapshot } from "../handle/cache";
 import { type LockOptions, lockLimit } from "../lock-options";
 import { type Logger, log } from "../logger";
 import type { CachePlugin, TokenCacheContext } from "../msal-types";
+import { nativeCache } from "../stores/base";
 import { type Memory, MemoryPersistence } from "../stores/memory";
 import { isUntouched } from "../stores/untouched";
 import type { IPersistence } from "../types";

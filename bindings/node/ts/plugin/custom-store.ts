@@ -3,12 +3,13 @@
 //
 // `reloadNecessary` compares times, and two writes within a tick of a clock have the same time. A read may believe it: it
 // misses a change only until the next read. A write may not: it would overwrite the change. So a write always loads.
-import { BasePersistence, nativeCache } from "../base-persistence";
+
 import { programTime, systemTime } from "../clock";
 import { PersistenceError } from "../error";
 import type { Change, Committed, Snapshot } from "../handle/cache";
 import { underHold } from "../handle/held";
 import { entryKeys, Lock, merge } from "../handle/lock";
+import { BasePersistence, nativeCache } from "../stores/base";
 import { type Memory, MemoryPersistence } from "../stores/memory";
 import type { IPersistence } from "../types";
 import type { Hold, Store } from "./store";

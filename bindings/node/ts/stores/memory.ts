@@ -6,6 +6,7 @@ import { Lock } from "../handle/lock";
 import { lockLimit } from "../lock-options";
 import { CallbackLogger, type Logger, type LoggerOptions } from "../logger";
 import type { IPersistence, PersistenceInfo } from "../types";
+import { recordClass } from "./untouched";
 
 /** @internal What is kept. */
 export interface Memory {
@@ -136,3 +137,5 @@ export class MemoryPersistence implements IPersistence {
     }
   }
 }
+
+recordClass(MemoryPersistence);

@@ -1,11 +1,11 @@
 // Moving what one persistence holds into another, without losing a sign-in.
 import { wrongArgument } from "../arguments";
-import { BasePersistence, nativeCache } from "../base-persistence";
 import { PersistenceError } from "../error";
 import { migrateCaches } from "../handle/migrate";
 import { type LockOptions, lockLimit } from "../lock-options";
 import { infoOf } from "../spelling";
 import type { IPersistence, PersistenceInfo } from "../types";
+import { BasePersistence, nativeCache } from "./base";
 import { isUntouched } from "./untouched";
 
 /** How to move. */

@@ -31,3 +31,37 @@ export function isUntouched(persistence: object): boolean {
   }
   return true;
 }
+
+/** Every property of a class of this package and of its prototype, as they were when it was defined. */
+const shipped = new WeakMap<object, ReadonlyMap<PropertyKey, unknown>>();
+
+/** Records a class of this package as it is now. */
+export function recordClass(Class: { readonly prototype: object }): void {
+  for (const part of partsOf(Class)) {
+    if (!shipped.has(part)) {
+      shipped.set(part, valuesOf(part));
+    }
+  }
+}
+
+/** Whether a recorded class and those it extends are as they were: then none of their methods has to see its call. */
+export function isShipped(Class: { readonly prototype: object }): boolean {
+  return partsOf(Class).every((part) => {
+    const recorded = shipped.get(part);
+    const now = valuesOf(part);
+    return recorded?.size === now.size && [...now].every(([key, value]) => recorded.get(key) === value);
+  });
+}
+
+function partsOf(Class: { readonly prototype: object }): object[] {
+  const parts: object[] = [];
+  for (let one = Class; one !== Function.prototype; one = Object.getPrototypeOf(one)) {
+    parts.push(one, one.prototype);
+  }
+  return parts;
+}
+
+function valuesOf(part: object): Map<PropertyKey, unknown> {
+  const keys = Reflect.ownKeys(part);
+  return new Map(keys.map((key) => [key, Object.getOwnPropertyDescriptor(part, key)?.value]));
+}

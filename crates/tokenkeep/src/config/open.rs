@@ -79,10 +79,13 @@ impl Config {
             match self.try_store(number, store, wait, &mut prepared) {
                 Ok(persistence) => return Ok(self.chosen(number, store, persistence, attempts.into())),
                 Err(error) => {
-                    let wrong_name = number == 0 && error.kind() == ErrorKind::InvalidInput;
+                    // A wrong name would be as wrong in a file, and a cancelled wait is no reason to store elsewhere.
+                    let over = match error.kind() {
+                        ErrorKind::InvalidInput => number == 0,
+                        kind => kind == ErrorKind::Cancelled,
+                    };
                     attempts.push(Attempt { store: store.clone(), number, prepared, error });
-                    // The name is wrong for a file, too.
-                    if wrong_name {
+                    if over {
                         break;
                     }
                 }

@@ -117,6 +117,44 @@ pub trait Keystore: Send + Sync + fmt::Debug {
     }
 }
 
+impl<K: Keystore + ?Sized> Keystore for Arc<K> {
+    fn load(&self) -> Result<Option<Secret>> {
+        (**self).load()
+    }
+
+    fn load_anew(&self) -> Result<Option<Secret>> {
+        (**self).load_anew()
+    }
+
+    fn save(&self, content: &Secret) -> Result<()> {
+        (**self).save(content)
+    }
+
+    fn delete(&self) -> Result<bool> {
+        (**self).delete()
+    }
+
+    fn set_aside(&self) -> Result<String> {
+        (**self).set_aside()
+    }
+
+    fn verify(&self) -> Result<()> {
+        (**self).verify()
+    }
+
+    fn location(&self) -> String {
+        (**self).location()
+    }
+
+    fn backend(&self) -> Backend {
+        (**self).backend()
+    }
+
+    fn survives_reboot(&self) -> bool {
+        (**self).survives_reboot()
+    }
+}
+
 /// A cache in a keystore item, with a marker file beside which the lock stands.
 ///
 /// A write bumps the marker, writes the item and bumps the marker again, so that a reader who looks at the marker

@@ -1,11 +1,11 @@
 // Where the key of an encrypted file comes from: what a program says about it, checked, and kept out of print.
 import { resolve } from "node:path";
 import { inspect } from "node:util";
-import { requireText, wrongArgument } from "./arguments";
-import type { KeyPlace } from "./face";
-import { type AskForPassphrase, askWithin } from "./handle/ask";
-import { promptLimit, promptTimeout } from "./prompting";
-import type { EncryptionKey, PassphraseKey, PassphraseVariableKey, PromptOptions } from "./types";
+import { requireText, wrongArgument } from "../arguments";
+import type { KeyOptions } from "../face";
+import { promptLimit, promptTimeout } from "../prompting";
+import type { EncryptionKey, PassphraseKey, PassphraseVariableKey, PromptOptions } from "../types";
+import { type AskForPassphrase, askWithin } from "./ask";
 
 /** A checked key. Printing it, or what holds it, shows where the key is and nothing of it. */
 export class CheckedKey {
@@ -21,8 +21,8 @@ export class CheckedKey {
     this.#prompts = { ...prompts };
   }
 
-  /** The key's place, as the addon wants it. `partition` names a key that has no name of its own. */
-  place(partition: string): KeyPlace {
+  /** The key, as the addon is told of it. */
+  options(): KeyOptions {
     const key = this.#key;
     switch (key.type) {
       case "keystore": {
@@ -30,7 +30,7 @@ export class CheckedKey {
         return { kind: "keystore", service, account, promptLimit: promptLimit(this.#prompts) };
       }
       case "kernelKeyring":
-        return { kind: "kernel-keyring", name: key.name ?? partition };
+        return { kind: "kernel-keyring", name: key.name };
       case "passphrase":
         if ("environmentVariable" in key) {
           return { kind: "passphrase-variable", name: key.environmentVariable };

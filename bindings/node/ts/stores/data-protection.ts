@@ -1,18 +1,17 @@
 // A file encrypted by Windows' Data Protection API. The class exists on every system, so that programs import and
 // construct it, and fails elsewhere when something would have to be encrypted or decrypted.
-import { wrongArgument } from "./arguments";
-import { BasePersistence, nativeCache, OPEN } from "./base-persistence";
-import { DataProtectionScope } from "./data-protection-scope";
-import { PersistenceError } from "./error";
-import { reportTo } from "./events";
-import { FilePersistence, probeBeside } from "./file-persistence";
-import { Cache } from "./handle/cache";
-import { dataProtectionErrors } from "./handle/errors";
-import { holdFor } from "./handle/held";
-import { lockLimit } from "./lock-options";
-import type { Logger, LoggerOptions } from "./logger";
-import { recordMethods } from "./stores/untouched";
-import type { IPersistence, PersistenceInfo } from "./types";
+import { wrongArgument } from "../arguments";
+import { DataProtectionScope } from "../data-protection-scope";
+import { PersistenceError } from "../error";
+import type { CacheDescription, StoreDescription } from "../handle/cache";
+import { dataProtectionErrors } from "../handle/errors";
+import { holdFor } from "../handle/held";
+import { lockLimit } from "../lock-options";
+import type { Logger, LoggerOptions } from "../logger";
+import type { IPersistence, PersistenceInfo } from "../types";
+import { BasePersistence, DESCRIBE, nativeCache, OVER } from "./base";
+import { FilePersistence, probeBeside } from "./file";
+import { recordClass, recordMethods } from "./untouched";
 
 /**
  * Keeps the cache in a file that only the user, or only this machine, can decrypt.
@@ -38,9 +37,7 @@ export class FilePersistenceWithDataProtection extends BasePersistence implement
     optionalEntropy?: string,
     loggerOptions?: LoggerOptions,
   ): Promise<FilePersistenceWithDataProtection> {
-    if (scope !== DataProtectionScope.CurrentUser && scope !== DataProtectionScope.LocalMachine) {
-      throw wrongArgument("scope", "DataProtectionScope.CurrentUser or .LocalMachine", scope);
-    }
+    requireScope(scope);
     if (optionalEntropy != null && typeof optionalEntropy !== "string") {
       throw wrongArgument("optionalEntropy", "a string", optionalEntropy);
     }
@@ -108,21 +105,27 @@ export class FilePersistenceWithDataProtection extends BasePersistence implement
   }
 
   /** @internal */
-  [OPEN](): Cache {
+  [DESCRIBE](): CacheDescription {
     if (!isWindows()) {
       throw unsupported();
     }
-    const machine = this.scope === DataProtectionScope.LocalMachine;
-    return new Cache(
-      this.getFilePath(),
-      ({ Cache }, channel, source, path) =>
-        Cache.dataProtection(channel, source, path, machine, this.optionalEntropy),
-      reportTo(this.getLogger()),
-      dataProtectionErrors,
-    );
+    const { scope, optionalEntropy } = this;
+    return { path: this.getFilePath(), stores: [dataProtectionStore(scope, optionalEntropy)] };
+  }
+
+  /** @internal Over what `PersistenceCreator` has opened. */
+  static [OVER](file: FilePersistence, scope: DataProtectionScope): FilePersistenceWithDataProtection {
+    return new FilePersistenceWithDataProtection(file, scope, undefined);
   }
 }
 
+/** @internal The store, as the addon is told of it. */
+export function dataProtectionStore(scope: DataProtectionScope, entropy?: string): StoreDescription {
+  const machine = scope === DataProtectionScope.LocalMachine;
+  return { kind: "data-protection", machine, entropy, errors: dataProtectionErrors };
+}
+
+recordClass(FilePersistenceWithDataProtection);
 recordMethods(FilePersistenceWithDataProtection.prototype, [
   "save",
   "load",
@@ -132,6 +135,14 @@ recordMethods(FilePersistenceWithDataProtection.prototype, [
   "verifyPersistence",
   "createForPersistenceValidation",
 ]);
+
+/** @internal @throws PersistenceError `ERR_INVALID_ARG_TYPE` for what is no scope. */
+export function requireScope(scope: DataProtectionScope): DataProtectionScope {
+  if (scope !== DataProtectionScope.CurrentUser && scope !== DataProtectionScope.LocalMachine) {
+    throw wrongArgument("scope", "DataProtectionScope.CurrentUser or .LocalMachine", scope);
+  }
+  return scope;
+}
 
 function isWindows(): boolean {
   return process.platform === "win32";

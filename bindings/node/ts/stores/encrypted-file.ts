@@ -1,16 +1,15 @@
 // A file encrypted with a key from one of several places, for machines without a desktop keyring.
-import { requireContents, requireDurability, requireText, wrongArgument } from "./arguments";
-import { BasePersistence, nativeCache, OPEN } from "./base-persistence";
-import { CheckedKey } from "./encryption-key";
-import { reportTo } from "./events";
-import { type FileOptions, FilePersistence, probeBeside } from "./file-persistence";
-import { Cache } from "./handle/cache";
-import { keyErrors } from "./handle/errors";
-import { holdFor } from "./handle/held";
-import { lockLimit } from "./lock-options";
-import type { Logger, LoggerOptions } from "./logger";
-import { recordMethods } from "./stores/untouched";
-import type { Durability, EncryptionKey, IPersistence, PersistenceInfo, PromptOptions } from "./types";
+import { requireContents, requireDurability, requireText, wrongArgument } from "../arguments";
+import type { CacheDescription, StoreDescription } from "../handle/cache";
+import { keyErrors } from "../handle/errors";
+import { holdFor } from "../handle/held";
+import { CheckedKey } from "../handle/key";
+import { lockLimit } from "../lock-options";
+import type { Logger, LoggerOptions } from "../logger";
+import type { Durability, EncryptionKey, IPersistence, PersistenceInfo, PromptOptions } from "../types";
+import { BasePersistence, DESCRIBE, nativeCache, OVER } from "./base";
+import { type FileOptions, FilePersistence, probeBeside } from "./file";
+import { recordClass, recordMethods } from "./untouched";
 
 /** What can be chosen beside the key. */
 export interface EncryptedFileOptions extends PromptOptions, FileOptions {
@@ -22,8 +21,8 @@ export interface EncryptedFileOptions extends PromptOptions, FileOptions {
   partition?: string;
 }
 
-/** The name of a cache that was given none. */
-const PARTITION = "token_cache";
+/** @internal The name of a cache that was given none. */
+export const PARTITION = "token_cache";
 
 /**
  * Keeps the cache in a file encrypted with XChaCha20-Poly1305 and a key from {@link EncryptionKey}. Every write replaces
@@ -121,19 +120,28 @@ export class EncryptedFilePersistence extends BasePersistence implements IPersis
   }
 
   /** @internal */
-  [OPEN](): Cache {
-    const { partition, key, durability } = this;
-    return new Cache(
-      this.getFilePath(),
-      ({ Cache }, channel, source, path) =>
-        Cache.encryptedFile(channel, source, path, partition, key.place(partition), durability === "synced"),
-      reportTo(this.getLogger()),
-      keyErrors,
-      [key],
-    );
+  [DESCRIBE](): CacheDescription {
+    const { key, partition, durability } = this;
+    return { path: this.getFilePath(), partition, durability, stores: [encryptedFileStore(key)] };
+  }
+
+  /** @internal Over what `PersistenceCreator` has opened. */
+  static [OVER](
+    file: FilePersistence,
+    key: CheckedKey,
+    partition: string | undefined,
+    durability: Durability,
+  ): EncryptedFilePersistence {
+    return new EncryptedFilePersistence(file, key, partition ?? PARTITION, durability);
   }
 }
 
+/** @internal The store, as the addon is told of it. */
+export function encryptedFileStore(key: CheckedKey): StoreDescription {
+  return { kind: "encrypted-file", key, errors: keyErrors };
+}
+
+recordClass(EncryptedFilePersistence);
 recordMethods(EncryptedFilePersistence.prototype, [
   "save",
   "load",

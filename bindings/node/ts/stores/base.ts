@@ -1,10 +1,12 @@
 // What every persistence of this package has in common: verification, and its handle on the native cache.
 import { promises as files } from "node:fs";
-import { PersistenceError } from "./error";
-import type { Cache } from "./handle/cache";
-import { lockLimit } from "./lock-options";
-import { isUntouched } from "./stores/untouched";
-import type { IPersistence, PersistenceInfo } from "./types";
+import { PersistenceError } from "../error";
+import { reportTo } from "../events";
+import { Cache, type CacheDescription } from "../handle/cache";
+import { lockLimit } from "../lock-options";
+import type { Logger } from "../logger";
+import type { IPersistence, PersistenceInfo } from "../types";
+import { isUntouched } from "./untouched";
 
 const PROBE = "Written and read back to find out whether this store works";
 
@@ -24,7 +26,9 @@ export abstract class BasePersistence {
   async verifyPersistence(): Promise<boolean> {
     try {
       // One native call does it all, unless a method was replaced, which then has to see its call.
-      await (isUntouched(this) ? nativeCache(this).verify(lockLimit()) : this.verifyByCalls());
+      await (isUntouched(this)
+        ? nativeCache(this).ready({ verify: true }, lockLimit())
+        : this.verifyByCalls());
       return true;
     } catch (cause) {
       throw notVerified(cause);
@@ -64,21 +68,26 @@ const opened = new WeakMap<object, Cache>();
 export function nativeCache(persistence: object): Cache {
   let cache = opened.get(persistence);
   if (cache === undefined) {
-    cache = (persistence as Opening)[OPEN]();
+    const { [DESCRIBE]: describe, getLogger } = persistence as Described;
+    cache = new Cache(describe.call(persistence), reportTo(getLogger.call(persistence)));
     opened.set(persistence, cache);
   }
   return cache;
 }
 
 /** @internal Makes an open cache the one of a persistence. */
-export function adopt(persistence: object, cache: Cache): void {
+export function adopt<P extends object>(persistence: P, cache: Cache): P {
   opened.set(persistence, cache);
+  return persistence;
 }
 
-/** @internal How a class of this package opens its native cache. */
-export const OPEN: unique symbol = Symbol("tokenkeep.open");
+/** @internal How a class of this package describes its cache to the addon. */
+export const DESCRIBE: unique symbol = Symbol("tokenkeep.describe");
 
-/** @internal */
-export interface Opening {
-  [OPEN](): Cache;
+/** @internal How `PersistenceCreator` makes a persistence over a cache that it has opened. */
+export const OVER: unique symbol = Symbol("tokenkeep.over");
+
+interface Described {
+  [DESCRIBE](): CacheDescription;
+  getLogger(): Logger;
 }

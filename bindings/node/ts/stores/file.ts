@@ -1,17 +1,16 @@
 // A plaintext file of mode 0600.
 import { promises as files } from "node:fs";
 import { dirname, join } from "node:path";
-import { requireContents, requireDurability, requireText } from "./arguments";
-import { BasePersistence, nativeCache, OPEN } from "./base-persistence";
-import { builtin } from "./builtin";
-import { PersistenceError } from "./error";
-import { reportTo } from "./events";
-import { Cache } from "./handle/cache";
-import { holdFor } from "./handle/held";
-import { lockLimit } from "./lock-options";
-import { CallbackLogger, type Logger, type LoggerOptions } from "./logger";
-import { recordMethods } from "./stores/untouched";
-import type { Durability, IPersistence, PersistenceInfo } from "./types";
+import { requireContents, requireDurability, requireText } from "../arguments";
+import { builtin } from "../builtin";
+import { PersistenceError } from "../error";
+import type { CacheDescription } from "../handle/cache";
+import { holdFor } from "../handle/held";
+import { lockLimit } from "../lock-options";
+import { CallbackLogger, type Logger, type LoggerOptions } from "../logger";
+import type { Durability, IPersistence, PersistenceInfo } from "../types";
+import { BasePersistence, DESCRIBE, nativeCache } from "./base";
+import { recordClass, recordMethods } from "./untouched";
 
 /** What can be chosen of a file beside its place. */
 export interface FileOptions {
@@ -113,13 +112,8 @@ export class FilePersistence extends BasePersistence implements IPersistence {
   }
 
   /** @internal */
-  [OPEN](): Cache {
-    const synced = this.durability === "synced";
-    return new Cache(
-      this.filePath,
-      ({ Cache }, channel, source, path) => Cache.file(channel, source, path, synced),
-      reportTo(this.logger),
-    );
+  [DESCRIBE](): CacheDescription {
+    return { path: this.filePath, durability: this.durability, stores: [{ kind: "plaintext-file" }] };
   }
 
   private async store(contents: unknown): Promise<void> {
@@ -144,11 +138,12 @@ export class FilePersistence extends BasePersistence implements IPersistence {
   }
 
   private async createCacheFile(): Promise<void> {
-    await nativeCache(this).prepare();
+    await nativeCache(this).ready({ create: true }, lockLimit());
     tellOfReady(this);
   }
 }
 
+recordClass(FilePersistence);
 recordMethods(FilePersistence.prototype, [
   "save",
   "load",
