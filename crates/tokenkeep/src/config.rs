@@ -64,7 +64,8 @@ const ACCOUNT: &str = "token_cache";
 ///     .on_event(|event| println!("{event}"));
 /// assert_eq!(config.item_names(), ("com.example.my-app", "ada@example.com"));
 /// assert_eq!(config.file_partition(), "com.example.my-app/ada");
-/// # Ok::<(), std::io::Error>(())
+/// assert_eq!(config.cache_path()?, home.path().join("tokens.json"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "nothing happens until it is opened"]

@@ -184,6 +184,7 @@ test("a plaintext file is told to the process once, with a code", async (t) => {
     { fallback: [], more: { usePlaintextFileOnLinux: true } },
   ]) {
     const actor = await startActor(t, session.env);
+    /** @type {{ warnings: { code: string, message: string }[] }} */
     const { warnings } = await actor.run(choose, { cachePath, ...words });
     assert.deepEqual(
       warnings.map(({ code }) => code),

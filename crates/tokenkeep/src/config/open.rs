@@ -42,6 +42,19 @@ pub struct Choice {
 }
 
 /// No store of a configuration works. See [`Config::choose`].
+///
+/// ```
+/// use tokenkeep::{Config, Error, options::{Refused, Store}};
+/// # let home = tempfile::tempdir()?;
+///
+/// let config = Config::new("my-app").path(home.path()).store(Store::PlaintextFile); // a folder
+/// let refused: Refused = config.choose().unwrap_err();
+/// for attempt in &refused.attempts {
+///     println!("{attempt}");
+/// }
+/// assert_eq!(Error::from(refused).path(), Some(home.path()));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Refused {
@@ -204,6 +217,14 @@ impl Config {
     ///
     /// # Errors
     /// `InvalidInput` for names that no item can have; `NotSupported` if the platform has no keystore with items.
+    ///
+    /// ```no_run
+    /// use tokenkeep::{Config, key_source::KeystoreItem, options::Store};
+    ///
+    /// let key = Config::new("my-app").account("cache-key").keystore_item()?;
+    /// let large = Config::new("my-app").store(Store::encrypted_file(KeystoreItem::new(key))).open()?;
+    /// # Ok::<(), tokenkeep::Error>(())
+    /// ```
     pub fn keystore_item(&self) -> Result<Arc<dyn Keystore>> {
         let (service, account) = self.item_names();
         platform::keystore_item(&ItemRequest {

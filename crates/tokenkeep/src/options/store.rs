@@ -17,11 +17,15 @@ use crate::platform;
 /// ```
 /// use tokenkeep::{Config, key_source::{KernelKeyring, KeyFile}, options::Store};
 ///
+/// # fn fallbacks() -> tokenkeep::Result<Config> {
 /// let config = Config::new("my-app").store(Store::Platform).fallback([
+///     Store::item(Config::new("my-app-2").keystore_item()?), // or a keystore of the program's own
 ///     Store::encrypted_file(KeyFile::at("/run/secrets/cache-key")),
 ///     Store::encrypted_file(KernelKeyring::new("my-app")),
 ///     Store::Memory,
 /// ]);
+/// # Ok(config)
+/// # }
 /// assert_eq!(Store::PlaintextFile.to_string(), "a plaintext file");
 /// ```
 #[derive(Clone, Debug, Default)]
