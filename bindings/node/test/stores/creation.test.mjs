@@ -223,7 +223,7 @@ test("a store whose passphrase has to be asked for is not passed over, and is wh
   const content = '{"Account":{}}';
   for (const [answer, protection] of [
     [PASSPHRASE, "passphrase"],
-    [undefined, "key-file"],
+    [undefined, "keyFile"],
   ]) {
     const cachePath = join(session.home, protection ?? "", "cache.json");
     await mkdir(join(session.home, protection ?? ""));
