@@ -1,7 +1,7 @@
 // @ts-check
 /** Moving between stores: by hand, at opening when a better store is available again, and with the real original. */
 import assert from "node:assert/strict";
-import { readFile, truncate } from "node:fs/promises";
+import { readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { rejection } from "../contract/row.mjs";
@@ -334,4 +334,22 @@ describe("migrate", () => {
       assert.deepEqual(await actor.run(names, { store: from }), [user(1)]);
     }
   });
+});
+
+test("a migration whose signal is aborted rejects with the reason; before it has begun, it does nothing", async (t) => {
+  const folder = await scratchDirectory(t);
+  const [from, to] = await Promise.all(
+    ["from.json", "to.json"].map((name) => FilePersistence.create(join(folder, name))),
+  );
+  await change(new PersistenceCachePlugin(from), new Memory(), (m) => m.signIn("ada"));
+  const reason = new Error("no longer wanted");
+  await assert.rejects(migrate(from, to, { signal: AbortSignal.abort(reason) }), reason);
+  assert.deepEqual(namesIn(await readFile(from.getFilePath(), "utf8")), ["ada"]);
+
+  // Another process has the lock of the new place, longer than the migration waits.
+  await writeFile(`${to.getFilePath()}.lockfile`, String(process.ppid));
+  const controller = new AbortController();
+  const moving = migrate(from, to, { signal: controller.signal, timeout: 500 });
+  controller.abort(reason);
+  await assert.rejects(moving, reason);
 });

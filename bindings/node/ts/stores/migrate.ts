@@ -1,4 +1,5 @@
 // Moving what one persistence holds into another, without losing a sign-in.
+import { type AbortOptions, orAborted } from "../abort";
 import { wrongArgument } from "../arguments";
 import { PersistenceError } from "../error";
 import { migrateCaches } from "../handle/migrate";
@@ -9,7 +10,7 @@ import { BasePersistence, nativeCache } from "./base";
 import { isUntouched } from "./untouched";
 
 /** How to move. */
-export interface MigrateOptions extends LockOptions {
+export interface MigrateOptions extends LockOptions, AbortOptions {
   /** Only find out what would be done: both are read, nothing is written. */
   dryRun?: boolean;
 }
@@ -55,6 +56,8 @@ export interface MigrationReport {
  * entry the newer is kept. The content is read back from `to` before the old copy is touched, and after any failure
  * everything is still in `from`: a migration that was interrupted, even by a crash, is finished by doing it again.
  *
+ * An aborted `signal` ends the waiting: a migration that has begun is carried on, and finished by doing it again.
+ *
  * Afterwards programs should use `to`. One that still uses `from` finds an empty cache, and what it writes there is moved
  * by the next migration. What a weaker store left in the very place of a better one needs no call: it is taken in when
  * the better one is verified or first used.
@@ -71,7 +74,9 @@ export async function migrate(
 ): Promise<MigrationReport> {
   const dryRun = options.dryRun === true;
   const [source, target] = [native("from", from), native("to", to)];
-  const report = await migrateCaches(source, target, dryRun, lockLimit(options));
+  const report = await orAborted(options.signal, () =>
+    migrateCaches(source, target, dryRun, lockLimit(options)),
+  );
   if (!dryRun && report.entries > 0) {
     const text = `Moved ${report.entries} entries from ${report.from.location} to ${report.to.location}`;
     to.getLogger().info(text, "");
