@@ -2,6 +2,7 @@
 //
 // The addon opens them in one call. A store of which a method was replaced, as programs and their tests do, is created and
 // verified by its methods instead, when its turn comes.
+import { type AbortOptions, orAborted } from "../abort";
 import { requireDurability, requireText, wrongArgument } from "../arguments";
 import { Environment } from "../environment";
 import { isPersistenceError, PersistenceError } from "../error";
@@ -27,37 +28,45 @@ export class PersistenceCreator {
    * `ERR_INVALID_ARG_TYPE` for a fallback that is none, `NotSupportedError` on a platform without a store and where the
    * addon is missing, `CachePersistenceError` when verification fails. Where fallbacks were given and all fail, its message
    * lists each store with its failure and what to do about it, its `cause` is an `AggregateError` of them, and its `code`
-   * that of the platform's store.
+   * that of the platform's store. The reason of `signal`, where that is aborted: it ends the waiting, for a person or for a
+   * keystore that does not answer.
    */
-  static async createPersistence(config: IPersistenceConfiguration): Promise<InformedPersistence> {
-    if (config === null || typeof config !== "object") {
-      const { message } = wrongArgument("config", "an object", config);
-      throw PersistenceError.createPersistenceNotValidatedError(message);
-    }
-    const { fallback = [], durability } = config;
-    if (!Array.isArray(fallback)) {
-      throw wrongArgument("fallback", "an array of fallbacks", fallback);
-    }
-    if (durability !== undefined) {
-      requireDurability(durability);
-    }
-    const fallbacks = fallback.map((one) => fallbackCandidate(one, config));
-    const listed = fallbacks.length > 0;
-    if (Environment.isLinuxPlatform() && config.usePlaintextFileOnLinux) {
-      fallbacks.push(fallbackCandidate({ type: "plaintextFile" }, config));
-    }
-    const creation = new Creation(config, listed);
-    try {
-      fallbacks.unshift(platformCandidate(config, fallback));
-    } catch (error) {
-      // A platform without a store may have fallbacks; a configuration that lacks something is for the program to mend.
-      if (!listed || (error as PersistenceError).errorCode !== "NotSupportedError") {
-        throw error;
-      }
-      creation.failed({ store: "this platform's store", error, prepared: false });
-    }
-    return creation.firstOf(fallbacks);
+  static async createPersistence(
+    config: IPersistenceConfiguration,
+    options: AbortOptions = {},
+  ): Promise<InformedPersistence> {
+    return orAborted(options.signal, () => create(config));
   }
+}
+
+async function create(config: IPersistenceConfiguration): Promise<InformedPersistence> {
+  if (config === null || typeof config !== "object") {
+    const { message } = wrongArgument("config", "an object", config);
+    throw PersistenceError.createPersistenceNotValidatedError(message);
+  }
+  const { fallback = [], durability } = config;
+  if (!Array.isArray(fallback)) {
+    throw wrongArgument("fallback", "an array of fallbacks", fallback);
+  }
+  if (durability !== undefined) {
+    requireDurability(durability);
+  }
+  const fallbacks = fallback.map((one) => fallbackCandidate(one, config));
+  const listed = fallbacks.length > 0;
+  if (Environment.isLinuxPlatform() && config.usePlaintextFileOnLinux) {
+    fallbacks.push(fallbackCandidate({ type: "plaintextFile" }, config));
+  }
+  const creation = new Creation(config, listed);
+  try {
+    fallbacks.unshift(platformCandidate(config, fallback));
+  } catch (error) {
+    // A platform without a store may have fallbacks; a configuration that lacks something is for the program to mend.
+    if (!listed || (error as PersistenceError).errorCode !== "NotSupportedError") {
+      throw error;
+    }
+    creation.failed({ store: "this platform's store", error, prepared: false });
+  }
+  return creation.firstOf(fallbacks);
 }
 
 /** A store that was tried in vain, and whether its file could be prepared. */

@@ -1,8 +1,11 @@
 // What every persistence of this package has in common: verification, and its handle on the native cache.
 import { promises as files } from "node:fs";
+import { type AbortOptions, orAborted, throwIfAborted } from "../abort";
 import { PersistenceError } from "../error";
 import { reportTo } from "../events";
 import { Cache, type CacheDescription } from "../handle/cache";
+import { holdFor } from "../handle/held";
+import { Lock } from "../handle/lock";
 import { lockLimit } from "../lock-options";
 import type { Logger } from "../logger";
 import type { IPersistence, PersistenceInfo } from "../types";
@@ -51,6 +54,52 @@ export abstract class BasePersistence {
       await files.rm(`${probe.getFilePath()}.tk-lock`, { force: true });
     }
   }
+}
+
+/**
+ * @internal Stores `contents` as they are.
+ *
+ * A signal ends the wait for the lock, and nothing is written then; a write that has begun is carried on.
+ */
+export async function storeContents(
+  persistence: IPersistence,
+  contents: string | Uint8Array,
+  { signal }: AbortOptions = {},
+): Promise<void> {
+  const cache = nativeCache(persistence);
+  const held = holdFor(persistence.getFilePath());
+  if (signal === undefined || held !== 0) {
+    await cache.replace(contents, held, lockLimit());
+    return;
+  }
+  throwIfAborted(signal);
+  const lock = Lock.ofCache(cache);
+  const acquired = lock.acquire(lockLimit());
+  let hold: number;
+  try {
+    hold = await orAborted(signal, () => acquired);
+  } catch (error) {
+    // Whoever waits next need not wait for a hold that nobody uses.
+    acquired.then(
+      (unused) => lock.release(unused),
+      () => undefined,
+    );
+    throw error;
+  }
+  try {
+    lock.pin(hold);
+    await cache.replace(contents, hold, lockLimit());
+  } finally {
+    await lock.release(hold);
+  }
+}
+
+/** @internal What is stored; a signal ends the wait. */
+export function loadContents(
+  persistence: IPersistence,
+  { signal }: AbortOptions = {},
+): Promise<string | null> {
+  return orAborted(signal, async () => nativeCache(persistence).load(holdFor(persistence.getFilePath())));
 }
 
 /** @internal What verification fails with. */

@@ -1,15 +1,14 @@
 // A file encrypted by Windows' Data Protection API. The class exists on every system, so that programs import and
 // construct it, and fails elsewhere when something would have to be encrypted or decrypted.
+import type { AbortOptions } from "../abort";
 import { wrongArgument } from "../arguments";
 import { DataProtectionScope } from "../data-protection-scope";
 import { PersistenceError } from "../error";
 import type { CacheDescription, StoreDescription } from "../handle/cache";
 import { dataProtectionErrors } from "../handle/errors";
-import { holdFor } from "../handle/held";
-import { lockLimit } from "../lock-options";
 import type { Logger, LoggerOptions } from "../logger";
 import type { IPersistence, PersistenceInfo } from "../types";
-import { BasePersistence, DESCRIBE, nativeCache, OVER } from "./base";
+import { BasePersistence, DESCRIBE, loadContents, nativeCache, OVER, storeContents } from "./base";
 import { FilePersistence, probeBeside } from "./file";
 import { recordClass, recordMethods } from "./untouched";
 
@@ -45,12 +44,13 @@ export class FilePersistenceWithDataProtection extends BasePersistence implement
     return new FilePersistenceWithDataProtection(file, scope, optionalEntropy || undefined);
   }
 
-  async save(contents: string): Promise<void> {
-    const cache = nativeCache(this);
+  async save(contents: string, options?: AbortOptions): Promise<void> {
+    // Off Windows this is the error to show, whatever was given.
+    nativeCache(this);
     if (typeof contents !== "string") {
       throw wrongArgument("contents", "a string", contents);
     }
-    await cache.replace(contents, holdFor(this.getFilePath()), lockLimit());
+    await storeContents(this, contents, options);
   }
 
   /**
@@ -58,7 +58,7 @@ export class FilePersistenceWithDataProtection extends BasePersistence implement
    *
    * @throws PersistenceError `ENOENT` when there is no file; `DPAPIEncryptedFileError` when Windows cannot decrypt it.
    */
-  async load(): Promise<string | null> {
+  async load(options?: AbortOptions): Promise<string | null> {
     if (!isWindows()) {
       const sealed = await this.filePersistence.loadBuffer();
       if (sealed.length === 0) {
@@ -66,7 +66,7 @@ export class FilePersistenceWithDataProtection extends BasePersistence implement
       }
       throw unsupported();
     }
-    const content = await nativeCache(this).load(holdFor(this.getFilePath()));
+    const content = await loadContents(this, options);
     if (content === null) {
       throw PersistenceError.createFileSystemError("ENOENT", `no such file: ${this.getFilePath()}`);
     }

@@ -1,4 +1,5 @@
 // A file encrypted with a key from one of several places, for machines without a desktop keyring.
+import type { AbortOptions } from "../abort";
 import { requireContents, requireDurability, requireText, wrongArgument } from "../arguments";
 import type { CacheDescription, StoreDescription } from "../handle/cache";
 import { keyErrors } from "../handle/errors";
@@ -7,7 +8,7 @@ import { CheckedKey } from "../handle/key";
 import { lockLimit } from "../lock-options";
 import type { Logger, LoggerOptions } from "../logger";
 import type { Durability, EncryptionKey, IPersistence, PersistenceInfo, PromptOptions } from "../types";
-import { BasePersistence, DESCRIBE, nativeCache, OVER } from "./base";
+import { BasePersistence, DESCRIBE, loadContents, nativeCache, OVER, storeContents } from "./base";
 import { type FileOptions, FilePersistence, probeBeside } from "./file";
 import { recordClass, recordMethods } from "./untouched";
 
@@ -75,9 +76,9 @@ export class EncryptedFilePersistence extends BasePersistence implements IPersis
     return new EncryptedFilePersistence(file, checked, partition, durability);
   }
 
-  async save(contents: string): Promise<void> {
+  async save(contents: string, options?: AbortOptions): Promise<void> {
     const checked = requireContents("contents", contents);
-    await nativeCache(this).replace(checked, holdFor(this.getFilePath()), lockLimit());
+    await storeContents(this, checked, options);
   }
 
   /**
@@ -86,8 +87,8 @@ export class EncryptedFilePersistence extends BasePersistence implements IPersis
    *
    * @throws PersistenceError as {@link EncryptedFilePersistence} says.
    */
-  async load(): Promise<string | null> {
-    return (await nativeCache(this).load(holdFor(this.getFilePath()))) || null;
+  async load(options?: AbortOptions): Promise<string | null> {
+    return (await loadContents(this, options)) || null;
   }
 
   async delete(): Promise<boolean> {

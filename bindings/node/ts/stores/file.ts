@@ -1,6 +1,8 @@
 // A plaintext file of mode 0600.
+
 import { promises as files } from "node:fs";
 import { dirname, join } from "node:path";
+import type { AbortOptions } from "../abort";
 import { requireContents, requireDurability, requireText } from "../arguments";
 import { builtin } from "../builtin";
 import { PersistenceError } from "../error";
@@ -9,7 +11,7 @@ import { holdFor } from "../handle/held";
 import { lockLimit } from "../lock-options";
 import { CallbackLogger, type Logger, type LoggerOptions } from "../logger";
 import type { Durability, IPersistence, PersistenceInfo } from "../types";
-import { BasePersistence, DESCRIBE, nativeCache } from "./base";
+import { BasePersistence, DESCRIBE, loadContents, nativeCache, storeContents } from "./base";
 import { recordClass, recordMethods } from "./untouched";
 
 /** What can be chosen of a file beside its place. */
@@ -60,13 +62,13 @@ export class FilePersistence extends BasePersistence implements IPersistence {
     return persistence;
   }
 
-  async save(contents: string): Promise<void> {
-    await this.store(contents);
+  async save(contents: string, options?: AbortOptions): Promise<void> {
+    await this.store(contents, options);
   }
 
   /** Like `save`, for bytes. */
-  async saveBuffer(contents: Uint8Array): Promise<void> {
-    await this.store(contents);
+  async saveBuffer(contents: Uint8Array, options?: AbortOptions): Promise<void> {
+    await this.store(contents, options);
   }
 
   /**
@@ -74,8 +76,8 @@ export class FilePersistence extends BasePersistence implements IPersistence {
    *
    * @throws PersistenceError `ENOENT` when there is no file.
    */
-  async load(): Promise<string | null> {
-    return (await nativeCache(this).load(holdFor(this.filePath))) ?? this.absent();
+  async load(options?: AbortOptions): Promise<string | null> {
+    return (await loadContents(this, options)) ?? this.absent();
   }
 
   /** Like `load`, as bytes. */
@@ -116,9 +118,9 @@ export class FilePersistence extends BasePersistence implements IPersistence {
     return { path: this.filePath, durability: this.durability, stores: [{ kind: "plaintext-file" }] };
   }
 
-  private async store(contents: unknown): Promise<void> {
+  private async store(contents: unknown, options: AbortOptions | undefined): Promise<void> {
     const checked = requireContents("contents", contents);
-    await nativeCache(this).replace(checked, holdFor(this.filePath), lockLimit());
+    await storeContents(this, checked, options);
   }
 
   private absent(): never {

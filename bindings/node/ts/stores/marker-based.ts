@@ -1,4 +1,5 @@
 // The common base of persistences in a keystore's item, with a marker file that tells other processes of changes.
+import type { AbortOptions } from "../abort";
 import { requireText, wrongArgument } from "../arguments";
 import type { CacheDescription, StoreDescription } from "../handle/cache";
 import { holdFor } from "../handle/held";
@@ -7,7 +8,7 @@ import { lockLimit } from "../lock-options";
 import type { Logger } from "../logger";
 import { promptLimit } from "../prompting";
 import type { EncryptionKey, IPersistence, PersistenceInfo, PromptOptions } from "../types";
-import { BasePersistence, nativeCache } from "./base";
+import { BasePersistence, loadContents, nativeCache, storeContents } from "./base";
 import { type FilePersistence, probeBeside } from "./file";
 
 /** What can be chosen beside the item's name. */
@@ -55,11 +56,11 @@ export abstract class MarkerBasedPersistence extends BasePersistence implements 
     this.standIns = item.standIns;
   }
 
-  async save(contents: string): Promise<void> {
+  async save(contents: string, options?: AbortOptions): Promise<void> {
     if (typeof contents !== "string") {
       throw wrongArgument("contents", "a string", contents);
     }
-    await nativeCache(this).replace(contents, holdFor(this.getFilePath()), lockLimit());
+    await storeContents(this, contents, options);
   }
 
   /**
@@ -67,8 +68,8 @@ export abstract class MarkerBasedPersistence extends BasePersistence implements 
    *
    * @throws PersistenceError `GnomeKeyringError` or `KeychainError` when the keystore is locked, fails, or refuses access.
    */
-  async load(): Promise<string | null> {
-    return nativeCache(this).load(holdFor(this.getFilePath()));
+  async load(options?: AbortOptions): Promise<string | null> {
+    return loadContents(this, options);
   }
 
   async delete(): Promise<boolean> {
