@@ -6,13 +6,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use napi_derive::napi;
 use tokenkeep::key_source::{KernelKeyring, KeyFile, KeySource, KeystoreItem, Passphrase};
+use tokenkeep::options::Prompting;
 use tokenkeep::{Config, Error, ErrorKind, Secret, storage::Keystore};
 
 use crate::failure::{Failure, Wanted};
-use crate::options::prompting;
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -112,6 +113,14 @@ pub(crate) fn source(
         "key-variable" => Arc::new(KeyFile::from_environment(required(key.name)?)),
         _ => return Err(Failure::new("internal", "The addon does not know this kind of key")),
     })
+}
+
+/// A prompt may stand for `limit` milliseconds; 0 allows none.
+pub(crate) fn prompting(limit: u32) -> Prompting {
+    match limit {
+        0 => Prompting::Never,
+        limit => Prompting::Allowed { limit: Duration::from_millis(limit.into()) },
+    }
 }
 
 fn required(field: Option<String>) -> Result<String, Failure> {

@@ -1,13 +1,11 @@
 //! A cache as JavaScript describes it, in the words of the core's [`Config`].
 
-use std::time::Duration;
-
 use napi_derive::napi;
-use tokenkeep::options::{DataProtectionScope, Durability, Prompting, Store};
+use tokenkeep::options::{DataProtectionScope, Durability, Store};
 use tokenkeep::{Config, Secret};
 
 use crate::failure::Failure;
-use crate::key::{self, KeyOptions, Supply};
+use crate::key::{self, KeyOptions, Supply, prompting};
 
 /// A cache: its names, and the stores to try.
 #[napi(object)]
@@ -94,13 +92,5 @@ impl StoreOptions {
             "memory" => Store::Memory,
             _ => return Err(Failure::new("internal", "The addon does not know this kind of store")),
         })
-    }
-}
-
-/// A prompt may stand for `limit` milliseconds; 0 allows none.
-pub(crate) fn prompting(limit: u32) -> Prompting {
-    match limit {
-        0 => Prompting::Never,
-        limit => Prompting::Allowed { limit: Duration::from_millis(limit.into()) },
     }
 }
