@@ -286,6 +286,13 @@ impl Config {
     ///
     /// # Errors
     /// [`Refused`], which becomes the error of [`Config::open`].
+    ///
+    /// ```
+    /// use tokenkeep::{Config, options::Store};
+    ///
+    /// let config = Config::new("my-app").path("/nowhere/cache.json").store(Store::Memory);
+    /// assert!(config.choose().is_ok_and(|choice| choice.attempts.is_empty()));
+    /// ```
     pub fn choose(&self) -> std::result::Result<Choice, Refused> {
         self.choose_within(&self.wait)
     }
