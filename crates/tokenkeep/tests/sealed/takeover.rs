@@ -117,8 +117,8 @@ fn plaintext_that_is_not_a_token_cache_is_damage_and_kept() {
     assert!(is_encrypted(&place));
 }
 
-/// Returns the system calls of a run from its first one on the cache: the name, and its number among the calls of
-/// that name.
+/// Returns the system calls of a run's main thread from its first one on the cache: the name, and its number among the
+/// calls of that name, which strace counts for each thread.
 fn calls_of(words: &[&str; 4], trace: &Path) -> Vec<(String, usize)> {
     let program = example(words);
     let mut traced = Command::new("strace");
@@ -126,9 +126,16 @@ fn calls_of(words: &[&str; 4], trace: &Path) -> Vec<(String, usize)> {
     succeed(traced.arg(program.get_program()).args(program.get_args()), b"");
     let mut counts = HashMap::new();
     let mut calls = Vec::new();
-    for line in fs::read_to_string(trace).unwrap().lines() {
-        let line = line.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == ' ');
-        let Some((name, rest)) = line.split_once('(') else { continue };
+    let trace = fs::read_to_string(trace).unwrap();
+    let mut main = None;
+    for line in trace.lines() {
+        // `4711 close(3) = 0`, or `4711 <... close resumed>) = 0` for the rest of a call that another thread interrupted.
+        let Some((thread, call)) = line.split_once(' ') else { continue };
+        let call = call.trim_start();
+        if *main.get_or_insert(thread) != thread || call.starts_with('<') {
+            continue;
+        }
+        let Some((name, rest)) = call.split_once('(') else { continue };
         let nth = counts.entry(name.to_owned()).or_insert(0);
         *nth += 1;
         // The arguments of the program itself contain the path too.
