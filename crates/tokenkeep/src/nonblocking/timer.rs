@@ -35,6 +35,16 @@ impl fmt::Debug for Timer {
 /// Runs `work` once `delay` has passed, on a thread of the pool, unless the [`Timer`] is dropped before. It needs no
 /// runtime, and runs while the threads of the program stand still.
 ///
+/// ```
+/// use std::{sync::mpsc, time::Duration};
+///
+/// let (done, wait) = mpsc::channel();
+/// let timer = tokenkeep::nonblocking::after(Duration::from_millis(1), move || drop(done.send("due")))?;
+/// assert_eq!(wait.recv(), Ok("due"));
+/// # drop(timer);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
 /// # Errors
 /// When the system gives no thread for it.
 pub fn after(delay: Duration, work: impl FnOnce() + Send + 'static) -> io::Result<Timer> {

@@ -73,9 +73,9 @@ pub(crate) fn user_namespace() -> Option<u64> {
 pub(crate) fn life(pid: u32) -> Life {
     match fs::read_to_string(format!("/proc/{pid}/stat")) {
         Ok(stat) => match (parse_stat(&stat), boot_time()) {
-            (Some(('Z' | 'X' | 'x', _)), _) => Life::Dead,
-            (Some((_, ticks)), Some(boot)) => {
-                let since_boot = i128::from(ticks) * 1_000_000_000 / i128::from(ticks_per_second());
+            (Some(stat), _) if stat.has_ended() => Life::Dead,
+            (Some(stat), Some(boot)) => {
+                let since_boot = i128::from(stat.start) * 1_000_000_000 / i128::from(ticks_per_second());
                 Life::Running { started: boot + since_boot }
             }
             _ => Life::Unknown,
@@ -104,18 +104,40 @@ pub(crate) fn command(pid: u32) -> Option<String> {
 /// Returns the start time of `pid` in the kernel's ticks since boot, which distinguishes it from a later process with
 /// the same pid.
 pub(crate) fn start(pid: u32) -> Option<u64> {
-    let (_, ticks) = parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
-    Some(ticks)
+    Some(parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?.start)
 }
 
-/// Parses state and start time from `pid (command) state ppid ... starttime ...`. The command may contain spaces and
-/// parentheses, so the fields are counted from its end.
-fn parse_stat(stat: &str) -> Option<(char, u64)> {
-    let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace();
-    let state = fields.next()?.chars().next()?;
-    // starttime is field 22 of proc_pid_stat(5); state, just read, is field 3.
-    let ticks = fields.nth(22 - 3 - 1)?.parse().ok()?;
-    Some((state, ticks))
+/// The fields of `/proc/PID/stat` that the lock needs.
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    state: char,
+    /// All threads of the process, with the first one.
+    threads: u32,
+    /// When it started, in ticks since boot.
+    start: u64,
+}
+
+impl Stat {
+    /// Returns whether the process is gone, but for its entry.
+    ///
+    /// The state is that of the first thread. A killed process whose first thread is a zombie may have another thread in a
+    /// system call, such as the rename of a write; its files and their locks are open until that thread ends too.
+    fn has_ended(&self) -> bool {
+        matches!(self.state, 'Z' | 'X' | 'x') && self.threads <= 1
+    }
+}
+
+/// Parses `pid (command) state ppid ... num_threads ... starttime ...`. The command may contain spaces and parentheses,
+/// so the fields are counted from its end.
+fn parse_stat(stat: &str) -> Option<Stat> {
+    let fields: Vec<&str> = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace().collect();
+    // The numbers of proc_pid_stat(5); the first field here is number 3.
+    let field = |number: usize| fields.get(number - 3);
+    Some(Stat {
+        state: field(3)?.chars().next()?,
+        threads: field(20)?.parse().ok()?,
+        start: field(22)?.parse().ok()?,
+    })
 }
 
 fn ticks_per_second() -> u64 {
@@ -193,7 +215,41 @@ mod tests {
     #[test]
     fn a_command_with_parentheses_and_spaces_does_not_confuse_the_parser() {
         let stat = "42 (a) Z (b) S 1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 0 0";
-        assert_eq!(parse_stat(stat), Some(('S', 12345)));
+        assert_eq!(parse_stat(stat), Some(Stat { state: 'S', threads: 1, start: 12345 }));
+    }
+
+    #[test]
+    fn a_process_has_ended_when_its_last_thread_has() {
+        let ended = |state, threads| Stat { state, threads, start: 1 }.has_ended();
+        assert!(ended('Z', 1) && ended('Z', 0) && ended('X', 1));
+        assert!(!ended('Z', 2), "its first thread is a zombie and another one may be writing");
+        assert!(!ended('S', 1) && !ended('D', 1));
+    }
+
+    /// Python ends its first thread while the second one goes on, which Rust cannot do to its own.
+    #[test]
+    fn a_process_whose_first_thread_is_a_zombie_lives_as_long_as_another_one() {
+        const PROGRAM: &str = "import ctypes, sys, threading\n\
+            threading.Thread(target=sys.stdin.read).start()\n\
+            ctypes.CDLL(None).pthread_exit(None)";
+        let mut child = std::process::Command::new("python3")
+            .args(["-c", PROGRAM])
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .expect("python3 is missing: run apt-get install python3");
+        let pid = child.id();
+        let state = || parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).unwrap()).unwrap();
+        while state().state != 'Z' {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert!(state().threads > 1, "the process has ended: {:?}", state());
+        assert!(matches!(life(pid), Life::Running { .. }));
+        drop(child.stdin.take());
+        while !state().has_ended() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert_eq!(life(pid), Life::Dead);
+        child.wait().unwrap();
     }
 
     #[test]
