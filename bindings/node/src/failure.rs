@@ -122,7 +122,7 @@ fn number_in_node(code: i32) -> Option<i32> {
         2 | 3 => 4058,     // ENOENT
         5 => 4048,         // EPERM
         19 => 4043,        // EROFS: the medium is write-protected
-        32 | 33 => 4082,   // EBUSY: somebody else has the file
+        32 | 33 => 4082,   // EBUSY: another process has the file
         39 | 112 => 4055,  // ENOSPC
         80 | 183 => 4075,  // EEXIST
         123 | 206 => 4064, // ENAMETOOLONG

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 
 /// Runs `work`; a panic in it becomes a failure of kind `panic`.
 pub(crate) fn guard<T>(place: Place, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    // Whatever the work shared is behind locks that poisoning does not stop, or is dropped with it.
+    // State that the work shares is behind locks that poisoning does not stop, or is dropped with it.
     catch_unwind(AssertUnwindSafe(|| {
         place.trip();
         work()

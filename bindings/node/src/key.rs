@@ -1,7 +1,7 @@
 //! Encrypted files: a key as JavaScript describes it, and the passphrase that JavaScript is asked for.
 //!
 //! A program may have to ask a person for its passphrase, which takes a callback in JavaScript and perhaps minutes.
-//! Nobody waits for that here, least of all under a lock: the operation that needs it fails with [`WANTED`], JavaScript
+//! No thread waits for that here, least of all under a lock: the operation that needs it fails with [`WANTED`], JavaScript
 //! asks, hands the answer to [`Supply`] and starts the operation again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -127,8 +127,8 @@ fn required(field: Option<String>) -> Result<String, Failure> {
     field.ok_or_else(|| Failure::new("internal", "The description of a key lacks a field"))
 }
 
-/// The keystore of a platform that has none. A key in it is an error when it is needed, so that a fallback that nobody
-/// needs is none.
+/// The keystore of a platform that has none. A key in it is an error when the key is needed, so that a fallback that is not
+/// used is no error.
 #[derive(Debug)]
 struct Absent(String);
 

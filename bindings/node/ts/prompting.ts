@@ -26,8 +26,8 @@ export function promptLimit(options: PromptOptions | undefined): number {
       return 0;
     case "auto": {
       const { DISPLAY, WAYLAND_DISPLAY, SSH_CONNECTION } = process.env;
-      const somebody = process.platform === "darwin" ? !SSH_CONNECTION : DISPLAY || WAYLAND_DISPLAY;
-      return somebody ? limit : 0;
+      const desktop = process.platform === "darwin" ? !SSH_CONNECTION : DISPLAY || WAYLAND_DISPLAY;
+      return desktop ? limit : 0;
     }
     default:
       throw wrongArgument("allowPrompt", '"auto", true or false', options?.allowPrompt);

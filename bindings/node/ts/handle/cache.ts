@@ -24,7 +24,7 @@ import { Asker, withPassphrases } from "./passphrases";
 export interface Snapshot {
   readonly generation: number;
   readonly content: string | null;
-  /** The key of every entry; `null` where nobody asked. */
+  /** The key of every entry; `null` if they were not asked for. */
   readonly keys: readonly string[] | null;
 }
 
@@ -45,7 +45,7 @@ export interface Change {
 /** What a commit left behind. */
 export interface Committed {
   readonly snapshot: Snapshot;
-  /** The keys of the client's own entries; `null` where nobody asked. */
+  /** The keys of the client's own entries; `null` if they were not asked for. */
   readonly keys: readonly string[] | null;
 }
 
@@ -104,7 +104,7 @@ export interface Opened {
   readonly attempts: readonly Attempt[];
 }
 
-const NOBODY: readonly Asker[] = [];
+const NO_ASKERS: readonly Asker[] = [];
 
 export class Cache {
   readonly native: NativeCache;
@@ -282,7 +282,7 @@ export class Cache {
   private async ask<T>(start: (id: number) => void): Promise<T> {
     try {
       const { askers } = this;
-      return await (askers === NOBODY ? call<T>(start) : withPassphrases(askers, () => call<T>(start)));
+      return await (askers === NO_ASKERS ? call<T>(start) : withPassphrases(askers, () => call<T>(start)));
     } catch (error) {
       throw translate(error, this.errors);
     }
@@ -313,7 +313,7 @@ function keysOf(stores: readonly StoreDescription[], importKeys: readonly Checke
 /** One for each key whose passphrase the program has to be asked for. */
 function askersOf(keys: readonly CheckedKey[], native: NativeCache): readonly Asker[] {
   if (keys.length === 0) {
-    return NOBODY;
+    return NO_ASKERS;
   }
   return keys.flatMap((key, number) => {
     const ask = key.asking();

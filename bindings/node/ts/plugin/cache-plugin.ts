@@ -30,10 +30,10 @@ export interface CachePluginOptions {
   /** Told of everything worth telling a person although nothing failed, such as content that was set aside. */
   onEvent?: (event: CacheEvent) => void;
   /**
-   * What to do with content that a client refuses or a key finds altered. `setAside` (the default): whoever writes next
-   * keeps a copy beside it, and the client starts from an empty cache. `fail`: reading and writing reject with an
+   * The rule for content that a client refuses or a key finds altered. `setAside` (the default): the next writer keeps a
+   * copy beside it, and the client starts from an empty cache. `fail`: reading and writing reject with an
    * error whose `code` is `damaged`, and nothing is written. A persistence that is not of this package has no place for
-   * copies: a write rejects with the client's own error, whatever is chosen.
+   * copies: a write rejects with the client's own error under either rule.
    */
   onDamage?: "setAside" | "fail";
 }
@@ -168,7 +168,7 @@ export class PersistenceCachePlugin implements CachePlugin {
     }
     let ours: string;
     try {
-      // In this very tick: later, the client's memory may hold somebody else's half.
+      // In this very tick: later, the client's memory may hold half of another access.
       ours = cacheContext.tokenCache.serialize();
     } catch (error) {
       client.forget();
@@ -310,7 +310,7 @@ export class PersistenceCachePlugin implements CachePlugin {
     const store = this.store();
     if (client.committing !== undefined) {
       await client.committing.catch(() => {
-        // Whoever made that change is told.
+        // The access that made the change reports the error.
       });
     }
     const force = this.reloadForced();
@@ -344,7 +344,7 @@ export class PersistenceCachePlugin implements CachePlugin {
     const store = this.store();
     const hold = await store.beginWrite(this.reloadForced(), client.wantsKeys);
     try {
-      // A task of its own: whatever msal-node still had to do to this memory is done by then.
+      // Wait for a new task: by then msal-node has finished its other changes to this memory.
       await new Promise(setImmediate);
       this.synced(store, hold.snapshot);
       // An older window of this client, whose end never came, must not take what follows for its own changes.

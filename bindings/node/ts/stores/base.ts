@@ -50,7 +50,7 @@ export abstract class BasePersistence {
       }
     } finally {
       await probe.delete();
-      // The lock of a cache outlives it, but nobody else knows this one's random name.
+      // Remove the lock file too: no other process uses this random name.
       await files.rm(`${probe.getFilePath()}.tk-lock`, { force: true });
     }
   }
@@ -79,7 +79,7 @@ export async function storeContents(
   try {
     hold = await orAborted(signal, () => acquired);
   } catch (error) {
-    // Whoever waits next need not wait for a hold that nobody uses.
+    // Release a hold that arrives after the abort, so that the next waiter gets the lock at once.
     acquired.then(
       (unused) => lock.release(unused),
       () => undefined,

@@ -156,7 +156,7 @@ recordMethods(FilePersistence.prototype, [
   "createForPersistenceValidation",
 ]);
 
-/** @internal Logs that the file is there and nobody else's. */
+/** @internal Logs that the file exists and that only this user can read it. */
 export function tellOfReady(persistence: FilePersistence): void {
   persistence.getLogger().info(`Cache file at ${persistence.getFilePath()} is ready`, "");
 }

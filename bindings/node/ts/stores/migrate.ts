@@ -84,7 +84,7 @@ export async function migrate(
   return { ...report, from: infoOf(report.from), to: infoOf(report.to), dryRun };
 }
 
-/** The cache behind a persistence whose own methods nobody has replaced: they would be passed by. */
+/** The native cache of a persistence. Refuses one with replaced methods, which a native migration would not call. */
 function native(name: string, persistence: IPersistence) {
   if (persistence === null || typeof persistence !== "object") {
     throw wrongArgument(name, "a persistence", persistence);

@@ -108,7 +108,7 @@ impl LockGuard {
         &self.target
     }
 
-    /// Whether this guard locks the cache at `path`, whatever the spelling: relative, or by another link to the folder.
+    /// Whether this guard locks the cache at `path`, in any spelling: relative, or by another link to the folder.
     ///
     /// A symbolic link to the cache file is another path: sibling libraries look for the lock file beside the path that
     /// they are given. Looks at the file system unless the spelling is the same. `false` when that fails, and in a process

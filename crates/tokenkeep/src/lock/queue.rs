@@ -20,7 +20,7 @@ use crate::{Error, ErrorKind, Result};
 /// What is locked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Key {
-    /// A file, whatever the spelling of its path.
+    /// A file, by any spelling of its path.
     File {
         /// Device and inode of its directory.
         directory: (u64, u64),
