@@ -49,7 +49,12 @@ function* judge(result) {
       yield* times("unchanged read ≥ 20 × the original's rate", of(ORIGINAL), of(OURS), 20);
       break;
     case "file reload":
-      yield* times(`reload ≥ ${RELOAD[name]} × the original's rate`, of(ORIGINAL), of(OURS), RELOAD[name] ?? 1);
+      yield* times(
+        `reload ≥ ${RELOAD[name]} × the original's rate`,
+        of(ORIGINAL),
+        of(OURS),
+        RELOAD[name] ?? 1,
+      );
       break;
     case "file write":
       yield* times("write like for like ≥ 3 × the original's rate", of(ORIGINAL), of(CACHED), 3);
