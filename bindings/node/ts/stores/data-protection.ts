@@ -45,7 +45,7 @@ export class FilePersistenceWithDataProtection extends BasePersistence implement
   }
 
   async save(contents: string, options?: AbortOptions): Promise<void> {
-    // Off Windows this is the error to show, whatever was given.
+    // Off Windows this error comes before any about the arguments.
     nativeCache(this);
     if (typeof contents !== "string") {
       throw wrongArgument("contents", "a string", contents);
