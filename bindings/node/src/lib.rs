@@ -3,8 +3,8 @@
 //! Everything that decides anything is in the core; this crate moves calls and answers between JavaScript and threads
 //! of its own. Three rules hold throughout:
 //!
-//! - JavaScript's thread does no more than a single look at a file ([`cache::Cache::is_current`]). All else runs on
-//!   the threads of the core's pool, never on Node's, and answers over the [`link`].
+//! - JavaScript's thread does no more than a single look at a file ([`cache::Cache::is_current`]) and the arithmetic
+//!   of a [`record`]. All else runs on the threads of the core's pool, never on Node's, and answers over the [`link`].
 //! - Everything that JavaScript or a thread enters by passes [`guard`]: a panic becomes an error, never a dead host.
 //! - Bytes are copied across the border, in both directions, as Electron's memory cage demands.
 
@@ -25,6 +25,7 @@ mod merge;
 mod migrate;
 mod options;
 mod proposal;
+mod record;
 mod reply;
 
 use napi_derive::napi;
@@ -39,6 +40,7 @@ pub use lock::Lock;
 pub use merge::{keys, merge};
 pub use migrate::migrate;
 pub use options::{CacheOptions, StoreOptions};
+pub use record::{Partition, merge_caches, record_key_id};
 
 /// The version of this addon, which has to be the package's.
 #[napi]

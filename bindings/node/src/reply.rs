@@ -137,7 +137,7 @@ impl Text {
         Self::Unicode(Zeroizing::new(String::from_utf8_lossy(bytes).into_owned()))
     }
 
-    fn to_js<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
+    pub(crate) fn to_js<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
         let text = match self {
             Self::Ascii(content) => env.create_string_latin1(content.expose())?,
             Self::Unicode(content) => env.create_string(content.as_str())?,

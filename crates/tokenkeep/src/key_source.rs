@@ -234,10 +234,18 @@ impl fmt::Debug for Key {
 ///
 /// let key = Key::random()?;
 /// assert_eq!(key.id(), key.clone().id(), "it identifies a key without revealing it");
+/// assert_ne!(key.id().bytes()[..], key.expose()[..16]);
 /// # Ok::<(), tokenkeep::Error>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyId(pub(crate) [u8; 16]);
+
+impl KeyId {
+    /// Returns the bytes, which are not secret.
+    pub fn bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
 
 impl fmt::Debug for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

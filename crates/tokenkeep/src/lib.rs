@@ -34,6 +34,8 @@ pub mod moving;
 pub mod nonblocking;
 pub mod options;
 pub mod preset;
+#[cfg(feature = "record")]
+pub mod record;
 pub mod schema;
 pub mod storage;
 #[cfg(feature = "watch")]

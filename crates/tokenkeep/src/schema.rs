@@ -20,6 +20,8 @@ mod output;
 mod put;
 mod record;
 mod removal;
+#[cfg(feature = "record")]
+mod retain;
 mod union;
 mod view;
 
@@ -30,6 +32,8 @@ pub use merge::{Change, Merged, merge};
 pub use put::put;
 pub use record::{Ids, Record};
 pub use removal::{Removal, remove_access_tokens, remove_account, remove_refresh_token};
+#[cfg(feature = "record")]
+pub(crate) use retain::{Owned, retain};
 pub(crate) use union::unite;
 pub use view::{AccessToken, Account, AppMetadata, Contents, IdToken, RefreshToken};
 

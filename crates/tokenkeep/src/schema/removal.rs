@@ -85,7 +85,7 @@ pub fn remove_access_tokens(content: &[u8], goes: impl Fn(&AccessToken<'_>) -> b
     remove(content, |section, entry| section == Section::AccessToken && goes(&AccessToken(Fields::of(entry))))
 }
 
-fn remove(content: &[u8], goes: impl Fn(Section, &Entry<'_>) -> bool) -> Result<Removal> {
+pub(super) fn remove(content: &[u8], mut goes: impl FnMut(Section, &Entry<'_>) -> bool) -> Result<Removal> {
     let document = Document::parse(content).map_err(super::damaged)?;
     let mut removed = 0;
     let mut output = Output::default();
