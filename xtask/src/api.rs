@@ -60,6 +60,8 @@ fn faults(name: &str, pages: &[(String, String)], listing: &str) -> Vec<String> 
 pub(crate) fn command(workspace: &Workspace) -> Outcome<()> {
     let mut cargo = std::process::Command::new("cargo");
     cargo.args(["doc", "--locked", "--no-deps", "--package", "tokenkeep", "--package", "tokenkeep-azure"]);
+    // As in the stage `docs`, where a member of the workspace asks for it.
+    cargo.args(["--features", "tokenkeep/record"]);
     cargo.current_dir(&workspace.root).env("CARGO_TARGET_DIR", &workspace.cargo_target);
     let status = cargo.status().map_err(|error| Failure::new(format!("cargo doc: {error}")))?;
     if !status.success() {

@@ -76,6 +76,14 @@ impl RecordKind {
 /// let call = Partition::on_behalf_of("tk:shop", "hash-of-the-assertion", Some("uid.utid"))?;
 /// assert!(call.name().starts_with(&format!("{}:a:", ada.name())));
 ///
+/// // An app's own tokens, the key ring, and a kind of the program's own:
+/// let others = [
+///     Partition::app("tk:shop", "client", "tenant")?,
+///     Partition::key_ring("tk:shop")?,
+///     Partition::own("tk:shop", "session", "a session's id")?,
+/// ];
+/// assert_eq!(others.map(|other| other.kind().code()), ["app", "key", "own"]);
+///
 /// // No partition, no record.
 /// assert!(Partition::user("tk:shop", "").is_err());
 /// # Ok::<(), tokenkeep::Error>(())
