@@ -116,7 +116,7 @@ fn build_for(job: &mut Job<'_>, options: Options) -> Outcome<()> {
         Profile::Debug => "debug",
         Profile::Release | Profile::Auditable => {
             // A library: the Node that loads it has musl.
-            let flags: Vec<String> = platform.musl_flag(false).into_iter().collect();
+            let flags: Vec<String> = platform.crt_flag(false).into_iter().collect();
             cargo.arg("--release").env("CARGO_ENCODED_RUSTFLAGS", release_flags(job.workspace, &flags));
             "release"
         }

@@ -42,7 +42,7 @@ pub(crate) fn build_for(job: &mut Job<'_>, options: Options) -> Outcome<()> {
     let mut cargo = options.cargo(job);
     cargo.args(WORDS);
     // A static program, which runs with every musl and without.
-    let flags: Vec<String> = platform.musl_flag(true).into_iter().collect();
+    let flags: Vec<String> = platform.crt_flag(true).into_iter().collect();
     job.run(cargo.env("CARGO_ENCODED_RUSTFLAGS", addon::release_flags(job.workspace, &flags)))?;
 
     install(job, platform, &options.folder(job, PROFILE))?;

@@ -22,6 +22,7 @@ mod languages;
 mod mixed;
 mod npm;
 mod pack;
+mod pe;
 mod platform;
 mod python;
 mod rust;

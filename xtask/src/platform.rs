@@ -72,11 +72,16 @@ impl Platform {
         found.copied().ok_or_else(|| Failure::new(format!("there is no package for {name}")))
     }
 
-    /// Returns the compiler's flag for linking musl in, or for using the loader's. Every build sets it, because the
-    /// default depends on the compiler.
-    pub(crate) fn musl_flag(self, linked_in: bool) -> Option<String> {
-        let sign = if linked_in { '+' } else { '-' };
-        (self.libc == Some("musl")).then(|| format!("-Ctarget-feature={sign}crt-static"))
+    /// Returns the compiler's flag for linking the C library in, or for using the system's. musl: as `linked_in` says,
+    /// because the default depends on the compiler. Windows: always in, because the Visual C++ runtime is no part of it.
+    pub(crate) fn crt_flag(self, linked_in: bool) -> Option<String> {
+        let sign = match (self.os, self.libc) {
+            ("win32", _) => '+',
+            (_, Some("musl")) if linked_in => '+',
+            (_, Some("musl")) => '-',
+            _ => return None,
+        };
+        Some(format!("-Ctarget-feature={sign}crt-static"))
     }
 
     /// The x of the oldest glibc 2.x that a published binary may ask for: the one from which Node 20 runs.
@@ -138,6 +143,16 @@ mod tests {
             let named = text.matches("  \"").count();
             assert_eq!(named, ALL.len(), "{file} names a platform that is not published");
         }
+    }
+
+    #[test]
+    fn the_c_library_is_linked_in_where_the_system_has_none() {
+        let flag = |name: &str, linked_in| Platform::named(name).unwrap().crt_flag(linked_in);
+        for linked_in in [true, false] {
+            assert_eq!(flag("win32-x64-msvc", linked_in).as_deref(), Some("-Ctarget-feature=+crt-static"));
+            assert_eq!(flag("darwin-arm64", linked_in), None);
+        }
+        assert_eq!(flag("linux-x64-musl", false).as_deref(), Some("-Ctarget-feature=-crt-static"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::executable;
 use crate::job::{Failure, Job, Outcome, at};
 use crate::npm;
 use crate::pack::fresh;
+use crate::pe;
 use crate::platform::Platform;
 
 /// The size limit of the binary that a user downloads.
@@ -115,10 +116,13 @@ pub(crate) fn check_addon(job: &mut Job<'_>, path: &Path, platform: Platform) ->
     check_binary(job, &binary, platform, &platform.addon_file())
 }
 
-/// Checks its system, and that no path of this machine is inside.
+/// Checks its system, that it asks for no library which the system lacks, and that no path of this machine is inside.
 pub(crate) fn check_binary(job: &Job<'_>, binary: &[u8], platform: Platform, name: &str) -> Outcome<()> {
     if !has_magic(binary, platform) {
         return Err(Failure::new(format!("{name}: this is no binary for {}", platform.target)));
+    }
+    if platform.os == "win32" {
+        check_imports(binary, name)?;
     }
     let home = std::env::home_dir().map(|home| home.join(".cargo")).unwrap_or_default();
     for place in [&job.workspace.root, &job.workspace.cargo_target, &home] {
@@ -128,6 +132,17 @@ pub(crate) fn check_binary(job: &Job<'_>, binary: &[u8], platform: Platform, nam
         }
     }
     Ok(())
+}
+
+/// Checks that a Windows binary starts on a Windows to which nothing was added.
+pub(crate) fn check_imports(binary: &[u8], name: &str) -> Outcome<()> {
+    match pe::redistributable(binary) {
+        Ok(None) => Ok(()),
+        Ok(Some(library)) => {
+            Err(Failure::new(format!("{name}: asks for {library}, which a fresh Windows lacks")))
+        }
+        Err(place) => Err(Failure::new(format!("{name}: no Windows binary: {place}"))),
+    }
 }
 
 /// The version of the symbols of FreeBSD's libraries. The mark in the ELF header depends on the linker.

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
-use tokenkeep::CacheLock;
 use tokenkeep::inspect::{LockHolder, LockState};
 use tokenkeep::options::WaitOptions;
+use tokenkeep::{CacheLock, ErrorKind};
 
 use crate::arguments::Lock;
 use crate::exit::{Code, Failure, Outcome};
@@ -84,7 +84,21 @@ fn force(lock: &CacheLock, path: &Path, seen: &LockHolder) -> Outcome<Action> {
     }
     // The private file is beside the cache itself, the common one beside the path as given.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    for (beside, suffix) in [(target.as_path(), FILES[0]), (path, FILES[1])] {
+    let mut files = vec![(target.as_path(), FILES[0]), (path, FILES[1])];
+    if cfg!(windows) {
+        // No open file can be removed there, and every process of this library that holds the lock, or waits for it, has
+        // the private one open.
+        if seen.ours {
+            let holder = seen.pid.map_or_else(|| "the process".to_owned(), |pid| format!("process {pid}"));
+            let what = "Windows removes no lock file of a program that is running";
+            return Err(tokenkeep::Error::new(ErrorKind::Busy, what)
+                .at(path)
+                .remedy(format!("End {holder}: that frees the lock at once"))
+                .into());
+        }
+        files.remove(0);
+    }
+    for (beside, suffix) in files {
         let file = with_suffix(beside, suffix);
         match fs::remove_file(&file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

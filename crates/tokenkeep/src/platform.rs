@@ -23,6 +23,11 @@ use other as os;
 #[cfg(all(unix, not(target_os = "linux")))]
 mod posix;
 
+// Decisions over numbers, whose tests run everywhere.
+#[cfg(all(test, not(windows)))]
+#[path = "platform/windows/answers.rs"]
+mod windows_answers;
+
 #[cfg(not(any(unix, windows)))]
 compile_error!("tokenkeep keeps files and locks between processes, for which it needs Unix or Windows");
 

@@ -200,7 +200,7 @@ impl Kind {
         let mut flags = vec![toolchain.remap()];
         if let Some(musl) = &self.musl {
             // A library: the Node that loads it has musl.
-            flags.extend(self.platform.musl_flag(false));
+            flags.extend(self.platform.crt_flag(false));
             flags.extend(["-Clink-self-contained=no".to_owned(), format!("-L{}", musl.shared.display())]);
         }
         let mut cargo = self.cargo(job, toolchain, "build");

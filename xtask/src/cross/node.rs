@@ -9,6 +9,7 @@ use super::wine::Wine;
 use crate::job::{Failure, Job, Outcome, at};
 use crate::npm;
 use crate::tally;
+use crate::tarball;
 
 /// The releases of Node that Wine 8 can run; 24 needs a newer one. Packed for npm by volunteers, pinned.
 const RELEASES: &[&str] = &["20.20.2", "22.23.3"];
@@ -78,6 +79,7 @@ fn build(job: &mut Job<'_>, toolchain: &Toolchain) -> Outcome<PathBuf> {
     cargo.env("LIBNODE_PATH", &library);
     job.run(cargo.args(["--package", "tokenkeep-node", "--features", "napi/dyn-symbols"]))?;
     let built = toolchain.root.join("build").join(GNU).join(GNU).join("debug/tokenkeep_node.dll");
+    tarball::check_imports(&fs::read(&built).map_err(at(&built))?, "the addon for Windows")?;
     let addon = toolchain.root.join("tokenkeep.node");
     fs::copy(&built, &addon).map_err(at(&built))?;
     Ok(addon)

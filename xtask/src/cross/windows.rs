@@ -7,6 +7,7 @@ use super::toolchain::Toolchain;
 use super::wine::{DEVIATIONS, NOT_SHOWN, TOOLS, Wine};
 use crate::job::{Failure, Job, Outcome, at};
 use crate::tally::{self, Tally};
+use crate::tarball;
 
 /// The target that runs under Wine: linked by Debian's mingw.
 pub(super) const GNU: &str = "x86_64-pc-windows-gnu";
@@ -62,6 +63,8 @@ fn command(job: &mut Job<'_>, toolchain: &Toolchain, wine: &Wine) -> Outcome<Tal
     wine.run_tests_of(&mut cargo);
     job.run(cargo.args(["--package", "tokenkeep-cli", "--bins", "--test", "everywhere"]))?;
     let tally = passed(job, before)?;
+    let built = toolchain.root.join("build").join(GNU).join(GNU).join("debug/tokenkeep.exe");
+    tarball::check_imports(&fs::read(&built).map_err(at(&built))?, "the command for Windows")?;
     press(job, toolchain, wine)?;
     Ok(tally)
 }

@@ -113,6 +113,24 @@ test("a binary that cannot be loaded is an error with the reason", async (t) => 
   }
 });
 
+test("a binary that the system forbids is an error with what to do in place of installing it anew", async (t) => {
+  for (const [message, remedy] of [
+    ["An Application Control policy has blocked this file.", /ask your administrator/],
+    [
+      "code signature in x.node not valid for use in process: mapping process has different Team IDs",
+      /has to sign/,
+    ],
+  ]) {
+    const { ends } = await use(t, (dir) =>
+      installPackage(dir, `throw new Error(${JSON.stringify(message)})`),
+    );
+    for (const { code, message } of ends) {
+      assert.equal(code, "addon_unusable");
+      assert.match(message, remedy);
+    }
+  }
+});
+
 test("a binary of another version is refused, with both versions", async (t) => {
   const { ends } = await use(t, (dir) => installPackage(dir, 'exports.version = () => "9.9.9"'));
   for (const { code, message } of ends) {

@@ -8,7 +8,7 @@
 // The way that nearly every program goes, to the package beside this one, is written in few functions and calls few of
 // Node's: each that runs for the first time has to be compiled, and there was a millisecond of that here.
 import { existsSync, readFileSync } from "node:fs";
-import { dirname, sep } from "node:path";
+import { dirname, sep, toNamespacedPath } from "node:path";
 import { builtin } from "../builtin";
 import { PersistenceError } from "../error";
 import type { Addon } from "../face";
@@ -36,10 +36,10 @@ export function loadAddon(): Addon {
   const name = `tokenkeep-${platform}`;
   const neighbour = besideThisPackage(name, platform);
   if (neighbour !== undefined) {
-    // The same call as in `require` for an addon.
+    // The same call as in `require` for an addon, with the long form of a path, which Windows needs beyond 260 characters.
     const module = { exports: {} };
     try {
-      process.dlopen(module, neighbour);
+      process.dlopen(module, toNamespacedPath(neighbour));
     } catch (cause) {
       throw unusable(`${name}, which is installed,`, cause);
     }
@@ -224,7 +224,25 @@ function loaded(what: string, load: () => unknown): unknown {
 }
 
 function unusable(what: string, cause: unknown): PersistenceError {
-  return failure("addon_unusable", `${what} cannot be loaded: ${(cause as Error).message}`, cause);
+  const { message } = cause as Error;
+  return failure("addon_unusable", `${what} cannot be loaded: ${message}${whyBlocked(message)}`, cause);
+}
+
+/** What to do where the system forbids the file: installing it anew would not help. */
+function whyBlocked(message: string): string {
+  if (/Application Control|\b4551\b/i.test(message)) {
+    return (
+      ". Windows' Smart App Control or App Control for Business allows no file that it does not know: ask your " +
+      "administrator to allow it, or use a program whose maker has signed its copy"
+    );
+  }
+  if (/code signature|Team ID|library load disallowed/i.test(message)) {
+    return (
+      ". macOS lets this program load only libraries signed by its own maker: whoever builds the program has to sign " +
+      "the addon with it, or give it the entitlement com.apple.security.cs.disable-library-validation"
+    );
+  }
+  return "";
 }
 
 function sameVersion(what: string, found: unknown): Addon {

@@ -5,7 +5,7 @@ mod takeover;
 
 use std::borrow::Cow;
 use std::fs;
-use std::fs::FileTimes;
+use std::fs::{File, FileTimes};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::persistence::{BuiltIn, OldCopy, StoreKind};
 use crate::platform::files::{self, Tick};
 use crate::platform::writing;
 use crate::protector::Plain;
-use crate::{Error, ErrorKind, Info, LockGuard, Persistence, Protector, Result, Secret, Stamp};
+use crate::{Error, ErrorKind, Info, LockGuard, Persistence, Protection, Protector, Result, Secret, Stamp};
 
 /// The content of the probe; the sibling libraries write a similar harmless text.
 const PROBE: &[u8] = b"tokenkeep probe: this file can be removed";
@@ -132,12 +132,12 @@ impl FilePersistence {
     /// `PermissionDenied`, `UnsafeFile`, `StorageFull`, `Io`.
     pub fn prepare(&self) -> Result<()> {
         let directory = files::directory_of(&self.path);
-        files::create_directory(directory)?;
+        self.create_directory(directory)?;
         if let Some(warning) = files::open_directory_warning(directory) {
             self.events.warn(|| warning);
         }
         let target = files::resolve(&self.path)?;
-        match writing::create_new(&target, &target) {
+        match self.create(&target) {
             Ok(file) => {
                 files::tighten(&file, &target)?;
                 // Dated back, so that no reader takes it for a file that a sibling has truncated and will fill, and
@@ -153,6 +153,25 @@ impl FilePersistence {
                 }
             }
             Err(error) => Err(files::open_failed(&target, error)),
+        }
+    }
+
+    /// Whether every account of the machine uses the cache: then its directory says who may open it.
+    fn is_of_machine(&self) -> bool {
+        self.protector.protection() == Protection::OsMachine
+    }
+
+    fn create_directory(&self, directory: &Path) -> Result<()> {
+        if self.is_of_machine() && fs::create_dir_all(directory).is_ok() {
+            return Ok(());
+        }
+        files::create_directory(directory)
+    }
+
+    fn create(&self, target: &Path) -> std::io::Result<File> {
+        match self.is_of_machine() {
+            true => writing::create_inheriting(target),
+            false => writing::create_new(target, target),
         }
     }
 
@@ -258,6 +277,10 @@ impl FilePersistence {
         if lapsed && let Some(old) = self.read(guard.target(), true)?.content {
             atomic_file::keep_lapsed(guard.target(), old.expose())?;
         }
+        if self.is_of_machine() {
+            // The new content gets the access list of the file that it replaces. Absent: the replacement says why.
+            drop(self.create(guard.target()));
+        }
         let replaced = atomic_file::replace_deferred(guard.target(), &bytes, self.durability)?;
         self.state.lapsed.store(false, Ordering::Relaxed);
         if !replaced.crash_safe && self.state.crash_safe.swap(false, Ordering::Relaxed) {
@@ -358,6 +381,10 @@ impl Persistence for FilePersistence {
 }
 
 impl BuiltIn for FilePersistence {
+    fn is_remote(&self) -> bool {
+        self.remote
+    }
+
     fn save_deferred(&self, guard: &LockGuard, content: &Secret) -> Result<Stamp> {
         let (stamp, rest) = self.replace(guard, content.expose())?;
         guard.finish_later(rest);
@@ -392,7 +419,7 @@ impl FilePersistence {
     pub(crate) fn verify_replacing(&self, replacing: bool) -> Result<()> {
         let target = files::resolve(&self.path)?;
         let directory = files::directory_of(&target);
-        files::create_directory(directory)?;
+        self.create_directory(directory)?;
         if let Some(warning) = files::open_directory_warning(directory) {
             self.events.warn(|| warning);
         }

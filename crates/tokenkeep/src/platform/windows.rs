@@ -1,8 +1,9 @@
 //! The Windows parts. From here inwards: [`dpapi`], encryption by the system; [`files`] and [`writing`], file
-//! operations; [`lock_file`], the two lock files; [`access`], access lists; [`process`], other processes; [`sys`],
-//! the system's functions and all unsafe code.
+//! operations; [`lock_file`], the two lock files; [`access`], access lists; [`process`], other processes; [`answers`],
+//! the meaning of error numbers; [`sys`], the system's functions and all unsafe code.
 
 mod access;
+mod answers;
 pub(crate) mod dpapi;
 pub(crate) mod files;
 pub(crate) mod key_file;

@@ -11,6 +11,7 @@ use tokenkeep::{
     storage::{DataProtection, FilePersistence},
 };
 
+use crate::fixed_key::FixedKey;
 use crate::suite::CONTENT;
 
 /// Version 1: the first bytes of every blob of the Data Protection API.
@@ -143,7 +144,7 @@ fn a_plaintext_file_at_its_path_is_encrypted_at_the_first_read() {
 fn a_file_encrypted_with_another_kind_of_key_is_never_overwritten() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("cache.bin");
-    let sealed = tokenkeep::storage::Sealed::new(Fixed, "app/cache");
+    let sealed = tokenkeep::storage::Sealed::new(FixedKey, "app/cache");
     let other = FilePersistence::with_protector(&path, sealed).unwrap();
     TokenCache::new(other).begin_write().unwrap().commit(CONTENT).unwrap();
     let before = fs::read(&path).unwrap();
@@ -189,35 +190,5 @@ fn paths_that_name_no_file_are_refused_before_any_write() {
     for path in ["", r"C:\", r"C:\folder\", r"C:\folder\.", r"C:\cache.bin:stream", r"\\.\pipe\x", "CON"] {
         let refused = FilePersistence::new(path).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::InvalidInput, "{path}: {refused}");
-    }
-}
-
-/// A key source without a file.
-#[derive(Debug)]
-struct Fixed;
-
-impl tokenkeep::key_source::KeySource for Fixed {
-    fn kind(&self) -> tokenkeep::key_source::Kind {
-        tokenkeep::key_source::Kind::KeyFile
-    }
-
-    fn fresh(&self) -> tokenkeep::Result<(tokenkeep::key_source::Key, Vec<u8>)> {
-        Ok((tokenkeep::key_source::Key::new(&mut [7; 32]), Vec::new()))
-    }
-
-    fn recall(
-        &self,
-        _parameters: &[u8],
-        _id: &tokenkeep::key_source::KeyId,
-    ) -> tokenkeep::Result<tokenkeep::key_source::Key> {
-        Ok(tokenkeep::key_source::Key::new(&mut [7; 32]))
-    }
-
-    fn protection(&self) -> Protection {
-        Protection::KeyFile
-    }
-
-    fn describe(&self) -> String {
-        "a fixed key".to_owned()
     }
 }

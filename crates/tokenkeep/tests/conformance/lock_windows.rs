@@ -163,6 +163,44 @@ fn a_cache_that_a_sibling_has_open_exclusively_is_read_and_written_after_its_clo
 }
 
 #[test]
+fn a_backup_that_has_the_private_lock_file_for_itself_is_waited_for_as_long_as_the_caller_allows() {
+    let place = Place::new();
+    drop(place.lock().acquire(&within(5)).unwrap());
+    let private = place.directory.path().join("cache.bin.tk-lock");
+    let backup = OpenOptions::new().read(true).share_mode(0).open(&private).unwrap();
+    let refused = place.lock().acquire(&WaitOptions::within(Duration::from_millis(200))).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Busy, "{refused}");
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| drop(place.lock().acquire(&within(30)).unwrap()));
+        // Longer than a file operation is repeated.
+        std::thread::sleep(Duration::from_millis(1_500));
+        drop(backup);
+        waiter.join().unwrap();
+    });
+}
+
+#[test]
+fn readers_beside_a_writer_never_find_the_cache_missing_or_denied() {
+    let place = Place::new();
+    let cache = || TokenCache::new(FilePersistence::new(place.cache()).unwrap());
+    cache().update(|_| "{}").unwrap();
+    let writes = 40;
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let cache = cache();
+            for round in 0..writes {
+                cache.update(|_| format!("{{\"round\":{round}}}")).unwrap();
+            }
+        });
+        let reader = cache();
+        while !writer.is_finished() {
+            assert!(reader.read().unwrap().is_some(), "a replacement has no moment without the file");
+        }
+        writer.join().unwrap();
+    });
+}
+
+#[test]
 fn a_directory_at_the_path_of_the_cache_is_refused() {
     let place = Place::new();
     fs::create_dir(place.cache()).unwrap();

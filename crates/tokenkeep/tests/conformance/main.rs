@@ -10,6 +10,7 @@ mod clock;
 #[cfg(windows)]
 mod data_protection;
 mod fake_keychain;
+mod fixed_key;
 mod keychain;
 #[cfg(windows)]
 mod lock_windows;

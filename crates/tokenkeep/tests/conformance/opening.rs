@@ -13,6 +13,7 @@ use tokenkeep::schema::Change;
 use tokenkeep::{Backend, Config, Error, ErrorKind, TokenCache};
 
 use crate::fake_keychain::FakeKeychain;
+use crate::fixed_key::FixedKey;
 
 const ADA: &str = r#"{"Account":{"ada":{"home_account_id":"ada.tenant"}}}"#;
 const BOB: &str = r#"{"Account":{"bob":{"home_account_id":"bob.tenant"}}}"#;
@@ -25,18 +26,7 @@ struct Machine {
 
 impl Machine {
     fn new() -> Self {
-        let home = tempfile::tempdir().unwrap();
-        fs::write(
-            home.path().join("key"),
-            "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
-        )
-        .unwrap();
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            fs::set_permissions(home.path().join("key"), fs::Permissions::from_mode(0o600)).unwrap();
-        }
-        Self { keychain: Arc::default(), home }
+        Self { keychain: Arc::default(), home: tempfile::tempdir().unwrap() }
     }
 
     fn path(&self) -> PathBuf {
@@ -50,7 +40,7 @@ impl Machine {
     }
 
     fn sealed(&self) -> Store {
-        Store::encrypted_file(KeyFile::at(self.home.path().join("key")))
+        Store::encrypted_file(FixedKey)
     }
 
     /// A program that keeps its cache in the keychain, and where that does not work in an encrypted file.

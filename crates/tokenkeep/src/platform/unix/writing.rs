@@ -20,6 +20,11 @@ pub(crate) fn create_new(path: &Path, _like: &Path) -> io::Result<File> {
     retry(|| files::careful().read(true).write(true).create_new(true).open(path))
 }
 
+/// Like [`create_new`]: no directory of a Unix gives its files a mode.
+pub(crate) fn create_inheriting(path: &Path) -> io::Result<File> {
+    create_new(path, path)
+}
+
 /// Renames the file `from` to `to` and replaces any file there.
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     retry(|| fs::rename(from, to))

@@ -28,19 +28,38 @@ pub(crate) fn user() -> io::Result<&'static str> {
 }
 
 /// Returns the access list of a new file: that of the file `like`, so that accounts allowed by an administrator stay
-/// allowed. If there is none: the user and the system, without inheritance from the directory.
-pub(crate) fn of_new_file(like: &Path) -> io::Result<String> {
+/// allowed. If there is none: the user and the system, without inheritance from the directory. `None`: that of the
+/// directory, where [`inherits`] says so.
+pub(crate) fn of_new_file(like: &Path) -> io::Result<Option<String>> {
     if let Ok(file) = files::look().open(like)
         && let Ok(list) = sys::access_list(&file)
     {
-        return Ok(list);
+        return Ok(Some(list));
     }
-    Ok(format!("D:P(A;;FA;;;{})(A;;FA;;;SY)", user()?))
+    if inherits(files::directory_of(like)) {
+        return Ok(None);
+    }
+    Ok(Some(format!("D:P(A;;FA;;;{})(A;;FA;;;SY)", user()?)))
 }
 
-/// Returns the access list of a new directory, which files in it inherit.
-pub(crate) fn of_new_directory() -> io::Result<String> {
-    Ok(format!("D:P(A;OICI;FA;;;{})(A;OICI;FA;;;SY)", user()?))
+/// Returns the access list of a new directory, which files in it inherit; `None`: that of the directory it is in.
+pub(crate) fn of_new_directory(directory: &Path) -> io::Result<Option<String>> {
+    if inherits(directory) {
+        return Ok(None);
+    }
+    Ok(Some(format!("D:P(A;OICI;FA;;;{})(A;OICI;FA;;;SY)", user()?)))
+}
+
+/// Returns whether a list of the user's own would lock the user out. A server may know the user by another identifier,
+/// and a program in an app container is let in by that of its package.
+fn inherits(directory: &Path) -> bool {
+    files::is_remote(directory) || in_app_container()
+}
+
+fn in_app_container() -> bool {
+    static CONTAINED: OnceLock<bool> = OnceLock::new();
+    // Where the system does not know containers, there are none.
+    *CONTAINED.get_or_init(|| sys::is_app_container().unwrap_or(false))
 }
 
 /// Returns whether a large group, such as all users, has any of `rights` on an open file or directory.
@@ -132,5 +151,14 @@ mod tests {
         let path = directory.path().join("cache");
         let file = super::super::writing::create_new(&path, &path).unwrap();
         assert!(!crowd_has(&file, READ | CHANGE).unwrap(), "{}", sys::access_list(&file).unwrap());
+    }
+
+    #[test]
+    fn a_file_on_a_share_has_the_list_of_its_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(of_new_file(&directory.path().join("cache")).unwrap().is_some());
+        let share = Path::new(r"\\localhost\nowhere\app");
+        assert_eq!(of_new_file(&share.join("cache")).unwrap(), None);
+        assert_eq!(of_new_directory(share).unwrap(), None);
     }
 }

@@ -5,15 +5,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io;
 
-use windows_sys::Win32::Foundation::{
-    ERROR_ACCESS_DENIED, ERROR_FILE_NOT_FOUND, ERROR_INVALID_DATA, ERROR_NO_SUCH_LOGON_SESSION,
-    ERROR_PATH_NOT_FOUND, NTE_BAD_KEY_STATE, NTE_BAD_KEYSET, NTE_KEYSET_NOT_DEF, SEC_E_DELEGATION_REQUIRED,
-};
 use windows_sys::Win32::Security::Cryptography::{CRYPTPROTECT_LOCAL_MACHINE, CRYPTPROTECT_UI_FORBIDDEN};
 use zeroize::Zeroizing;
 
+use super::answers::{self, Call};
 use super::sys;
 use crate::protector::sealed::header::MAGIC as SEALED;
 use crate::protector::sealed::holds_plaintext;
@@ -90,9 +86,8 @@ impl Protector for DataProtection {
                 "Load the cache before saving it: that encrypts it in its place; nothing was written",
             ));
         }
-        let sealed = sys::protect(content, self.entropy_bytes(), flags(self.scope))
-            .map_err(|error| failure("Windows cannot encrypt the cache", error))?;
-        Ok(Cow::Owned(sealed))
+        let answer = sys::protect(content, self.entropy_bytes(), flags(self.scope));
+        Ok(Cow::Owned(answers::bytes(Call::Protect, answer)?.to_vec()))
     }
 
     fn head_length(&self) -> usize {
@@ -111,9 +106,8 @@ impl Protector for DataProtection {
             return Err(unprotected());
         }
         // The file contains the scope, so the flag would have no effect.
-        sys::unprotect(sealed, self.entropy_bytes(), CRYPTPROTECT_UI_FORBIDDEN)
-            .map(Secret::from_zeroizing)
-            .map_err(|error| failure("Windows cannot decrypt the cache", error))
+        let answer = sys::unprotect(sealed, self.entropy_bytes(), CRYPTPROTECT_UI_FORBIDDEN);
+        answers::bytes(Call::Unprotect, answer).map(Secret::from_zeroizing)
     }
 
     fn backend(&self) -> Backend {
@@ -140,59 +134,6 @@ fn refuse_sealed(bytes: &[u8]) -> Result<()> {
         .remedy("Open it as an encrypted file with the key it was made with, or choose another path"))
 }
 
-/// Translates the system's errors. Their numbers are not documented for these functions; these were observed.
-fn failure(what: &str, error: io::Error) -> Error {
-    let code = error.raw_os_error().unwrap_or(0);
-    let is = |codes: &[u32]| codes.iter().any(|known| known.cast_signed() == code);
-    // RPC_S_SERVER_UNAVAILABLE and RPC_S_CALL_FAILED of winerror.h.
-    let service_is_silent = [1722, 1726];
-    let (kind, why, remedy) = if is(&[ERROR_INVALID_DATA]) {
-        (
-            ErrorKind::Damaged,
-            "it is damaged, or was encrypted with another entropy",
-            "Give the entropy it was made with; if it is lost, remove the file and sign in again",
-        )
-    } else if is(&[ERROR_FILE_NOT_FOUND, ERROR_PATH_NOT_FOUND, ERROR_NO_SUCH_LOGON_SESSION]) {
-        (
-            ErrorKind::MissingKey,
-            "the user's profile, with its keys, is not loaded",
-            "Load the profile (for a service or an application pool: Load User Profile = true; for a scheduled task: \
-             store the password), or use the scope LocalMachine",
-        )
-    } else if is(&[NTE_BAD_KEY_STATE.cast_unsigned()]) {
-        (
-            ErrorKind::WrongKey,
-            "it was encrypted by another user or on another machine, or this user's password was reset by an administrator",
-            "Run as the user who signed in; if that is this one, remove the file and sign in again",
-        )
-    } else if is(&[
-        NTE_BAD_KEYSET.cast_unsigned(),
-        NTE_KEYSET_NOT_DEF.cast_unsigned(),
-        SEC_E_DELEGATION_REQUIRED.cast_unsigned(),
-    ]) {
-        (
-            ErrorKind::MissingKey,
-            "the key is not on this machine",
-            "With a roaming profile, wait until it is here; in a domain, make sure that a domain controller can be reached",
-        )
-    } else if is(&service_is_silent) {
-        (
-            ErrorKind::StoreUnavailable,
-            "the service that keeps the keys does not answer",
-            "Start the services Cryptographic Services and Credential Manager, or try again when Windows has started",
-        )
-    } else if is(&[ERROR_ACCESS_DENIED]) {
-        (
-            ErrorKind::PermissionDenied,
-            "this process may not use the user's keys",
-            "Run it as the user who signed in, not under a restricted token",
-        )
-    } else {
-        (ErrorKind::StoreFailed, "the Data Protection API failed", "Look into Windows' event log")
-    };
-    Error::new(kind, format!("{what}: {why}")).remedy(remedy).because(error)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,24 +143,5 @@ mod tests {
     fn the_scope_that_was_asked_for_is_what_the_system_is_told_and_it_never_asks_a_person() {
         assert_eq!(flags(DataProtectionScope::CurrentUser), 1);
         assert_eq!(flags(DataProtectionScope::LocalMachine), 5);
-    }
-
-    #[test]
-    fn every_refusal_says_what_to_do() {
-        let kind = |code: u32| {
-            let error =
-                failure("Windows cannot decrypt the cache", io::Error::from_raw_os_error(code.cast_signed()));
-            assert!(error.to_string().contains(". "), "{error}");
-            assert_eq!(error.os_code(), Some(code.cast_signed()));
-            error.kind()
-        };
-        assert_eq!(kind(13), ErrorKind::Damaged);
-        assert_eq!(kind(0x8009_000b), ErrorKind::WrongKey);
-        assert_eq!(kind(2), ErrorKind::MissingKey, "the profile is not loaded");
-        assert_eq!(kind(0x8009_0016), ErrorKind::MissingKey, "the key set does not exist");
-        assert_eq!(kind(0x8009_0345), ErrorKind::MissingKey, "no domain controller");
-        assert_eq!(kind(1722), ErrorKind::StoreUnavailable);
-        assert_eq!(kind(5), ErrorKind::PermissionDenied);
-        assert_eq!(kind(0x8009_0020), ErrorKind::StoreFailed);
     }
 }

@@ -7,18 +7,17 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::windows::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf, Prefix};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use windows_sys::Win32::Foundation::{
-    ERROR_FILE_NOT_FOUND, ERROR_LOCK_VIOLATION, ERROR_PATH_NOT_FOUND, ERROR_SHARING_VIOLATION,
-};
 use windows_sys::Win32::Storage::FileSystem::{
     FILE_ATTRIBUTE_DEVICE, FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_REPARSE_POINT,
     FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_READ_ATTRIBUTES, READ_CONTROL,
 };
 use zeroize::Zeroizing;
 
+use super::answers::{is_absence, is_shared_badly, may_open_later};
 use super::{access, sys};
 use crate::stamp::{Fingerprint, Stamp};
 use crate::{Error, ErrorKind, Result};
@@ -32,6 +31,8 @@ const LONGEST_NAME: usize = 255;
 
 /// The clock of file times moves every 15.6 ms, unless a program asks for more.
 const GRAIN_NANOS: i128 = 16_000_000;
+/// The grain of times on FAT and exFAT, which have no time of a change.
+const COARSE_GRAIN_NANOS: i128 = 2_000_000_000;
 /// How far a remote file system's times may lie behind the local clock: servers have their own clocks.
 const REMOTE_GRAIN_NANOS: i128 = 2_000_000_000;
 
@@ -41,6 +42,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Repeats a call that fails because another program has the file open, until it succeeds or the time is over.
 pub(crate) fn retry<T>(call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     retry_while(PATIENCE, is_shared_badly, call)
+}
+
+/// Repeats an open that fails because another program has the file open, or is replacing or removing it.
+fn retry_open<T>(path: &Path, call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let began = Instant::now();
+    let passes =
+        |error: &io::Error| may_open_later(error, began.elapsed(), PATIENCE, || look().open(path).is_ok());
+    retry_while(PATIENCE, passes, call)
 }
 
 /// Repeats a call with a temporary failure, until it succeeds or `patience` is over.
@@ -59,20 +68,6 @@ pub(super) fn retry_while<T>(
         thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(20));
     }
-}
-
-/// Another program has the file, or a part of it, exclusively.
-pub(super) fn is_shared_badly(error: &io::Error) -> bool {
-    is_one_of(error, &[ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION])
-}
-
-pub(super) fn is_one_of(error: &io::Error, codes: &[u32]) -> bool {
-    codes.iter().any(|code| error.raw_os_error() == Some(code.cast_signed()))
-}
-
-/// There is no file. Other codes that `NotFound` stands for, such as a server that does not answer, are failures.
-pub(super) fn is_absence(error: &io::Error) -> bool {
-    is_one_of(error, &[ERROR_FILE_NOT_FOUND, ERROR_PATH_NOT_FOUND])
 }
 
 /// Returns the user of this process as part of a file name.
@@ -227,7 +222,7 @@ pub(super) fn look() -> OpenOptions {
 /// # Errors
 /// `UnsafeFile`, `PermissionDenied`, `Busy` if another program has it open exclusively, `Io`.
 pub(crate) fn open_existing(path: &Path, options: &OpenOptions) -> Result<Option<(File, Status)>> {
-    let file = match retry(|| options.open(path)) {
+    let file = match retry_open(path, || options.open(path)) {
         Ok(file) => file,
         Err(error) if is_absence(&error) => return Ok(None),
         Err(error) => return Err(open_failed(path, error)),
@@ -265,7 +260,7 @@ pub(crate) fn status_at(path: &Path) -> Result<Option<Status>> {
     attributes
         .access_mode(FILE_READ_ATTRIBUTES)
         .custom_flags(FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT);
-    match retry(|| sys::information(&attributes.open(path)?)) {
+    match retry_open(path, || sys::information(&attributes.open(path)?)) {
         Ok(information) => Ok(Some(Status(information))),
         Err(error) if is_absence(&error) => Ok(None),
         Err(error) => Err(Error::io("Cannot look at the file", path, error)),
@@ -277,9 +272,28 @@ pub(crate) fn links(status: &Status) -> u64 {
     status.0.links.into()
 }
 
-/// Equal for two names of one file.
+/// Equal for two names of one file. Without an identity, a file is equal to no other.
 pub(crate) fn identity(status: &Status) -> (u64, u64) {
-    (status.0.volume, status.0.index)
+    static UNKNOWN: AtomicU64 = AtomicU64::new(0);
+    let index = status.0.index.unwrap_or_else(|| u64::MAX - UNKNOWN.fetch_add(1, Ordering::Relaxed));
+    (status.0.volume, index)
+}
+
+/// Equal for two paths to one directory: its identity or, where the file system tells none, a hash of its whole path.
+///
+/// # Errors
+/// `PermissionDenied`, `Io`.
+pub(super) fn directory_identity(directory: &Path) -> Result<(u64, u64)> {
+    let failed = |error| Error::io("Cannot look at the cache's directory", directory, error);
+    // Through links.
+    let open = look().custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(directory).map_err(failed)?;
+    let Status(status) = status_of(&open, directory)?;
+    if let Some(index) = status.index {
+        return Ok((status.volume, index));
+    }
+    let whole = directory.canonicalize().map_err(failed)?;
+    let text = whole.to_string_lossy().to_lowercase();
+    Ok((status.volume, crate::names::fnv(text.as_bytes())))
 }
 
 /// The fields of a status that make a stamp.
@@ -287,7 +301,7 @@ pub(crate) fn fingerprint(status: &Status) -> Fingerprint {
     let Status(found) = *status;
     Fingerprint {
         device: found.volume,
-        inode: found.index,
+        inode: found.index.unwrap_or(0),
         size: found.size,
         modified: found.modified,
         changed: found.changed,
@@ -310,7 +324,8 @@ impl Tick {
 
     /// The stamp of a file whose status was taken after this tick.
     pub(crate) fn stamp(self, status: &Status) -> Stamp {
-        Stamp::of_file(fingerprint(status), self.clock, self.grain)
+        let coarse = if status.0.has_change_time { 0 } else { COARSE_GRAIN_NANOS };
+        Stamp::of_file(fingerprint(status), self.clock, self.grain.max(coarse))
     }
 }
 
@@ -359,7 +374,7 @@ fn is_same_content(before: &Status, after: &Status) -> bool {
     before == after
 }
 
-/// Creates `directory` and its missing parents, each for this user and the system alone.
+/// Creates `directory` and its missing parents, each for this user and the system alone, unless it is on a share.
 ///
 /// # Errors
 /// `PermissionDenied`, `UnsafeFile` if a part of the path is not a directory, `StorageFull`, `Io`.
@@ -376,9 +391,9 @@ pub(crate) fn create_directory(directory: &Path) -> Result<()> {
     if let Some(parent) = directory.parent() {
         create_directory(parent)?;
     }
-    let list = access::of_new_directory()
+    let list = access::of_new_directory(directory)
         .map_err(|error| Error::io("Cannot tell who the user of this process is", directory, error))?;
-    match sys::create_directory(directory, &list) {
+    match sys::create_directory(directory, list.as_deref()) {
         // Another process has created it; its use shows whether it is good.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(not_a_directory(directory)),

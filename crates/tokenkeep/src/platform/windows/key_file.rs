@@ -7,7 +7,8 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::access;
-use super::files::{is_absence, retry, status_of};
+use super::answers::is_absence;
+use super::files::{retry, status_of};
 use crate::{Error, ErrorKind, Result};
 
 /// The content of a key file.

@@ -1,7 +1,8 @@
 //! The two lock files on Windows.
 //!
 //! The private file is never deleted. Processes of tokenkeep exclude each other on it by a lock of the system, which
-//! queues the waiters and ends with its process. The siblings' file exists only during a hold, so it must not exist
+//! queues the waiters and ends with its process. A file system without such locks (`\\wsl$`, some network drives) leaves
+//! the exclusion to the siblings' file, without an order of the waiters. The siblings' file exists only during a hold, so it must not exist
 //! before. While it is open no other program can write or remove it, and the system removes it at the close, also
 //! after a crash. Only a sibling's file needs a judgement.
 
@@ -10,16 +11,18 @@ use std::io;
 use std::os::windows::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, GENERIC_READ, GENERIC_WRITE};
+use windows_sys::Win32::Foundation::{GENERIC_READ, GENERIC_WRITE};
 use windows_sys::Win32::Storage::FileSystem::{
     DELETE, FILE_ATTRIBUTE_NORMAL, FILE_FLAG_DELETE_ON_CLOSE, FILE_FLAG_OPEN_REPARSE_POINT, FILE_SHARE_READ,
     FILE_SHARE_WRITE,
 };
 
+use super::answers::{self, Locked, is_absence, is_shared_badly};
 use super::files::{self, Status, retry};
-use super::{access, sys, writing};
+use super::{sys, writing};
 use crate::event::Events;
 use crate::inspect::{LockHolder, LockState};
 use crate::lock::{Key, cannot_look};
@@ -46,7 +49,6 @@ const DENIED: Duration = Duration::from_secs(3);
 /// The paths of the lock files of one cache.
 #[derive(Clone, Debug)]
 pub(crate) struct Paths {
-    target: PathBuf,
     private: PathBuf,
     sibling: PathBuf,
     key: Key,
@@ -67,11 +69,11 @@ impl Paths {
 
     fn new(target: &Path, sibling: PathBuf) -> Result<Self> {
         let directory = files::directory_of(target);
-        let identity = directory_identity(directory)?;
+        let identity = files::directory_identity(directory)?;
         let sibling_directory = files::directory_of(&sibling);
         let sibling_key = match sibling_directory == directory {
             true => key(identity, &sibling),
-            false => key(directory_identity(sibling_directory)?, &sibling),
+            false => key(files::directory_identity(sibling_directory)?, &sibling),
         };
         Ok(Self {
             private: with_suffix(target, files::PRIVATE_LOCK_SUFFIX),
@@ -79,7 +81,6 @@ impl Paths {
             key: key(identity, target),
             sibling_key,
             remote: files::is_remote(directory),
-            target: target.to_owned(),
         })
     }
 
@@ -99,20 +100,11 @@ impl Paths {
     }
 }
 
-/// Volume and index of a directory. Through links: two paths to one directory have one queue.
-fn directory_identity(directory: &Path) -> Result<(u64, u64)> {
-    let failed = |error| Error::io("Cannot look at the cache's directory", directory, error);
-    let open = files::look().custom_flags(FOLLOW).open(directory).map_err(failed)?;
-    Ok(files::identity(&files::status_of(&open, directory)?))
-}
-
 fn key(directory: (u64, u64), path: &Path) -> Key {
     // Names that differ in case name the same file.
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     Key::File { directory, name: name.into() }
 }
-
-const FOLLOW: u32 = windows_sys::Win32::Storage::FileSystem::FILE_FLAG_BACKUP_SEMANTICS;
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -122,21 +114,32 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 /// The private lock.
 #[derive(Debug)]
-pub(crate) struct Private(File);
+pub(crate) struct Private {
+    file: File,
+    /// Whether the file system has locks.
+    locked: bool,
+}
 
 impl Private {
     /// Takes the private lock if it is free.
     pub(crate) fn attempt(paths: &Paths) -> Result<Option<Self>> {
-        let file = open_private(paths)?;
+        let Some(file) = open_private(paths)? else { return Ok(None) };
         let locked = sys::lock(&file, false).map_err(|error| cannot_lock(paths, error))?;
-        Ok(locked.then(|| Self(file)))
+        Ok((locked != Locked::No).then_some(Self { file, locked: locked == Locked::Yes }))
     }
 
     /// Waits until the private lock is free and takes it.
     pub(crate) fn block(paths: &Paths) -> Result<Self> {
-        let file = open_private(paths)?;
-        sys::lock(&file, true).map_err(|error| cannot_lock(paths, error))?;
-        Ok(Self(file))
+        let mut pause = FIRST_LOOK;
+        loop {
+            if let Some(file) = open_private(paths)? {
+                let locked = sys::lock(&file, true).map_err(|error| cannot_lock(paths, error))?;
+                return Ok(Self { file, locked: locked == Locked::Yes });
+            }
+            // A backup or a scanner has the file for itself.
+            thread::sleep(pause);
+            pause = (pause * 2).min(LATER_LOOK);
+        }
     }
 
     /// Returns whether the path still names the held file: always, because an open file cannot be removed or renamed.
@@ -150,7 +153,9 @@ impl Drop for Private {
     fn drop(&mut self) {
         // Unlock at once, because the system delays it for a handle that is only closed. If that fails, the close
         // follows.
-        let _ = sys::unlock(&self.0);
+        if self.locked {
+            let _ = sys::unlock(&self.file);
+        }
     }
 }
 
@@ -158,22 +163,29 @@ fn cannot_lock(paths: &Paths, error: io::Error) -> Error {
     Error::io("Cannot lock the lock file", &paths.private, error)
 }
 
-/// Opens the private lock file and creates it if it is missing. While it is open it cannot be removed.
-fn open_private(paths: &Paths) -> Result<File> {
+/// Opens the private lock file and creates it if it is missing; `None` while a program has it exclusively. While it is
+/// open it cannot be removed. It holds no secret, and all users of the cache have to open it: its access list is that of
+/// the directory.
+fn open_private(paths: &Paths) -> Result<Option<File>> {
     let path = &paths.private;
     let share = FILE_SHARE_READ | FILE_SHARE_WRITE;
     // Two rounds are enough unless the file is removed repeatedly.
     for _ in 0..100 {
-        if let Some((file, _)) =
-            files::open_existing(path, files::careful().read(true).write(true).share_mode(share))?
-        {
-            return Ok(file);
+        let open = files::careful().read(true).write(true).share_mode(share).open(path);
+        match open {
+            Ok(file) => {
+                files::require_plain_file(path, &files::status_of(&file, path)?)?;
+                return Ok(Some(file));
+            }
+            Err(error) if is_shared_badly(&error) => return Ok(None),
+            Err(error) if is_absence(&error) => {}
+            Err(error) => return Err(files::open_failed(path, error)),
         }
-        let list = access::of_new_file(&paths.target).map_err(|error| cannot_create(path, error))?;
         let flags = FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OPEN_REPARSE_POINT;
-        match sys::create_new(path, GENERIC_READ | GENERIC_WRITE, share, flags, &list) {
-            Ok(file) => return Ok(file),
+        match sys::create_new(path, GENERIC_READ | GENERIC_WRITE, share, flags, None) {
+            Ok(file) => return Ok(Some(file)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) if is_shared_badly(&error) => return Ok(None),
             Err(error) => return Err(cannot_create(path, error)),
         }
     }
@@ -238,23 +250,22 @@ pub(crate) fn take_sibling_lock(
     sleep: &dyn Fn(Duration) -> Result<()>,
     events: &Events,
 ) -> Result<Option<Acquired>> {
-    let list = access::of_new_file(&paths.target).map_err(|error| cannot_create(&paths.sibling, error))?;
     let mut pause = FIRST_LOOK;
     let mut denied: Option<Instant> = None;
     loop {
-        match create_sibling(&paths.sibling, &list) {
+        match create_sibling(&paths.sibling) {
             Ok(file) => return Ok(Some(hold(file, false, private, paths)?)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 denied = None;
-                if let Some(file) = examine(paths, watch, events)? {
+                if let Some(file) = examine(paths, private.locked, watch, events)? {
                     events.notice(|| {
                         format!("Took over the lock {:?} from a process that died", paths.sibling)
                     });
                     return Ok(Some(hold(file, true, private, paths)?));
                 }
             }
-            Err(error) if files::is_shared_badly(&error) => denied = None,
-            Err(error) if files::is_one_of(&error, &[ERROR_ACCESS_DENIED]) => {
+            Err(error) if is_shared_badly(&error) => denied = None,
+            Err(error) if answers::is_one_of(&error, &[answers::code::ACCESS_DENIED]) => {
                 if denied.get_or_insert_with(Instant::now).elapsed() > DENIED {
                     return Err(files::open_failed(&paths.sibling, error));
                 }
@@ -266,14 +277,14 @@ pub(crate) fn take_sibling_lock(
     }
 }
 
-fn create_sibling(path: &Path, list: &str) -> io::Result<File> {
+fn create_sibling(path: &Path) -> io::Result<File> {
     let flags = FILE_ATTRIBUTE_NORMAL | FILE_FLAG_DELETE_ON_CLOSE | FILE_FLAG_OPEN_REPARSE_POINT;
-    sys::create_new(path, GENERIC_READ | GENERIC_WRITE | DELETE, FILE_SHARE_READ, flags, list)
+    sys::create_new(path, GENERIC_READ | GENERIC_WRITE | DELETE, FILE_SHARE_READ, flags, None)
 }
 
 fn hold(file: File, recovered: bool, private: Private, paths: &Paths) -> Result<Acquired> {
     // The locks do not need the record: a full disk must not prevent a sign-out.
-    for (file, path) in [(&file, &paths.sibling), (&private.0, &paths.private)] {
+    for (file, path) in [(&file, &paths.sibling), (&private.file, &paths.private)] {
         match writing::write_all_at(file, &lock_record::own(), 0) {
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {}
             outcome => {
@@ -290,14 +301,14 @@ fn hold(file: File, recovered: bool, private: Private, paths: &Paths) -> Result<
 
 /// Judges another process's lock file. Reads it without disturbing its owner, and opens it exclusively only when its
 /// owner is known to be dead. Returns `None` if it is not, or not any more.
-fn examine(paths: &Paths, watch: &Mutex<Watch>, events: &Events) -> Result<Option<File>> {
+fn examine(paths: &Paths, locked: bool, watch: &Mutex<Watch>, events: &Events) -> Result<Option<File>> {
     let path = &paths.sibling;
     let status = match files::careful().read(true).open(path) {
         Ok(file) => {
             let status = files::status_of(&file, path)?;
             files::require_plain_file(path, &status)?;
             let unchanged = watch.lock().unwrap_or_else(PoisonError::into_inner).unchanged(&status);
-            if !is_stale(paths, &Record::read(&file), &status, unchanged, events) {
+            if !is_stale(paths, locked, &Record::read(&file), &status, unchanged, events) {
                 return Ok(None);
             }
             status
@@ -323,19 +334,25 @@ fn examine(paths: &Paths, watch: &Mutex<Watch>, events: &Events) -> Result<Optio
 
 /// Gone, held by another process, or removed and still open.
 fn is_passing(error: &io::Error) -> bool {
-    files::is_absence(error)
-        || files::is_shared_badly(error)
-        || files::is_one_of(error, &[ERROR_ACCESS_DENIED])
+    is_absence(error) || is_shared_badly(error) || answers::is_one_of(error, &[answers::code::ACCESS_DENIED])
 }
 
-fn is_stale(paths: &Paths, record: &Record, status: &Status, unchanged: Duration, events: &Events) -> bool {
+/// `locked`: whether the private lock excludes the other processes of this machine.
+fn is_stale(
+    paths: &Paths,
+    locked: bool,
+    record: &Record,
+    status: &Status,
+    unchanged: Duration,
+    events: &Events,
+) -> bool {
     let age = status.modified().ok().and_then(|modified| SystemTime::now().duration_since(modified).ok());
     let forgotten = unchanged >= FORGOTTEN || unchanged >= SETTLED && age.is_some_and(|age| age >= FORGOTTEN);
     let settled = if paths.remote { SETTLED_REMOTE } else { SETTLED };
     match record.author() {
         // We hold the private lock, so the file belongs to no living process of this machine. The system has not
         // removed it because the machine stopped first.
-        Author::Ours => !paths.remote || unchanged >= settled,
+        Author::Ours => (locked && !paths.remote) || unchanged >= settled,
         Author::Nobody => unchanged >= NAMELESS,
         Author::Sibling(pid) if unchanged >= settled => {
             if lock_record::is_dead_sibling(pid, status) {
@@ -359,7 +376,7 @@ pub(crate) fn state(paths: &Paths) -> Result<LockState> {
     let path = &paths.sibling;
     let file = match files::careful().read(true).open(path) {
         Ok(file) => file,
-        Err(error) if files::is_absence(&error) => return Ok(LockState::Free),
+        Err(error) if is_absence(&error) => return Ok(LockState::Free),
         Err(error) => return Err(cannot_look(path, error)),
     };
     let status = files::status_of(&file, path)?;
@@ -371,7 +388,7 @@ pub(crate) fn state(paths: &Paths) -> Result<LockState> {
     let mut writing = OpenOptions::new();
     writing.access_mode(GENERIC_READ | GENERIC_WRITE).share_mode(FILE_SHARE_READ);
     let opened = writing.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT).open(path);
-    let open_elsewhere = opened.is_err_and(|error| files::is_shared_badly(&error));
+    let open_elsewhere = opened.is_err_and(|error| is_shared_badly(&error));
     let holder = LockHolder::of(&record, modified, open_elsewhere);
     let dead = !open_elsewhere
         && match record.author() {

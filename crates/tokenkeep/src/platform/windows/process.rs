@@ -4,7 +4,7 @@ use std::path::Path;
 
 use windows_sys::Win32::Foundation::ERROR_INVALID_PARAMETER;
 
-use super::sys;
+use super::{answers, sys};
 
 /// Windows gives programs no identifier of its last start. It is not needed: on Windows, no lock of ours outlives its
 /// process.
@@ -44,6 +44,9 @@ pub(crate) fn writes(_path: &Path) -> bool {
 
 /// Returns whether `pid` runs, and since when.
 pub(crate) fn life(pid: u32) -> Life {
+    if answers::is_no_pid(pid) {
+        return Life::Dead;
+    }
     let process = match sys::open_process(pid) {
         Ok(process) => process,
         // There is no process with this number.

@@ -8,26 +8,29 @@
 use std::ffi::{OsString, c_void};
 use std::fs::File;
 use std::io;
+use std::mem::offset_of;
 use std::os::windows::ffi::{OsStrExt, OsStringExt};
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::{Component, Path, PathBuf, Prefix};
 use std::ptr::{null, null_mut};
 
-use windows_sys::Win32::Foundation::{ERROR_LOCK_VIOLATION, FILETIME, INVALID_HANDLE_VALUE, LocalFree};
+use windows_sys::Win32::Foundation::{FILETIME, INVALID_HANDLE_VALUE, LocalFree};
 use windows_sys::Win32::Security::Authorization::{
     ConvertSecurityDescriptorToStringSecurityDescriptorW, ConvertSidToStringSidW,
     ConvertStringSecurityDescriptorToSecurityDescriptorW, GetSecurityInfo, SDDL_REVISION_1, SE_FILE_OBJECT,
 };
 use windows_sys::Win32::Security::Cryptography::{CRYPT_INTEGER_BLOB, CryptProtectData, CryptUnprotectData};
 use windows_sys::Win32::Security::{
-    DACL_SECURITY_INFORMATION, GetTokenInformation, SECURITY_ATTRIBUTES, TOKEN_QUERY, TOKEN_USER, TokenUser,
+    DACL_SECURITY_INFORMATION, GetTokenInformation, SECURITY_ATTRIBUTES, TOKEN_QUERY, TOKEN_USER,
+    TokenIsAppContainer, TokenUser,
 };
 use windows_sys::Win32::Storage::FileSystem::{
     BY_HANDLE_FILE_INFORMATION, CREATE_NEW, CreateDirectoryW, CreateFileW, FILE_ALLOCATION_INFO,
-    FILE_ATTRIBUTE_TAG_INFO, FILE_BASIC_INFO, FILE_DISPOSITION_INFO, FILE_INFO_BY_HANDLE_CLASS,
-    FileAllocationInfo, FileAttributeTagInfo, FileBasicInfo, FileDispositionInfo, GetDriveTypeW,
-    GetFileInformationByHandle, GetFileInformationByHandleEx, LOCKFILE_EXCLUSIVE_LOCK,
-    LOCKFILE_FAIL_IMMEDIATELY, LockFileEx, SetFileInformationByHandle, UnlockFileEx,
+    FILE_ATTRIBUTE_TAG_INFO, FILE_BASIC_INFO, FILE_DISPOSITION_INFO, FILE_ID_INFO, FILE_INFO_BY_HANDLE_CLASS,
+    FILE_RENAME_INFO, FILE_RENAME_INFO_0, FileAllocationInfo, FileAttributeTagInfo, FileBasicInfo,
+    FileDispositionInfo, FileIdInfo, FileRenameInfoEx, GetDriveTypeW, GetFileInformationByHandle,
+    GetFileInformationByHandleEx, LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY, LockFileEx,
+    SetFileInformationByHandle, UnlockFileEx,
 };
 use windows_sys::Win32::System::IO::OVERLAPPED;
 use windows_sys::Win32::System::SystemInformation::GetSystemTimeAsFileTime;
@@ -36,6 +39,8 @@ use windows_sys::Win32::System::Threading::{
     PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW,
 };
 use zeroize::{Zeroize, Zeroizing};
+
+use super::answers::{self, Answer, Locked};
 
 /// The time from 1601, Windows' epoch, to 1970, in units of 100 ns.
 const EPOCH: i128 = 116_444_736_000_000_000;
@@ -46,11 +51,13 @@ pub(crate) struct Information {
     pub(crate) attributes: u32,
     pub(crate) reparse_tag: u32,
     pub(crate) volume: u64,
-    pub(crate) index: u64,
+    /// `None` if the file system tells no identity.
+    pub(crate) index: Option<u64>,
     pub(crate) links: u32,
     pub(crate) size: u64,
     pub(crate) modified: i128,
     pub(crate) changed: i128,
+    pub(crate) has_change_time: bool,
 }
 
 pub(crate) fn information(file: &File) -> io::Result<Information> {
@@ -60,15 +67,20 @@ pub(crate) fn information(file: &File) -> io::Result<Information> {
     let basic: FILE_BASIC_INFO = information_of_class(file, FileBasicInfo)?;
     let tag: FILE_ATTRIBUTE_TAG_INFO = information_of_class(file, FileAttributeTagInfo).unwrap_or_default();
     let wide = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
+    // The older answer has 64 bits, in which the identities of ReFS do not fit.
+    let id = information_of_class::<FILE_ID_INFO>(file, FileIdInfo).map(|id| id.FileId.Identifier);
+    let id =
+        id.unwrap_or_else(|_| u128::from(wide(general.nFileIndexHigh, general.nFileIndexLow)).to_le_bytes());
     Ok(Information {
         attributes: general.dwFileAttributes,
         reparse_tag: tag.ReparseTag,
         volume: u64::from(general.dwVolumeSerialNumber),
-        index: wide(general.nFileIndexHigh, general.nFileIndexLow),
+        index: answers::index(id),
         links: general.nNumberOfLinks,
         size: wide(general.nFileSizeHigh, general.nFileSizeLow),
         modified: since_1970(i128::from(basic.LastWriteTime)),
         changed: since_1970(i128::from(basic.ChangeTime)),
+        has_change_time: basic.ChangeTime != 0,
     })
 }
 
@@ -91,6 +103,34 @@ pub(crate) fn allocate(file: &File, length: i64) -> io::Result<()> {
     check(unsafe { SetFileInformationByHandle(file.as_raw_handle(), FileAllocationInfo, place, size) })
 }
 
+/// Renames an open file and replaces any file at `to`, also one that is open. The handle must allow removal.
+pub(crate) fn rename_over(file: &File, to: &Path) -> io::Result<()> {
+    // FILE_RENAME_FLAG_REPLACE_IF_EXISTS and FILE_RENAME_FLAG_POSIX_SEMANTICS of ntifs.h.
+    const FLAGS: u32 = 0x1 | 0x2;
+    let name = wide_path(to)?;
+    // Without the zero at its end.
+    let length = size_of::<u16>() * (name.len() - 1);
+    let name_at = offset_of!(FILE_RENAME_INFO, FileName);
+    let size = (name_at + size_of::<u16>() * name.len()).max(size_of::<FILE_RENAME_INFO>());
+    // u64 for the alignment of the handle in it.
+    let mut buffer = vec![0u64; size.div_ceil(size_of::<u64>())];
+    let length = u32::try_from(length).map_err(|_| io::ErrorKind::InvalidFilename)?;
+    let information = buffer.as_mut_ptr().cast::<FILE_RENAME_INFO>();
+    // SAFETY: the buffer is aligned for the structure and as long as it and the name; its zeros are a valid structure
+    // without a root directory, and the name's place lies inside.
+    unsafe {
+        (*information).Anonymous = FILE_RENAME_INFO_0 { Flags: FLAGS };
+        (*information).FileNameLength = length;
+        let place = information.cast::<u8>().add(name_at).cast::<u16>();
+        place.copy_from_nonoverlapping(name.as_ptr(), name.len());
+    }
+    let size = u32::try_from(size).map_err(|_| io::ErrorKind::InvalidFilename)?;
+    // SAFETY: the handle is open while `file` is borrowed, and the buffer is the structure that the class asks for.
+    check(unsafe {
+        SetFileInformationByHandle(file.as_raw_handle(), FileRenameInfoEx, information.cast(), size)
+    })
+}
+
 /// Marks an open file for removal when its last handle is closed. The handle must allow that.
 pub(crate) fn remove_on_close(file: &File) -> io::Result<()> {
     let remove = FILE_DISPOSITION_INFO { DeleteFile: true };
@@ -100,16 +140,17 @@ pub(crate) fn remove_on_close(file: &File) -> io::Result<()> {
     check(unsafe { SetFileInformationByHandle(file.as_raw_handle(), FileDispositionInfo, place, size) })
 }
 
-/// Creates a file that only the accounts in `descriptor`, in the security descriptor language, may open.
+/// Creates a file that only the accounts in `descriptor`, in the security descriptor language, may open; without one,
+/// those whom the directory allows.
 pub(crate) fn create_new(
     path: &Path,
     access: u32,
     share: u32,
     flags: u32,
-    descriptor: &str,
+    descriptor: Option<&str>,
 ) -> io::Result<File> {
-    let (path, descriptor) = (wide_path(path)?, Descriptor::parse(descriptor)?);
-    let attributes = descriptor.attributes();
+    let (path, descriptor) = (wide_path(path)?, descriptor.map(Descriptor::parse).transpose()?);
+    let attributes = attributes(descriptor.as_ref());
     // SAFETY: the path ends with a zero, and both it and the descriptor that `attributes` points to outlive the call.
     let handle =
         unsafe { CreateFileW(path.as_ptr(), access, share, &attributes, CREATE_NEW, flags, null_mut()) };
@@ -121,9 +162,9 @@ pub(crate) fn create_new(
 }
 
 /// Creates a directory with a descriptor like [`create_new`].
-pub(crate) fn create_directory(path: &Path, descriptor: &str) -> io::Result<()> {
-    let (path, descriptor) = (wide_path(path)?, Descriptor::parse(descriptor)?);
-    let attributes = descriptor.attributes();
+pub(crate) fn create_directory(path: &Path, descriptor: Option<&str>) -> io::Result<()> {
+    let (path, descriptor) = (wide_path(path)?, descriptor.map(Descriptor::parse).transpose()?);
+    let attributes = attributes(descriptor.as_ref());
     // SAFETY: as in `create_new`.
     check(unsafe { CreateDirectoryW(path.as_ptr(), &attributes) })
 }
@@ -146,14 +187,14 @@ impl Descriptor {
         })?;
         Ok(Self(descriptor))
     }
+}
 
-    /// Valid as long as the descriptor.
-    fn attributes(&self) -> SECURITY_ATTRIBUTES {
-        SECURITY_ATTRIBUTES {
-            nLength: size_of_u32::<SECURITY_ATTRIBUTES>(),
-            lpSecurityDescriptor: self.0,
-            bInheritHandle: 0,
-        }
+/// Valid as long as the descriptor. Without one, what is created inherits from its directory.
+fn attributes(descriptor: Option<&Descriptor>) -> SECURITY_ATTRIBUTES {
+    SECURITY_ATTRIBUTES {
+        nLength: size_of_u32::<SECURITY_ATTRIBUTES>(),
+        lpSecurityDescriptor: descriptor.map_or(null_mut(), |descriptor| descriptor.0),
+        bInheritHandle: 0,
     }
 }
 
@@ -196,6 +237,28 @@ pub(crate) fn access_list(file: &File) -> io::Result<String> {
         )
     })?;
     Ok(take_text(text))
+}
+
+/// Returns whether this process runs in an app container.
+pub(crate) fn is_app_container() -> io::Result<bool> {
+    let mut token = null_mut();
+    // SAFETY: the handle of the current process is always valid.
+    check(unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &mut token) })?;
+    // SAFETY: the handle was just made for this caller, and no other code closes it.
+    let token = unsafe { OwnedHandle::from_raw_handle(token) };
+    let (mut contained, mut length) = (0u32, 0);
+    let place = (&raw mut contained).cast();
+    // SAFETY: the token is open, and the answer is a number of 32 bits.
+    check(unsafe {
+        GetTokenInformation(
+            token.as_raw_handle(),
+            TokenIsAppContainer,
+            place,
+            size_of_u32::<u32>(),
+            &mut length,
+        )
+    })?;
+    Ok(contained != 0)
 }
 
 /// Returns the user of this process, as `S-1-5-21-...`.
@@ -249,16 +312,12 @@ fn lock_place() -> OVERLAPPED {
 }
 
 /// Takes the lock of an open file; returns `false` if another handle has it and `wait` is false.
-pub(crate) fn lock(file: &File, wait: bool) -> io::Result<bool> {
+pub(crate) fn lock(file: &File, wait: bool) -> io::Result<Locked> {
     let mut place = lock_place();
     let flags = LOCKFILE_EXCLUSIVE_LOCK | if wait { 0 } else { LOCKFILE_FAIL_IMMEDIATELY };
     // SAFETY: the handle is open while `file` is borrowed. It was opened for synchronous use, so that the call is over
     // when it returns, and `place` is not referred to afterwards.
-    match check(unsafe { LockFileEx(file.as_raw_handle(), flags, 0, 1, 0, &mut place) }) {
-        Ok(()) => Ok(true),
-        Err(error) if !wait && error.raw_os_error() == Some(ERROR_LOCK_VIOLATION.cast_signed()) => Ok(false),
-        Err(error) => Err(error),
-    }
+    answers::locked(check(unsafe { LockFileEx(file.as_raw_handle(), flags, 0, 1, 0, &mut place) }))
 }
 
 /// Releases the lock of an open file.
@@ -330,18 +389,18 @@ pub(crate) fn program(process: &OwnedHandle) -> io::Result<PathBuf> {
 }
 
 /// Encrypts for this user or, by `flags`, for this machine.
-pub(crate) fn protect(content: &[u8], entropy: Option<&[u8]>, flags: u32) -> io::Result<Vec<u8>> {
+pub(crate) fn protect(content: &[u8], entropy: Option<&[u8]>, flags: u32) -> Answer {
     let (content, entropy) = (blob(content)?, entropy.map(blob).transpose()?);
     let mut sealed = CRYPT_INTEGER_BLOB::default();
     // SAFETY: both inputs are borrowed for the call, which only reads them. Description, reserved and prompt may be null.
     check(unsafe {
         CryptProtectData(&content, null(), pointer(entropy.as_ref()), null(), null(), flags, &mut sealed)
     })?;
-    Ok(take_blob(sealed).to_vec())
+    Ok(take_blob(sealed))
 }
 
 /// Decrypts the output of [`protect`]. The system's own copy of the content is wiped.
-pub(crate) fn unprotect(sealed: &[u8], entropy: Option<&[u8]>, flags: u32) -> io::Result<Zeroizing<Vec<u8>>> {
+pub(crate) fn unprotect(sealed: &[u8], entropy: Option<&[u8]>, flags: u32) -> Answer {
     let (sealed, entropy) = (blob(sealed)?, entropy.map(blob).transpose()?);
     let mut content = CRYPT_INTEGER_BLOB::default();
     // SAFETY: as in `protect`; the description is not asked for.
@@ -369,10 +428,10 @@ fn pointer(blob: Option<&CRYPT_INTEGER_BLOB>) -> *const CRYPT_INTEGER_BLOB {
     blob.map_or(null(), |blob| blob)
 }
 
-/// Copies bytes that the system allocated, wipes its copy and frees it.
-fn take_blob(blob: CRYPT_INTEGER_BLOB) -> Zeroizing<Vec<u8>> {
+/// Copies bytes that the system allocated, wipes its copy and frees it; `None` if it allocated none.
+fn take_blob(blob: CRYPT_INTEGER_BLOB) -> Option<Zeroizing<Vec<u8>>> {
     if blob.pbData.is_null() {
-        return Zeroizing::default();
+        return None;
     }
     let length = usize::try_from(blob.cbData).unwrap_or(0);
     // SAFETY: the system says that so many bytes are there; they are ours alone until they are freed below.
@@ -381,7 +440,7 @@ fn take_blob(blob: CRYPT_INTEGER_BLOB) -> Zeroizing<Vec<u8>> {
     bytes.zeroize();
     // SAFETY: the system allocated it for us to free, and the slice of it is not used any more.
     unsafe { LocalFree(blob.pbData.cast()) };
-    copy
+    Some(copy)
 }
 
 /// Converts a path to the system's form without a length limit.

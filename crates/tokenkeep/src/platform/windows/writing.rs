@@ -6,22 +6,19 @@ use std::os::windows::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use windows_sys::Win32::Foundation::{
-    ERROR_ACCESS_DENIED, ERROR_INVALID_FUNCTION, ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER,
-    ERROR_NOT_SAME_DEVICE, ERROR_NOT_SUPPORTED, ERROR_USER_MAPPED_FILE, GENERIC_READ, GENERIC_WRITE,
-};
+use windows_sys::Win32::Foundation::{GENERIC_READ, GENERIC_WRITE};
 use windows_sys::Win32::Storage::FileSystem::{
-    FILE_ATTRIBUTE_NORMAL, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_SHARE_DELETE,
-    FILE_SHARE_READ, FILE_SHARE_WRITE,
+    DELETE, FILE_ATTRIBUTE_NORMAL, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT,
+    FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_WRITE_DATA,
 };
 
-use super::files::{self, Status, retry, retry_while};
-use super::{access, sys};
+use super::files::{Status, retry, retry_while};
+use super::{access, answers, sys};
 use crate::Result;
 
-/// How long a replacement waits for a file that another process has open. Virus scanners and indexers read every new
-/// file; siblings read and write within milliseconds.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a replacement waits for a file that another process has open. Siblings read and write within milliseconds;
+/// virus scanners, backups and synchronisation read every new file, and may take seconds.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whether a file can always be replaced while a process has it open: on NTFS yes, on other file systems no.
 pub(crate) const REPLACES_OPEN_FILES: bool = false;
@@ -32,27 +29,56 @@ pub(crate) fn create_new(path: &Path, like: &Path) -> io::Result<File> {
     let list = access::of_new_file(like)?;
     let share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
     let flags = FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OPEN_REPARSE_POINT;
-    retry(|| sys::create_new(path, GENERIC_READ | GENERIC_WRITE, share, flags, &list))
+    retry(|| sys::create_new(path, GENERIC_READ | GENERIC_WRITE, share, flags, list.as_deref()))
+}
+
+/// Creates a file that must not exist yet, for all users whom the directory lets in.
+pub(crate) fn create_inheriting(path: &Path) -> io::Result<File> {
+    let share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+    let flags = FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OPEN_REPARSE_POINT;
+    retry(|| sys::create_new(path, GENERIC_READ | GENERIC_WRITE, share, flags, None))
 }
 
 /// Renames the file `from` to `to` and replaces any file there.
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    // Access is also denied if the file is open, or open and removed, and may be granted a moment later.
-    retry_while(PATIENCE, passes, || fs::rename(from, to))
+    retry_while(PATIENCE, answers::may_replace_later, || rename_once(from, to))
+        .map_err(|error| told(to, error))
 }
 
-fn passes(error: &io::Error) -> bool {
-    files::is_shared_badly(error) || files::is_one_of(error, &[ERROR_ACCESS_DENIED, ERROR_USER_MAPPED_FILE])
+/// In one step for every reader where the file system can: a reader then meets no moment without the file, and a file
+/// that is open is replaced as well.
+fn rename_once(from: &Path, to: &Path) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.access_mode(DELETE).custom_flags(FILE_FLAG_OPEN_REPARSE_POINT);
+    match sys::rename_over(&options.open(from)?, to) {
+        Err(error) if answers::lacks_posix_rename(&error) => fs::rename(from, to),
+        outcome => outcome,
+    }
+}
+
+/// Returns the reason why a file could not be replaced or removed: access is denied also to a user who has all rights,
+/// while a program has the file open.
+fn told(path: &Path, error: io::Error) -> io::Error {
+    if !answers::is_one_of(&error, &[answers::code::ACCESS_DENIED]) {
+        return error;
+    }
+    let mut writing = fs::OpenOptions::new();
+    writing.access_mode(FILE_WRITE_DATA).custom_flags(FILE_FLAG_OPEN_REPARSE_POINT);
+    match writing.open(path) {
+        Ok(_) => io::Error::from_raw_os_error(answers::code::SHARING_VIOLATION),
+        Err(_) => error,
+    }
 }
 
 /// Returns whether the error means that the file is a mount point, which cannot be replaced.
 pub(crate) fn is_mount_point(error: &io::Error) -> bool {
-    files::is_one_of(error, &[ERROR_NOT_SAME_DEVICE])
+    answers::is_another_volume(error)
 }
 
 /// Removes a file.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
-    retry_while(PATIENCE, passes, || fs::remove_file(path))
+    retry_while(PATIENCE, answers::may_replace_later, || fs::remove_file(path))
+        .map_err(|error| told(path, error))
 }
 
 /// Removes a file whose owner has another error to report, or no caller to report to. If it stays, the next writer
@@ -66,8 +92,9 @@ pub(crate) fn remove_persistently(path: &Path) {
 pub(crate) fn open_directory(path: &Path) -> io::Result<Option<File>> {
     let mut options = fs::OpenOptions::new();
     options.access_mode(GENERIC_WRITE).custom_flags(FILE_FLAG_BACKUP_SEMANTICS);
-    match retry(|| options.open(path)) {
-        Err(error) if cannot_sync(&error) => Ok(None),
+    // A program may have the directory open without sharing it: that prevents the flush and must not prevent the write.
+    match options.open(path) {
+        Err(error) if !answers::is_failing_disk(&error) => Ok(None),
         outcome => outcome.map(Some),
     }
 }
@@ -75,21 +102,9 @@ pub(crate) fn open_directory(path: &Path) -> io::Result<Option<File>> {
 /// Waits until the changes of a directory are on the disk.
 pub(crate) fn sync_directory(directory: &File) -> io::Result<()> {
     match directory.sync_all() {
-        Err(error) if cannot_sync(&error) => Ok(()),
+        Err(error) if !answers::is_failing_disk(&error) => Ok(()),
         outcome => outcome,
     }
-}
-
-/// Returns whether the file system, or the user's rights, do not allow a flush of the directory.
-fn cannot_sync(error: &io::Error) -> bool {
-    let codes = [
-        ERROR_ACCESS_DENIED,
-        ERROR_INVALID_FUNCTION,
-        ERROR_INVALID_HANDLE,
-        ERROR_INVALID_PARAMETER,
-        ERROR_NOT_SUPPORTED,
-    ];
-    files::is_one_of(error, &codes)
 }
 
 /// A file belongs to its creator; its access list was set at its creation.
