@@ -1,10 +1,13 @@
 //! Proofs about tokenkeep that ordinary tests cannot give. Not published. `docs/proofs.md` has the results.
 //!
 //! - [`lock_model`]: the lock protocol as a state machine, one system call per step, explored exhaustively.
+//! - [`belief_model`]: when content is taken for unchanged, over stores with coarse times.
 //! - [`history`], [`linear`]: recorded operations of real processes on a real cache, checked for linearizability;
-//!   [`workload`] runs the operations, [`accounts`] reads and writes the cache.
+//!   [`workload`] runs the operations, [`accounts`] reads and writes the cache, [`clocked`] is a store with a clock of its own.
 
 pub mod accounts;
+pub mod belief_model;
+pub mod clocked;
 pub mod history;
 pub mod linear;
 pub mod lock_model;

@@ -21,12 +21,15 @@ struct Round {
     processes: usize,
     threads: usize,
     accounts: u8,
-    durability: &'static str,
+    /// `cached` or `synced`, for a file; `clocked`, a store whose version is the time of a coarse clock.
+    store: &'static str,
     fault: Fault,
     /// Whether processes are killed and started again, and stopped for a while.
     violent: bool,
     /// On a file system in memory: a renamed file does not reuse an inode, and everything is faster.
     in_memory: bool,
+    /// On a file system that keeps whole seconds.
+    coarse: bool,
     /// No pauses, and every fifth operation is a deletion: all happens within a few clock ticks.
     hasty: bool,
     seed: u64,
@@ -41,10 +44,11 @@ impl Round {
             processes,
             threads: 2,
             accounts: 3,
-            durability: "cached",
+            store: "cached",
             fault: Fault::None,
             violent: true,
             in_memory: false,
+            coarse: false,
             hasty: false,
             seed,
         }
@@ -85,7 +89,46 @@ impl Running {
     }
 }
 
+/// ext4 with inodes of 128 bytes, mounted for as long as it is used.
+struct CoarseMount(PathBuf);
+
+impl CoarseMount {
+    fn on(directory: &Path) -> Self {
+        let place = directory.join("coarse");
+        fs::create_dir(&place).unwrap();
+        let image = directory.join("image");
+        fs::File::create(&image).unwrap().set_len(16 << 20).unwrap();
+        let mut format = Command::new("mkfs.ext4");
+        let formatted = format.args(["-q", "-F", "-I", "128"]).arg(&image).output().unwrap();
+        assert!(formatted.status.success(), "{formatted:?}");
+        let mounted = as_root("mount").args(["-o", "loop"]).args([&image, &place]).output().unwrap();
+        assert!(mounted.status.success(), "{mounted:?}");
+        let mount = Self(place);
+        let opened = as_root("chmod").arg("777").arg(&mount.0).output().unwrap();
+        assert!(opened.status.success(), "{opened:?}");
+        mount
+    }
+}
+
+impl Drop for CoarseMount {
+    fn drop(&mut self) {
+        let _ = as_root("umount").arg("--lazy").arg(&self.0).output();
+    }
+}
+
+/// Returns a command that runs as root, directly or by a sudo without a password.
+fn as_root(program: &str) -> Command {
+    if rustix::process::geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut sudo = Command::new("sudo");
+    sudo.args(["-n", program]);
+    sudo
+}
+
 struct Scene {
+    /// Before the directory, so that it is unmounted first.
+    coarse: Option<CoarseMount>,
     directory: tempfile::TempDir,
     logs: Vec<PathBuf>,
     round: Round,
@@ -99,11 +142,14 @@ impl Scene {
         } else {
             tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
         };
-        Self { directory: directory.unwrap(), logs: Vec::new(), round }
+        let directory = directory.unwrap();
+        let coarse = round.coarse.then(|| CoarseMount::on(directory.path()));
+        Self { coarse, directory, logs: Vec::new(), round }
     }
 
     fn cache(&self) -> PathBuf {
-        self.directory.path().join("cache.json")
+        let directory = self.coarse.as_ref().map_or(self.directory.path(), |mount| &mount.0);
+        directory.join("cache.json")
     }
 
     fn start(&mut self) -> Running {
@@ -115,7 +161,7 @@ impl Scene {
             .arg(self.cache())
             .arg(log)
             .args([(round.seed * 1000 + number as u64).to_string(), round.threads.to_string()])
-            .args([&round.accounts.to_string(), round.durability, round.fault.word()])
+            .args([&round.accounts.to_string(), round.store, round.fault.word()])
             .arg(if round.hasty { "hasty" } else { "easy" })
             .stdin(Stdio::piped())
             .spawn()
@@ -175,7 +221,7 @@ fn try_round(round: Round) -> Verdict {
         "{} processes x {} threads, {}, {}: {} operations, {} unfinished, {} gave up, {} conflicts; judged in {:.1?}",
         round.processes,
         round.threads,
-        round.durability,
+        round.store,
         round.fault.word(),
         threads.iter().map(Vec::len).sum::<usize>(),
         count(&|outcome| outcome.is_none()),
@@ -215,7 +261,7 @@ fn histories_in_memory_where_everything_is_fast_are_linearizable() {
 
 #[test]
 fn durable_histories_are_linearizable() {
-    expect_linearizable((0..scale()).map(|seed| Round { durability: "synced", ..Round::of(3, 200 + seed) }));
+    expect_linearizable((0..scale()).map(|seed| Round { store: "synced", ..Round::of(3, 200 + seed) }));
 }
 
 #[test]
@@ -234,6 +280,16 @@ fn hasty_histories_with_many_deletions_are_linearizable() {
 fn stray_unlinks_of_the_siblings_lock_file_do_no_harm() {
     let stray = |seed| Round { fault: Fault::StrayUnlink, ..Round::of(4, 400 + seed) };
     expect_linearizable((0..scale()).map(stray));
+}
+
+#[test]
+fn histories_on_a_file_system_that_keeps_whole_seconds_are_linearizable() {
+    expect_linearizable((0..scale()).map(|seed| Round { coarse: true, ..Round::of(4, 800 + seed) }));
+}
+
+#[test]
+fn histories_over_a_store_with_a_clock_of_its_own_are_linearizable() {
+    expect_linearizable((0..scale()).map(|seed| Round { store: "clocked", ..Round::of(4, 900 + seed) }));
 }
 
 /// Checks that a fault is found within a few rounds, or in each round if it shows in all.

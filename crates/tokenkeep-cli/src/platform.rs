@@ -3,17 +3,12 @@
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{file_system, process_state, program_version};
-
-#[cfg(not(any(target_os = "linux", windows)))]
-mod other;
-#[cfg(not(any(target_os = "linux", windows)))]
-pub(crate) use other::file_system;
+pub(crate) use linux::{process_state, program_version};
 
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
-pub(crate) use windows::{file_system, on_interrupt};
+pub(crate) use windows::on_interrupt;
 
 #[cfg(unix)]
 mod unix;
@@ -21,16 +16,6 @@ mod unix;
 pub(crate) use unix::on_interrupt;
 
 use std::fs::Metadata;
-
-/// The file system of a cache's directory, for display.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct FileSystem {
-    /// The system's name for it: `ext4`, `nfs4`.
-    pub(crate) name: Option<String>,
-    /// Whether other machines may change its files, so that locks depend on them.
-    pub(crate) remote: bool,
-    pub(crate) read_only: bool,
-}
 
 /// Returns the permission bits of a file or directory; `None` where the system has other rules.
 pub(crate) fn mode(status: &Metadata) -> Option<u32> {

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::names;
 use crate::options::Durability;
-use crate::platform::files::{self, Status, retry};
+use crate::platform::files::{self, Status, Tick, retry};
 use crate::platform::writing;
 use crate::threads::pool;
 use crate::{Error, Result, Stamp};
@@ -303,11 +303,12 @@ fn next_modified(old: Option<&Status>) -> SystemTime {
 /// Returns the stamp of the written content, trusted only if only the rename has touched the file since. The content
 /// is in place by now, so a failure here costs the next reader a reload and is not an error.
 fn own_stamp(file: &File, target: &Path, size: u64, modified: SystemTime) -> Stamp {
+    let tick = Tick::now();
     let Ok(status) = files::status_of(file, target) else { return Stamp::UNKNOWN };
     let fingerprint = files::fingerprint(&status);
     let nanos = modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     let ours = fingerprint.size == size && i128::try_from(nanos) == Ok(fingerprint.modified);
-    if ours { Stamp::of_own_write(fingerprint) } else { Stamp::UNKNOWN }
+    if ours { tick.own_stamp(file, target, fingerprint) } else { Stamp::UNKNOWN }
 }
 
 #[cfg(test)]

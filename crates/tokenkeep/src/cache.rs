@@ -1,7 +1,7 @@
 //! The read and write transaction over one persistence.
 //!
 //! A read takes no lock and costs one check of the store if the content is unchanged. A write waits for the lock and
-//! *then* compares and reloads, so that it overwrites no change made in the meantime.
+//! *then* reads, so that it overwrites no change made in the meantime. [`crate::stamp::belief`] has the rules.
 
 #[cfg(feature = "watch")]
 mod learned;
@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 pub use self::write::WriteAccess;
 use crate::event::{Event, Events};
 use crate::lock::Locks;
-use crate::persistence::{BuiltIn, StoreKind};
+use crate::persistence::StoreKind;
+use crate::stamp::belief::{Belief, Look};
 use crate::{
     CacheLock, Error, ErrorKind, Info, LockGuard, Persistence, Result, Secret, Stamp,
     options::{OnDamage, WaitOptions},
@@ -87,7 +88,9 @@ struct Shared {
 #[derive(Debug)]
 struct CachedState {
     snapshot: Snapshot,
-    stamp: Stamp,
+    belief: Belief,
+    /// Whether the content is empty or a part of a write, as an ended writer left it.
+    incomplete: bool,
     #[cfg(feature = "watch")]
     learned: learned::Learned,
 }
@@ -146,7 +149,8 @@ impl TokenCache {
         };
         let cached = CachedState {
             snapshot: Snapshot { generation: 0, content: None },
-            stamp: Stamp::UNKNOWN,
+            belief: Belief::none(persistence.kind() == StoreKind::Memory),
+            incomplete: false,
             #[cfg(feature = "watch")]
             learned: learned::Learned::default(),
         };
@@ -176,14 +180,11 @@ impl TokenCache {
     pub fn snapshot(&self) -> Result<Snapshot> {
         // Another round is needed for content that another thread of this process published during the read.
         for _ in 0..3 {
-            let stamp = self.shared.persistence.stamp()?;
-            let began = {
-                let cached = self.shared.cached();
-                if cached.stamp.matches(&stamp) {
-                    return Ok(cached.snapshot.clone());
-                }
-                cached.snapshot.generation
-            };
+            if let Some(snapshot) = self.shared.unchanged(Look::Free)? {
+                return Ok(snapshot);
+            }
+            let began = self.shared.cached().snapshot.generation;
+            let looked = Instant::now();
             match self.shared.persistence.load(None) {
                 Ok(loaded) if self.shared.is_at_rest(loaded.content.as_ref()) => {
                     let mut cached = self.shared.cached();
@@ -192,7 +193,7 @@ impl TokenCache {
                         break;
                     }
                     if cached.snapshot.generation == began {
-                        return Ok(cached.publish(loaded.content, loaded.stamp));
+                        return Ok(cached.publish(loaded.content, loaded.stamp, looked));
                     }
                 }
                 // Content of a writer that truncates and writes in place, read between the two.
@@ -208,17 +209,15 @@ impl TokenCache {
     /// Returns whether `generation` is still the stored content, with one check of the store. Also `false` if that
     /// check fails; the next read reports why.
     pub fn is_current(&self, generation: u64) -> bool {
-        let Ok(stamp) = self.shared.persistence.stamp() else { return false };
-        let cached = self.shared.cached();
-        cached.snapshot.generation == generation && cached.stamp.matches(&stamp)
+        matches!(self.shared.unchanged(Look::Free), Ok(Some(snapshot)) if snapshot.generation == generation)
     }
 
     /// Forgets the content, so that the next access reads the store.
     pub fn forget(&self) {
-        self.shared.cached().stamp = Stamp::UNKNOWN;
+        self.shared.cached().belief.forget();
     }
 
-    /// Waits for the lock and then checks the store, so that the write is based on the present content.
+    /// Waits for the lock and then reads the store, so that the write is based on the present content.
     ///
     /// Content that a protector finds damaged is read once more and then treated as [`OnDamage`] says. Content with a
     /// wrong or missing key is not damaged: the error is returned, and the content cannot be overwritten.
@@ -241,12 +240,10 @@ impl TokenCache {
     /// Under the locks of this cache: looks at the store.
     pub(crate) fn begin_write_under(&self, (guard, outer): Locks) -> Result<WriteAccess> {
         let shared = &self.shared;
-        let read = match &outer {
-            None => shared.refresh(&guard),
-            // A cache that shares the store may have been written by another path, without a trace on ours.
-            Some(_) => shared.reload(&guard),
+        let snapshot = match shared.unchanged(Look::Locked)? {
+            Some(snapshot) => snapshot,
+            None => shared.usable(&guard, shared.reload(&guard), self.damage)?,
         };
-        let snapshot = shared.usable(&guard, read, self.damage)?;
         Ok(WriteAccess { cache: self.clone(), snapshot, guard, outer })
     }
 
@@ -352,16 +349,15 @@ impl Shared {
         Ok((self.lock.acquire(&rest)?, outer))
     }
 
-    /// Under the lock: returns the stored content, read only if it changed.
-    fn refresh(&self, guard: &LockGuard) -> Result<Snapshot> {
-        if !self.persistence.built_in().is_some_and(BuiltIn::is_remote) {
-            let stamp = self.persistence.stamp()?;
-            let cached = self.cached();
-            if cached.stamp.matches(&stamp) {
-                return Ok(cached.snapshot.clone());
-            }
+    /// Returns the content of the last look, if the store is certainly unchanged since. Does not look at a store of which
+    /// no look could tell.
+    fn unchanged(&self, look: Look) -> Result<Option<Snapshot>> {
+        if !self.cached().belief.can_hold(look) {
+            return Ok(None);
         }
-        self.reload(guard)
+        let stamp = self.persistence.stamp()?;
+        let cached = self.cached();
+        Ok(cached.belief.holds(&stamp, look).then(|| cached.snapshot.clone()))
     }
 
     /// Under the lock, for a writer: returns the read content. Damaged content is read once more, because a program
@@ -376,7 +372,7 @@ impl Shared {
             Err(error) if error.is_damage() => {
                 let reason = error.what().to_owned();
                 self.set_aside(guard, &reason, error, rule)?;
-                Ok(self.cached().publish(None, Stamp::UNKNOWN))
+                Ok(self.cached().publish(None, Stamp::UNKNOWN, Instant::now()))
             }
             again => again,
         }
@@ -398,9 +394,10 @@ impl Shared {
 }
 
 impl CachedState {
-    /// Makes `content` the cached state, with a new number if it differs.
-    fn publish(&mut self, content: Option<Secret>, stamp: Stamp) -> Snapshot {
-        self.stamp = stamp;
+    /// Makes `content` the cached state, with a new number if it differs. `began` is the time before the look.
+    fn publish(&mut self, content: Option<Secret>, stamp: Stamp, began: Instant) -> Snapshot {
+        self.belief.learn(stamp, began);
+        self.incomplete = content.as_ref().is_some_and(Secret::is_empty);
         if self.snapshot.generation == 0 || self.snapshot.content != content {
             self.snapshot = Snapshot { generation: self.snapshot.generation + 1, content };
             #[cfg(feature = "watch")]

@@ -9,7 +9,10 @@
 //! # Ok::<(), tokenkeep::Error>(())
 //! ```
 
+use std::path::Path;
 use std::time::Duration;
+
+use crate::platform::files;
 
 #[cfg(target_os = "linux")]
 pub use crate::platform::{SecretServiceCollection, SecretServiceProvider, SecretServiceSurvey};
@@ -62,4 +65,35 @@ pub struct LockHolder {
     pub ours: bool,
     /// Whether the operating system confirms the lock, so that the process certainly lives.
     pub certain: bool,
+}
+
+/// The file system of a cache. See [`file_system`].
+///
+/// ```
+/// use tokenkeep::inspect::file_system;
+///
+/// let here = file_system(std::path::Path::new("/"));
+/// println!("{}, shared with other machines: {}", here.name.as_deref().unwrap_or("unknown"), here.remote);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FileSystem {
+    /// The system's name for it, such as `ext4` or `nfs4`, if known.
+    pub name: Option<String>,
+    /// Whether other machines, or a daemon, may change its files: locks then depend on them, and every access reads the
+    /// file.
+    pub remote: bool,
+    /// Whether it is mounted read-only, as far as known.
+    pub read_only: bool,
+}
+
+/// Describes the file system that holds `path`, or would hold it.
+///
+/// ```
+/// let folder = tempfile::tempdir()?;
+/// assert!(!tokenkeep::inspect::file_system(&folder.path().join("not/there/yet")).read_only);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn file_system(path: &Path) -> FileSystem {
+    files::file_system(path)
 }

@@ -277,13 +277,16 @@ impl Plan {
             let what = "What is to be moved is damaged: it is only a part of a token cache";
             return Err(Error::new(ErrorKind::Damaged, what).at(from.path()));
         }
-        if plan.sidecar.has_arrived(&source)? {
-            return Ok(plan.with(Step::Empty, source, 0, 0));
-        }
         let stored = match one_file {
             true => None,
             false => to.load_own(to_guard)?.filter(|content| !vacant(content)),
         };
+        // The journal alone is no reason to wipe the source: the target may have been lost since.
+        if plan.sidecar.has_arrived(&source)?
+            && stored.as_ref().is_some_and(|stored| continues(stored, &source))
+        {
+            return Ok(plan.with(Step::Empty, source, 0, 0));
+        }
         let Some(stored) = stored else {
             let entries = match schema::is_msal_cache(source.expose()) {
                 true => schema::unite(source.expose(), b"{}")?.taken,
@@ -307,6 +310,12 @@ impl Plan {
     fn with(self, step: Step, source: Secret, entries: usize, outdated: usize) -> Self {
         Self { step, sidecar: self.sidecar, source, entries, outdated }
     }
+}
+
+/// Returns whether `stored` is what became of a move of `source`: it still has one of its entries, or is equal. A target that
+/// was emptied or replaced has none; then the source is the last copy, and moves once more.
+fn continues(stored: &Secret, source: &Secret) -> bool {
+    stored == source || schema::shares_an_entry(stored.expose(), source.expose())
 }
 
 fn are_files(from: &dyn Persistence, to: &dyn Persistence) -> bool {

@@ -167,11 +167,6 @@ pub enum StoreKind<'a> {
 
 /// The methods that only stores of this crate implement; for others the functions of `dyn Persistence` have a default.
 pub trait BuiltIn {
-    /// Whether other machines may change the content, whose status a client of a share may know only from its memory.
-    fn is_remote(&self) -> bool {
-        false
-    }
-
     /// Like [`Persistence::save`], but may keep `content` without copying it, and may leave syncing the directory to the
     /// guard, which does it after it has released the lock.
     ///

@@ -139,6 +139,20 @@ pub fn entry_keys(content: &[u8]) -> Vec<String> {
     entries.map(|entry| String::from_utf8_lossy(&entry.key).into_owned()).collect()
 }
 
+/// Returns whether both caches have an entry under the same key. The metadata of an application does not count: every
+/// sign-in writes it.
+pub(crate) fn shares_an_entry(one: &[u8], other: &[u8]) -> bool {
+    let (Ok(one), Ok(other)) = (document::Document::parse(one), document::Document::parse(other)) else {
+        return false;
+    };
+    let sections = Section::ALL.into_iter().filter(|section| *section != Section::AppMetadata);
+    sections.into_iter().any(|section| {
+        let keys: std::collections::HashSet<_> =
+            one.entries(section).iter().map(|entry| &entry.key).collect();
+        other.entries(section).iter().any(|entry| keys.contains(&entry.key))
+    })
+}
+
 /// Returns whether `content` is empty: only white space, or the empty object of a marker file.
 pub(crate) fn is_vacant(content: &[u8]) -> bool {
     let content = without_bom(content).trim_ascii();

@@ -1,11 +1,15 @@
-//! A cheap fingerprint of a file, and the condition for trusting it.
+//! A cheap fingerprint of a store; [`belief`] owns the conditions under which an equal one means equal content.
 //!
-//! Device, inode, size, modification and change time in nanoseconds. Kernels stamp times once per clock tick, and
-//! file systems reuse an inode at once (ext4 in 198 of 200 renames), so two states of one file can look alike if both
-//! arose within a tick. A stamp is therefore *trusted* only if both its times are older than the coarse clock read
-//! before the file was opened: no later writer can then produce the same stamp. An untrusted stamp never matches.
+//! Of a file: device, inode, size, modification and change time in nanoseconds. Kernels stamp times once per clock tick,
+//! and file systems reuse an inode at once (ext4 in 198 of 200 renames), so two states of one file can look alike if
+//! both arose within a tick. A stamp is therefore *trusted* only if both its times are older than that: no later
+//! writer can then produce the same stamp. An untrusted stamp never matches.
+
+pub(crate) mod belief;
 
 use std::fmt;
+
+use belief::Times;
 
 /// What a store looked like at one moment. Compare with [`Stamp::matches`].
 ///
@@ -33,7 +37,12 @@ enum State {
     Unknown,
     Absent,
     Version(u64),
-    File { fingerprint: Fingerprint, trusted: bool },
+    /// `tick` is the clock at the time of the look.
+    File {
+        fingerprint: Fingerprint,
+        tick: i128,
+        trusted: bool,
+    },
 }
 
 /// The fields of a file's status that make up a stamp. Times are nanoseconds since the epoch.
@@ -54,7 +63,9 @@ impl Stamp {
     pub const ABSENT: Self = Self(State::Absent);
 
     /// The stamp of a store that numbers its versions: equal numbers mean equal content. Every save must take a number that
-    /// was never used before, whichever process makes it.
+    /// was never used before, whichever process makes it. A time is no such number, because two saves may share it; a
+    /// store that knows only times returns [`Stamp::UNKNOWN`]. A reader believes a number of a program's own store
+    /// once it has been the same for two seconds, and a writer reads the store in any case.
     ///
     /// ```
     /// use tokenkeep::Stamp;
@@ -66,16 +77,17 @@ impl Stamp {
         Self(State::Version(number))
     }
 
-    /// The stamp of a file whose status was taken after the coarse clock showed `tick`, in nanoseconds.
-    /// `grain` is how far a time on that file system may lie behind the clock (zero on a local one).
-    pub(crate) fn of_file(fingerprint: Fingerprint, tick: i128, grain: i128) -> Self {
-        let newest = fingerprint.modified.max(fingerprint.changed);
-        Self(State::File { fingerprint, trusted: newest < tick - grain })
+    /// The stamp of a file whose status was taken after the coarse clock showed `tick`, in nanoseconds, on a file system
+    /// with these `times`.
+    pub(crate) fn of_file(fingerprint: Fingerprint, tick: i128, times: Times) -> Self {
+        let trusted = belief::is_settled(&fingerprint, tick, times);
+        Self(State::File { fingerprint, tick, trusted })
     }
 
-    /// A stamp that is to be believed because the file was written under the lock and nothing touched it since.
-    pub(crate) fn of_own_write(fingerprint: Fingerprint) -> Self {
-        Self(State::File { fingerprint, trusted: true })
+    /// The stamp of a file that this process has just written, under the lock. Nothing touched it since.
+    pub(crate) fn of_own_write(fingerprint: Fingerprint, tick: i128, times: Times) -> Self {
+        let trusted = belief::is_own(&fingerprint, times);
+        Self(State::File { fingerprint, tick, trusted })
     }
 
     /// Returns whether the store, seen from the `later` stamp, is certainly unchanged since `self` was taken.
@@ -83,10 +95,12 @@ impl Stamp {
         match (self.0, later.0) {
             (State::Absent, State::Absent) => true,
             (State::Version(number), State::Version(now)) => number == now,
-            // Only the earlier stamp has to be trusted: it rules out that anything equal was written after it.
-            (State::File { fingerprint, trusted: true }, State::File { fingerprint: now, .. }) => {
-                fingerprint == now
-            }
+            // Only the earlier stamp has to be trusted: it rules out that anything equal was written after it, unless the
+            // clock was set back.
+            (
+                State::File { fingerprint, tick, trusted: true },
+                State::File { fingerprint: now, tick: later, .. },
+            ) => fingerprint == now && tick <= later,
             _ => false,
         }
     }
@@ -113,7 +127,7 @@ impl fmt::Debug for Stamp {
             State::Unknown => f.write_str("Stamp(unknown)"),
             State::Absent => f.write_str("Stamp(absent)"),
             State::Version(number) => write!(f, "Stamp(version {number})"),
-            State::File { fingerprint, trusted } => {
+            State::File { fingerprint, trusted, .. } => {
                 write!(f, "Stamp({} bytes, modified {}", fingerprint.size, fingerprint.modified)?;
                 f.write_str(if trusted { ")" } else { ", untrusted)" })
             }

@@ -1,6 +1,6 @@
 //! One process of a recorded run; `tests/linearizability.rs` starts several.
 //!
-//! `tokenkeep-proofs-worker PATH LOG NUMBER THREADS ACCOUNTS DURABILITY FAULT PACE` does random operations in THREADS
+//! `tokenkeep-proofs-worker PATH LOG NUMBER THREADS ACCOUNTS STORE FAULT PACE` does random operations in THREADS
 //! threads until its standard input closes, up to a limit.
 #![expect(clippy::print_stderr, reason = "the test shows it when something fails")]
 
@@ -14,6 +14,7 @@ use std::{io, thread};
 
 use tokenkeep::{TokenCache, options::Durability, storage::FilePersistence};
 use tokenkeep_proofs::Dice;
+use tokenkeep_proofs::clocked::Clocked;
 use tokenkeep_proofs::workload::{Fault, Worker};
 
 fn main() -> ExitCode {
@@ -28,17 +29,20 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
-    let [path, log, number, threads, accounts, durability, fault, pace] = arguments else {
+    let [path, log, number, threads, accounts, store, fault, pace] = arguments else {
         return Err("wrong number of arguments".into());
     };
     let path = PathBuf::from(path);
     // One write a line, in append mode: lines written before a kill stay, and threads do not mix their lines.
     let log = File::options().append(true).create(true).open(log)?;
     let number: u64 = number.parse()?;
-    let durability = if durability == "synced" { Durability::Synced } else { Durability::Cached };
+    let durability = if store == "synced" { Durability::Synced } else { Durability::Cached };
     let fault = Fault::ALL.into_iter().find(|known| known.word() == fault).ok_or("unknown fault")?;
     let open = || -> tokenkeep::Result<TokenCache> {
-        Ok(TokenCache::new(FilePersistence::new(&path)?.durability(durability)))
+        Ok(match &**store {
+            "clocked" => TokenCache::new(Clocked::new(&path)),
+            _ => TokenCache::new(FilePersistence::new(&path)?.durability(durability)),
+        })
     };
     let hasty = pace == "hasty";
     let shared = open()?;

@@ -4,9 +4,10 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use tokenkeep::environment;
+use tokenkeep::inspect::{self, FileSystem};
 
 use super::report::{Finding, Section};
-use crate::platform::{self, FileSystem};
+use crate::platform;
 
 /// The heading of the section.
 pub(super) const TITLE: &str = "places";
@@ -31,7 +32,7 @@ pub(super) fn examine(named: Option<&Path>) -> Section {
     if existing != directory {
         section.fact("state", format!("not there yet; it would be created in {}", existing.display()));
     }
-    let file_system = platform::file_system(&existing);
+    let file_system = inspect::file_system(&existing);
     section.fact("file system", describe(&file_system));
     section.fact("locks", locks(&existing));
     examine_file_system(&mut section, &existing, &file_system);

@@ -1,51 +1,9 @@
-//! The Linux parts: mounts, other processes.
+//! The Linux parts: other processes.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-
-use super::FileSystem;
-
-/// Returns the file system that holds `directory`, or would hold it.
-pub(crate) fn file_system(directory: &Path) -> FileSystem {
-    let existing = directory.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
-    let Ok(place) = fs::canonicalize(existing) else { return FileSystem::default() };
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    mount_of(&place, &mounts).unwrap_or_default()
-}
-
-/// File systems that other machines, or a daemon, may change.
-const REMOTE: [&str; 12] =
-    ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "coda", "fuse", "virtiofs"];
-
-/// Finds the line of proc_pid_mountinfo(5) with the longest mount point above `place`; of equal ones, the last hides
-/// the others.
-fn mount_of(place: &Path, mounts: &str) -> Option<FileSystem> {
-    let (_, found) = mounts
-        .lines()
-        .filter_map(|line| {
-            let (before, after) = line.split_once(" - ")?;
-            let point = unescaped(before.split(' ').nth(4)?);
-            let read_only = before.split(' ').nth(5)?.split(',').any(|option| option == "ro");
-            let kind = after.split(' ').next()?;
-            let family = kind.split('.').next().unwrap_or(kind);
-            let remote = REMOTE.contains(&family);
-            let found = FileSystem { name: Some(kind.to_owned()), remote, read_only };
-            place.starts_with(&point).then_some((point.len(), found))
-        })
-        .enumerate()
-        .max_by_key(|(line, (length, _))| (*length, *line))?
-        .1;
-    Some(found)
-}
-
-/// Decodes the octal escapes of spaces, tabs, line feeds and backslashes.
-fn unescaped(text: &str) -> String {
-    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
-        .iter()
-        .fold(text.to_owned(), |text, (code, character)| text.replace(code, character))
-}
 
 /// Returns the state letter of a process as in proc_pid_stat(5): `T` is stopped. `None` if there is no such process.
 pub(crate) fn process_state(pid: u32) -> Option<char> {
@@ -102,23 +60,6 @@ fn ask_version(program: &Path, limit: Duration) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const MOUNTS: &str = "\
-22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
-30 22 0:40 / /home rw - nfs4 server:/home rw
-31 22 0:41 / /mnt/a\\040b ro,nosuid - fuse.sshfs host: rw
-32 30 0:42 / /home rw - tmpfs tmpfs rw
-";
-
-    #[test]
-    fn the_innermost_mount_counts_and_of_two_the_last() {
-        let name = |path: &str| mount_of(Path::new(path), MOUNTS).unwrap().name.unwrap();
-        assert_eq!(name("/etc"), "ext4");
-        assert_eq!(name("/home/anna"), "tmpfs");
-        assert_eq!(name("/homework"), "ext4");
-        let sshfs = mount_of(Path::new("/mnt/a b/c"), MOUNTS).unwrap();
-        assert!(sshfs.remote && sshfs.read_only);
-    }
 
     #[test]
     fn the_state_of_this_process_is_running() {

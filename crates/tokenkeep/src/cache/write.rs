@@ -1,6 +1,7 @@
 //! The right to write: the steps between acquiring and releasing the lock.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::TokenCache;
 use crate::schema::{self, Change};
@@ -120,13 +121,13 @@ impl WriteAccess {
         match deleted {
             Ok(deleted) => {
                 // The next read decides, because a keystore's marker exists even without its item.
-                cached.publish(None, Stamp::UNKNOWN);
+                cached.publish(None, Stamp::UNKNOWN, Instant::now());
                 #[cfg(feature = "watch")]
                 cached.learned.written();
                 Ok(deleted)
             }
             Err(error) => {
-                cached.stamp = Stamp::UNKNOWN;
+                cached.belief.forget();
                 Err(error)
             }
         }
@@ -139,9 +140,10 @@ impl WriteAccess {
     /// `Damaged` under [`OnDamage::Fail`](crate::options::OnDamage::Fail); those of [`Persistence::set_aside`](crate::Persistence::set_aside). Nothing is written then.
     pub fn set_aside(&mut self, reason: &str) -> Result<()> {
         let shared = Arc::clone(&self.cache.shared);
+        let looked = Instant::now();
         let again = shared.persistence.load(Some(&self.guard))?;
         if again.content != self.snapshot.content {
-            self.snapshot = shared.cached().publish(again.content, again.stamp);
+            self.snapshot = shared.cached().publish(again.content, again.stamp, looked);
             let whole =
                 self.content().is_none_or(|content| content.is_empty() || schema::is_msal_cache(content));
             if whole {
@@ -168,14 +170,14 @@ impl WriteAccess {
         match shared.persistence.save_deferred(&self.guard, &content) {
             Ok(stamp) => {
                 let mut cached = shared.cached();
-                let snapshot = cached.publish(Some(content), stamp);
+                let snapshot = cached.publish(Some(content), stamp, Instant::now());
                 #[cfg(feature = "watch")]
                 cached.learned.written();
                 Ok(snapshot)
             }
             Err(error) => {
                 // The next read shows whether the write arrived.
-                shared.cached().stamp = Stamp::UNKNOWN;
+                shared.cached().belief.forget();
                 Err(error)
             }
         }
@@ -184,7 +186,7 @@ impl WriteAccess {
     /// Releases the lock and waits until what was stored is safe.
     pub(super) fn release(self, stored: Snapshot) -> Result<Snapshot> {
         let shared = &self.cache.shared;
-        self.guard.release().inspect_err(|_| shared.cached().stamp = Stamp::UNKNOWN)?;
+        self.guard.release().inspect_err(|_| shared.cached().belief.forget())?;
         Ok(stored)
     }
 }

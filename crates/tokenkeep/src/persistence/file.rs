@@ -6,7 +6,7 @@ mod takeover;
 use std::borrow::Cow;
 use std::fs;
 use std::fs::{File, FileTimes};
-use std::io::{Read, Write};
+use std::io::{ErrorKind as IoErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -146,7 +146,7 @@ impl FilePersistence {
                 let _ = created.map(|time| file.set_times(FileTimes::new().set_modified(time)));
                 Ok(())
             }
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(error) if error.kind() == IoErrorKind::AlreadyExists => {
                 match files::open_existing(&target, files::careful().read(true))? {
                     Some((file, _)) => files::tighten(&file, &target),
                     None => Ok(()),
@@ -176,27 +176,37 @@ impl FilePersistence {
     }
 
     fn read(&self, target: &Path, held: bool) -> Result<Loaded> {
-        let tick = Tick::now(self.remote);
-        let Some((mut file, before)) = files::open_existing(target, files::careful().read(true))? else {
-            return Ok(Loaded { content: None, stamp: Stamp::ABSENT });
-        };
         // Under the lock, only a sibling that ignores the lock can be writing; without it, the caller reads again
         // under the lock.
         let rounds = if held { 50 } else { 1 };
-        let mut status = before;
-        for _ in 0..rounds {
-            if let Some((bytes, after)) = files::read_whole(&mut file, target, &status)? {
-                let bytes = Secret::from_zeroizing(bytes);
-                return Ok(Loaded { content: Some(bytes), stamp: tick.stamp(&after) });
+        for round in 0..rounds {
+            if round > 0 {
+                std::thread::sleep(Duration::from_millis(20));
             }
-            std::thread::sleep(Duration::from_millis(if held { 20 } else { 0 }));
-            std::io::Seek::rewind(&mut file)
-                .map_err(|error| Error::io("Cannot read the file", target, error))?;
-            status = files::status_of(&file, target)?;
+            match read_unchanged(target) {
+                Ok(Some(loaded)) => return Ok(loaded),
+                Ok(None) => {}
+                // Another machine has replaced the file (ESTALE).
+                Err(error) if error.io_kind() == Some(IoErrorKind::StaleNetworkFileHandle) => {}
+                Err(error) => return Err(error),
+            }
         }
         Err(Error::new(ErrorKind::Busy, "The cache file kept changing while it was read")
             .at(target)
             .remedy("Another program writes it without the lock; try again"))
+    }
+
+    /// Looks at the file. A network file system answers for a file that is opened; for another one it answers from what it
+    /// saw seconds ago.
+    fn look(&self) -> Result<Stamp> {
+        let tick = Tick::now();
+        let Some(status) = files::status_at(&self.path)? else { return Ok(Stamp::ABSENT) };
+        if !status.is_symlink() && !self.remote {
+            return Ok(tick.stamp_at(&self.path, &status));
+        }
+        let target = files::resolve(&self.path)?;
+        let open = files::open_existing(&target, files::careful().read(true))?;
+        Ok(open.map_or(Stamp::ABSENT, |(file, status)| tick.stamp(&file, &target, &status)))
     }
 
     /// Decrypts the bytes of a file; returns `None` if their key is lost.
@@ -310,13 +320,11 @@ impl Persistence for FilePersistence {
     }
 
     fn stamp(&self) -> Result<Stamp> {
-        let tick = Tick::now(self.remote);
-        let Some(status) = files::status_at(&self.path)? else { return Ok(Stamp::ABSENT) };
-        if !status.is_symlink() {
-            return Ok(tick.stamp(&status));
+        match self.look() {
+            // Another machine has replaced the file.
+            Err(error) if error.io_kind() == Some(IoErrorKind::StaleNetworkFileHandle) => Ok(Stamp::UNKNOWN),
+            looked => looked,
         }
-        let target = files::resolve(&self.path)?;
-        Ok(files::status_at(&target)?.map_or(Stamp::ABSENT, |status| tick.stamp(&status)))
     }
 
     fn load(&self, guard: Option<&LockGuard>) -> Result<Loaded> {
@@ -381,10 +389,6 @@ impl Persistence for FilePersistence {
 }
 
 impl BuiltIn for FilePersistence {
-    fn is_remote(&self) -> bool {
-        self.remote
-    }
-
     fn save_deferred(&self, guard: &LockGuard, content: &Secret) -> Result<Stamp> {
         let (stamp, rest) = self.replace(guard, content.expose())?;
         guard.finish_later(rest);
@@ -460,6 +464,19 @@ impl FilePersistence {
         Err(Error::new(ErrorKind::NotVerified, "The probe file did not read back as it was written")
             .at(probe))
     }
+}
+
+/// Reads the file at `target`; `None` if it changed meanwhile.
+fn read_unchanged(target: &Path) -> Result<Option<Loaded>> {
+    let tick = Tick::now();
+    let Some((mut file, before)) = files::open_existing(target, files::careful().read(true))? else {
+        return Ok(Some(Loaded { content: None, stamp: Stamp::ABSENT }));
+    };
+    let read = files::read_whole(&mut file, target, &before)?;
+    Ok(read.map(|(bytes, after)| Loaded {
+        content: Some(Secret::from_zeroizing(bytes)),
+        stamp: tick.stamp(&file, target, &after),
+    }))
 }
 
 /// Removes probes of killed processes and no others: young ones belong to processes that are verifying now.

@@ -341,6 +341,11 @@ impl Persistence for KeystorePersistence {
     fn delete(&self, guard: &LockGuard) -> Result<bool> {
         guard.require(self.path())?;
         self.marker.require_vacant(Some(guard))?;
+        // As a save does: a process that is killed in between must not leave others with the removed tokens. Without a
+        // marker, no process believes that the item is unchanged.
+        if self.marker.exists()? {
+            self.marker.bump(guard)?;
+        }
         let deleted = self.keystore.delete();
         if matches!(deleted, Ok(false)) {
             return Ok(false);

@@ -1,6 +1,6 @@
-//! The Linux parts: `/proc`, the coarse clock, the magic numbers of file systems, the kernel keyring, the Secret
-//! Service.
+//! The Linux parts: `/proc`, the coarse clock, file systems, the kernel keyring, the Secret Service.
 
+mod file_system;
 pub(crate) mod keyring;
 pub(crate) mod secret_service;
 mod writers;
@@ -22,6 +22,7 @@ use crate::fork::PerProcess;
 use crate::persistence::keystore::Keystore;
 use crate::platform::SecretServiceItem;
 
+pub(crate) use self::file_system::{file_system, is_remote, times_at, times_of};
 pub(crate) use self::writers::writes;
 
 /// The store that this platform protects best.
@@ -150,35 +151,6 @@ fn boot_time() -> Option<i128> {
     let stat = fs::read_to_string("/proc/stat").ok()?;
     let seconds: i128 = stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
     Some(seconds * 1_000_000_000)
-}
-
-/// The properties of a file system that locks and times depend on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FileSystem {
-    /// Other machines, or a daemon, may change its files.
-    pub(crate) remote: bool,
-}
-
-/// Returns the file system of `directory`.
-pub(crate) fn file_system(directory: &Path) -> FileSystem {
-    let Ok(status) = rustix::fs::statfs(directory) else { return FileSystem { remote: false } };
-    // The f_type numbers of statfs(2). `f_type` differs in width between architectures.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::unnecessary_cast)]
-    let kind = status.f_type as u32;
-    const REMOTE: [u32; 11] = [
-        0x6969,      // NFS
-        0x517b,      // SMB
-        0xff53_4d42, // CIFS
-        0xfe53_4d42, // SMB2
-        0x6573_5546, // FUSE
-        0x0102_1997, // 9p
-        0x5346_414f, // AFS
-        0x6b41_4653, // kAFS
-        0x00c3_6400, // Ceph
-        0x0bd0_0bd0, // Lustre
-        0x7375_7245, // Coda
-    ];
-    FileSystem { remote: REMOTE.contains(&kind) }
 }
 
 /// Renames a file unless the target exists.

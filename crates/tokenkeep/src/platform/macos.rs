@@ -9,13 +9,15 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, RenameFlags, StatFs, renameat_with};
 
 use super::{ItemRequest, OwnStore};
 use crate::Result;
+use crate::inspect::FileSystem;
 use crate::item_shape::ItemShape;
 use crate::keychain::KeychainItem;
 use crate::persistence::keystore::Keystore;
+use crate::stamp::belief::Times;
 
 pub(crate) use super::posix::{
     boot_id, coarse_clock, command, life, start, user_namespace, wait_for_truncation, writes,
@@ -54,18 +56,52 @@ pub(crate) fn reserve(_file: &File, _length: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// The properties of a file system that locks and times depend on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FileSystem {
-    /// Other machines, or a daemon, may change its files.
-    pub(crate) remote: bool,
+/// Returns whether other machines may change the files of an existing directory: unless the kernel calls it local. One
+/// that cannot be queried counts as local: the next call fails with its own error.
+pub(crate) fn is_remote(directory: &Path) -> bool {
+    file_system(directory).remote
 }
 
-/// Remote unless the kernel calls it local. A file system that cannot be queried counts as local: the next call fails
-/// with its own error.
+/// Returns the times of the file system that has an open file.
+pub(crate) fn times_of(file: &File) -> Times {
+    times(rustix::fs::fstatfs(file))
+}
+
+/// Like [`times_of`], for a file that is not open.
+pub(crate) fn times_at(path: &Path) -> Times {
+    times(rustix::fs::statfs(path))
+}
+
+/// APFS keeps nanoseconds. HFS+ keeps whole seconds, and another file system is not known.
+fn times(status: rustix::io::Result<StatFs>) -> Times {
+    match status.is_ok_and(|status| is_local(&status) && name(&status) == "apfs") {
+        true => Times::Kept { grain: 0 },
+        false => Times::Unknown,
+    }
+}
+
+/// Describes the file system of an existing directory.
 pub(crate) fn file_system(directory: &Path) -> FileSystem {
+    // MNT_RDONLY of mount(2).
+    const READ_ONLY: u32 = 0x1;
+    match rustix::fs::statfs(directory) {
+        Ok(status) => FileSystem {
+            name: Some(name(&status)),
+            remote: !is_local(&status),
+            read_only: status.f_flags & READ_ONLY != 0,
+        },
+        Err(_) => FileSystem { name: None, remote: false, read_only: false },
+    }
+}
+
+fn is_local(status: &StatFs) -> bool {
     // MNT_LOCAL of mount(2).
     const LOCAL: u32 = 0x1000;
-    let flags = rustix::fs::statfs(directory).map(|status| status.f_flags);
-    FileSystem { remote: flags.is_ok_and(|flags| flags & LOCAL == 0) }
+    status.f_flags & LOCAL != 0
+}
+
+fn name(status: &StatFs) -> String {
+    let bytes =
+        status.f_fstypename.iter().map(|letter| letter.cast_unsigned()).take_while(|letter| *letter != 0);
+    bytes.map(char::from).collect()
 }

@@ -44,6 +44,7 @@ mod replaced_file;
 mod residue;
 mod security;
 mod siblings;
+mod unchanged;
 mod update;
 #[cfg(feature = "watch")]
 mod watch;

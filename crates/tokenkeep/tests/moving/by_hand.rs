@@ -86,6 +86,45 @@ fn entries_moved_before_a_kill_do_not_return_after_a_sign_out() {
     assert_eq!(to.people(), set(&["ada", "bob"]));
 }
 
+/// Puts the move of `from` back to the moment before the source was emptied.
+fn arrived(home: &Home, people: &[&str]) {
+    let note = home.path().join("cache.json.tk-moved");
+    let text = fs::read_to_string(&note).unwrap();
+    fs::write(&note, text.replace("state moved", "state arrived")).unwrap();
+    fs::write(home.cache(), cache_of(people)).unwrap();
+}
+
+#[test]
+fn the_source_of_an_interrupted_move_is_not_wiped_when_the_target_was_lost_since() {
+    for lost in [None, Some(""), Some("{}"), Some(&*cache_of(&["zoe"]))] {
+        let (home, from, to) = two_files();
+        from.write(&cache_of(&["ada", "bob"]));
+        migrate(&from.cache, &to.cache).unwrap();
+        arrived(&home, &["ada", "bob"]);
+        match lost {
+            None => fs::remove_file(home.path().join("other-cache")).unwrap(),
+            Some(content) => to.write(content),
+        }
+        assert!(!plan(&from.cache, &to.cache).unwrap().resumed, "{lost:?}");
+        migrate(&from.cache, &to.cache).unwrap();
+        assert!(to.people().is_superset(&set(&["ada", "bob"])), "{lost:?}: {:?}", to.people());
+        assert_eq!(from.read(), "{}", "{lost:?}");
+    }
+}
+
+#[test]
+fn the_source_of_an_interrupted_move_is_not_wiped_when_the_target_cannot_be_read() {
+    let (home, from, to) = two_files();
+    from.write(&cache_of(&["ada"]));
+    migrate(&from.cache, &to.cache).unwrap();
+    arrived(&home, &["ada"]);
+    let target = home.path().join("other-cache");
+    let sealed = fs::read(&target).unwrap();
+    fs::write(&target, &sealed[..sealed.len() - 5]).unwrap();
+    assert!(migrate(&from.cache, &to.cache).unwrap_err().is_damage());
+    assert_eq!(fs::read_to_string(home.cache()).unwrap(), cache_of(&["ada"]));
+}
+
 #[test]
 fn the_newer_of_two_versions_is_kept_from_either_side() {
     for (from_time, to_time, kept) in [(1, 2, 2), (2, 1, 2), (1, 1, 1)] {

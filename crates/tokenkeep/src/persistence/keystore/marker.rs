@@ -30,6 +30,11 @@ impl Marker {
         Ok(if stamp.is_absent() { Stamp::UNKNOWN } else { stamp })
     }
 
+    /// Returns whether there is a marker.
+    pub(super) fn exists(&self) -> Result<bool> {
+        Ok(!self.file.stamp()?.is_absent())
+    }
+
     /// Changes the marker so that it differs from every stamp that a process has seen.
     pub(super) fn bump(&self, guard: &LockGuard) -> Result<Stamp> {
         // Set only the time, so that content just written by a program without the lock is not lost. If the marker is

@@ -12,6 +12,7 @@ use rustix::fs::{Access, AtFlags, OFlags};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
+use crate::inspect::FileSystem;
 use crate::platform::os;
 use crate::stamp::{Fingerprint, Stamp};
 use crate::{Error, ErrorKind, Result};
@@ -28,15 +29,14 @@ pub(crate) const SIBLING_LOCK_SUFFIX: &str = ".lockfile";
 /// NAME_MAX of every Unix file system in use.
 const LONGEST_NAME: usize = 255;
 
-/// How far a remote file system's times may lie behind the local clock before a stamp is trusted: NFS clients cache
-/// attributes, and servers have their own clocks.
-const REMOTE_GRAIN_NANOS: i128 = 2_000_000_000;
-
-/// Repeats a system call that a signal interrupted.
+/// Repeats a system call that a signal interrupted, or, a few times, one whose path led to a file that another machine has
+/// replaced (ESTALE).
 pub(crate) fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let mut stale = 0;
     loop {
         match call() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::StaleNetworkFileHandle && stale < 3 => stale += 1,
             result => return result,
         }
     }
@@ -269,28 +269,45 @@ pub(crate) fn fingerprint(status: &Metadata) -> Fingerprint {
 
 /// The moment before an operation, to which a stamp is compared.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Tick {
-    clock: i128,
-    grain: i128,
-}
+pub(crate) struct Tick(i128);
 
 impl Tick {
-    /// Taken before a file is opened or read. `remote`: see [`is_remote`].
-    pub(crate) fn now(remote: bool) -> Self {
-        Self { clock: os::coarse_clock(), grain: if remote { REMOTE_GRAIN_NANOS } else { 0 } }
+    /// Taken before a file is opened or looked at.
+    pub(crate) fn now() -> Self {
+        Self(os::coarse_clock())
     }
 
-    /// The stamp of a file whose status was taken after this tick.
-    pub(crate) fn stamp(self, status: &Metadata) -> Stamp {
-        Stamp::of_file(fingerprint(status), self.clock, self.grain)
+    /// The stamp of an open file whose status was taken after this tick.
+    pub(crate) fn stamp(self, file: &File, _path: &Path, status: &Status) -> Stamp {
+        Stamp::of_file(fingerprint(status), self.0, os::times_of(file))
+    }
+
+    /// The stamp of a file that is not open, whose status was taken after this tick.
+    pub(crate) fn stamp_at(self, path: &Path, status: &Status) -> Stamp {
+        Stamp::of_file(fingerprint(status), self.0, os::times_at(path))
+    }
+
+    /// The stamp of an open file that this process has just written.
+    pub(crate) fn own_stamp(self, file: &File, _path: &Path, fingerprint: Fingerprint) -> Stamp {
+        Stamp::of_own_write(fingerprint, self.0, os::times_of(file))
     }
 }
 
 /// Returns whether other machines, or a daemon, may change the files of this directory.
 pub(crate) fn is_remote(directory: &Path) -> bool {
-    // A missing directory will be on the file system of its nearest existing parent.
-    let existing = directory.ancestors().find(|directory| directory.exists()).unwrap_or(directory);
-    os::file_system(existing).remote
+    os::is_remote(existing(directory))
+}
+
+/// Describes the file system that holds `path`, or would hold it.
+pub(crate) fn file_system(path: &Path) -> FileSystem {
+    let existing = existing(path);
+    let real = fs::canonicalize(existing);
+    os::file_system(real.as_deref().unwrap_or(existing))
+}
+
+/// A missing directory will be on the file system of its nearest existing parent.
+fn existing(path: &Path) -> &Path {
+    path.ancestors().find(|path| path.exists()).unwrap_or(path)
 }
 
 /// Returns whether this process may write files of this length (`ulimit -f`). Beyond the limit the kernel also sends

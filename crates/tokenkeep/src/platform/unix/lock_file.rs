@@ -87,7 +87,7 @@ impl Paths {
             key: key(&status, target),
             sibling_key,
             directory_owner: status.uid(),
-            remote: os::file_system(directory).remote,
+            remote: os::is_remote(directory),
             target: target.to_owned(),
         })
     }

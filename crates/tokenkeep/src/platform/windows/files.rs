@@ -19,6 +19,8 @@ use zeroize::Zeroizing;
 
 use super::answers::{is_absence, is_shared_badly, may_open_later};
 use super::{access, sys};
+use crate::inspect::FileSystem;
+use crate::stamp::belief::Times;
 use crate::stamp::{Fingerprint, Stamp};
 use crate::{Error, ErrorKind, Result};
 
@@ -31,10 +33,6 @@ const LONGEST_NAME: usize = 255;
 
 /// The clock of file times moves every 15.6 ms, unless a program asks for more.
 const GRAIN_NANOS: i128 = 16_000_000;
-/// The grain of times on FAT and exFAT, which have no time of a change.
-const COARSE_GRAIN_NANOS: i128 = 2_000_000_000;
-/// How far a remote file system's times may lie behind the local clock: servers have their own clocks.
-const REMOTE_GRAIN_NANOS: i128 = 2_000_000_000;
 
 /// How long to wait for a program that has the file open exclusively: scanners and siblings take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -310,28 +308,47 @@ pub(crate) fn fingerprint(status: &Status) -> Fingerprint {
 
 /// The moment before an operation, to which a stamp is compared.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Tick {
-    clock: i128,
-    grain: i128,
-}
+pub(crate) struct Tick(i128);
 
 impl Tick {
-    /// Taken before a file is opened or read. `remote`: see [`is_remote`].
-    pub(crate) fn now(remote: bool) -> Self {
-        let grain = if remote { REMOTE_GRAIN_NANOS } else { GRAIN_NANOS };
-        Self { clock: sys::coarse_clock(), grain }
+    /// Taken before a file is opened or looked at.
+    pub(crate) fn now() -> Self {
+        Self(sys::coarse_clock())
     }
 
-    /// The stamp of a file whose status was taken after this tick.
-    pub(crate) fn stamp(self, status: &Status) -> Stamp {
-        let coarse = if status.0.has_change_time { 0 } else { COARSE_GRAIN_NANOS };
-        Stamp::of_file(fingerprint(status), self.clock, self.grain.max(coarse))
+    /// The stamp of an open file whose status was taken after this tick.
+    pub(crate) fn stamp(self, _file: &File, path: &Path, status: &Status) -> Stamp {
+        self.stamp_at(path, status)
+    }
+
+    /// The stamp of a file that is not open, whose status was taken after this tick.
+    pub(crate) fn stamp_at(self, path: &Path, status: &Status) -> Stamp {
+        // FAT and exFAT have no time of a change.
+        let times = if status.0.has_change_time { times_at(path) } else { Times::Unknown };
+        Stamp::of_file(fingerprint(status), self.0, times)
+    }
+
+    /// The stamp of an open file that this process has just written.
+    pub(crate) fn own_stamp(self, _file: &File, path: &Path, fingerprint: Fingerprint) -> Stamp {
+        Stamp::of_own_write(fingerprint, self.0, times_at(path))
+    }
+}
+
+fn times_at(path: &Path) -> Times {
+    match is_remote(directory_of(path)) {
+        true => Times::Unknown,
+        false => Times::Kept { grain: GRAIN_NANOS },
     }
 }
 
 /// Returns whether other machines may change the files of this directory.
 pub(crate) fn is_remote(directory: &Path) -> bool {
     sys::is_remote_drive(directory)
+}
+
+/// Describes the file system that holds `path`, or would hold it; its name and whether it is read-only are not determined.
+pub(crate) fn file_system(path: &Path) -> FileSystem {
+    FileSystem { name: None, remote: is_remote(directory_of(path)), read_only: false }
 }
 
 /// Refuses to write more than this process may: Windows has no such limit.
