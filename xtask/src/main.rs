@@ -12,6 +12,7 @@ mod cross;
 mod cycles;
 mod demo;
 mod digest;
+mod errors;
 mod executable;
 mod features;
 mod hygiene;
@@ -57,6 +58,7 @@ Usage: cargo xtask <command>
                       what can be built, checked and run here of the other systems, with Wine and qemu; of Linux all
                       that is not this machine's, or PLATFORM, as in linux-arm64-musl
   api                 writes the lists of the public items in docs/api anew
+  errors              writes docs/errors.md and the codes of the Node package anew, from the table in the core
   screenshots         draws the pictures of the command in docs anew, from its transcripts
   setup               bring this machine to the state the tests need
   build [--release [--auditable] [--for PLATFORM]]
@@ -95,6 +97,7 @@ fn dispatch(arguments: &[String]) -> Outcome<ExitCode> {
         #[cfg(unix)]
         "cross" => cross::command(&workspace, rest)?,
         "api" => api::command(none(command, rest).map(|()| &workspace)?)?,
+        "errors" => errors::command(&workspace, none(command, rest)?)?,
         "screenshots" => screenshots::command(&workspace, none(command, rest)?)?,
         "setup" => setup::command(&workspace, none(command, rest)?)?,
         "build" => addon::command(&workspace, addon::Options::parse(rest)?)?,

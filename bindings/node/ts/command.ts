@@ -87,7 +87,9 @@ function fail(error: Error): void {
   const message = line(error);
   if (words.includes("--json")) {
     const kind = (error as NodeJS.ErrnoException).code ?? "command_missing";
-    process.stdout.write(`${JSON.stringify({ schemaVersion: 1, error: { kind, message } })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ schemaVersion: 1, error: { kind, message, help: `docs/errors.md#${kind}` } })}\n`,
+    );
   } else {
     process.stderr.write(`tokenkeep: ${message}\n`);
   }

@@ -1,42 +1,5 @@
 // The one error type of the package. It owns the `errorCode` strings that programs already compare with.
-
-/**
- * Why an operation failed, in the finest terms: the `code` of a {@link PersistenceError}. Stable. docs/errors.md says for each
- * what to do. A failed system call has the name of its error number, such as `EACCES`; a wrong argument
- * `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`.
- */
-export type PersistenceErrorCode =
-  | "addon_missing"
-  | "addon_unusable"
-  | "ambiguous"
-  | "busy"
-  | "cancelled"
-  | "closed"
-  | "conflict"
-  | "damaged"
-  | "expired"
-  | "invalid_input"
-  | "io"
-  | "key_gone"
-  | "marker_occupied"
-  | "missing_key"
-  | "not_supported"
-  | "not_verified"
-  | "panic"
-  | "passphrase_failed"
-  | "passphrase_timeout"
-  | "permission_denied"
-  | "storage_full"
-  | "store_failed"
-  | "store_locked"
-  | "store_timeout"
-  | "store_unavailable"
-  | "truncated"
-  | "unknown_format"
-  | "unprotected"
-  | "unsafe_file"
-  | "wrong_key"
-  | `E${string}`;
+import type { PersistenceErrorCode } from "./error-codes";
 
 /** The mark of an error of this package, in whichever copy of it the error was made. */
 const BRAND: unique symbol = Symbol.for("tokenkeep.PersistenceError") as never;
@@ -84,6 +47,18 @@ export class PersistenceError extends Error {
       // As the language does it: there, but not printed twice.
       Object.defineProperty(this, "cause", { value: options.cause, configurable: true, writable: true });
     }
+  }
+
+  /**
+   * The place of this error in the documentation, such as `docs/errors.md#store_locked`: what happened, why, and what to do.
+   *
+   * ```js
+   * console.error(`${error.message} (${error.help})`);
+   * ```
+   */
+  get help(): string {
+    const { code = "", cause } = this;
+    return `docs/errors.md#${/^[a-z]/.test(code) ? code : (kindOf(cause) ?? "failed-system-calls")}`;
   }
 
   /** A failed file-system call; `errorCode` is its errno name. */
@@ -166,4 +141,10 @@ export class PersistenceError extends Error {
  */
 export function isPersistenceError(error: unknown): error is PersistenceError {
   return typeof error === "object" && error !== null && (error as { [BRAND]?: unknown })[BRAND] === true;
+}
+
+/** The core's code for a failure, of which `code` may be the name of the error number. */
+function kindOf(cause: unknown): string | undefined {
+  const kind = (cause as { kind?: unknown } | null | undefined)?.kind;
+  return typeof kind === "string" ? kind : undefined;
 }

@@ -91,7 +91,8 @@ impl Failure {
 
     /// Returns the object that `--json` prints in place of the result.
     pub(crate) fn to_json(&self) -> Value {
-        json!({ "error": { "kind": self.kind, "message": self.text, "remedy": self.remedy } })
+        let help = format!("docs/errors.md#{}", self.kind);
+        json!({ "error": { "kind": self.kind, "message": self.text, "remedy": self.remedy, "help": help } })
     }
 }
 
@@ -110,7 +111,7 @@ impl From<Error> for Failure {
             code: Code::of(&error),
             kind: error.kind().code(),
             text: message(&error),
-            remedy: error.suggestion().map(str::to_owned),
+            remedy: Some(error.suggestion().unwrap_or(error.kind().explanation().remedy).to_owned()),
         }
     }
 }
@@ -148,5 +149,24 @@ mod tests {
         assert_eq!(failure.to_string(), "The keyring is locked. Unlock it");
         assert_eq!(failure.code(), Code::Store);
         assert_eq!(failure.to_json()["error"]["remedy"], "Unlock it");
+    }
+    #[test]
+    fn an_error_without_a_remedy_has_that_of_its_code() {
+        let failure = Failure::from(Error::new(ErrorKind::StoreFailed, "The keyring said no"));
+        assert_eq!(failure.text(), "The keyring said no");
+        assert_eq!(failure.remedy(), Some(ErrorKind::StoreFailed.explanation().remedy));
+        assert_eq!(failure.to_json()["error"]["help"], "docs/errors.md#store_failed");
+    }
+
+    #[test]
+    fn the_table_of_errors_has_the_kinds_of_the_command_and_only_findings_that_the_doctor_has() {
+        let table: Vec<_> = tokenkeep::Explanation::all().collect();
+        for own in [Failure::usage(""), Failure::nothing(""), Failure::declined("")] {
+            assert!(table.iter().any(|entry| entry.code == own.kind()), "{}", own.kind());
+        }
+        let page = include_str!("../../../docs/cli.md");
+        for code in table.iter().flat_map(|entry| entry.findings) {
+            assert!(page.contains(&format!("`{code}`")), "docs/cli.md has no finding {code}");
+        }
     }
 }

@@ -3,9 +3,16 @@
 //! An [`Error`] is opaque. Programs decide by [`Error::kind`]; users read its `Display`, which has the failure, its
 //! location and a remedy. `source()` has the operating system's cause. No error contains content of a cache.
 
+#[cfg(test)]
+mod page;
+mod system;
+mod table;
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+
+pub use table::{ErrorKind, Explanation};
 
 /// The result of every fallible call in this crate.
 ///
@@ -15,105 +22,6 @@ use std::path::{Path, PathBuf};
 /// }
 /// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// What went wrong, as far as a program can act on it. More kinds may be added.
-///
-/// ```
-/// use tokenkeep::ErrorKind;
-///
-/// assert_eq!(ErrorKind::StoreLocked.code(), "store_locked");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// An argument is not valid: an empty name, a relative marker path, a NUL in a path.
-    InvalidInput,
-    /// This operating system does not have the backend, or it was not compiled in.
-    NotSupported,
-    /// A file-system call failed for a reason without its own kind; `source()` has the reason.
-    Io,
-    /// The operating system refused access.
-    PermissionDenied,
-    /// The disk, the quota or the file size limit is exhausted. The earlier content is unharmed.
-    StorageFull,
-    /// The path of the cache has something other than a regular file of the right owner: a directory, a FIFO, a
-    /// device, a symbolic link that another user could have made, a file of another user.
-    UnsafeFile,
-    /// The lock was not free within the time limit.
-    Busy,
-    /// The caller cancelled the operation.
-    Cancelled,
-    /// A change was based on an account that has been signed out in the meantime.
-    Conflict,
-    /// The content differs from the written content, or is not a token cache.
-    Damaged,
-    /// The content is the beginning of the written content. Treat it like [`Damaged`](Self::Damaged).
-    Truncated,
-    /// The key of the content is not available: no such item, file or variable, or the key belongs to another
-    /// machine, user or container. The content is unharmed and is not overwritten.
-    MissingKey,
-    /// The content is encrypted with another key than the configured one. It is unharmed and is not overwritten.
-    WrongKey,
-    /// The key was in memory only and is lost, for example after a restart of the machine, so the content can never
-    /// be decrypted. A persistence treats such content as absent.
-    KeyGone,
-    /// The content is encrypted in a form unknown to this release: by a newer one, or with an algorithm or a cost
-    /// that it refuses. It is not overwritten.
-    UnknownFormat,
-    /// Plaintext is at the path of encrypted content: an older store's cache, which must be moved, not overwritten.
-    Unprotected,
-    /// No keystore can be reached: no session bus, no service on it, a socket without a listener.
-    StoreUnavailable,
-    /// The keystore is locked, and a prompt was not allowed or not answered.
-    StoreLocked,
-    /// The keystore did not answer within the deadline. A write may or may not have succeeded.
-    StoreTimeout,
-    /// The keystore answered with an error.
-    StoreFailed,
-    /// Several keystore items match, and choosing one could lose the others.
-    Ambiguous,
-    /// The marker file of a keystore has an older store's content, which must be migrated, not overwritten.
-    MarkerOccupied,
-    /// The verification read back other content than it wrote.
-    NotVerified,
-}
-
-impl ErrorKind {
-    /// The stable name of this kind, for logs, scripts and other languages.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::InvalidInput => "invalid_input",
-            Self::NotSupported => "not_supported",
-            Self::Io => "io",
-            Self::PermissionDenied => "permission_denied",
-            Self::StorageFull => "storage_full",
-            Self::UnsafeFile => "unsafe_file",
-            Self::Busy => "busy",
-            Self::Cancelled => "cancelled",
-            Self::Conflict => "conflict",
-            Self::Damaged => "damaged",
-            Self::Truncated => "truncated",
-            Self::MissingKey => "missing_key",
-            Self::WrongKey => "wrong_key",
-            Self::KeyGone => "key_gone",
-            Self::UnknownFormat => "unknown_format",
-            Self::Unprotected => "unprotected",
-            Self::StoreUnavailable => "store_unavailable",
-            Self::StoreLocked => "store_locked",
-            Self::StoreTimeout => "store_timeout",
-            Self::StoreFailed => "store_failed",
-            Self::Ambiguous => "ambiguous",
-            Self::MarkerOccupied => "marker_occupied",
-            Self::NotVerified => "not_verified",
-        }
-    }
-}
-
-impl fmt::Display for ErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code())
-    }
-}
 
 type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
 
@@ -125,6 +33,7 @@ type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
 /// // A name with a slash in it could leave the folder it is meant for.
 /// let error = Config::new("../elsewhere").open().unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+/// assert_eq!(error.help(), "docs/errors.md#invalid_input");
 /// assert!(error.to_string().contains("give a path"), "it says what to do: {error}");
 /// ```
 ///
@@ -170,8 +79,8 @@ impl Error {
     /// Creates an error from a failed file-system call on `path`; the operating system's code decides the kind.
     pub fn io(what: impl Into<String>, path: &Path, cause: impl Into<io::Error>) -> Self {
         let cause = cause.into();
-        let error = Self::new(io_kind(&cause), what).at(path);
-        match io_remedy(&cause) {
+        let error = Self::new(system::kind(&cause), what).at(path);
+        match system::remedy(&cause) {
             Some(remedy) => error.remedy(remedy).because(cause),
             None => error.because(cause),
         }
@@ -265,6 +174,11 @@ impl Error {
         self.0.remedy.as_deref()
     }
 
+    /// Returns the place of this error's code in the documentation, `docs/errors.md#busy`: what happened, why, and what to do.
+    pub fn help(&self) -> &'static str {
+        self.0.kind.explanation().help
+    }
+
     /// Returns the operating system's error number, if the cause is a failed system call.
     pub fn os_code(&self) -> Option<i32> {
         self.io_cause()?.raw_os_error()
@@ -310,43 +224,5 @@ impl std::error::Error for Error {
             Some(cause) => Some(&**cause),
             None => None,
         }
-    }
-}
-
-fn io_kind(cause: &io::Error) -> ErrorKind {
-    use io::ErrorKind as Io;
-    match cause.kind() {
-        Io::PermissionDenied | Io::ReadOnlyFilesystem => ErrorKind::PermissionDenied,
-        Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => ErrorKind::StorageFull,
-        Io::IsADirectory | Io::NotADirectory => ErrorKind::UnsafeFile,
-        Io::InvalidInput | Io::InvalidFilename => ErrorKind::InvalidInput,
-        Io::Unsupported => ErrorKind::NotSupported,
-        _ => ErrorKind::Io,
-    }
-}
-
-fn io_remedy(cause: &io::Error) -> Option<&'static str> {
-    use io::ErrorKind as Io;
-    match cause.kind() {
-        Io::PermissionDenied => {
-            Some("Give the user who runs this program read and write access to the file and its directory")
-        }
-        Io::ReadOnlyFilesystem => Some("Choose a cache path on a file system that can be written"),
-        Io::StorageFull | Io::QuotaExceeded => {
-            Some("Free some space and try again; the old content is unharmed")
-        }
-        Io::FileTooLarge => {
-            Some("Raise the limit on the size of files (ulimit -f); the old content is unharmed")
-        }
-        Io::IsADirectory => Some("Choose a cache path that names a file, not a directory"),
-        Io::NotADirectory => {
-            Some("A part of the path is a file where a directory is needed; choose another path")
-        }
-        Io::InvalidFilename => Some("Choose a shorter cache path: a file name holds at most 255 bytes"),
-        // EIO has no `io::ErrorKind`, and this number on every Unix.
-        _ if cfg!(unix) && cause.raw_os_error() == Some(5) => {
-            Some("The disk, or the way to it, is failing: look into the system's log")
-        }
-        _ => None,
     }
 }

@@ -45,7 +45,7 @@ pub mod watch;
 // have one path each in a module.
 pub use cache::{Snapshot, TokenCache, WriteAccess};
 pub use config::Config;
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Explanation, Result};
 pub use fork::after_fork_in_child;
 pub use lock::{CacheLock, LockGuard};
 pub use persistence::{Backend, Info, Persistence, Protection};

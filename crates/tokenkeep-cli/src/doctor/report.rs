@@ -56,7 +56,7 @@ impl Finding {
 
     /// A finding with the message and the remedy of an error of the library.
     pub(crate) fn of(code: &'static str, error: &tokenkeep::Error) -> Self {
-        let remedy = error.suggestion().unwrap_or("The system's own message above says what is in the way");
+        let remedy = error.suggestion().unwrap_or(error.kind().explanation().remedy);
         Self::problem(code, crate::exit::message(error), remedy)
     }
 
