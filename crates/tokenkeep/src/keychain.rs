@@ -2,24 +2,28 @@
 //!
 //! This file owns the steps of a read, a write, a removal and a verification, which do not depend on the framework
 //! behind them: on macOS the [`SecurityFramework`] is Apple's, in the project's tests on other systems a stand-in.
+//! [`calls`] owns their threads, limits and order.
 //!
 //! The item has the shape of keytar and the other MSAL libraries: a generic password found by service and account, by
-//! default in the default keychain, with the content unencoded. It is updated in place, so that its access list
-//! stays, and added only if there is none.
+//! default in the default keychain, with the content unencoded. An update keeps the list of the programs that may read
+//! it, but since macOS 10.12 makes the writer's signature the only one to which that list applies: the other programs
+//! are refused, or the user is asked, after each write. Programs that share a cache keep its key in the Keychain and
+//! its content in an encrypted file: reading changes no permission.
 
+mod calls;
 mod failure;
 mod framework;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
+#[cfg(feature = "stand-in-keychain")]
+use std::sync::OnceLock;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::options::Prompting;
 use crate::persistence::keystore::Keystore;
-use crate::threads::pool;
 use crate::{Backend, Error, ErrorKind, Result, Secret, names};
-use failure::into_error;
+use calls::{Call, Calls};
 #[cfg(feature = "stand-in-keychain")]
 pub use framework::{Item, SecurityFramework, Status};
 #[cfg(not(feature = "stand-in-keychain"))]
@@ -29,19 +33,48 @@ pub(crate) use framework::{Item, SecurityFramework, Status};
 /// milliseconds.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// The pause before a prompting operation is repeated that overlapped a silent one of the same process, and the
-/// number of repetitions.
-const OVERLAP_PAUSE: Duration = Duration::from_millis(50);
-const OVERLAPS: u32 = 20;
+/// An update removes the item and inserts it. A reader that has found the old one looks again after this pause, so many
+/// times.
+const REPLACED_PAUSE: Duration = Duration::from_millis(5);
+const LOOKS: u32 = 20;
 
 /// The service name of probes.
 const PROBE_SERVICE: &str = "tokenkeep-probe";
 
+/// A probe that is older was left by a process that was killed.
+const ABANDONED: Duration = Duration::from_secs(60);
+
+#[cfg(feature = "stand-in-keychain")]
+static STAND_IN: OnceLock<Arc<dyn SecurityFramework>> = OnceLock::new();
+
+/// Makes this process use `framework` as a Mac uses its Keychain, once and for its whole life. For tests.
+///
+/// ```no_run
+/// # fn of_this_test() -> std::sync::Arc<dyn tokenkeep::keychain::SecurityFramework> { unimplemented!() }
+/// tokenkeep::keychain::install_stand_in(of_this_test());
+/// let cache = tokenkeep::Config::new("my-app").open()?; // in that keychain, on every system
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
+#[cfg(feature = "stand-in-keychain")]
+pub fn install_stand_in(framework: Arc<dyn SecurityFramework>) {
+    let _ = STAND_IN.set(framework);
+}
+
+/// Returns the installed stand-in.
+#[cfg(feature = "stand-in-keychain")]
+pub(crate) fn stand_in() -> Option<Arc<dyn SecurityFramework>> {
+    STAND_IN.get().cloned()
+}
+
 /// One item of the macOS Keychain, found by its service and account.
 ///
-/// Unless [prompting](KeychainItem::prompting) is allowed, no operation shows a dialogue: one that would need the
-/// user's consent is `StoreLocked`. The framework has no time limits, so each operation runs on its own thread, which
-/// is abandoned at the deadline.
+/// Unless [prompting](KeychainItem::prompting) is allowed, no operation asks about an item: one that would need the
+/// user's consent is `StoreLocked`. (A keychain that another part of the process has opened with prompts may still ask
+/// for its password.) The framework has no time limits, so each operation runs on its own thread, which is abandoned at
+/// the deadline. A dialogue stays until it is answered; meanwhile no operation of the process asks about the item again.
+///
+/// Every program that only links this library, without a Developer ID, is a new program to the Keychain after each
+/// build: allow it again, or sign it.
 ///
 /// ```no_run
 /// # #[cfg(target_os = "macos")]
@@ -62,12 +95,10 @@ const PROBE_SERVICE: &str = "tokenkeep-probe";
 /// ```
 #[derive(Clone, Debug)]
 pub struct KeychainItem {
-    framework: Arc<dyn SecurityFramework>,
+    calls: Arc<Calls>,
     item: Item,
     deadline: Duration,
     prompting: Prompting,
-    /// Whether a verification of this keychain has succeeded in this process.
-    proven: Arc<AtomicBool>,
 }
 
 impl KeychainItem {
@@ -81,7 +112,7 @@ impl KeychainItem {
         service: impl Into<String>,
         account: impl Into<String>,
     ) -> Result<Self> {
-        Self::through(framework, service.into(), account.into())
+        Self::through(&framework, service.into(), account.into())
     }
 
     /// The item with these attributes, accessed through `framework`. Makes no call yet.
@@ -89,11 +120,11 @@ impl KeychainItem {
     /// # Errors
     /// `InvalidInput` if `service` or `account` is empty or contains a NUL.
     pub(crate) fn through(
-        framework: Arc<dyn SecurityFramework>,
+        framework: &Arc<dyn SecurityFramework>,
         service: String,
         account: String,
     ) -> Result<Self> {
-        let item = Item { service, account, access_group: None, data_protection: false };
+        let item = Item { service, account, access_group: None, data_protection: false, only_default: false };
         for (what, value) in [("service", &item.service), ("account", &item.account)] {
             let fault = match value.as_str() {
                 "" => "is empty",
@@ -103,15 +134,7 @@ impl KeychainItem {
             let what = format!("The {what} name of the keychain item {fault}");
             return Err(Error::new(ErrorKind::InvalidInput, what).remedy("Choose another name"));
         }
-        Ok(Self { framework, item, deadline: DEADLINE, prompting: Prompting::Never, proven: Arc::default() })
-    }
-
-    /// Returns the same item, which records in `proven` whether a verification succeeded: one for all items of a
-    /// process.
-    #[allow(dead_code, reason = "only macOS has a keychain that a process shares")]
-    pub(crate) fn proven_by(mut self, proven: Arc<AtomicBool>) -> Self {
-        self.proven = proven;
-        self
+        Ok(Self { calls: Calls::of(framework), item, deadline: DEADLINE, prompting: Prompting::Never })
     }
 
     /// Returns the same item with a `deadline` for each operation without a prompt. Default: 5 s.
@@ -145,85 +168,43 @@ impl KeychainItem {
         self
     }
 
-    /// Runs `work` on its own thread, within the time limit of `prompting`.
+    /// Runs `work`, which does `what` to `item`.
     fn run<T: Send + 'static>(
         &self,
         what: &str,
-        prompting: Prompting,
-        work: impl Fn(&dyn SecurityFramework) -> Result<T, Status> + Send + 'static,
+        item: &Item,
+        work: impl Fn(&Call<'_>) -> Result<T, Status> + Send + 'static,
     ) -> Result<T> {
-        let limit = match prompting {
-            Prompting::Never => self.deadline,
-            Prompting::Allowed { limit } => limit,
-        };
-        let framework = Arc::clone(&self.framework);
-        let (sender, receiver) = mpsc::sync_channel(1);
-        let perform = move || {
-            let outcome = attempt(&*framework, prompting, &work);
-            // There is no receiver any more when the deadline has passed.
-            let _ = sender.send(outcome);
-        };
-        let started = thread::Builder::new().name("tokenkeep-keychain".into()).spawn(perform);
-        started.map_err(|error| {
-            Error::new(ErrorKind::Io, "Cannot start the thread that asks the Keychain").because(error)
-        })?;
-        // Longer than the deadline only a person is waited for, which is no work of the pool's.
-        let person = || pool::waiting(|| receiver.recv_timeout(limit.saturating_sub(self.deadline)));
-        match receiver.recv_timeout(limit.min(self.deadline)).or_else(|_| person()) {
-            Ok(outcome) => outcome.map_err(|status| into_error(status, what, &self.item)),
-            Err(mpsc::RecvTimeoutError::Timeout) => {
-                Err(failure::too_late(what, &self.item, prompting, limit))
-            }
-            Err(mpsc::RecvTimeoutError::Disconnected) => {
-                let text = format!("{what} the keychain item {}: the thread that asked it ended", self.item);
-                Err(Error::new(ErrorKind::StoreFailed, text))
-            }
-        }
+        let outcome = self.calls.run(item, self.prompting, self.deadline, work);
+        outcome.map_err(|why| failure::into_error(why, what, item, self.prompting, self.deadline))
     }
 
-    fn find(&self, item: Item, prompting: Prompting) -> Result<Option<Secret>> {
-        self.run("Cannot read", prompting, move |framework| match framework.find(&item) {
-            Ok(content) => Ok(Some(content)),
-            Err(Status::ITEM_NOT_FOUND) => Ok(None),
-            Err(status) => Err(status),
-        })
+    fn find(&self, item: &Item) -> Result<Option<Secret>> {
+        let wanted = item.clone();
+        self.run("Cannot read", item, move |call| find(call, &wanted))
     }
 
-    fn put(&self, item: Item, content: Secret, prompting: Prompting) -> Result<()> {
-        self.run("Cannot write", prompting, move |framework| {
-            let bytes = content.expose();
-            match framework.update(&item, bytes) {
-                Err(Status::ITEM_NOT_FOUND) => match framework.add(&item, bytes) {
-                    // Another program has added it.
-                    Err(Status::DUPLICATE_ITEM) => framework.update(&item, bytes),
-                    outcome => outcome,
-                },
-                outcome => outcome,
-            }
-        })
+    fn put(&self, item: &Item, content: Secret) -> Result<()> {
+        let wanted = item.clone();
+        self.run("Cannot write", item, move |call| put(call, &wanted, content.expose()))
     }
 
-    fn remove(&self, item: Item, prompting: Prompting) -> Result<bool> {
-        self.run("Cannot remove", prompting, move |framework| match framework.delete(&item) {
-            Ok(()) => Ok(true),
-            Err(Status::ITEM_NOT_FOUND) => Ok(false),
-            Err(status) => Err(status),
-        })
+    fn remove(&self, item: &Item) -> Result<bool> {
+        let wanted = item.clone();
+        self.run("Cannot remove", item, move |call| remove(call, &wanted))
     }
 
-    /// Writes, reads and removes an item that no other program has, without a prompt.
+    /// Writes, reads and removes an item that no other program has. It belongs to this program, so that only a locked
+    /// keychain can cause a dialogue.
     fn try_out(&self) -> Result<()> {
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(|error| {
-            Error::new(ErrorKind::Io, "The operating system gives no random bytes").because(error.to_string())
-        })?;
-        let account = format!("{:032x}", u128::from_le_bytes(random));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let account = format!("{now:x}-{:016x}{:016x}", names::random()?, names::random()?);
         let content = Secret::from(account.as_bytes());
         let probe = Item { service: PROBE_SERVICE.to_owned(), account, ..self.item.clone() };
-        let added = self.put(probe.clone(), content.clone(), Prompting::Never);
-        let found = added.and_then(|()| self.find(probe.clone(), Prompting::Never));
+        let added = self.put(&probe, content.clone());
+        let found = added.and_then(|()| self.find(&probe));
         // Remove the probe in any case: it may exist although an answer was lost.
-        let removed = self.remove(probe, Prompting::Never);
+        let removed = self.remove(&probe);
         let found = found?;
         removed?;
         if found != Some(content) {
@@ -233,41 +214,130 @@ impl KeychainItem {
             )
             .remedy("Look at the login keychain with Keychain Access, or store elsewhere"));
         }
+        let kind = self.item.clone();
+        // A probe that stays is found by the next verification.
+        let _ = self.run("Cannot remove", &probe, move |call| sweep(call, &kind, now));
         Ok(())
     }
 }
 
-/// Does `work`, with or without prompts.
-fn attempt<T>(
-    framework: &dyn SecurityFramework,
-    prompting: Prompting,
-    work: &dyn Fn(&dyn SecurityFramework) -> Result<T, Status>,
-) -> Result<T, Status> {
-    if prompting == Prompting::Never {
-        let _silence = framework.silence()?;
-        return work(framework);
+/// Reads an item.
+fn find(call: &Call<'_>, item: &Item) -> Result<Option<Secret>, Status> {
+    for look in 0..LOOKS {
+        match call.find(item) {
+            Ok(content) => return Ok(Some(content)),
+            // It may have been replaced between the framework's search and its read.
+            Err(Status::ITEM_NOT_FOUND) if call.exists(item)? => {}
+            Err(Status::INVALID_ITEM_REF | Status::INVALID_RECORD) if look + 1 < LOOKS => {}
+            Err(Status::ITEM_NOT_FOUND) => return find_in_default(call, item),
+            Err(status) => return Err(status),
+        }
+        thread::sleep(REPLACED_PAUSE);
     }
-    for _ in 0..OVERLAPS {
-        match work(framework) {
-            // Another thread of this process is in a silent operation, which makes the whole process silent.
-            Err(Status::INTERACTION_NOT_ALLOWED) => thread::sleep(OVERLAP_PAUSE),
+    Err(Status::INVALID_ITEM_REF)
+}
+
+/// The framework also says "not found" if it cannot search: then there is no default keychain. And a default keychain
+/// need not be in the list that is searched.
+fn find_in_default(call: &Call<'_>, item: &Item) -> Result<Option<Secret>, Status> {
+    if item.data_protection {
+        return Ok(None);
+    }
+    call.default_keychain()?;
+    let item = item.in_default();
+    match call.exists(&item)? {
+        true => call.find(&item).map(Some),
+        false => Ok(None),
+    }
+}
+
+/// Updates the item, or adds it if there is none.
+fn put(call: &Call<'_>, item: &Item, content: &[u8]) -> Result<(), Status> {
+    match update(call, item, content) {
+        Err(Status::ITEM_NOT_FOUND) => {}
+        outcome => return outcome,
+    }
+    if !item.data_protection {
+        // Without one, the framework would offer to reset all keychains.
+        call.default_keychain()?;
+    }
+    match call.add(item, content) {
+        Err(Status::DUPLICATE_ITEM) => {}
+        outcome => return outcome,
+    }
+    // Another program has added it, or it is in the default keychain, which is not in the list that is searched.
+    match update(call, item, content) {
+        Err(Status::ITEM_NOT_FOUND) => update(call, &item.in_default(), content),
+        outcome => outcome,
+    }
+}
+
+fn update(call: &Call<'_>, item: &Item, content: &[u8]) -> Result<(), Status> {
+    for _ in 1..LOOKS {
+        match call.update(item, content) {
+            // Replaced by another program between the search and the write.
+            Err(Status::INVALID_ITEM_REF | Status::INVALID_RECORD) => thread::sleep(REPLACED_PAUSE),
             outcome => return outcome,
         }
     }
-    work(framework)
+    call.update(item, content)
+}
+
+/// Removes an item of any program. One that cannot be removed is emptied, which needs no permission: a sign-out is
+/// always possible.
+fn remove(call: &Call<'_>, item: &Item) -> Result<bool, Status> {
+    if item.data_protection {
+        return removed(call.delete(item));
+    }
+    let mut item = item.clone();
+    if !call.exists(&item)? {
+        call.default_keychain()?;
+        item = item.in_default();
+        if !call.exists(&item)? {
+            return Ok(false);
+        }
+    }
+    // Not `delete` first: it refuses items of other programs, and searches the data protection keychain as well.
+    removed(call.delete_reference(&item))?;
+    if !call.exists(&item)? {
+        return Ok(true);
+    }
+    match call.delete(&item) {
+        Err(Status::INVALID_OWNER_EDIT | Status::AUTH_FAILED) => update(call, &item, b"{}").map(|()| true),
+        outcome => removed(outcome),
+    }
+}
+
+fn removed(outcome: Result<(), Status>) -> Result<bool, Status> {
+    match outcome {
+        Ok(()) => Ok(true),
+        Err(Status::ITEM_NOT_FOUND) => Ok(false),
+        Err(status) => Err(status),
+    }
+}
+
+/// Removes probes of killed processes.
+fn sweep(call: &Call<'_>, kind: &Item, now: u64) -> Result<(), Status> {
+    for account in call.accounts(PROBE_SERVICE)? {
+        let made = account.split_once('-').and_then(|(time, _)| u64::from_str_radix(time, 16).ok());
+        if made.is_some_and(|made| made + ABANDONED.as_secs() < now) {
+            remove(call, &Item { service: PROBE_SERVICE.to_owned(), account, ..kind.clone() })?;
+        }
+    }
+    Ok(())
 }
 
 impl Keystore for KeychainItem {
     fn load(&self) -> Result<Option<Secret>> {
-        self.find(self.item.clone(), self.prompting)
+        self.find(&self.item)
     }
 
     fn save(&self, content: &Secret) -> Result<()> {
-        self.put(self.item.clone(), content.clone(), self.prompting)
+        self.put(&self.item, content.clone())
     }
 
     fn delete(&self) -> Result<bool> {
-        self.remove(self.item.clone(), self.prompting)
+        self.remove(&self.item)
     }
 
     fn set_aside(&self) -> Result<String> {
@@ -278,18 +348,14 @@ impl Keystore for KeychainItem {
         let account = format!("{}.corrupt-{:016x}", self.item.account, names::fnv(content.expose()));
         let copy = Item { account, ..self.item.clone() };
         let location = copy.to_string();
-        self.put(copy, content, self.prompting)?;
+        self.put(&copy, content)?;
         Ok(location)
     }
 
-    /// At most one trial per process, and none if the item itself can be read, because each could cause a dialogue.
+    /// Each time: the keychain may have been locked since. The item itself is not read: for another program's item that
+    /// would cause a dialogue, and the first read one more.
     fn verify(&self) -> Result<()> {
-        if self.load()?.is_some() || self.proven.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        self.try_out()?;
-        self.proven.store(true, Ordering::Relaxed);
-        Ok(())
+        self.try_out()
     }
 
     fn location(&self) -> String {

@@ -38,17 +38,21 @@ use unix as family;
 #[cfg(windows)]
 use windows as family;
 
-#[cfg(not(windows))]
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::Result;
 use crate::item_shape::ItemShape;
+#[cfg(any(target_os = "macos", feature = "stand-in-keychain"))]
+use crate::keychain::KeychainItem;
 use crate::options::Prompting;
+use crate::persistence::keystore::Keystore;
 #[cfg(not(windows))]
-use crate::{Error, ErrorKind, Protector, Result, Secret, options::DataProtectionScope};
+use crate::{Error, ErrorKind, Protector, Secret, options::DataProtectionScope};
 
 pub(crate) use family::{files, key_file, lock_file, process, writing};
-pub(crate) use os::{OWN, OWN_STORE, keyring, keystore_item};
+pub(crate) use os::keyring;
 
 #[cfg(windows)]
 pub(crate) use os::data_protection;
@@ -80,6 +84,55 @@ pub(crate) enum OwnStore {
     Keychain,
     DataProtection,
     Unknown,
+}
+
+impl OwnStore {
+    /// The store of this platform.
+    pub(crate) fn of_platform() -> Self {
+        #[cfg(feature = "stand-in-keychain")]
+        if crate::keychain::stand_in().is_some() {
+            return Self::Keychain;
+        }
+        os::OWN
+    }
+}
+
+impl fmt::Display for OwnStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SecretService => "the Secret Service",
+            Self::Keychain => "the Keychain",
+            Self::DataProtection => "a file encrypted by Windows",
+            Self::Unknown => "the system's keystore",
+        })
+    }
+}
+
+/// Returns an item of the platform's keystore. Makes no request.
+///
+/// # Errors
+/// `InvalidInput` for names that no item can have; `NotSupported` if the platform has no keystore with items.
+pub(crate) fn keystore_item(request: &ItemRequest<'_>) -> Result<Arc<dyn Keystore>> {
+    #[cfg(feature = "stand-in-keychain")]
+    if let Some(framework) = crate::keychain::stand_in() {
+        return keychain_item(request, |service, account| KeychainItem::over(framework, service, account));
+    }
+    os::keystore_item(request)
+}
+
+/// Returns an item of a keychain. Of a shape, only the service and the account apply there.
+#[cfg(any(target_os = "macos", feature = "stand-in-keychain"))]
+fn keychain_item(
+    request: &ItemRequest<'_>,
+    new: impl FnOnce(&str, &str) -> Result<KeychainItem>,
+) -> Result<Arc<dyn Keystore>> {
+    let names = (request.service, request.account);
+    let (service, account) = request.shape.and_then(ItemShape::keychain).unwrap_or(names);
+    let item = new(service, account)?.prompting(request.prompting);
+    Ok(Arc::new(match request.deadline {
+        Some(deadline) => item.deadline(deadline),
+        None => item,
+    }))
 }
 
 /// On Windows.

@@ -171,10 +171,10 @@ impl Config {
         let absent = |what: &str| Err(Error::new(ErrorKind::NotSupported, what));
         let keystore = match store {
             Store::Memory => return Ok(Built::Memory(MemoryPersistence::new())),
-            Store::SecretService if platform::OWN != OwnStore::SecretService => {
+            Store::SecretService if OwnStore::of_platform() != OwnStore::SecretService => {
                 return absent("The Secret Service exists only on Linux");
             }
-            Store::Keychain if platform::OWN != OwnStore::Keychain => {
+            Store::Keychain if OwnStore::of_platform() != OwnStore::Keychain => {
                 return absent("The Keychain exists only on macOS");
             }
             Store::Item(keystore) => Arc::clone(keystore),
@@ -203,7 +203,7 @@ impl Config {
                 Arc::new(Sealed::shared(Arc::clone(source), self.file_partition()))
             }
             Store::DataProtection { scope, entropy } => platform::data_protection(*scope, entropy.as_ref())?,
-            Store::Platform if platform::OWN == OwnStore::DataProtection => {
+            Store::Platform if OwnStore::of_platform() == OwnStore::DataProtection => {
                 platform::data_protection(DataProtectionScope::default(), None)?
             }
             _ => return Ok(None),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::Secret;
 use crate::key_source::KeySource;
 use crate::persistence::keystore::Keystore;
-use crate::platform;
+use crate::platform::OwnStore;
 
 /// A store for a cache. [`Config::store`](crate::Config::store) names the one to try first,
 /// [`Config::fallback`](crate::Config::fallback) those to try after it.
@@ -71,7 +71,7 @@ impl Store {
 impl fmt::Display for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Platform => f.write_str(platform::OWN_STORE),
+            Self::Platform => OwnStore::of_platform().fmt(f),
             Self::DataProtection { .. } => f.write_str("a file encrypted by Windows"),
             Self::Keychain => f.write_str("the Keychain"),
             Self::SecretService => f.write_str("the Secret Service"),

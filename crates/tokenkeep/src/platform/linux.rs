@@ -28,9 +28,6 @@ pub(crate) use self::writers::writes;
 /// The store that this platform protects best.
 pub(crate) const OWN: OwnStore = OwnStore::SecretService;
 
-/// Its name, for messages.
-pub(crate) const OWN_STORE: &str = "the system's keystore";
-
 /// An item of the Secret Service.
 ///
 /// # Errors

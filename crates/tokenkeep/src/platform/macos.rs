@@ -14,7 +14,6 @@ use rustix::fs::{CWD, RenameFlags, StatFs, renameat_with};
 use super::{ItemRequest, OwnStore};
 use crate::Result;
 use crate::inspect::FileSystem;
-use crate::item_shape::ItemShape;
 use crate::keychain::KeychainItem;
 use crate::persistence::keystore::Keystore;
 use crate::stamp::belief::Times;
@@ -26,21 +25,12 @@ pub(crate) use super::posix::{
 /// The store that this platform protects best.
 pub(crate) const OWN: OwnStore = OwnStore::Keychain;
 
-/// Its name, for messages.
-pub(crate) const OWN_STORE: &str = "the Keychain";
-
-/// Returns an item of the default keychain. Of a shape, only the service and the account apply here.
+/// Returns an item of the default keychain.
 ///
 /// # Errors
 /// `InvalidInput` for names that no item can have.
 pub(crate) fn keystore_item(request: &ItemRequest<'_>) -> Result<Arc<dyn Keystore>> {
-    let names = (request.service, request.account);
-    let (service, account) = request.shape.and_then(ItemShape::keychain).unwrap_or(names);
-    let item = KeychainItem::new(service, account)?.prompting(request.prompting);
-    Ok(Arc::new(match request.deadline {
-        Some(deadline) => item.deadline(deadline),
-        None => item,
-    }))
+    super::keychain_item(request, |service, account| KeychainItem::new(service, account))
 }
 
 /// Renames a file unless the target exists.

@@ -25,9 +25,6 @@ pub(crate) use super::posix::{
 /// The store that this platform protects best: none is known.
 pub(crate) const OWN: OwnStore = OwnStore::Unknown;
 
-/// Its name, for messages.
-pub(crate) const OWN_STORE: &str = "the system's keystore";
-
 /// There is no keystore.
 ///
 /// # Errors

@@ -24,9 +24,6 @@ use dpapi::DataProtection;
 /// The store that this platform protects best.
 pub(crate) const OWN: OwnStore = OwnStore::DataProtection;
 
-/// Its name, for messages.
-pub(crate) const OWN_STORE: &str = "a file encrypted by Windows";
-
 /// Windows has no keystore with items.
 ///
 /// # Errors

@@ -10,8 +10,7 @@ use tokenkeep::{
     options::Durability,
     storage::{FilePersistence, KeystorePersistence, Sealed},
 };
-
-use crate::fake_keychain::FakeKeychain;
+use tokenkeep_stand_in_keychain::Program;
 
 /// An empty location in which a backend keeps one cache.
 pub(crate) trait Place: Send + Sync {
@@ -181,7 +180,7 @@ impl Place for DataProtectionFile {
 /// A Keychain item in the stand-in for Apple's framework.
 pub(crate) struct Keychain {
     directory: TempDir,
-    framework: Arc<FakeKeychain>,
+    framework: Arc<Program>,
 }
 
 impl Keychain {
@@ -190,7 +189,7 @@ impl Keychain {
     }
 
     fn open(&self, path: PathBuf, account: &str) -> Arc<dyn Persistence> {
-        let framework = Arc::clone(&self.framework);
+        let framework = Arc::<Program>::clone(&self.framework);
         let item = tokenkeep::keychain::KeychainItem::over(framework, "Some Service", account).unwrap();
         let persistence = KeystorePersistence::new(path, item).unwrap();
         persistence.prepare().unwrap();

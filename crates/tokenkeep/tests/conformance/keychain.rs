@@ -1,62 +1,77 @@
-//! The promises of a Keychain item beyond the suite, tested on the stand-in for Apple's framework.
+//! The promises of a Keychain item beyond the suite, tested on the stand-in for Apple's framework. The rules between
+//! programs are in `keychain_programs`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokenkeep::keychain::{KeychainItem, Status};
 use tokenkeep::{ErrorKind, options::Prompting, storage::Keystore};
+use tokenkeep_stand_in_keychain::Program;
 
 use crate::clock::timed;
-use crate::fake_keychain::FakeKeychain;
 
-fn item(framework: &Arc<FakeKeychain>) -> KeychainItem {
-    KeychainItem::over(Arc::<FakeKeychain>::clone(framework), "Some Service", "an account").unwrap()
+fn item(framework: &Arc<Program>) -> KeychainItem {
+    KeychainItem::over(Arc::<Program>::clone(framework), "Some Service", "an account").unwrap()
 }
 
 fn content(item: &KeychainItem) -> Option<Vec<u8>> {
     item.load().unwrap().map(|content| content.expose().to_vec())
 }
 
+fn accounts(framework: &Program) -> Vec<String> {
+    framework.keychain().with(|world| world.items.iter().map(|entry| entry.account.clone()).collect())
+}
+
 #[test]
-fn an_item_is_added_only_if_there_is_none_and_then_updated_in_place() {
+fn an_item_is_added_only_if_there_is_none_and_then_updated() {
     let framework = Arc::default();
     let item = item(&framework);
     assert_eq!(content(&item), None);
+    framework.asked();
     item.save(&b"one".into()).unwrap();
-    let added = framework.items();
-    assert_eq!(framework.functions(), ["find", "update", "add"]);
+    assert_eq!(framework.functions(), ["update", "add"]);
     item.save(&b"two".into()).unwrap();
     assert_eq!(framework.functions(), ["update"], "an item that is there is never added again");
-    assert_eq!(framework.items(), added, "it is the same item, with whoever may read it");
     assert_eq!(content(&item).as_deref(), Some(&b"two"[..]));
+    assert_eq!(framework.functions(), ["find"], "a read is one call");
     assert!(item.delete().unwrap());
     assert!(!item.delete().unwrap());
 }
 
 #[test]
 fn an_item_that_another_program_adds_meanwhile_is_updated() {
-    let framework: Arc<FakeKeychain> = Arc::default();
+    let framework: Arc<Program> = Arc::default();
     let item = item(&framework);
     item.save(&b"theirs".into()).unwrap();
     // The item was absent at the update and exists at the add.
     framework.refuse("update", Status::ITEM_NOT_FOUND);
     item.save(&b"ours".into()).unwrap();
     assert_eq!(content(&item).as_deref(), Some(&b"ours"[..]));
-    assert_eq!(framework.items().len(), 1);
+    assert_eq!(accounts(&framework).len(), 1);
 }
 
 #[test]
 fn every_refusal_is_a_typed_error_with_the_item_and_a_remedy_and_only_not_found_is_absent() {
-    let framework: Arc<FakeKeychain> = Arc::default();
-    let item = item(&framework);
-    for (number, kind, word) in [
-        (-25308, ErrorKind::StoreLocked, "unlock-keychain"),
-        (-25293, ErrorKind::PermissionDenied, "Access Control"),
-        (-128, ErrorKind::StoreLocked, "Always Allow"),
-        (-34018, ErrorKind::StoreUnavailable, "Sign it"),
-        (-25291, ErrorKind::StoreUnavailable, "default keychain"),
-        (-25307, ErrorKind::StoreUnavailable, "default keychain"),
-        (-67671, ErrorKind::StoreFailed, "security error"),
+    let framework: Arc<Program> = Arc::default();
+    let silent = item(&framework);
+    silent.save(&b"{}".into()).unwrap();
+    let asking = silent.clone().prompting(Prompting::allowed());
+    for (item, number, kind, word) in [
+        (&silent, -25293, ErrorKind::StoreLocked, "unlock-keychain"),
+        (&silent, -25315, ErrorKind::StoreLocked, "Always Allow"),
+        (&silent, -25320, ErrorKind::StoreLocked, "encrypted file"),
+        (&silent, -25308, ErrorKind::StoreUnavailable, "default-keychain"),
+        (&silent, -34018, ErrorKind::StoreUnavailable, "Sign it"),
+        (&silent, -25291, ErrorKind::StoreUnavailable, "default keychain"),
+        (&silent, -25307, ErrorKind::StoreUnavailable, "default keychain"),
+        (&silent, -25243, ErrorKind::PermissionDenied, "another program's"),
+        (&silent, -25295, ErrorKind::StoreFailed, "damaged"),
+        (&silent, -61, ErrorKind::PermissionDenied, "Library/Keychains"),
+        (&silent, 100_013, ErrorKind::PermissionDenied, "write access"),
+        (&silent, 100_028, ErrorKind::StorageFull, "Free some space"),
+        (&silent, -67068, ErrorKind::StoreFailed, "Restart the program"),
+        (&silent, -67671, ErrorKind::StoreFailed, "security error"),
+        (&asking, -128, ErrorKind::StoreLocked, "Always Allow"),
     ] {
         for (function, outcome) in [
             ("find", {
@@ -67,8 +82,8 @@ fn every_refusal_is_a_typed_error_with_the_item_and_a_remedy_and_only_not_found_
                 framework.refuse("update", Status(number));
                 item.save(&b"{}".into())
             }),
-            ("delete", {
-                framework.refuse("delete", Status(number));
+            ("delete_reference", {
+                framework.refuse("delete_reference", Status(number));
                 item.delete().map(drop)
             }),
         ] {
@@ -84,7 +99,7 @@ fn every_refusal_is_a_typed_error_with_the_item_and_a_remedy_and_only_not_found_
 
 #[test]
 fn no_call_prompts_unless_prompts_are_allowed() {
-    let framework: Arc<FakeKeychain> = Arc::default();
+    let framework: Arc<Program> = Arc::default();
     let silent = item(&framework);
     silent.save(&b"{}".into()).unwrap();
     silent.load().unwrap();
@@ -95,67 +110,76 @@ fn no_call_prompts_unless_prompts_are_allowed() {
 }
 
 #[test]
-fn a_prompting_operation_outlasts_a_silent_one_of_another_thread() {
-    let framework: Arc<FakeKeychain> = Arc::default();
-    let asking = item(&framework).prompting(Prompting::allowed());
-    asking.save(&b"{}".into()).unwrap();
-    framework.refuse("find", Status::INTERACTION_NOT_ALLOWED);
-    framework.refuse("find", Status::INTERACTION_NOT_ALLOWED);
-    assert!(asking.load().unwrap().is_some());
-}
-
-#[test]
-fn a_keychain_and_a_user_that_never_answer_are_typed_errors_in_time() {
-    let framework: Arc<FakeKeychain> = Arc::default();
+fn a_keychain_and_a_user_that_never_answer_are_typed_errors_in_time_and_not_asked_again() {
+    let framework: Arc<Program> = Arc::default();
     framework.delay(Duration::from_secs(3));
     let limit = Duration::from_millis(100);
-    let (errors, took) = timed(|| {
-        let silent = item(&framework).deadline(limit).load();
-        let asking = item(&framework).prompting(Prompting::Allowed { limit }).load();
-        [silent, asking].map(|outcome| outcome.unwrap_err().kind())
-    });
+    let silent = item(&framework).deadline(limit);
+    let asking = item(&framework).prompting(Prompting::Allowed { limit });
+    let (errors, took) = timed(|| [silent.load(), asking.load()].map(|outcome| outcome.unwrap_err().kind()));
     assert_eq!(errors, [ErrorKind::StoreTimeout, ErrorKind::StoreLocked]);
     assert!(took.naps < Duration::from_secs(2), "{took:?}");
+    assert!(!framework.is_silent(), "other code of the process may ask again");
+    let patient = item(&framework).prompting(Prompting::allowed());
+    let (again, took) = timed(|| [silent.load(), patient.load()].map(|outcome| outcome.unwrap_err()));
+    assert!(took.naps < Duration::from_secs(1), "{took:?}: no second thread, and no second dialogue");
+    assert_eq!(again.each_ref().map(tokenkeep::Error::kind), errors);
+    assert!(again[1].to_string().contains("still shows"), "{}", again[1]);
 }
 
 #[test]
-fn verification_tries_the_keychain_once_without_a_prompt_and_leaves_nothing() {
-    let framework: Arc<FakeKeychain> = Arc::default();
-    let item = item(&framework).prompting(Prompting::allowed());
-    item.verify().unwrap();
+fn a_write_whose_caller_has_given_up_changes_nothing_any_more() {
+    let framework: Arc<Program> = Arc::default();
+    let item = item(&framework).deadline(Duration::from_millis(100));
+    item.save(&b"{}".into()).unwrap();
+    framework.delay(Duration::from_millis(600));
+    assert_eq!(item.set_aside().unwrap_err().kind(), ErrorKind::StoreTimeout, "the read is slow");
+    framework.delay(Duration::ZERO);
+    std::thread::sleep(Duration::from_millis(800));
+    assert_eq!(accounts(&framework), ["an account"]);
+}
+
+#[test]
+fn verification_tries_the_keychain_with_an_item_of_its_own_and_leaves_nothing() {
+    let framework: Arc<Program> = Arc::default();
+    item(&framework).verify().unwrap();
     let asked = framework.asked();
     let functions: Vec<_> = asked.iter().map(|asked| asked.function).collect();
-    assert_eq!(functions, ["find", "update", "add", "find", "delete"]);
-    assert!(asked[1..].iter().all(|asked| asked.silently && asked.item.service == "tokenkeep-probe"));
-    assert_eq!(framework.items(), []);
-    item.clone().verify().unwrap();
-    assert_eq!(framework.functions(), ["find"], "once per process is enough");
+    assert_eq!(functions, ["update", "add", "find", "exists", "delete_reference", "exists"]);
+    assert!(asked.iter().all(|asked| asked.item.service == "tokenkeep-probe"), "the item is not read");
+    assert_eq!(accounts(&framework), [""; 0]);
+    framework.keychain().with(|world| world.locked = true);
+    let again = item(&framework).verify().unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::StoreLocked, "it was locked since: {again}");
 }
 
 #[test]
-fn an_item_that_can_be_read_is_sufficient_verification() {
-    let framework: Arc<FakeKeychain> = Arc::default();
-    item(&framework).save(&b"{}".into()).unwrap();
-    framework.asked();
+fn the_probe_of_a_killed_process_is_removed_by_the_next_verification_and_a_young_one_is_not() {
+    let framework: Arc<Program> = Arc::default();
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let probe = |age: u64| format!("{:x}-0123", now - age);
+    for age in [600, 5] {
+        let left = KeychainItem::over(Arc::<Program>::clone(&framework), "tokenkeep-probe", probe(age));
+        left.unwrap().save(&b"x".into()).unwrap();
+    }
     item(&framework).verify().unwrap();
-    assert_eq!(framework.functions(), ["find"]);
+    assert_eq!(accounts(&framework), [probe(5)]);
 }
 
 #[test]
 fn a_failed_verification_is_an_error_removes_its_probe_and_is_repeated() {
-    let framework: Arc<FakeKeychain> = Arc::default();
+    let framework: Arc<Program> = Arc::default();
     let item = item(&framework);
     framework.refuse("add", Status::MISSING_ENTITLEMENT);
     assert_eq!(item.verify().unwrap_err().kind(), ErrorKind::StoreUnavailable);
-    assert_eq!(framework.functions().last(), Some(&"delete"));
     item.verify().unwrap();
     assert!(framework.functions().contains(&"add"));
-    assert_eq!(framework.items(), []);
+    assert_eq!(accounts(&framework), [""; 0]);
 }
 
 #[test]
 fn the_access_group_and_the_data_protection_keychain_are_in_every_call() {
-    let framework: Arc<FakeKeychain> = Arc::default();
+    let framework: Arc<Program> = Arc::default();
     let grouped = item(&framework).access_group("TEAM.group");
     grouped.save(&b"{}".into()).unwrap();
     grouped.load().unwrap();
@@ -170,10 +194,9 @@ fn the_access_group_and_the_data_protection_keychain_are_in_every_call() {
 
 #[test]
 fn names_that_cannot_be_searched_are_refused_at_once() {
-    let framework: Arc<FakeKeychain> = Arc::default();
+    let framework: Arc<Program> = Arc::default();
     for (service, account) in [("", "a"), ("s", ""), ("s\0", "a"), ("s", "a\0")] {
-        let refused =
-            KeychainItem::over(Arc::<FakeKeychain>::clone(&framework), service, account).unwrap_err();
+        let refused = KeychainItem::over(Arc::<Program>::clone(&framework), service, account).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::InvalidInput);
     }
 }

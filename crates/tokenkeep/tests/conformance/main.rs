@@ -9,9 +9,9 @@ mod backends;
 mod clock;
 #[cfg(windows)]
 mod data_protection;
-mod fake_keychain;
 mod fixed_key;
 mod keychain;
+mod keychain_programs;
 #[cfg(windows)]
 mod lock_windows;
 mod opening;

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tokenkeep::event::Event;
 use tokenkeep::key_source::KeyFile;
-use tokenkeep::keychain::{KeychainItem, Status};
+use tokenkeep::keychain::KeychainItem;
 use tokenkeep::options::{DataProtectionScope, Store};
 use tokenkeep::schema::Change;
 use tokenkeep::{Backend, Config, Error, ErrorKind, TokenCache};
+use tokenkeep_stand_in_keychain::Program;
 
-use crate::fake_keychain::FakeKeychain;
 use crate::fixed_key::FixedKey;
 
 const ADA: &str = r#"{"Account":{"ada":{"home_account_id":"ada.tenant"}}}"#;
@@ -20,7 +20,7 @@ const BOB: &str = r#"{"Account":{"bob":{"home_account_id":"bob.tenant"}}}"#;
 
 /// A machine with a keychain, a place for the cache and an operator's key.
 struct Machine {
-    keychain: Arc<FakeKeychain>,
+    keychain: Arc<Program>,
     home: TempDir,
 }
 
@@ -34,9 +34,7 @@ impl Machine {
     }
 
     fn keychain(&self) -> Store {
-        Store::item(
-            KeychainItem::over(Arc::<FakeKeychain>::clone(&self.keychain), "app", "token_cache").unwrap(),
-        )
+        Store::item(KeychainItem::over(Arc::<Program>::clone(&self.keychain), "app", "token_cache").unwrap())
     }
 
     fn sealed(&self) -> Store {
@@ -52,10 +50,16 @@ impl Machine {
             .fallback([self.sealed()])
     }
 
+    fn lock(&self, locked: bool) {
+        self.keychain.keychain().with(|world| world.locked = locked);
+    }
+
     /// A session over ssh: the Keychain would have to ask a person.
     fn over_ssh(&self) -> TokenCache {
-        self.keychain.refuse("find", Status::INTERACTION_NOT_ALLOWED);
-        self.config().open().unwrap()
+        self.lock(true);
+        let away = self.config().open().unwrap();
+        self.lock(false);
+        away
     }
 }
 
@@ -100,7 +104,7 @@ fn a_store_without_fallbacks_imports_from_those_it_is_told_of() {
 #[test]
 fn the_choice_tells_its_store_and_each_one_that_was_tried_before() {
     let machine = Machine::new();
-    machine.keychain.refuse("find", Status::INTERACTION_NOT_ALLOWED);
+    machine.lock(true);
     let nowhere = Store::encrypted_file(KeyFile::at(machine.home.path().join("nowhere")));
     let events = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&events);
