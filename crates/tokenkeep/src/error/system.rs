@@ -18,6 +18,34 @@ pub(crate) struct Failure {
 /// The failures that are told apart; any other is [`ErrorKind::Io`] without a remedy.
 pub(crate) const FAILURES: &[Failure] = &[
     Failure {
+        names: &["EPERM"],
+        // TCC, not the mode: EACCES stands for that.
+        is: |error| cfg!(target_os = "macos") && error.raw_os_error() == Some(1),
+        kind: ErrorKind::PermissionDenied,
+        remedy: Some(
+            "Allow the program, or the terminal that started it, in System Settings > Privacy & Security > Files and \
+             Folders (or Full Disk Access); elsewhere give the user read and write access to the file and its directory",
+        ),
+    },
+    Failure {
+        names: &["EBUSY"],
+        // ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION.
+        is: |error| cfg!(windows) && matches!(error.raw_os_error(), Some(32 | 33)),
+        kind: ErrorKind::Busy,
+        remedy: Some(
+            "Another program has the file open (a scanner, a backup, OneDrive): close it, and try again",
+        ),
+    },
+    Failure {
+        names: &["EDEADLK"],
+        // A file that iCloud or another file provider has taken from the disk.
+        is: |error| cfg!(target_os = "macos") && error.raw_os_error() == Some(11),
+        kind: ErrorKind::Busy,
+        remedy: Some(
+            "Download the file in the Finder, or choose a cache path that no cloud service synchronises",
+        ),
+    },
+    Failure {
         names: &["EACCES", "EPERM"],
         is: |error| error.kind() == io::ErrorKind::PermissionDenied,
         kind: ErrorKind::PermissionDenied,
