@@ -131,10 +131,10 @@ pub(crate) struct Change {
 
 #[derive(Args, Debug)]
 pub(crate) struct SignOut {
-    /// The user name, or the home account id, as list shows them
+    /// The user name, or the account's id, as list shows them
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     pub(crate) account: Option<String>,
-    /// Every account; an application's own tokens stay
+    /// Every account and every token, also an application's own
     #[arg(long)]
     pub(crate) all: bool,
     #[command(flatten)]

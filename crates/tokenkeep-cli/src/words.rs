@@ -2,6 +2,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// Returns the id by which `list` shows an account and `sign-out` takes it: the home account id, or, for an account
+/// without one, the id in its tenant, or the key of its entry.
+pub(crate) fn account_id(home: Option<&str>, local: Option<&str>, key: &str) -> String {
+    home.or(local).map_or_else(|| format!("key:{key}"), str::to_owned)
+}
+
 /// Makes foreign text safe to show: removes characters that could move the cursor or forge a line.
 pub(crate) fn printable(text: &str) -> String {
     const LONGEST: usize = 300;

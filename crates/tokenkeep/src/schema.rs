@@ -31,11 +31,11 @@ pub use clouds::{cache_environment, is_same_cloud};
 pub use merge::{Change, Merged, merge};
 pub use put::put;
 pub use record::{Ids, Record};
-pub use removal::{Removal, remove_access_tokens, remove_account, remove_refresh_token};
+pub use removal::{Removal, remove_access_tokens, remove_account, remove_entries, remove_refresh_token};
 #[cfg(feature = "record")]
 pub(crate) use retain::{Owned, retain};
 pub(crate) use union::unite;
-pub use view::{AccessToken, Account, AppMetadata, Contents, IdToken, RefreshToken};
+pub use view::{AccessToken, Account, AnyEntry, AppMetadata, Contents, IdToken, RefreshToken};
 
 use json::Walker;
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokenkeep::schema::{self, AccessToken, Account, Contents, IdToken, RefreshToken};
 
 use crate::output::{good, odd};
-use crate::words::{expiry, number, printable, rfc3339};
+use crate::words::{account_id, expiry, number, printable, rfc3339};
 
 /// The accounts of a cache, and tokens without an account.
 #[derive(Debug, Default)]
@@ -21,7 +21,10 @@ pub(crate) struct Listing {
 /// An account and its tokens.
 #[derive(Debug)]
 pub(crate) struct Person {
-    home_account_id: String,
+    /// `None` for an account of AD FS in some libraries.
+    home_account_id: Option<String>,
+    /// What `sign-out` takes.
+    id: String,
     username: Option<String>,
     name: Option<String>,
     tenant: Option<String>,
@@ -92,8 +95,14 @@ impl Listing {
 
 impl Person {
     fn of(account: &Account<'_>) -> Self {
+        let home_account_id = text(account.home_account_id());
         Self {
-            home_account_id: account.home_account_id().map(|text| printable(&text)).unwrap_or_default(),
+            id: printable(&account_id(
+                account.home_account_id().as_deref(),
+                account.local_account_id().as_deref(),
+                &account.key(),
+            )),
+            home_account_id,
             username: text(account.username()),
             name: text(account.name()),
             tenant: text(account.realm()),
@@ -104,8 +113,10 @@ impl Person {
 
     /// Compares ids without case and clouds by any of their host names, because libraries write them differently.
     fn owns(&self, token: &Token) -> bool {
-        let same_id =
-            token.home_account_id.as_ref().is_some_and(|id| id.eq_ignore_ascii_case(&self.home_account_id));
+        let same_id = match (&self.home_account_id, &token.home_account_id) {
+            (Some(mine), Some(its)) => mine.eq_ignore_ascii_case(its),
+            _ => false,
+        };
         let same_cloud = match (&self.environment, &token.environment) {
             (Some(mine), Some(its)) => schema::is_same_cloud(mine, its),
             _ => true,
@@ -119,7 +130,7 @@ impl Person {
         let mut text = format!("  {who}{name}\n");
         let tenant = self.tenant.as_deref().unwrap_or("unknown");
         let environment = self.environment.as_deref().unwrap_or("unknown");
-        text.push_str(&format!("    account        {}\n", self.home_account_id));
+        text.push_str(&format!("    account        {}\n", self.id));
         text.push_str(&format!("    tenant         {tenant} at {environment}\n"));
         text.extend(self.tokens.iter().map(|token| token.to_text(now)));
         text
@@ -128,6 +139,7 @@ impl Person {
     fn to_json(&self, now: SystemTime) -> Value {
         json!({
             "homeAccountId": self.home_account_id,
+            "id": self.id,
             "username": self.username,
             "name": self.name,
             "tenantId": self.tenant,

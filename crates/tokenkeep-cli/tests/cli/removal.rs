@@ -77,6 +77,70 @@ fn a_user_name_of_two_accounts_is_a_usage_error() {
     assert!(left.contains(ANNA.home_account_id) && !left.contains(namesake.home_account_id));
 }
 
+/// Accounts without a home account id, as some libraries write those of AD FS; tokens of theirs, and an application's own.
+const WITHOUT_IDS: &str = r#"{
+  "Account": {
+    "-adfs.contoso.com-": {"environment":"adfs.contoso.com","username":"carl@contoso.com","local_account_id":"c-1"},
+    "-other.contoso.com-": {"environment":"other.contoso.com","home_account_id":"","username":"dora@contoso.com"},
+    "-nameless-": {"environment":"third.contoso.com"}
+  },
+  "RefreshToken": {
+    "-adfs.contoso.com-r": {"environment":"adfs.contoso.com","secret":"CARL-1"},
+    "by local id": {"environment":"adfs.contoso.com","home_account_id":"C-1","secret":"CARL-2"},
+    "-other.contoso.com-r": {"environment":"other.contoso.com","home_account_id":"","secret":"DORA"},
+    "bare": {"secret":"BARE"}
+  },
+  "AccessToken": {"app": {"environment":"login.microsoftonline.com","client_id":"app","secret":"APP"}},
+  "AppMetadata": {"m": {"client_id":"app"}}
+}"#;
+
+#[test]
+fn every_account_that_list_shows_can_be_signed_out_by_its_name_and_by_its_id() {
+    let place = Place::new();
+    let path = place.file("cache.json", WITHOUT_IDS.as_bytes());
+    let path = path.to_str().unwrap();
+    let listed = place.run(&["list", "--json", "--cache-path", path]);
+    let value: Value = serde_json::from_str(&listed.stdout).unwrap();
+    let accounts = value["caches"][0]["content"]["accounts"].as_array().unwrap();
+    assert_eq!(accounts.len(), 3);
+    for account in accounts {
+        for name in [&account["id"], &account["username"]] {
+            let Some(name) = name.as_str() else { continue };
+            fs::write(path, WITHOUT_IDS).unwrap();
+            let said = place.run(&["sign-out", name, "--yes", "--cache-path", path]);
+            assert_eq!(said.code, Some(0), "{name}: {}", said.stderr);
+            let left = fs::read_to_string(path).unwrap();
+            assert_eq!(Contents::parse(left.as_bytes()).unwrap().accounts().count(), 2, "{name}");
+        }
+    }
+}
+
+#[test]
+fn signing_out_an_account_without_an_id_removes_its_tokens_and_those_of_no_other_account() {
+    let place = Place::new();
+    let path = place.file("cache.json", WITHOUT_IDS.as_bytes());
+    let path = path.to_str().unwrap();
+    let said = place.run(&["sign-out", "carl@contoso.com", "--yes", "--cache-path", path]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let left = fs::read_to_string(path).unwrap();
+    assert!(!left.contains("CARL") && !left.contains("carl@"), "{left}");
+    assert!(left.contains("DORA") && left.contains("APP") && left.contains("AppMetadata"), "{left}");
+}
+
+#[test]
+fn sign_out_of_all_leaves_no_token() {
+    let place = Place::new();
+    for content in [WITHOUT_IDS, r#"{"RefreshToken":{"bare":{"secret":"BARE"}}}"#] {
+        let path = place.file("cache.json", content.as_bytes());
+        let path = path.to_str().unwrap();
+        let said = place.run(&["sign-out", "--all", "--yes", "--cache-path", path]);
+        assert_eq!(said.code, Some(0), "{}", said.stderr);
+        let left = fs::read_to_string(path).unwrap();
+        assert!(!left.contains("secret") && !left.contains("username"), "{left}");
+        assert_eq!(place.run(&["sign-out", "--all", "--yes", "--cache-path", path]).code, Some(4));
+    }
+}
+
 #[test]
 fn clear_removes_the_file() {
     let place = Place::new();

@@ -5,10 +5,10 @@ use super::document::{Document, Entry, HomeAccountId};
 use super::fields::Fields;
 use super::meaning::Value;
 use super::output::Output;
-use super::view::AccessToken;
+use super::view::{AccessToken, AnyEntry};
 use crate::{Error, ErrorKind, Result, Secret};
 
-/// The result of [`remove_account`] or [`remove_refresh_token`].
+/// The result of [`remove_account`] and the other removals.
 ///
 /// ```
 /// use tokenkeep::schema::remove_account;
@@ -83,6 +83,24 @@ pub fn remove_refresh_token(content: &[u8], secret: &[u8]) -> Result<Removal> {
 /// ```
 pub fn remove_access_tokens(content: &[u8], goes: impl Fn(&AccessToken<'_>) -> bool) -> Result<Removal> {
     remove(content, |section, entry| section == Section::AccessToken && goes(&AccessToken(Fields::of(entry))))
+}
+
+/// Removes the entries for which `goes` returns true, in any section.
+///
+/// # Errors
+/// `Damaged` if `content` is not a token cache.
+///
+/// ```
+/// use tokenkeep::schema::{Section, remove_entries};
+///
+/// let cache = br#"{"Account":{"a":{"username":"ada"}},"RefreshToken":{"r":{"secret":"s"}}}"#;
+/// let is_ada = |section, name: Option<&str>| section == Section::Account && name == Some("ada");
+/// let removal = remove_entries(cache, |section, entry| is_ada(section, entry.username().as_deref()))?;
+/// assert_eq!(removal.content.expose(), br#"{"Account":{},"RefreshToken":{"r":{"secret":"s"}}}"#);
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
+pub fn remove_entries(content: &[u8], goes: impl Fn(Section, &AnyEntry<'_>) -> bool) -> Result<Removal> {
+    remove(content, |section, entry| goes(section, &AnyEntry(Fields::of(entry))))
 }
 
 pub(super) fn remove(content: &[u8], mut goes: impl FnMut(Section, &Entry<'_>) -> bool) -> Result<Removal> {

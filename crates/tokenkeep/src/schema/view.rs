@@ -65,6 +65,21 @@ impl<'a> Contents<'a> {
         self.fields(Section::AppMetadata).map(AppMetadata)
     }
 
+    /// Returns every entry of the known sections, section by section, for programs that treat all alike.
+    ///
+    /// ```
+    /// use tokenkeep::schema::{Contents, Section};
+    ///
+    /// let contents = Contents::parse(br#"{"RefreshToken":{"k":{"secret":"s"}}}"#)?;
+    /// let (section, entry) = contents.entries().next().expect("one entry");
+    /// assert_eq!((section, entry.key().as_ref(), entry.home_account_id()), (Section::RefreshToken, "k", None));
+    /// # Ok::<(), tokenkeep::Error>(())
+    /// ```
+    pub fn entries(&self) -> impl Iterator<Item = (Section, AnyEntry<'_>)> {
+        let all = Section::ALL.into_iter();
+        all.flat_map(|section| self.fields(section).map(move |fields| (section, AnyEntry(fields))))
+    }
+
     fn fields(&self, section: Section) -> impl Iterator<Item = Fields<'_>> {
         self.0.entries(section).iter().map(Fields::of)
     }
@@ -297,6 +312,33 @@ view! {
         environment: ["environment"],
         /// The family it belongs to; `None` if it has none, or if that is unknown.
         family_id: ["family_id"],
+    }
+}
+
+view! {
+    /// An entry of any section, with the fields by which it belongs to an account. Some accounts have no home account id,
+    /// as those of AD FS in some libraries.
+    ///
+    /// ```
+    /// use tokenkeep::schema::Contents;
+    ///
+    /// let cache = br#"{ "Account": { "the key": { "environment": "adfs.contoso.com", "username": "ada" } } }"#;
+    /// let contents = Contents::parse(cache)?;
+    /// let (_, entry) = contents.entries().next().expect("one entry");
+    /// assert_eq!((entry.key().as_ref(), entry.home_account_id(), entry.local_account_id()), ("the key", None, None));
+    /// assert_eq!(entry.environment().as_deref(), Some("adfs.contoso.com"));
+    /// assert_eq!((entry.username().as_deref(), entry.field("other")), (Some("ada"), None));
+    /// # Ok::<(), tokenkeep::Error>(())
+    /// ```
+    AnyEntry {
+        /// The account; `None` for an application's own tokens, and for an account without this id.
+        home_account_id: ["home_account_id"],
+        /// The id of the account in its tenant; only in an account.
+        local_account_id: ["local_account_id"],
+        /// The host of the cloud.
+        environment: ["environment"],
+        /// The name to sign in with; only in an account.
+        username: ["username"],
     }
 }
 
