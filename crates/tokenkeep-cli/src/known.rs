@@ -110,7 +110,7 @@ fn own() -> Vec<Known> {
         .filter_map(|path| {
             let application = path.parent()?.file_name()?.to_str()?.to_owned();
             let named = match detected_format(&path) {
-                DetectedFormat::Vacant if !cfg!(windows) => {
+                DetectedFormat::Vacant | DetectedFormat::Other if !cfg!(windows) => {
                     Named::item(Some(path), &application, "token_cache")
                 }
                 _ => {

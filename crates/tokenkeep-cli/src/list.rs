@@ -13,7 +13,7 @@ use crate::arguments::List;
 use crate::exit::{Code, Failure, Outcome};
 use crate::interrupt::Interrupt;
 use crate::known::{self, Known};
-use crate::output::{Output, bad, title};
+use crate::output::{Output, bad, odd, title};
 use crate::stores::{Named, PATIENCE};
 use crate::words::printable;
 pub(crate) use view::Listing;
@@ -23,8 +23,7 @@ pub(crate) fn run(wanted: &List, limit: Option<Duration>, interrupt: &Interrupt,
     let wait = WaitOptions { limit: limit.unwrap_or(PATIENCE), cancel: Some(interrupt.cancel()) };
     if !wanted.store.is_any() {
         let named = Named::from_flags(&wanted.store)?;
-        let listing =
-            look(&named, wait)?.ok_or_else(|| Failure::nothing(format!("There is no cache at {named}")))?;
+        let listing = look(&named, wait)?.ok_or_else(|| nothing_at(&named))?;
         return print(&[Found::new(None, named, Ok(listing))], output);
     }
     // Wait only once for a keyring that does not answer, not once for every item.
@@ -42,6 +41,21 @@ pub(crate) fn run(wanted: &List, limit: Option<Duration>, interrupt: &Interrupt,
         ));
     }
     print(&found, output)
+}
+
+/// The failure for a cache that does not exist; names a file in the place of its marker.
+fn nothing_at(named: &Named) -> Failure {
+    let text = format!("There is no cache at {named}");
+    Failure::nothing(match occupant(named) {
+        Some(occupant) => format!("{text}. The file {occupant}"),
+        None => text,
+    })
+}
+
+/// Says which file is in the place of a keystore item's marker, and what becomes of it.
+fn occupant(named: &Named) -> Option<String> {
+    let (path, occupant) = (named.path.as_ref()?, named.occupant()?);
+    Some(format!("{} {}", printable(&path.display().to_string()), occupant.words()))
 }
 
 /// A cache that exists, or one that cannot be read.
@@ -113,6 +127,9 @@ fn to_json(found: &Found, now: SystemTime) -> Value {
         "location": found.named.to_string(),
         "path": found.named.path.as_ref().map(|path| path.display().to_string()),
     });
+    if let Some(occupant) = occupant(&found.named) {
+        cache["notice"] = occupant.into();
+    }
     let (key, value) = match &found.listing {
         Ok(listing) => ("content", listing.to_json(now)),
         Err(failure) => ("error", failure.to_json()["error"].clone()),
@@ -128,5 +145,7 @@ fn to_text(found: &Found, now: SystemTime) -> String {
         Ok(listing) => listing.to_text(now),
         Err(failure) => format!("  {} {failure}\n", bad("cannot be read:")),
     };
-    format!("{heading}\n  {}\n{body}", found.named.protection())
+    let notice =
+        occupant(&found.named).map_or_else(String::new, |text| format!("  {} {text}\n", odd("notice:")));
+    format!("{heading}\n  {}\n{notice}{body}", found.named.protection())
 }

@@ -37,14 +37,45 @@ pub(crate) enum DetectedFormat {
     Nothing,
     /// An empty file or `{}`: an empty cache, or the marker of a keystore item.
     Vacant,
-    /// JSON, whole or not.
+    /// A token cache.
     Plaintext,
     /// Encrypted by this library.
     Sealed,
-    /// Something else; on Windows what the system encrypted.
+    /// Encrypted by Windows.
+    DataProtection,
+    /// Something else: a torn token cache, or another program's file.
     Other,
     /// The file cannot be read.
     Unreadable,
+}
+
+/// The content of a file in the place of a keystore item's marker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Occupant {
+    /// A plaintext token cache, which the next program moves into the item.
+    Cache,
+    /// An encrypted file, which stays.
+    Encrypted,
+    /// A torn cache or another program's file, which the next program copies aside.
+    Foreign,
+}
+
+impl Occupant {
+    /// Says what it is and what becomes of it.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Cache => {
+                "holds a plaintext token cache; the next program with tokenkeep that uses this keystore item moves it there"
+            }
+            Self::Encrypted => {
+                "is an encrypted file, in the place of the keystore item's marker: programs cannot use the item"
+            }
+            Self::Foreign => {
+                "holds neither a token cache nor a marker; the next program with tokenkeep that uses this keystore item \
+                 keeps a copy of it, and sign-ins go on in the keystore"
+            }
+        }
+    }
 }
 
 /// Reads a file's format without waiting.
@@ -52,15 +83,18 @@ pub(crate) fn detected_format(path: &Path) -> DetectedFormat {
     let loaded = FilePersistence::new(path).and_then(|file| file.load(None));
     match loaded.map(|loaded| loaded.content) {
         Ok(None) => DetectedFormat::Nothing,
-        Ok(Some(content)) => {
-            let text = schema::without_bom(content.expose()).trim_ascii();
-            match text {
-                b"" | b"{}" => DetectedFormat::Vacant,
-                text if text.starts_with(b"{") => DetectedFormat::Plaintext,
-                _ => DetectedFormat::Other,
+        Ok(Some(content)) => match schema::without_bom(content.expose()).trim_ascii() {
+            b"" | b"{}" => DetectedFormat::Vacant,
+            text if schema::is_msal_cache(text) => DetectedFormat::Plaintext,
+            _ => DetectedFormat::Other,
+        },
+        Err(error) if error.kind() == ErrorKind::MissingKey => {
+            // The first bytes of the library's own files are in docs/format.md.
+            match std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"\x89TKS")) {
+                true => DetectedFormat::Sealed,
+                false => DetectedFormat::DataProtection,
             }
         }
-        Err(error) if error.kind() == ErrorKind::MissingKey => DetectedFormat::Sealed,
         Err(_) => DetectedFormat::Unreadable,
     }
 }
@@ -70,6 +104,7 @@ impl Named {
     pub(crate) fn file(path: PathBuf) -> Self {
         let kind = match detected_format(&path) {
             DetectedFormat::Sealed => Kind::EncryptedFile,
+            DetectedFormat::DataProtection => Kind::DpapiFile,
             DetectedFormat::Other if cfg!(windows) => Kind::DpapiFile,
             _ => Kind::PlaintextFile,
         };
@@ -96,6 +131,7 @@ impl Named {
             DetectedFormat::Plaintext | DetectedFormat::Sealed | DetectedFormat::Unreadable => {
                 own != Kind::PlaintextFile
             }
+            DetectedFormat::DataProtection => own != Kind::DpapiFile,
             DetectedFormat::Other => own == Kind::Keystore,
             DetectedFormat::Nothing | DetectedFormat::Vacant => false,
         };
@@ -193,6 +229,8 @@ impl Named {
         Config::new(service).account(account).store(match self.kind {
             Kind::PlaintextFile => Store::PlaintextFile,
             Kind::EncryptedFile => Store::EncryptedFile(source(self.key.as_ref())),
+            // Elsewhere, opening it as plaintext says why it cannot be read.
+            Kind::DpapiFile if !cfg!(windows) => Store::PlaintextFile,
             Kind::DpapiFile => {
                 Store::DataProtection { scope: DataProtectionScope::CurrentUser, entropy: None }
             }
@@ -276,6 +314,17 @@ impl Named {
             Kind::DpapiFile => Backend::DpapiFile.code(),
             Kind::Keystore if cfg!(target_os = "macos") => Backend::Keychain.code(),
             Kind::Keystore => Backend::SecretService.code(),
+        }
+    }
+
+    /// For a keystore item: says what is in the place of its marker, if that is neither a marker nor nothing.
+    pub(crate) fn occupant(&self) -> Option<Occupant> {
+        let path = self.path.as_ref().filter(|_| self.kind == Kind::Keystore)?;
+        match detected_format(path) {
+            DetectedFormat::Nothing | DetectedFormat::Vacant | DetectedFormat::Unreadable => None,
+            DetectedFormat::Plaintext => Some(Occupant::Cache),
+            DetectedFormat::Sealed | DetectedFormat::DataProtection => Some(Occupant::Encrypted),
+            DetectedFormat::Other => Some(Occupant::Foreign),
         }
     }
 

@@ -275,7 +275,10 @@ impl Plan {
         let Some(source) = source else { return Ok(plan) };
         if !schema::is_whole(source.expose()) {
             let what = "What is to be moved is damaged: it is only a part of a token cache";
-            return Err(Error::new(ErrorKind::Damaged, what).at(from.path()));
+            let file = from.path().display();
+            return Err(Error::new(ErrorKind::Damaged, what)
+                .at(from.path())
+                .remedy(format!("Move it away and sign in again: mv '{file}' '{file}.damaged'")));
         }
         let stored = match one_file {
             true => None,

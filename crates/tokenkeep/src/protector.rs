@@ -88,7 +88,7 @@ impl Protector for Plain {
     }
 
     fn head_length(&self) -> usize {
-        header::MAGIC.len()
+        DATA_PROTECTION.len().max(header::MAGIC.len())
     }
 
     fn unprotect(&self, bytes: Secret) -> Result<Secret> {
@@ -105,11 +105,26 @@ impl Protector for Plain {
     }
 }
 
-/// A program that lost its key or its configuration must not overwrite encrypted sign-ins with plaintext.
-fn refuse_sealed(bytes: &[u8]) -> Result<()> {
+/// The first bytes of everything that Windows' Data Protection API encrypts: a version, and the id of its provider.
+const DATA_PROTECTION: [u8; 20] = [
+    0x01, 0x00, 0x00, 0x00, 0xd0, 0x8c, 0x9d, 0xdf, 0x01, 0x15, 0xd1, 0x11, 0x8c, 0x7a, 0x00, 0xc0, 0x4f,
+    0xc2, 0x97, 0xeb,
+];
+
+/// A program that lost its key or its configuration must not overwrite encrypted sign-ins, nor take them for damage.
+pub(crate) fn refuse_sealed(bytes: &[u8]) -> Result<()> {
+    refuse_data_protection(bytes)?;
     if !bytes.starts_with(&header::MAGIC) {
         return Ok(());
     }
     Err(Error::new(ErrorKind::MissingKey, "The file is encrypted, and it was opened as plaintext")
         .remedy("Open it as an encrypted file with the key it was made with, or choose another path"))
+}
+
+fn refuse_data_protection(bytes: &[u8]) -> Result<()> {
+    if !bytes.starts_with(&DATA_PROTECTION) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::MissingKey, "The file is encrypted by Windows, for a user of Windows")
+        .remedy("Open it on Windows as that user, or choose another path"))
 }

@@ -12,6 +12,7 @@ use crate::exit::{Code, Failure};
 use crate::known::Known;
 use crate::list;
 use crate::platform;
+use crate::stores::Occupant;
 use crate::words::printable;
 
 /// The heading of the section.
@@ -76,6 +77,9 @@ fn examine_one(section: &mut Section, known: &Known, patience: Duration, silent:
     }
     if let Some(path) = &named.path {
         examine_file(section, path, named.kind);
+        if let Some(occupant) = named.occupant() {
+            section.finding(occupied(path, occupant));
+        }
         examine_companions(section, path);
         locks::examine(section, path);
     }
@@ -95,6 +99,30 @@ fn unreadable(place: &str, failure: &Failure) -> Finding {
             ),
         ),
         _ => Finding::problem("unreadable-cache", format!("The cache {place}: {}", failure.text()), remedy),
+    }
+}
+
+/// The finding for content in the place of a keystore item's marker.
+fn occupied(path: &Path, occupant: Occupant) -> Finding {
+    let shown = printable(&path.display().to_string());
+    let what = format!("{shown} {}", occupant.words());
+    match occupant {
+        Occupant::Cache => Finding::warning("marker-occupied", what, "Start the program once more"),
+        Occupant::Foreign => Finding::warning(
+            "marker-occupied",
+            what,
+            format!(
+                "Nothing has to be done. To look into the file yourself, move it away: mv '{shown}' '{shown}.old'"
+            ),
+        ),
+        Occupant::Encrypted => Finding::problem(
+            "marker-occupied",
+            what,
+            format!(
+                "If its sign-ins are wanted, tokenkeep migrate --from cache-path={shown},key=...,... --to ...; if not, or if \
+                 its key is lost, move it away: mv '{shown}' '{shown}.old'"
+            ),
+        ),
     }
 }
 

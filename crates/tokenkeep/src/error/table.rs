@@ -266,12 +266,12 @@ kinds! {
         remedy: "Remove all but the right one with the desktop's password program, such as Seahorse",
         findings: &["keyring-fails"],
     }
-    /// The marker file of a keystore has an older store's content, which must be migrated, not overwritten.
+    /// The marker file of a keystore has content that another store encrypted, which must be migrated, not overwritten.
     MarkerOccupied = "marker_occupied" {
-        happened: "A file with content is where the keyring's marker file belongs. It is not overwritten.",
-        why: "An earlier store kept its cache at this path.",
-        remedy: "Move it with tokenkeep migrate or migrate(), or choose another path for the marker",
-        findings: &["left-over-file"],
+        happened: "An encrypted file is where the keyring's marker file belongs. It is not overwritten. (Any other file there is copied aside.)",
+        why: "A store that this program does not know kept its cache at this path.",
+        remedy: "Move its sign-ins with tokenkeep migrate or migrate(); if they are not wanted, or the key is lost, move the file away",
+        findings: &["marker-occupied"],
     }
     /// The verification read back other content than it wrote.
     NotVerified = "not_verified" {

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use zeroize::Zeroizing;
 
 use crate::atomic_file::{self, Rest};
-use crate::cache::motion::STOPPED;
+use crate::cache::motion::{self, STOPPED};
 use crate::event::{Event, Events};
 use crate::names;
 use crate::options::Durability;
@@ -239,6 +239,12 @@ impl FilePersistence {
             None => self.read(&files::resolve(&self.path)?, false)?,
         }
         .content)
+    }
+
+    /// Like [`FilePersistence::raw`] under the lock, and waits for the rest of what may be half of a write.
+    pub(crate) fn raw_at_rest(&self, guard: &LockGuard) -> Result<Option<Secret>> {
+        let read = || self.read(guard.target(), true);
+        Ok(motion::load_at_rest(self, read, motion::is_complete)?.loaded.content)
     }
 
     /// Returns the bytes to write for `content` over the content of `target`, and whether the key of that is lost.

@@ -159,8 +159,8 @@ impl<K: Keystore + ?Sized> Keystore for Arc<K> {
 ///
 /// A write bumps the marker, writes the item and bumps the marker again, so that a reader who looks at the marker
 /// before it reads the item never takes old content for new. A marker that holds anything but nothing or `{}` is
-/// content that another store left there; it is never overwritten, but moved into the item where that is possible (see
-/// [`KeystorePersistence::stand_in`]).
+/// content that another store left there. It is moved into the item where that is possible (see
+/// [`KeystorePersistence::stand_in`]); a torn cache and another program's file are copied aside, and an encrypted file stays.
 ///
 /// One item may be shared by several paths. Their writers exclude each other by one more lock, named after the item,
 /// and always read the item first; their readers notice only what was written through their own path.

@@ -17,6 +17,7 @@ use chacha20poly1305::aead::inout::InOutBuf;
 use chacha20poly1305::{AeadInOut, KeyInit, Tag, XChaCha20Poly1305};
 use zeroize::Zeroizing;
 
+use super::refuse_data_protection;
 use crate::key_source::{Key, KeySource, Kind, fill_random};
 use crate::{Backend, Error, ErrorKind, Protection, Protector, Result, Secret, schema};
 use header::{Flaw, Header, TAG};
@@ -79,6 +80,7 @@ impl Sealed {
 
     /// Returns the key and parameters for a file that replaces one beginning with `head`.
     fn key_over(&self, head: &[u8]) -> Result<(Key, Vec<u8>)> {
+        refuse_data_protection(head)?;
         match Header::parse(head) {
             Ok(header) => Ok((self.key_of(&header)?, header.parameters.to_vec())),
             Err(Flaw::Foreign) if holds_plaintext(head) => Err(unprotected().remedy(
@@ -138,6 +140,7 @@ impl Protector for Sealed {
     fn unprotect(&self, bytes: Secret) -> Result<Secret> {
         let (start, end, data, nonce, key) = {
             let file = bytes.expose();
+            refuse_data_protection(file)?;
             let header = match Header::parse(file) {
                 Ok(header) => header,
                 // A keystore's marker, without content to encrypt; it stays unchanged until the first write.

@@ -138,13 +138,10 @@ fn a_running_program_imports_content_of_another_one_that_had_no_keyring() {
 }
 
 #[test]
-fn only_fallbacks_of_the_keyring_and_plaintext_caches_are_imported() {
+fn an_opaque_file_is_imported_from_a_fallback_of_the_keyring_and_copied_aside_from_any_other_program() {
     let (home, keyring) = (Home::new(), Keyring::start());
     let stand_in = || Some(FilePersistence::new(home.cache()).unwrap());
     fs::write(home.cache(), "opaque content").unwrap();
-    let unknowing = Opened::item(&keyring, &home.cache(), None);
-    assert_eq!(unknowing.cache.read().unwrap_err().kind(), ErrorKind::MarkerOccupied);
-    assert_eq!(fs::read(home.cache()).unwrap(), b"opaque content");
     let knowing = Opened::item(&keyring, &home.cache(), stand_in());
     assert_eq!(knowing.read(), "opaque content");
     assert_eq!(fs::read(home.cache()).unwrap(), b"{}");
@@ -153,8 +150,54 @@ fn only_fallbacks_of_the_keyring_and_plaintext_caches_are_imported() {
     let error = knowing.cache.read().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
     assert_eq!(fs::read(home.cache()).unwrap(), b"other content");
-    fs::write(home.cache(), "{}").unwrap();
-    assert_eq!(knowing.read(), "opaque content");
+    let unknowing = Opened::item(&keyring, &home.cache(), None);
+    assert_eq!(unknowing.read(), "opaque content");
+    unknowing.write(&cache_of(&["ada"]));
+    assert_eq!(copies(&home), ["other content"]);
+}
+
+/// Returns the contents of the copies that were kept aside.
+fn copies(home: &Home) -> Vec<String> {
+    let names = home.names().into_iter().filter(|name| name.contains(".corrupt-"));
+    names.map(|name| fs::read_to_string(home.path().join(name)).unwrap()).collect()
+}
+
+#[test]
+fn torn_and_foreign_files_in_the_place_of_the_marker_are_copied_aside_and_sign_ins_go_on_in_the_keyring() {
+    let keyring = Keyring::start();
+    let whole = cache_of(&["bob"]);
+    for odd in [&whole[..whole.len() / 2], "{\"mine\":1}", "[]", "notes of a person", "{\"Account\":[]}"] {
+        for signed_in in [false, true] {
+            for fallbacks in ["none", "plain"] {
+                let home = Home::new();
+                let case = format!("{odd}, {signed_in}, {fallbacks}");
+                let item = Opened::item(&keyring, &home.cache(), None);
+                match signed_in {
+                    true => item.write(&cache_of(&["ada"])),
+                    false => drop(item.cache.clear().unwrap()),
+                }
+                fs::write(home.cache(), odd).unwrap();
+                let now = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+                fs::File::open(home.cache()).unwrap().set_modified(now).unwrap();
+                sign_in(&home, Some(&keyring), fallbacks, "eve");
+                let people = people_of(&home, Some(&keyring), fallbacks);
+                assert!(people.contains("eve") && people.contains("ada") == signed_in, "{case}: {people:?}");
+                assert!(home.names().iter().all(|name| !name.ends_with(".lockfile")), "{case}");
+                // An opaque file of a configured fallback counts as content of the same cache, if there is no other.
+                let imported = fallbacks == "plain" && !signed_in && !whole.starts_with(odd);
+                assert!(imported || copies(&home) == [odd], "{case}: {:?}", home.names());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_token_cache_in_the_place_of_the_marker_is_imported_although_the_item_is_damaged() {
+    let (home, keyring) = (Home::new(), Keyring::start());
+    let item = Opened::item(&keyring, &home.cache(), None);
+    item.write("{\"Account\":{\"torn");
+    fs::write(home.cache(), cache_of(&["ada"])).unwrap();
+    assert_eq!(people_of(&home, Some(&keyring), "none"), set(&["ada"]));
 }
 
 #[test]

@@ -108,12 +108,12 @@ fn delete_removes_the_item_keeps_the_marker_and_others_notice() {
 }
 
 #[test]
-fn a_marker_file_with_content_of_another_store_is_never_overwritten() {
+fn an_encrypted_file_of_an_unknown_store_in_the_place_of_the_marker_is_never_overwritten() {
     let keyring = Keyring::start();
     let (bus, path) = (&keyring.bus, marker(&keyring.bus));
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    // Not a token cache, and not configured as a fallback.
-    let old = b"{\"secrets\": {\"k\": {\"secret\": \"xyz\"}}}";
+    // Not configured as a fallback.
+    let old = b"\x89TKS\r\n\x1a\nxyz";
     fs::write(&path, old).unwrap();
     let refused = |error: Error| {
         assert_eq!(error.kind(), ErrorKind::MarkerOccupied, "{error}");

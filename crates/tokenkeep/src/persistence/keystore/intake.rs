@@ -3,15 +3,18 @@
 //! Plaintext is at that path if an older release, another library or a fallback wrote it while the keystore was
 //! unavailable; encrypted content if the fallback was an encrypted file. Content of every store that the
 //! [`KeystorePersistence`] knows (and plaintext MSAL caches in any case) is moved into the item: at opening, or at
-//! the latest at a read or write under the lock. Other content stays and is not overwritten.
+//! the latest at a read or write under the lock. Content that is encrypted by a store unknown to it stays, and is not
+//! overwritten. Any other content is a torn cache, or the file of another program; it is copied aside, so that sign-ins
+//! go on in the item.
 
 use super::KeystorePersistence;
 use crate::event::Event;
 use crate::moving::carry;
 use crate::persistence::BuiltIn;
 use crate::persistence::file::FilePersistence;
+use crate::protector;
 use crate::{
-    CacheLock, Error, ErrorKind, LockGuard, Persistence, Result,
+    CacheLock, Error, ErrorKind, LockGuard, Persistence, Result, Secret,
     options::{OnDamage, WaitOptions},
     schema,
 };
@@ -74,12 +77,27 @@ impl KeystorePersistence {
                 Err(error) if error.is_damage() => {
                     return self.set_marker_aside(file, guard, error);
                 }
+                Err(error) if error.kind() == ErrorKind::Conflict => {
+                    return self.settle_conflict(file, guard, error);
+                }
                 Err(error) => {
                     return Err(error.within("Cannot move the content of the marker file into the keystore"));
                 }
             }
         }
-        Ok(false)
+        if protector::refuse_sealed(content.expose()).is_err() {
+            return Ok(false);
+        }
+        // What may be half of a write is whole a moment later.
+        let settled = self.marker.file.raw_at_rest(guard)?;
+        match settled.as_ref().is_none_or(|settled| *settled == content) {
+            true => {
+                let what = "The file holds neither a token cache nor a marker";
+                let damage = Error::new(ErrorKind::Damaged, what).at(self.path());
+                self.set_marker_aside(&self.marker.file, guard, damage)
+            }
+            false => self.take_in_under(guard),
+        }
     }
 
     /// Returns whether content at the marker's path is of a kind that is imported.
@@ -93,10 +111,27 @@ impl KeystorePersistence {
         plaintext.into_iter().chain(&self.stand_ins)
     }
 
+    /// Of a file and an item that cannot be merged, the one that is no token cache is copied aside.
+    fn settle_conflict(&self, file: &FilePersistence, guard: &LockGuard, conflict: Error) -> Result<bool> {
+        let is_cache =
+            |content: Option<Secret>| content.is_some_and(|content| schema::is_msal_cache(content.expose()));
+        match (is_cache(file.load_own(guard)?), is_cache(self.keystore.load()?)) {
+            (false, true) => self.set_marker_aside(file, guard, conflict),
+            (true, false) if self.damage == OnDamage::SetAside => {
+                let copy = self.keystore.set_aside()?;
+                self.keystore.save(&"{}".into())?;
+                let (path, reason) = (self.path().to_owned(), "the item holds no token cache".to_owned());
+                self.events.raise(|| Event::SetAside { path, copy, reason });
+                self.take_in_under(guard)
+            }
+            _ => Err(conflict.within("Cannot move the content of the marker file into the keystore")),
+        }
+    }
+
     /// A fallback's damaged content does not block the keystore: it is copied aside.
     fn set_marker_aside(&self, file: &FilePersistence, guard: &LockGuard, damage: Error) -> Result<bool> {
         if self.damage == OnDamage::Fail {
-            return Err(occupied(self).because(damage));
+            return Err(super::marker::occupied(self.path()).because(damage));
         }
         let copy = file.set_aside(guard)?;
         file.empty(guard)?;
@@ -104,8 +139,4 @@ impl KeystorePersistence {
         self.events.raise(|| Event::SetAside { path, copy, reason });
         Ok(false)
     }
-}
-
-fn occupied(persistence: &KeystorePersistence) -> Error {
-    super::marker::occupied(persistence.path())
 }

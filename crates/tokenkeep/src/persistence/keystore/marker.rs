@@ -72,7 +72,9 @@ impl Marker {
 /// The error for a marker file with content that this store cannot open.
 pub(super) fn occupied(path: &Path) -> Error {
     let what = "The marker file of the keystore item holds the content of another store";
-    Error::new(ErrorKind::MarkerOccupied, what)
-        .at(path)
-        .remedy("Move it with migrate(), from the store that wrote it, or choose another path for the marker")
+    let (file, aside) = (path.display(), path.display());
+    Error::new(ErrorKind::MarkerOccupied, what).at(path).remedy(format!(
+        "Move its sign-ins into the keystore with migrate(), from the store that wrote it; if they are not wanted, or the key \
+         is lost, move the file away: mv '{file}' '{aside}.old'"
+    ))
 }
