@@ -2,7 +2,7 @@
 //!
 //! This file owns the steps of a read, a write, a removal and a verification, which do not depend on the framework
 //! behind them: on macOS the [`SecurityFramework`] is Apple's, in the project's tests on other systems a stand-in.
-//! [`calls`] owns their threads, limits and order.
+//! `calls` owns their threads, limits and order.
 //!
 //! The item has the shape of keytar and the other MSAL libraries: a generic password found by service and account, by
 //! default in the default keychain, with the content unencoded. An update keeps the list of the programs that may read

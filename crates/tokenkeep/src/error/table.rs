@@ -268,7 +268,7 @@ kinds! {
     }
     /// The marker file of a keystore has content that another store encrypted, which must be migrated, not overwritten.
     MarkerOccupied = "marker_occupied" {
-        happened: "An encrypted file is where the keyring's marker file belongs. It is not overwritten. (Any other file there is copied aside.)",
+        happened: "An encrypted file is where the keyring's marker file belongs. It is not overwritten; any other file there is copied aside.",
         why: "A store that this program does not know kept its cache at this path.",
         remedy: "Move its sign-ins with tokenkeep migrate or migrate(); if they are not wanted, or the key is lost, move the file away",
         findings: &["marker-occupied"],
