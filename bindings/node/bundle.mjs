@@ -21,7 +21,7 @@ const ENTRIES = ["index", "identity", "embed"];
  * `ts/NAME.ts` that an entry requires when it is needed. What most programs do not need costs them the time to parse it
  * with every start. They share nothing with the main entry but types: a class in two files would be two classes.
  */
-const LATER = ["watching", "brokering"];
+const LATER = ["watching", "brokering", "natives"];
 
 /** `ts/NAME.ts` that npm makes a command of. */
 const COMMANDS = ["command"];

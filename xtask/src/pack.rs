@@ -9,6 +9,7 @@
 //! `pack` is for this platform alone. `dist` takes every addon in `bindings/node`, where cross compilers and the
 //! release workflow put them, and with `--complete` demands every platform. `tarball.rs` checks the tarballs.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -164,8 +165,26 @@ fn pack_main(job: &mut Job<'_>, out: &Path, platforms: &[Platform]) -> Outcome<P
     // They serve the checkout, not the user.
     let mut delete = npm::command(job, &package);
     job.run(delete.args(["pkg", "delete", "devDependencies", "scripts"]))?;
+    natives(job, &package, platforms)?;
     components(job, &package, None)?;
     npm_pack(job, &package, out, "tokenkeep")
+}
+
+/// Writes the hashes by which the package knows what it may load.
+fn natives(job: &mut Job<'_>, package: &Path, platforms: &[Platform]) -> Outcome<()> {
+    let mut node = job.command("node");
+    node.arg(job.workspace.path("xtask/natives.mjs")).arg(package.join("dist/natives.js"));
+    for platform in platforms {
+        let mut word = OsString::from(format!("{}=", platform.name));
+        word.push(addon_path(job.workspace, *platform));
+        let command = executable::path(job.workspace, *platform);
+        if command.is_file() {
+            word.push(",");
+            word.push(command);
+        }
+        node.arg(word);
+    }
+    job.run(&mut node)
 }
 
 /// Returns the address of the sources from GitHub's variables. npm records a package's origin only if the package

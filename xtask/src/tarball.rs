@@ -29,6 +29,7 @@ const CODE: &[&str] = &[
     "watching.js",
     "brokering.js",
     "command.js",
+    "natives.js",
 ];
 
 /// Calls of Node-API that give our memory to JavaScript, which a process with a memory cage (Electron) refuses.

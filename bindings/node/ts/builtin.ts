@@ -5,6 +5,8 @@ interface Builtins {
   "node:crypto": typeof import("node:crypto");
   "node:module": typeof import("node:module");
   "node:os": typeof import("node:os");
+  "node:process": typeof import("node:process");
+  "node:timers": typeof import("node:timers");
 }
 
 /** One of Node's own modules. */

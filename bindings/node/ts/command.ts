@@ -2,9 +2,8 @@
 // arguments on the same terminal, and ends as it ended. Says in one line what only this side can know: that there is no
 // executable, or, beside `doctor`, that the addon does not load.
 import { spawn } from "node:child_process";
-import { statSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { addonPath, loadAddon, notInstalled, platformName } from "./handle/locate";
+import { executablePath, loadAddon } from "./handle/locate";
+import { platformName } from "./handle/platform-name";
 import { VERSION } from "./version";
 
 /** The exit code of a failure, as docs/cli.md lists it. */
@@ -16,34 +15,13 @@ const PASSED_ON: NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 const words = process.argv.slice(2);
 
 try {
-  const path = executable();
+  const path = executablePath();
   if (words.includes("doctor")) {
     tellOfAddon();
   }
   run(path);
 } catch (error) {
   fail(error as Error);
-}
-
-/** The executable's path. @throws Error that says what is missing and how to install it. */
-function executable(): string {
-  const platform = platformName();
-  const addon = addonPath(platform);
-  if (addon === undefined) {
-    throw notInstalled(platform);
-  }
-  // In the package under its own name; in a checkout beside the addon, under one that tells the platforms apart.
-  const names = [
-    process.platform === "win32" ? "tokenkeep.exe" : "tokenkeep",
-    `tokenkeep.${platform}.command`,
-  ];
-  const path = names
-    .map((name) => join(dirname(addon), name))
-    .find((file) => statSync(file, { throwIfNoEntry: false })?.isFile());
-  if (path === undefined) {
-    throw new Error(`The executable of the command is not in tokenkeep-${platform}. ${reinstall(platform)}`);
-  }
-  return path;
 }
 
 function reinstall(platform: string): string {

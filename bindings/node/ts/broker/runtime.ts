@@ -1,8 +1,11 @@
 // The face of `@azure/msal-node-runtime` as far as it is used here, and finding it. The package is optional and large, so
 // that it is looked for when a plugin is made, not at import.
 
+import { isAbsolute } from "node:path";
+import { builtin } from "../builtin";
 import { PersistenceError } from "../error";
-import { here, requireFrom } from "../handle/locate";
+import { ownFile } from "../handle/search";
+import { objection } from "../handle/trust";
 
 /** An account as the broker knows it. */
 export interface RuntimeAccount {
@@ -135,17 +138,27 @@ export const STATUSES = [
 /**
  * The runtime.
  *
- * @throws PersistenceError `NotSupportedError` when it is not installed or cannot be loaded.
+ * @throws PersistenceError `NotSupportedError` when it is not installed, cannot be loaded, or lies where other users can change
+ * it.
  */
 export function loadRuntime(): Runtime {
-  const require = requireFrom(here());
   const name = "@azure/msal-node-runtime";
+  const asker = ownFile();
+  const require = builtin("node:module").createRequire(asker?.path ?? process.execPath);
+  let place: string;
   try {
-    require.resolve(name);
+    place = require.resolve(name);
   } catch (cause) {
     throw PersistenceError.createNotSupportedError(
       `The broker needs the package ${name}: run "npm install ${name}"`,
       { cause },
+    );
+  }
+  // Node's search goes up to the root, and to folders that the environment names.
+  const against = isAbsolute(place) ? objection(place, undefined, asker) : undefined;
+  if (against !== undefined) {
+    throw PersistenceError.createNotSupportedError(
+      `The package ${name} at ${place} is not loaded: ${against.why}`,
     );
   }
   try {

@@ -1,4 +1,5 @@
 // A cache plugin in one line: what opens the store, when, and what happens to accesses meanwhile.
+import { resolve } from "node:path";
 import { ASYNC_DISPOSE, type AsyncDisposing } from "../disposing";
 import type { LockOptions } from "../lock-options";
 import type { CachePlugin, TokenCacheContext } from "../msal-types";
@@ -44,12 +45,16 @@ export function createCachePlugin(
   options: CreateCachePluginOptions = {},
 ): OpeningCachePlugin {
   const lockOptions: LockOptions = options;
+  const { cachePath } = configuration;
+  // Now: a `chdir` before the first access must not move it.
+  const config =
+    typeof cachePath === "string" ? { ...configuration, cachePath: resolve(cachePath) } : configuration;
   let opening: Promise<PersistenceCachePlugin> | undefined;
   // msal-node calls `after` even when `before` failed: then the client holds nothing that may be written.
   const failed = new WeakSet<TokenCacheContext>();
 
   async function open(): Promise<PersistenceCachePlugin> {
-    const persistence = await PersistenceCreator.createPersistence(configuration);
+    const persistence = await PersistenceCreator.createPersistence(config);
     return new PersistenceCachePlugin(persistence, lockOptions, options);
   }
 

@@ -9,6 +9,7 @@ import { isPersistenceError, PersistenceError } from "../error";
 import { reportTo } from "../events";
 import { Cache, type CacheDescription, type StoreDescription } from "../handle/cache";
 import { lockLimit } from "../lock-options";
+import { placeOf } from "../place";
 import { promptLimit } from "../prompting";
 import { notVerified } from "../stores/base";
 import { FilePersistence, tellOfReady } from "../stores/file";
@@ -116,7 +117,7 @@ class Creation {
     const path = cachePath === undefined ? requireText("cachePath", cachePath) : cachePath;
     const file = new FilePersistence(path, loggerOptions, this.config);
     // Nothing is told before the event loop is back.
-    const cache = new Cache(this.describe(path, candidates, later), (event) =>
+    const cache = new Cache(this.describe(placeOf(file), candidates, later), (event) =>
       reportTo(file.getLogger())(event),
     );
     const { store, attempts } = await cache.open({ create: true, verify: true }, lockLimit());

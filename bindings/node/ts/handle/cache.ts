@@ -1,5 +1,4 @@
 // One cache as Rust keeps it, with promises: what the persistences of this package are a face of.
-import { resolve } from "node:path";
 import type {
   AttemptReply,
   CacheOptions,
@@ -66,6 +65,7 @@ export interface StoreDescription {
 
 /** A cache: its names, and the stores to try. */
 export interface CacheDescription {
+  /** Absolute. */
   readonly path: string;
   readonly serviceName?: string | undefined;
   readonly accountName?: string | undefined;
@@ -328,8 +328,7 @@ function optionsOf(description: CacheDescription, source: number): CacheOptions 
   const imports = importKeys.map((key): StoreDescription => ({ kind: "encrypted-file", key }));
   return {
     source,
-    // Absolute from now on: a later chdir must not move the cache.
-    path: resolve(path),
+    path,
     service: serviceName,
     account: accountName,
     partition,

@@ -11,13 +11,16 @@ import { type AskForPassphrase, askWithin } from "./ask";
 export class CheckedKey {
   readonly #key: EncryptionKey;
   readonly #prompts: PromptOptions;
+  /** The absolute path of a key file. */
+  readonly #place: string;
 
   /** @throws PersistenceError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, without anything secret. */
   constructor(key: EncryptionKey, prompts: PromptOptions = {}) {
     check(key);
     promptLimit(prompts);
-    // Copies: a program that changes its objects later does not change an open cache.
+    // Copies: a program that changes its objects, or its directory, later does not change an open cache.
     this.#key = { ...key };
+    this.#place = key.type === "keyFile" ? resolve(key.path) : "";
     this.#prompts = { ...prompts };
   }
 
@@ -39,7 +42,7 @@ export class CheckedKey {
           ? { kind: "passphrase", passphrase: key.passphrase }
           : { kind: "ask" };
       case "keyFile":
-        return { kind: "key-file", path: resolve(key.path) };
+        return { kind: "key-file", path: this.#place };
       case "environment":
         return { kind: "key-variable", name: key.environmentVariable };
     }

@@ -1,7 +1,9 @@
 // One channel per JavaScript thread carries every answer of the addon: a call number goes out, a result comes back under
 // it. Nothing here waits on Node's worker pool, and an answer that is still to come keeps the process alive.
+import { builtin } from "../builtin";
 import { isPersistenceError } from "../error";
 import type { Addon, EventReply, Failure, NativeChannel } from "../face";
+import { shared } from "../shared";
 import { VERSION } from "../version";
 import { NativeFailure } from "./errors";
 import { loadAddon } from "./locate";
@@ -33,14 +35,13 @@ interface Shared {
 }
 
 /** By version: copies of different versions may speak differently to the addon. */
-const KEY = Symbol.for(`tokenkeep.link.${VERSION}`);
-
-const shared = sharedWith(globalThis as { [KEY]?: Shared });
-
-function sharedWith(world: { [KEY]?: Shared }): Shared {
-  world[KEY] ??= { waiters: new Map(), listeners: new Map(), lastCall: 0, lastSource: 0, open: undefined };
-  return world[KEY];
-}
+const state = shared<Shared>(`link.${VERSION}`, () => ({
+  waiters: new Map(),
+  listeners: new Map(),
+  lastCall: 0,
+  lastSource: 0,
+  open: undefined,
+}));
 
 /**
  * The addon, found once, and this thread's channel to it, opened on first use.
@@ -48,29 +49,30 @@ function sharedWith(world: { [KEY]?: Shared }): Shared {
  * @throws PersistenceError `NotSupportedError` with the code `addon_missing` or `addon_unusable`.
  */
 export function link(): Link {
-  if (shared.open === undefined) {
+  if (state.open === undefined) {
     // Not at import: without a binary the package still imports, tells where user directories are and reports errors.
     const addon = loadAddon();
     const channel = new addon.Channel(dispatch);
-    shared.open = { addon, channel };
+    state.open = { addon, channel };
     // Not `once`, which is compiled for this call alone; to close twice does nothing.
-    process.on("exit", () => channel.close(EXIT_PATIENCE));
+    // Not the global process either: a test runner's stand-in for it does not exit.
+    builtin("node:process").on("exit", () => channel.close(EXIT_PATIENCE));
   }
-  return shared.open;
+  return state.open;
 }
 
 /** Starts something in Rust and gives its answer; failures are `NativeFailure`s. */
 export function call<T>(start: (call: number) => void): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    const id = shared.lastCall === 0xffff_ffff ? 1 : shared.lastCall + 1;
-    shared.lastCall = id;
-    shared.waiters.set(id, (failure, value) =>
+    const id = state.lastCall === 0xffff_ffff ? 1 : state.lastCall + 1;
+    state.lastCall = id;
+    state.waiters.set(id, (failure, value) =>
       failure === null ? resolve(value as T) : reject(new NativeFailure(failure)),
     );
     try {
       start(id);
     } catch (error) {
-      shared.waiters.delete(id);
+      state.waiters.delete(id);
       reject(thrown(error));
     }
   });
@@ -96,18 +98,18 @@ export function thrown(error: unknown): unknown {
 
 /** Registers a listener, which its owner must keep; gives the source number to open a cache with. */
 export function listen(listener: Listener): number {
-  shared.lastSource += 1;
-  if (shared.lastSource % SWEEP === 0) {
+  state.lastSource += 1;
+  if (state.lastSource % SWEEP === 0) {
     sweep();
   }
-  shared.listeners.set(shared.lastSource, new WeakRef(listener));
-  return shared.lastSource;
+  state.listeners.set(state.lastSource, new WeakRef(listener));
+  return state.lastSource;
 }
 
 function sweep(): void {
-  for (const [source, reference] of shared.listeners) {
+  for (const [source, reference] of state.listeners) {
     if (reference.deref() === undefined) {
-      shared.listeners.delete(source);
+      state.listeners.delete(source);
     }
   }
 }
@@ -115,10 +117,10 @@ function sweep(): void {
 function dispatch(id: number, failure: Failure | null, value: unknown): void {
   if (id === 0) {
     const event = value as EventReply;
-    shared.listeners.get(event.source)?.deref()?.(event);
+    state.listeners.get(event.source)?.deref()?.(event);
     return;
   }
-  const waiter = shared.waiters.get(id);
-  shared.waiters.delete(id);
+  const waiter = state.waiters.get(id);
+  state.waiters.delete(id);
   waiter?.(failure, value);
 }

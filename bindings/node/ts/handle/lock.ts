@@ -1,8 +1,8 @@
 // The core's lock between processes and its merge, for persistences written in JavaScript.
-import { resolve } from "node:path";
 import type { MergeReply, NativeLock } from "../face";
 import type { Cache, Change } from "./cache";
 import { NativeFailure, translate } from "./errors";
+import { underHold } from "./held";
 import { call, link, opened } from "./link";
 
 /** A lock whose holds have numbers. */
@@ -14,11 +14,11 @@ export class Lock {
     return new Lock(cache.lock());
   }
 
-  /** The lock beside `path`. */
+  /** The lock beside an absolute path. */
   static beside(path: string): Lock {
     const { addon, channel } = link();
     try {
-      return new Lock(opened(() => new addon.Lock(channel, resolve(path))));
+      return new Lock(opened(() => new addon.Lock(channel, path)));
     } catch (error) {
       throw translate(error);
     }
@@ -42,6 +42,11 @@ export class Lock {
   /** Ends the hold's expiry; `false` when it has expired already. */
   pin(hold: number): boolean {
     return this.native.pin(hold);
+  }
+
+  /** Runs `action`, which loads, or saves `content`, as the owner of a hold that locks the cache at `path`. */
+  under<T>(path: string, hold: number, action: () => Promise<T>, content?: string): Promise<T> {
+    return underHold(path, hold, action, content);
   }
 
   /** Settles when the lock is free. A hold that has expired is none. */

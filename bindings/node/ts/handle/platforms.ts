@@ -1,4 +1,5 @@
 // The platforms that have a package with a prebuilt addon, and how a bundle hands over the one it holds.
+import { VERSION } from "../version";
 
 /** Every platform with a package, which is called `tokenkeep-` and this. */
 export const PLATFORMS = [
@@ -24,8 +25,11 @@ export function isPlatform(name: string): name is Platform {
   return (PLATFORMS as readonly string[]).includes(name);
 }
 
-/** The global in which `tokenkeep/embed` leaves a bundle's addon. Global, because the loader may be in another file. */
-export const EMBEDDED = Symbol.for("tokenkeep.embedded");
+/**
+ * The global in which `tokenkeep/embed` leaves a bundle's addon. Global, because the loader may be in another file; by version,
+ * because one process may hold several programs, each with its own.
+ */
+export const EMBEDDED = Symbol.for(`tokenkeep.embedded.${VERSION}`);
 
 /**
  * Loads the addon of a platform; `undefined` if the bundle has none.

@@ -1,5 +1,6 @@
 // The plugin itself: how @azure/identity asks for a cache, and what it gets.
 import { promises as files } from "node:fs";
+import { resolve } from "node:path";
 import {
   type CachePluginOptions,
   DataProtectionScope,
@@ -72,6 +73,8 @@ export const cachePersistencePlugin: IdentityPlugin = createCachePersistencePlug
 export function createCachePersistencePlugin(options: CachePersistenceOptions = {}): IdentityPlugin {
   const names = new Names();
   const open = new Map<string, Promise<PersistenceCachePlugin>>();
+  // Now: a later `chdir` must not move the caches.
+  const directory = typeof options.directory === "string" ? resolve(options.directory) : options.directory;
 
   return (context) => {
     (context as Context).cachePluginControl.setPersistence((asked = {}) => {
@@ -80,7 +83,7 @@ export function createCachePersistencePlugin(options: CachePersistenceOptions = 
       const key = JSON.stringify([name, asked.name, unencrypted, Environment.getUserRootDirectory()]);
       let opening = open.get(key);
       if (opening === undefined) {
-        opening = openPlugin(name, asked.name, unencrypted, options);
+        opening = openPlugin(name, asked.name, unencrypted, { ...options, directory });
         open.set(key, opening);
         // @azure/identity asks for both caches and waits for the one it needs: the other's failure is no crash. And what
         // failed may work for the next credential.

@@ -9,13 +9,15 @@ import { ASYNC_DISPOSE } from "../disposing";
 import { isPersistenceError, PersistenceError } from "../error";
 import { type CacheEvent, report, subscribe } from "../events";
 import type { Snapshot } from "../handle/cache";
+import { noteAccess, refuseOwnWait } from "../handle/held";
 import { type LockOptions, lockLimit } from "../lock-options";
 import { type Logger, log } from "../logger";
 import type { CachePlugin, TokenCacheContext } from "../msal-types";
-import { nativeCache } from "../stores/base";
-import { type Memory, MemoryPersistence } from "../stores/memory";
-import { isUntouched } from "../stores/untouched";
+import { placeOf } from "../place";
+import { type Kin, kinOf } from "../stores/kin";
+import type { Memory } from "../stores/memory";
 import type { IPersistence } from "../types";
+import { VERSION } from "../version";
 import { Client, type Window } from "./client";
 import { CustomStore } from "./custom-store";
 import { NativeStore } from "./native-store";
@@ -42,7 +44,16 @@ export interface CachePluginOptions {
 type Access =
   | { readonly kind: "read" }
   | { readonly kind: "failed" }
-  | { readonly kind: "write"; readonly store: Store; readonly window: Window };
+  | { readonly kind: "write"; readonly store: Store; readonly window: Window; ended(): void };
+
+/** What is known of a persistence. */
+interface Known {
+  readonly kin: Kin | undefined;
+  /** Absolute. */
+  readonly path: string;
+  native?: NativeStore;
+  custom?: CustomStore;
+}
 
 /** What printing a plugin must not show, and spreading it must not copy. */
 interface State {
@@ -51,7 +62,7 @@ interface State {
   readonly strict: boolean;
   readonly clients: WeakMap<object, Client>;
   readonly accesses: WeakMap<object, Access>;
-  readonly stores: WeakMap<object, { native?: Store; custom?: Store }>;
+  readonly stores: WeakMap<object, Known>;
   readonly watchers: Set<AccountWatcher>;
   /** Commits under way. */
   readonly commits: Set<Promise<unknown>>;
@@ -104,6 +115,8 @@ export class PersistenceCachePlugin implements CachePlugin {
       reload: true,
     };
     Object.defineProperty(this, "state", { value: state });
+    // Resolves its path now: a later `chdir` must not move it.
+    this.known();
     if (options?.onEvent) {
       state.unsubscribe = subscribe(this.logger, options.onEvent);
     }
@@ -157,8 +170,9 @@ export class PersistenceCachePlugin implements CachePlugin {
     const client = this.clientOf(cacheContext);
     const window = access?.kind === "write" ? access.window : undefined;
     const store = access?.kind === "write" ? access.store : this.store();
-    if (window !== undefined) {
-      client.closeWindow(window);
+    if (access?.kind === "write") {
+      client.closeWindow(access.window);
+      access.ended();
     }
     if (!cacheContext.cacheHasChanged) {
       if (window !== undefined) {
@@ -220,16 +234,15 @@ export class PersistenceCachePlugin implements CachePlugin {
     }
     const [listener, options] = typeof first === "function" ? [first, second] : [undefined, first];
     requireTimes(["coalesce", "checkEvery", "rereadEvery"], options);
-    const { logger, persistence } = this;
+    const { logger } = this;
     const { watchers } = this.state;
+    const { kin, path } = this.known();
     // A file of its own, which programs that do not watch never read.
     const { AccountWatcher } = require("./watching.js") as typeof import("../watching");
     const watcher = new AccountWatcher(
       {
-        path: persistence.getFilePath(),
-        ...(persistence instanceof MemoryPersistence && {
-          signs: (onSign: () => void) => signsOfMemory(persistence.own, onSign),
-        }),
+        path,
+        ...(kin?.memory && { signs: (onSign: () => void) => signsOfMemory(kin.memory as Memory, onSign) }),
         read: async (force) => (await this.store().read(force, false)).content,
         warn: (message) => report(logger, { kind: "warning", message }),
         failed: (error) => log(logger, "error", `A listener of changes failed: ${nameOf(error)}`),
@@ -340,8 +353,11 @@ export class PersistenceCachePlugin implements CachePlugin {
     }
   }
 
-  private async openWindow({ tokenCache }: TokenCacheContext, client: Client): Promise<Access> {
+  private async openWindow(context: TokenCacheContext, client: Client): Promise<Access> {
+    const { tokenCache } = context;
     const store = this.store();
+    const { path } = this.known();
+    refuseOwnWait(path, context);
     const hold = await store.beginWrite(this.reloadForced(), client.wantsKeys);
     try {
       // Wait for a new task: by then msal-node has finished its other changes to this memory.
@@ -357,7 +373,12 @@ export class PersistenceCachePlugin implements CachePlugin {
         client.adoptNothing(store, generation);
       }
       const base = tokenCache.serialize();
-      return { kind: "write", store, window: client.openWindow(hold, base) };
+      return {
+        kind: "write",
+        store,
+        window: client.openWindow(hold, base),
+        ended: noteAccess(path, context),
+      };
     } catch (error) {
       // msal-node tells the program of the failure next: the lock must not outlive the news.
       await store.release(hold);
@@ -372,6 +393,7 @@ export class PersistenceCachePlugin implements CachePlugin {
       return undefined;
     }
     client.closeWindow(access.window);
+    access.ended();
     return access.store.release(access.window.hold);
   }
 
@@ -388,17 +410,26 @@ export class PersistenceCachePlugin implements CachePlugin {
   /** Asked anew each time: programs replace the persistence, and test doubles its methods. */
   private store(): Store {
     const { persistence, state } = this;
-    let known = state.stores.get(persistence);
-    if (known === undefined) {
-      known = {};
-      state.stores.set(persistence, known);
-    }
-    if (isUntouched(persistence)) {
-      known.native ??= new NativeStore(nativeCache(persistence), state.limit, state.strict);
+    const known = this.known();
+    const { kin, path } = known;
+    const native = kin?.version === VERSION ? kin.native() : undefined;
+    if (native !== undefined) {
+      known.native ??= new NativeStore(native, path, state.limit, state.strict);
       return known.native;
     }
-    known.custom ??= new CustomStore(persistence, this, state.limit);
+    known.custom ??= new CustomStore(persistence, kin, path, this, state.limit);
     return known.custom;
+  }
+
+  private known(): Known {
+    const { persistence, state } = this;
+    let known = state.stores.get(persistence);
+    if (known === undefined) {
+      const kin = kinOf(persistence);
+      known = { kin, path: kin?.place() ?? placeOf(persistence) };
+      state.stores.set(persistence, known);
+    }
+    return known;
   }
 
   private reloadForced(): boolean {

@@ -7,10 +7,10 @@
 import { programTime, systemTime } from "../clock";
 import { PersistenceError } from "../error";
 import type { Change, Committed, Snapshot } from "../handle/cache";
-import { underHold } from "../handle/held";
+import { refuseOwnWait } from "../handle/held";
 import { entryKeys, Lock, merge } from "../handle/lock";
-import { BasePersistence, nativeCache } from "../stores/base";
-import { type Memory, MemoryPersistence } from "../stores/memory";
+import type { Kin, KinLock } from "../stores/kin";
+import type { Memory } from "../stores/memory";
 import type { IPersistence } from "../types";
 import type { Hold, Store } from "./store";
 
@@ -24,7 +24,7 @@ export interface Synced {
 }
 
 export class CustomStore implements Store {
-  private readonly lock: Lock;
+  private readonly lock: KinLock;
   private readonly memory: Memory | undefined;
   private latest: Snapshot | undefined;
   private begun = 0;
@@ -32,11 +32,14 @@ export class CustomStore implements Store {
 
   constructor(
     private readonly persistence: IPersistence,
+    kin: Kin | undefined,
+    /** Absolute. */
+    private readonly path: string,
     private readonly synced: Synced,
     private readonly limit: number,
   ) {
-    this.memory = persistence instanceof MemoryPersistence ? persistence.own : undefined;
-    this.lock = this.memory?.lock ?? lockFor(persistence);
+    this.memory = kin?.memory;
+    this.lock = kin?.lock() ?? Lock.beside(path);
   }
 
   isCurrent(): boolean {
@@ -49,7 +52,7 @@ export class CustomStore implements Store {
     if (known !== undefined) {
       return known;
     }
-    const hold = await this.lock.acquire(this.limit);
+    const hold = await this.acquire();
     try {
       return await this.load(hold, keys);
     } finally {
@@ -58,7 +61,7 @@ export class CustomStore implements Store {
   }
 
   async beginWrite(_force: boolean, keys: boolean): Promise<Hold> {
-    const id = await this.lock.acquire(this.limit);
+    const id = await this.acquire();
     try {
       return { id, snapshot: await this.load(id, keys) };
     } catch (error) {
@@ -70,7 +73,7 @@ export class CustomStore implements Store {
   async commit(hold: Hold | undefined, change: Change, keys: boolean): Promise<Committed> {
     // From here on the lock is ours until the save has ended, however long the persistence takes.
     const inTime = hold !== undefined && this.lock.pin(hold.id);
-    const id = inTime ? hold.id : await this.lock.acquire(this.limit);
+    const id = inTime ? hold.id : await this.acquire();
     try {
       const theirs = inTime ? hold.snapshot.content : await this.loadLate(id);
       return await this.saveUnder(id, theirs, change, keys);
@@ -86,6 +89,11 @@ export class CustomStore implements Store {
 
   release(hold: Hold): Promise<void> {
     return this.lock.release(hold.id);
+  }
+
+  private acquire(): Promise<number> {
+    refuseOwnWait(this.path);
+    return this.lock.acquire(this.limit);
   }
 
   private async loadLate(hold: number): Promise<string | null> {
@@ -106,11 +114,10 @@ export class CustomStore implements Store {
     const merged = unmerged
       ? { content: ours, keys: keys ? await entryKeys(ours) : null, conflict: undefined }
       : await merge(change, theirs, keys);
-    const path = this.persistence.getFilePath();
     this.begun += 1;
     const order = this.begun;
     const before = earliest();
-    await underHold(path, hold, () => this.persistence.save(merged.content));
+    await this.lock.under(this.path, hold, () => this.persistence.save(merged.content), merged.content);
     this.synced.lastSync = this.memory?.modified ?? before;
     const stored = merged.content === ours ? merged.keys : null;
     const snapshot = this.publish(order, merged.content, stored);
@@ -138,9 +145,8 @@ export class CustomStore implements Store {
   }
 
   private async loadUnder(hold: number): Promise<string | null> {
-    const { persistence } = this;
     try {
-      return (await underHold(persistence.getFilePath(), hold, () => persistence.load())) ?? null;
+      return (await this.lock.under(this.path, hold, () => this.persistence.load())) ?? null;
     } catch (error) {
       // A store that is not there yet is an empty one.
       const { errorCode, code } = (error ?? {}) as { errorCode?: unknown; code?: unknown };
@@ -159,21 +165,6 @@ export class CustomStore implements Store {
     }
     return snapshot;
   }
-}
-
-/** A descendant of ours is locked as its ancestor would be, which may take more than the lock beside its path. */
-function lockFor(persistence: IPersistence): Lock {
-  if (persistence instanceof BasePersistence) {
-    try {
-      return Lock.ofCache(nativeCache(persistence));
-    } catch (error) {
-      // A store that this platform does not have still has a file, and a program may have replaced its methods.
-      if ((error as PersistenceError).errorCode !== "NotSupportedError") {
-        throw error;
-      }
-    }
-  }
-  return Lock.beside(persistence.getFilePath());
 }
 
 /** A time earlier than any that a write from now on can get, by the system's clock or by a clock that stands in for it. */

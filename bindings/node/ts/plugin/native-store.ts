@@ -2,11 +2,14 @@
 
 import type { PersistenceError } from "../error";
 import type { Cache, Change, Committed, Snapshot } from "../handle/cache";
+import { refuseOwnWait } from "../handle/held";
 import type { Hold, Store } from "./store";
 
 export class NativeStore implements Store {
   constructor(
     private readonly cache: Cache,
+    /** Absolute. */
+    private readonly path: string,
     private readonly limit: number,
     /** Damage is an error instead of being set aside. */
     private readonly strict: boolean,
@@ -21,6 +24,7 @@ export class NativeStore implements Store {
   }
 
   async beginWrite(force: boolean, keys: boolean): Promise<Hold> {
+    refuseOwnWait(this.path);
     const { hold, snapshot } = await this.cache.begin(this.limit, force, keys, this.strict);
     return { id: hold, snapshot };
   }
@@ -38,6 +42,7 @@ export class NativeStore implements Store {
         }
       }
     }
+    refuseOwnWait(this.path);
     return this.cache.commit(0, change, keys, this.limit, this.strict);
   }
 

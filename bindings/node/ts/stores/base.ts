@@ -1,14 +1,17 @@
 // What every persistence of this package has in common: verification, and its handle on the native cache.
 import { promises as files } from "node:fs";
-import { type AbortOptions, orAborted, throwIfAborted } from "../abort";
+import { type AbortOptions, type AbortSignalLike, orAborted, throwIfAborted } from "../abort";
 import { PersistenceError } from "../error";
 import { reportTo } from "../events";
 import { Cache, type CacheDescription } from "../handle/cache";
-import { holdFor } from "../handle/held";
+import { readHeld, writeHeld } from "../handle/held";
 import { Lock } from "../handle/lock";
 import { lockLimit } from "../lock-options";
 import type { Logger } from "../logger";
+import { placeOf } from "../place";
 import type { IPersistence, PersistenceInfo } from "../types";
+import { VERSION } from "../version";
+import { KIN, type Kin } from "./kin";
 import { isUntouched } from "./untouched";
 
 const PROBE = "Written and read back to find out whether this store works";
@@ -36,6 +39,16 @@ export abstract class BasePersistence {
     } catch (cause) {
       throw notVerified(cause);
     }
+  }
+
+  /** @internal */
+  [KIN](this: IPersistence & BasePersistence): Kin {
+    return {
+      version: VERSION,
+      native: () => (isUntouched(this) ? nativeCache(this) : undefined),
+      lock: () => lockOf(this),
+      place: () => placeOf(this),
+    };
   }
 
   private async verifyByCalls(): Promise<void> {
@@ -67,11 +80,18 @@ export async function storeContents(
   { signal }: AbortOptions = {},
 ): Promise<void> {
   const cache = nativeCache(persistence);
-  const held = holdFor(persistence.getFilePath());
-  if (signal === undefined || held !== 0) {
-    await cache.replace(contents, held, lockLimit());
-    return;
-  }
+  const store = (held: number) =>
+    signal === undefined || held !== 0
+      ? cache.replace(contents, held, lockLimit())
+      : storeUnlessAborted(cache, contents, signal);
+  await writeHeld(placeOf(persistence), store, contents);
+}
+
+async function storeUnlessAborted(
+  cache: Cache,
+  contents: string | Uint8Array,
+  signal: AbortSignalLike,
+): Promise<void> {
   throwIfAborted(signal);
   const lock = Lock.ofCache(cache);
   const acquired = lock.acquire(lockLimit());
@@ -99,7 +119,35 @@ export function loadContents(
   persistence: IPersistence,
   { signal }: AbortOptions = {},
 ): Promise<string | null> {
-  return orAborted(signal, async () => nativeCache(persistence).load(holdFor(persistence.getFilePath())));
+  return orAborted(signal, async () => {
+    const cache = nativeCache(persistence);
+    return readHeld(placeOf(persistence), (held) => cache.load(held));
+  });
+}
+
+/** @internal What is stored, as bytes. */
+export async function loadBytes(persistence: IPersistence): Promise<Buffer | null> {
+  const cache = nativeCache(persistence);
+  return readHeld(placeOf(persistence), (held) => cache.loadBytes(held));
+}
+
+/** @internal Removes what is stored; whether anything was. */
+export async function removeContents(persistence: IPersistence): Promise<boolean> {
+  const cache = nativeCache(persistence);
+  return writeHeld(placeOf(persistence), (held) => cache.remove(held, lockLimit()));
+}
+
+/** The lock of a persistence, or of one whose methods a program has replaced, as its class would have it. */
+function lockOf(persistence: IPersistence): Lock {
+  try {
+    return Lock.ofCache(nativeCache(persistence));
+  } catch (error) {
+    // A store that this platform does not have still has a file.
+    if ((error as PersistenceError).code !== "not_supported") {
+      throw error;
+    }
+    return Lock.beside(placeOf(persistence));
+  }
 }
 
 /** @internal What verification fails with. */

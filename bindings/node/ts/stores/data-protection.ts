@@ -7,6 +7,7 @@ import { PersistenceError } from "../error";
 import type { CacheDescription, StoreDescription } from "../handle/cache";
 import { dataProtectionErrors } from "../handle/errors";
 import type { Logger, LoggerOptions } from "../logger";
+import { placeBeside, placeOf } from "../place";
 import type { IPersistence, PersistenceInfo } from "../types";
 import { BasePersistence, DESCRIBE, loadContents, nativeCache, OVER, storeContents } from "./base";
 import { FilePersistence, probeBeside } from "./file";
@@ -27,6 +28,7 @@ export class FilePersistenceWithDataProtection extends BasePersistence implement
     private readonly optionalEntropy: string | undefined,
   ) {
     super();
+    placeBeside(this, filePersistence);
   }
 
   /** Prepares the file; encrypts nothing. */
@@ -110,7 +112,7 @@ export class FilePersistenceWithDataProtection extends BasePersistence implement
       throw unsupported();
     }
     const { scope, optionalEntropy } = this;
-    return { path: this.getFilePath(), stores: [dataProtectionStore(scope, optionalEntropy)] };
+    return { path: placeOf(this), stores: [dataProtectionStore(scope, optionalEntropy)] };
   }
 
   /** @internal Over what `PersistenceCreator` has opened. */

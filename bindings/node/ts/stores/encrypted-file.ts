@@ -3,12 +3,19 @@ import type { AbortOptions } from "../abort";
 import { requireContents, requireDurability, requireText, wrongArgument } from "../arguments";
 import type { CacheDescription, StoreDescription } from "../handle/cache";
 import { keyErrors } from "../handle/errors";
-import { holdFor } from "../handle/held";
 import { CheckedKey } from "../handle/key";
-import { lockLimit } from "../lock-options";
 import type { Logger, LoggerOptions } from "../logger";
+import { placeBeside, placeOf } from "../place";
 import type { Durability, EncryptionKey, IPersistence, PersistenceInfo, PromptOptions } from "../types";
-import { BasePersistence, DESCRIBE, loadContents, nativeCache, OVER, storeContents } from "./base";
+import {
+  BasePersistence,
+  DESCRIBE,
+  loadContents,
+  nativeCache,
+  OVER,
+  removeContents,
+  storeContents,
+} from "./base";
 import { type FileOptions, FilePersistence, probeBeside } from "./file";
 import { recordClass, recordMethods } from "./untouched";
 
@@ -48,6 +55,7 @@ export class EncryptedFilePersistence extends BasePersistence implements IPersis
     private readonly durability: Durability,
   ) {
     super();
+    placeBeside(this, filePersistence);
   }
 
   /**
@@ -92,7 +100,7 @@ export class EncryptedFilePersistence extends BasePersistence implements IPersis
   }
 
   async delete(): Promise<boolean> {
-    const removed = await nativeCache(this).remove(holdFor(this.getFilePath()), lockLimit());
+    const removed = await removeContents(this);
     if (!removed) {
       this.getLogger().warning("There is no cache file to delete", "");
     }
@@ -123,7 +131,7 @@ export class EncryptedFilePersistence extends BasePersistence implements IPersis
   /** @internal */
   [DESCRIBE](): CacheDescription {
     const { key, partition, durability } = this;
-    return { path: this.getFilePath(), partition, durability, stores: [encryptedFileStore(key)] };
+    return { path: placeOf(this), partition, durability, stores: [encryptedFileStore(key)] };
   }
 
   /** @internal Over what `PersistenceCreator` has opened. */

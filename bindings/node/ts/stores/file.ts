@@ -7,11 +7,19 @@ import { requireContents, requireDurability, requireText } from "../arguments";
 import { builtin } from "../builtin";
 import { PersistenceError } from "../error";
 import type { CacheDescription } from "../handle/cache";
-import { holdFor } from "../handle/held";
 import { lockLimit } from "../lock-options";
 import { CallbackLogger, type Logger, type LoggerOptions } from "../logger";
+import { place, placeOf } from "../place";
 import type { Durability, IPersistence, PersistenceInfo } from "../types";
-import { BasePersistence, DESCRIBE, loadContents, nativeCache, storeContents } from "./base";
+import {
+  BasePersistence,
+  DESCRIBE,
+  loadBytes,
+  loadContents,
+  nativeCache,
+  removeContents,
+  storeContents,
+} from "./base";
 import { recordClass, recordMethods } from "./untouched";
 
 /** What can be chosen of a file beside its place. */
@@ -41,6 +49,7 @@ export class FilePersistence extends BasePersistence implements IPersistence {
   constructor(fileLocation: string, loggerOptions?: LoggerOptions, options?: FileOptions) {
     super();
     this.filePath = requireText("fileLocation", fileLocation);
+    place(this, this.filePath);
     this.logger = new CallbackLogger(loggerOptions);
     const given = options?.durability;
     const durability = given === undefined ? "synced" : requireDurability(given);
@@ -82,11 +91,11 @@ export class FilePersistence extends BasePersistence implements IPersistence {
 
   /** Like `load`, as bytes. */
   async loadBuffer(): Promise<Uint8Array> {
-    return (await nativeCache(this).loadBytes(holdFor(this.filePath))) ?? this.absent();
+    return (await loadBytes(this)) ?? this.absent();
   }
 
   async delete(): Promise<boolean> {
-    const removed = await nativeCache(this).remove(holdFor(this.filePath), lockLimit());
+    const removed = await removeContents(this);
     if (!removed) {
       this.logger.warning("There is no cache file to delete", "");
     }
@@ -115,7 +124,7 @@ export class FilePersistence extends BasePersistence implements IPersistence {
 
   /** @internal */
   [DESCRIBE](): CacheDescription {
-    return { path: this.filePath, durability: this.durability, stores: [{ kind: "plaintext-file" }] };
+    return { path: placeOf(this), durability: this.durability, stores: [{ kind: "plaintext-file" }] };
   }
 
   private async store(contents: unknown, options: AbortOptions | undefined): Promise<void> {
@@ -129,7 +138,7 @@ export class FilePersistence extends BasePersistence implements IPersistence {
 
   private async timeLastModified(): Promise<number> {
     try {
-      return (await files.stat(this.filePath)).mtime.getTime();
+      return (await files.stat(placeOf(this))).mtime.getTime();
     } catch (cause) {
       const { code = "unknown_error", message } = cause as NodeJS.ErrnoException;
       if (code === "ENOENT") {

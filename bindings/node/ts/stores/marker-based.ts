@@ -2,13 +2,12 @@
 import type { AbortOptions } from "../abort";
 import { requireText, wrongArgument } from "../arguments";
 import type { CacheDescription, StoreDescription } from "../handle/cache";
-import { holdFor } from "../handle/held";
 import { CheckedKey } from "../handle/key";
-import { lockLimit } from "../lock-options";
 import type { Logger } from "../logger";
+import { placeBeside, placeOf } from "../place";
 import { promptLimit } from "../prompting";
 import type { EncryptionKey, IPersistence, PersistenceInfo, PromptOptions } from "../types";
-import { BasePersistence, loadContents, nativeCache, storeContents } from "./base";
+import { BasePersistence, loadContents, nativeCache, removeContents, storeContents } from "./base";
 import { type FilePersistence, probeBeside } from "./file";
 
 /** What can be chosen beside the item's name. */
@@ -50,6 +49,7 @@ export abstract class MarkerBasedPersistence extends BasePersistence implements 
   protected constructor(marker: FilePersistence, item: Item) {
     super();
     this.filePersistence = marker;
+    placeBeside(this, marker);
     this.serviceName = item.serviceName;
     this.accountName = item.accountName;
     this.promptLimit = item.promptLimit;
@@ -73,7 +73,7 @@ export abstract class MarkerBasedPersistence extends BasePersistence implements 
   }
 
   async delete(): Promise<boolean> {
-    return nativeCache(this).remove(holdFor(this.getFilePath()), lockLimit());
+    return removeContents(this);
   }
 
   async reloadNecessary(lastSync: number): Promise<boolean> {
@@ -96,7 +96,7 @@ export abstract class MarkerBasedPersistence extends BasePersistence implements 
   protected describe(store: StoreDescription): CacheDescription {
     const { serviceName, accountName, promptLimit, standIns } = this;
     return {
-      path: this.getFilePath(),
+      path: placeOf(this),
       serviceName,
       accountName,
       promptLimit,

@@ -1,11 +1,13 @@
 // A cache in the memory of this process: nothing on disk, nothing shared, nothing kept.
 import { requireContents } from "../arguments";
 import { programTime } from "../clock";
-import { holdFor } from "../handle/held";
+import { writeHeld } from "../handle/held";
 import { Lock } from "../handle/lock";
 import { lockLimit } from "../lock-options";
 import { CallbackLogger, type Logger, type LoggerOptions } from "../logger";
 import type { IPersistence, PersistenceInfo } from "../types";
+import { VERSION } from "../version";
+import { KIN, type Kin } from "./kin";
 import { recordClass } from "./untouched";
 
 /** @internal What is kept. */
@@ -63,7 +65,7 @@ export class MemoryPersistence implements IPersistence {
   async save(contents: string): Promise<void> {
     const checked = requireContents("contents", contents);
     const text = typeof checked === "string" ? checked : Buffer.from(checked).toString("utf8");
-    await this.locked(() => this.set(text));
+    await this.locked(() => this.set(text), text);
   }
 
   /** What was saved last; `null` when there is nothing. */
@@ -116,6 +118,18 @@ export class MemoryPersistence implements IPersistence {
     };
   }
 
+  /** @internal */
+  [KIN](): Kin {
+    const { own, name } = this;
+    return {
+      version: VERSION,
+      native: () => undefined,
+      lock: () => own.lock,
+      memory: own,
+      place: () => name,
+    };
+  }
+
   private set(text: string | null): void {
     this.own.content = text;
     // Clocks stand still for a millisecond, and may be set back.
@@ -125,16 +139,22 @@ export class MemoryPersistence implements IPersistence {
     }
   }
 
-  private async locked<T>(action: () => T): Promise<T> {
-    if (holdFor(this.name) !== 0) {
-      return action();
-    }
-    const hold = await this.own.lock.acquire(lockLimit());
-    try {
-      return action();
-    } finally {
-      await this.own.lock.release(hold);
-    }
+  private async locked<T>(action: () => T, text?: string): Promise<T> {
+    return writeHeld(
+      this.name,
+      async (held) => {
+        if (held !== 0) {
+          return action();
+        }
+        const hold = await this.own.lock.acquire(lockLimit());
+        try {
+          return action();
+        } finally {
+          await this.own.lock.release(hold);
+        }
+      },
+      text,
+    );
   }
 }
 

@@ -6,8 +6,7 @@ import { migrateCaches } from "../handle/migrate";
 import { type LockOptions, lockLimit } from "../lock-options";
 import { infoOf } from "../spelling";
 import type { IPersistence, PersistenceInfo } from "../types";
-import { BasePersistence, nativeCache } from "./base";
-import { isUntouched } from "./untouched";
+import { nativeOf } from "./kin";
 
 /** How to move. */
 export interface MigrateOptions extends LockOptions, AbortOptions {
@@ -89,8 +88,9 @@ function native(name: string, persistence: IPersistence) {
   if (persistence === null || typeof persistence !== "object") {
     throw wrongArgument(name, "a persistence", persistence);
   }
-  if (persistence instanceof BasePersistence && isUntouched(persistence)) {
-    return nativeCache(persistence);
+  const cache = nativeOf(persistence);
+  if (cache !== undefined) {
+    return cache;
   }
   throw PersistenceError.createFileSystemError(
     "ERR_INVALID_ARG_TYPE",
