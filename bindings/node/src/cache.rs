@@ -7,7 +7,7 @@ use napi_derive::napi;
 use tokenkeep::nonblocking::{NonblockingWrite, Operation};
 use tokenkeep::options::{OnDamage, Refused, WaitOptions};
 use tokenkeep::storage::StoreKind;
-use tokenkeep::{Config, ErrorKind, Secret, TokenCache, WriteAccess};
+use tokenkeep::{Config, ErrorKind, Secret, TokenCache, WriteAccess, inspect};
 
 use crate::channel::Channel;
 use crate::events::listener;
@@ -29,6 +29,8 @@ pub struct Cache {
     config: Config,
     /// The cache from its first use on: as [`Cache::open`] opened it, or else in the first store, unverified.
     cache: Arc<OnceLock<TokenCache>>,
+    /// Whether a look at the store is quick, which its file system decides; known from the first read or write on.
+    quick: Arc<OnceLock<bool>>,
     /// Where passphrases are put that JavaScript has to ask for, by the number of the key.
     supplies: Vec<Supply>,
 }
@@ -42,7 +44,13 @@ impl Cache {
             let listener = listener(channel.link(), options.source);
             let (config, supplies) = options.into_config()?;
             let config = config.on_event(listener);
-            Ok(Self { link: Arc::clone(channel.link()), config, cache: Arc::default(), supplies })
+            Ok(Self {
+                link: Arc::clone(channel.link()),
+                config,
+                cache: Arc::default(),
+                quick: Arc::default(),
+                supplies,
+            })
         })
         .map_err(Failure::into_exception)
     }
@@ -89,17 +97,22 @@ impl Cache {
         .map_err(Failure::into_exception)
     }
 
-    /// Whether nothing newer than `generation` is stored: one look, at once.
+    /// Whether nothing newer than `generation` is stored: one look, at once. Never where the look may have to wait for another
+    /// machine, because it is on JavaScript's thread.
     #[napi]
     pub fn is_current(&self, generation: f64) -> bool {
+        if self.quick.get() != Some(&true) {
+            return false;
+        }
         guard(Place::Export, || Ok(self.core()?.is_current(whole(generation)))).unwrap_or(false)
     }
 
     /// Answers with what is stored, as far as it is not `known`; with `force` even when the store looks unchanged.
     #[napi]
     pub fn read(&self, env: Env, call: u32, known: f64, force: bool, keys: bool) -> Result<(), Thrown> {
-        let cache = self.opened()?;
+        let (cache, quick) = (self.opened()?, Arc::clone(&self.quick));
         self.work(&env, call, move |_| {
+            learn(&quick, &cache);
             if force {
                 cache.forget();
             }
@@ -134,7 +147,8 @@ impl Cache {
         limit: u32,
         strict: bool,
     ) -> Result<(), Thrown> {
-        let cache = self.ruled(strict)?;
+        let (cache, quick) = (self.ruled(strict)?, Arc::clone(&self.quick));
+        let looked_at = cache.clone();
         self.operate(
             &env,
             call,
@@ -145,6 +159,7 @@ impl Cache {
                 cache.nonblocking().begin_write_waiting(&link.wait(limit))
             },
             move |link, access| {
+                learn(&quick, &looked_at);
                 let access = access.into_blocking();
                 let view = View::of(access.snapshot(), whole(known), keys);
                 Ok(Reply::Hold(link.holds().insert(Hold::Write(access))?, view))
@@ -338,6 +353,11 @@ impl Cache {
         };
         guard(Place::Export, start).map_err(Failure::into_exception)
     }
+}
+
+/// Finds out once whether the file system of a cache answers at once. Off JavaScript's thread: a server that is away does not.
+fn learn(quick: &OnceLock<bool>, cache: &TokenCache) {
+    quick.get_or_init(|| !inspect::file_system(cache.persistence().path()).remote);
 }
 
 /// Generations are small whole numbers on both sides of the border.

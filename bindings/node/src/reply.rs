@@ -129,9 +129,8 @@ pub(crate) enum Text {
 
 impl Text {
     pub(crate) fn of(content: &Secret) -> Self {
-        // A client's parser refuses the mark that some programs put in front.
-        let bytes = schema::without_bom(content.expose());
-        if bytes.is_ascii() && bytes.len() == content.len() {
+        let bytes = content.expose();
+        if bytes.is_ascii() {
             return Self::Ascii(content.clone());
         }
         Self::Unicode(Zeroizing::new(String::from_utf8_lossy(bytes).into_owned()))

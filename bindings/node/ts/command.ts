@@ -2,9 +2,8 @@
 // arguments on the same terminal, and ends as it ended. Says in one line what only this side can know: that there is no
 // executable, or, beside `doctor`, that the addon does not load.
 import { spawn } from "node:child_process";
-import { executablePath, loadAddon } from "./handle/locate";
+import { executablePath, loadAddon, reinstall } from "./handle/locate";
 import { platformName } from "./handle/platform-name";
-import { VERSION } from "./version";
 
 /** The exit code of a failure, as docs/cli.md lists it. */
 const FAILED = 1;
@@ -22,10 +21,6 @@ try {
   run(path);
 } catch (error) {
   fail(error as Error);
-}
-
-function reinstall(platform: string): string {
-  return `Install both anew: "npm install tokenkeep@${VERSION} tokenkeep-${platform}@${VERSION}"`;
 }
 
 /** The executable cannot see whether Node can load the addon. */
@@ -47,7 +42,9 @@ function run(path: string): void {
   }
   child = spawn(path, words, { stdio: "inherit", windowsHide: true });
   child.once("error", ({ message }) => {
-    fail(new Error(`The executable cannot be started: ${message}. ${reinstall(platformName())}`));
+    fail(
+      new Error(`The executable cannot be started: ${message}. ${reinstall(`tokenkeep-${platformName()}`)}`),
+    );
   });
   child.once("close", (code, signal) => {
     if (signal !== null) {

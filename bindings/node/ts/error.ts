@@ -140,7 +140,33 @@ export class PersistenceError extends Error {
  * ```
  */
 export function isPersistenceError(error: unknown): error is PersistenceError {
-  return typeof error === "object" && error !== null && (error as { [BRAND]?: unknown })[BRAND] === true;
+  try {
+    return typeof error === "object" && error !== null && (error as { [BRAND]?: unknown })[BRAND] === true;
+  } catch {
+    // A program may throw an object that cannot be read.
+    return false;
+  }
+}
+
+/** @internal The name of what a program threw, for a log: its message may quote content. */
+export function nameOf(error: unknown): string {
+  return textOf(error, "name") ?? typeof error;
+}
+
+/** @internal A property of what a program threw, if it is a text and can be read. */
+export function textOf(error: unknown, property: "name" | "code"): string | undefined {
+  try {
+    const value: unknown = (error as Record<string, unknown> | null | undefined)?.[property];
+    return typeof value === "string" && value !== "" ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** @internal The error where what is stored is no token cache. Never with the parser's error, which quotes what it read. */
+export function damagedError(what: string): PersistenceError {
+  const remedy = "Restore it from a copy, or sign in again after removing it";
+  return new PersistenceError("DamagedError", `${what}. ${remedy}`, { code: "damaged" });
 }
 
 /** The core's code for a failure, of which `code` may be the name of the error number. */

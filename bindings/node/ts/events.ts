@@ -1,5 +1,6 @@
 // Passes the core's events to a persistence's logger and to its listeners.
 
+import { nameOf } from "./error";
 import type { EventReply } from "./face";
 import { callListener, type Logger, log } from "./logger";
 import { camelCase, infoOf } from "./spelling";
@@ -58,7 +59,13 @@ export type CacheEvent =
 
 type EventListener = (event: CacheEvent) => void;
 
-const listeners = new WeakMap<Logger, Set<EventListener>>();
+/** Weak: a listener belongs to a plugin, and ends with it. */
+const listeners = new WeakMap<Logger, Set<WeakRef<Subscription>>>();
+
+/** Until it is ended, or forgotten. */
+export interface Subscription {
+  readonly listener: EventListener;
+}
 
 /** Logs every event, and hands it to those who subscribed by the same logger. */
 export function reportTo(logger: Logger): (event: EventReply) => void {
@@ -79,19 +86,29 @@ export function report(logger: Logger, event: CacheEvent): void {
   } else {
     log(logger, "warning", event.message);
   }
-  for (const listener of listeners.get(logger) ?? []) {
+  // Once each: a program that makes a plugin for every request gives them all the same listener.
+  for (const listener of new Set(subscribed(logger).map((subscription) => subscription.listener))) {
     callListener(listener, event, (error) =>
-      log(logger, "error", `An event listener failed: ${(error as Error | null)?.name ?? typeof error}`),
+      log(logger, "error", `An event listener failed: ${nameOf(error)}`),
     );
   }
 }
 
-/** Subscribes to the events of the persistence whose logger this is. Gives the function that ends it. */
-export function subscribe(logger: Logger, listener: EventListener): () => void {
-  const known = listeners.get(logger) ?? new Set();
-  listeners.set(logger, known);
-  // A function of its own: two plugins may have been given the same listener.
-  const own: EventListener = (event) => listener(event);
-  known.add(own);
-  return () => void known.delete(own);
+/** Subscribes to the events of the persistence whose logger this is, as long as the plugin keeps what this gives. */
+export function subscribe(logger: Logger, listener: EventListener): Subscription {
+  const subscription = { listener };
+  // Without those that have ended, so that their number is bounded.
+  const known = subscribed(logger).map((one) => new WeakRef(one));
+  listeners.set(logger, new Set([...known, new WeakRef(subscription)]));
+  return subscription;
+}
+
+/** Ends a subscription. */
+export function unsubscribe(logger: Logger, subscription: Subscription): void {
+  const left = subscribed(logger).filter((one) => one !== subscription);
+  listeners.set(logger, new Set(left.map((one) => new WeakRef(one))));
+}
+
+function subscribed(logger: Logger): Subscription[] {
+  return [...(listeners.get(logger) ?? [])].flatMap((reference) => reference.deref() ?? []);
 }

@@ -20,6 +20,7 @@ export type { PersistenceErrorCode } from "./error-codes";
 export type { CacheEvent } from "./events";
 export type { CrossPlatformLockOptions, LockOptions } from "./lock-options";
 export type { Logger, LoggerOptions } from "./logger";
+export { LogLevel } from "./logger";
 export type { CachePlugin, SerializableTokenCache, TokenCacheContext } from "./msal-types";
 export type { CachePluginOptions } from "./plugin/cache-plugin";
 export { PersistenceCachePlugin } from "./plugin/cache-plugin";

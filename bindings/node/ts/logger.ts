@@ -5,6 +5,9 @@ import { VERSION } from "./version";
 /** Severity of a message; the numbers are msal's. */
 export const LogLevel = { Error: 0, Warning: 1, Info: 2, Verbose: 3, Trace: 4 } as const;
 
+/** One of those numbers. */
+export type LogLevel = (typeof LogLevel)[keyof typeof LogLevel];
+
 /** The receiver of messages, and which messages it gets. The same form as msal's options. */
 export interface LoggerOptions {
   /** Receives every message at or below `logLevel`; what it throws is ignored. */
@@ -35,16 +38,17 @@ export interface Logger {
 
 /** Logs over a logger that may be the program's own: one that throws must neither replace an error nor end the watching. */
 export function log(logger: Logger, level: "error" | "warning" | "info" | "verbose", message: string): void {
-  try {
-    logger[level](message, "");
-  } catch {
-    // There is nowhere left to say it.
-  }
+  // There is nowhere left to say that it failed.
+  callListener(
+    (text: string) => logger[level](text, ""),
+    message,
+    () => {},
+  );
 }
 
 /** Calls a listener of the program's, which may throw, or be asynchronous and reject; `failed` is told. */
 export function callListener<T>(
-  listener: (value: T) => void,
+  listener: (value: T) => unknown,
   value: T,
   failed: (error: unknown) => void,
 ): void {
@@ -121,11 +125,12 @@ export class CallbackLogger implements Logger {
 
   /** Hands a finished message to the callback. */
   executeCallback(level: number, message: string, containsPii: boolean): void {
-    try {
-      this.callback?.(level, message, containsPii);
-    } catch {
-      // A logger that fails must not fail a sign-in.
-    }
+    // A logger that fails must not fail a sign-in.
+    callListener(
+      (text: string) => this.callback?.(level, text, containsPii),
+      message,
+      () => {},
+    );
   }
 
   isPiiLoggingEnabled(): boolean {

@@ -30,6 +30,7 @@ import "./rows/logger.mjs";
 import "./rows/environment.mjs";
 import "./rows/types.mjs";
 import "./rows/fake-timers.mjs";
+import "./rows/other-javascript.mjs";
 import "./rows/broker.mjs";
 import "./rows/broker-requests.mjs";
 

@@ -39,6 +39,11 @@ const ROWS = /** @type {const} */ ([
   "own persistence",
   "several clients",
   "fake timers",
+  "copies",
+  "queue",
+  "listeners",
+  "chdir",
+  "content in errors",
 ]);
 
 /** @typedef {typeof ROWS[number]} Row */

@@ -172,14 +172,14 @@ test("an abandoned window is ended, and a late after reloads and merges", async 
   assert.deepEqual(await list(plugin, late), ["bob", "cleo"]);
 });
 
-test("content that the client refuses stays, and its error reaches the program", async (t) => {
+test("content that the client refuses stays, and the program gets an error without it", async (t) => {
   const own = new Own(join(await scratchDirectory(t), "cache.json"));
   own.content = '{"Account":';
   const plugin = new PersistenceCachePlugin(own);
   const memory = new Memory();
   await assert.rejects(
     change(plugin, memory, (m) => m.signIn("ada")),
-    SyntaxError,
+    { errorCode: "DamagedError", code: "damaged" },
   );
   assert.equal(own.content, '{"Account":');
   await until("the lock is released", async () => !(await lockfileExists(own.path)));

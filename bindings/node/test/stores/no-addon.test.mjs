@@ -138,7 +138,10 @@ test("a binary of another version is refused, with both versions", async (t) => 
   const { ends } = await use(t, async (dir) => {
     await installPackage(dir, addon);
     const code = join(dir, "node_modules", "tokenkeep", "dist", "index.js");
-    await writeFile(code, (await readFile(code, "utf8")).replace(/const VERSION = "[^"]+"/, 'const VERSION = "9.9.9"'));
+    await writeFile(
+      code,
+      (await readFile(code, "utf8")).replace(/const VERSION = "[^"]+"/, 'const VERSION = "9.9.9"'),
+    );
   });
   for (const { code, message } of ends) {
     assert.equal(code, "addon_unusable");

@@ -9,6 +9,7 @@ import { isPersistenceError, PersistenceError } from "../error";
 import { reportTo } from "../events";
 import { Cache, type CacheDescription, type StoreDescription } from "../handle/cache";
 import { lockLimit } from "../lock-options";
+import { log } from "../logger";
 import { placeOf } from "../place";
 import { promptLimit } from "../prompting";
 import { notVerified } from "../stores/base";
@@ -181,7 +182,7 @@ class Creation {
     const text = this.listed
       ? `The cache is kept in ${store} (${path}), because ${list(attempts)}`
       : `Tokens are kept unencrypted in ${path}, because the keyring does not work: ${attempts[0]?.error}`;
-    persistence.getLogger()[weaker ? "warning" : "info"](text, "");
+    log(persistence.getLogger(), weaker ? "warning" : "info", text);
     if (plaintext) {
       warnOfPlaintext(path);
     }

@@ -1,6 +1,6 @@
 // Asking a program for its passphrase: with a deadline, and without a word of what it answers.
 import { clearTimeout, setTimeout } from "../clock";
-import { PersistenceError } from "../error";
+import { nameOf, PersistenceError } from "../error";
 
 /** Asks the program for its passphrase. */
 export type AskForPassphrase = () => Promise<string>;
@@ -36,8 +36,11 @@ async function answerOf(ask: () => string | Promise<string>): Promise<string> {
     return await ask();
   } catch (cause) {
     // The name only: the message may quote the passphrase.
-    const name = cause instanceof Error ? cause.name : typeof cause;
-    throw withoutPassphrase("passphrase_failed", `asking the program for it failed (${name})`, cause);
+    throw withoutPassphrase(
+      "passphrase_failed",
+      `asking the program for it failed (${nameOf(cause)})`,
+      cause,
+    );
   }
 }
 

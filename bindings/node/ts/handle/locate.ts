@@ -33,10 +33,24 @@ export function loadAddon(): Addon {
   return (embedded && embeddedAddon(embedded, search)) ?? refused(search);
 }
 
-/** The executable of the command, which lies beside the addon. @throws PersistenceError as {@link loadAddon}. */
+/**
+ * The executable of the command, which lies beside the addon.
+ *
+ * @throws PersistenceError as {@link loadAddon}. Error where the platform's package has no command.
+ */
 export function executablePath(): string {
   const search = new Search(platformName());
-  return search.command() ?? refused(search);
+  const found = search.command();
+  if (found === undefined && search.objections.length === 0 && search.isInstalled()) {
+    const name = `tokenkeep-${search.platform}`;
+    throw new Error(`The executable of the command is not in ${name}. ${reinstall(name)}`);
+  }
+  return found ?? refused(search);
+}
+
+/** What to do about files that are missing or damaged. */
+export function reinstall(name: string): string {
+  return `Install both anew: "npm install tokenkeep@${VERSION} ${name}@${VERSION}"`;
 }
 
 /** Throws the error where nothing was found that may be used. */
@@ -72,7 +86,8 @@ function overriding({ asker }: Search): string | undefined {
   if (isReleased() || electron !== undefined || permission !== undefined) {
     if (!ignored) {
       ignored = true;
-      const why = "it counts in a checkout of tokenkeep alone, outside of Electron and of Node's permission model";
+      const why =
+        "it counts in a checkout of tokenkeep alone, outside of Electron and of Node's permission model";
       process.emitWarning(`TOKENKEEP_NATIVE_PATH is ignored: ${why}`, { code: "TOKENKEEP_NATIVE_PATH" });
     }
     return undefined;

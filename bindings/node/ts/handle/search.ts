@@ -6,7 +6,7 @@ import { basename, dirname, join } from "node:path";
 import { builtin } from "../builtin";
 import type { Native } from "../natives";
 import { isPlatform } from "./platforms";
-import { ancestors, type Asker, askerAt, objection } from "./trust";
+import { type Asker, ancestors, askerAt, objection } from "./trust";
 
 /** What speaks against a file that was found. */
 export interface Objection {
@@ -56,6 +56,15 @@ export class Search {
     // In the package under its own name; in a checkout beside the addon, under one that tells the platforms apart.
     const own = process.platform === "win32" ? "tokenkeep.exe" : "tokenkeep";
     return this.find([own, `tokenkeep.${this.platform}.command`], (native) => native.command);
+  }
+
+  /** Whether the platform's package is there, whatever is in it. */
+  isInstalled(): boolean {
+    return this.asker !== undefined && [...this.folders(this.asker)].some((folder) => this.isPackage(folder));
+  }
+
+  private isPackage(folder: string): boolean {
+    return basename(folder) === this.name && this.isThere(join(folder, "package.json"));
   }
 
   /** Whether Node's own search finds the package, as a `require` in a bundle would. */

@@ -131,7 +131,10 @@ async function fromKeystore({ path, originalPath }: Place): Promise<string | nul
 
 /** The cache without access tokens; `undefined` where nothing is left, or it is no cache. */
 function withoutAccessTokens(content: string | null): string | undefined {
-  const { AccessToken: _, ...rest } = JSON.parse(content || "{}") as Record<string, unknown>;
+  const { AccessToken: _, ...rest } = JSON.parse(content?.replace(/^\uFEFF/, "") || "{}") as Record<
+    string,
+    unknown
+  >;
   const sections = Object.values(rest).filter((section) => section !== null && typeof section === "object");
   return sections.some((section) => Object.keys(section as object).length > 0)
     ? JSON.stringify(rest)

@@ -5,17 +5,16 @@
 // to its memory, so that what others removed has to be taken out one by one.
 import { requireDamageRule, requireTimes, wrongArgument } from "../arguments";
 import { programTime, setImmediate } from "../clock";
-import { ASYNC_DISPOSE } from "../disposing";
-import { isPersistenceError, PersistenceError } from "../error";
-import { type CacheEvent, report, subscribe } from "../events";
+import { ASYNC_DISPOSE, type AsyncDisposing } from "../disposing";
+import { damagedError, isPersistenceError, nameOf } from "../error";
+import { type CacheEvent, report, type Subscription, subscribe, unsubscribe } from "../events";
 import type { Snapshot } from "../handle/cache";
 import { noteAccess, refuseOwnWait } from "../handle/held";
 import { type LockOptions, lockLimit } from "../lock-options";
 import { type Logger, log } from "../logger";
 import type { CachePlugin, TokenCacheContext } from "../msal-types";
 import { placeOf } from "../place";
-import { type Kin, kinOf } from "../stores/kin";
-import type { Memory } from "../stores/memory";
+import { type Kin, kinOf, type Memory } from "../stores/kin";
 import type { IPersistence } from "../types";
 import { VERSION } from "../version";
 import { Client, type Window } from "./client";
@@ -35,7 +34,7 @@ export interface CachePluginOptions {
    * The rule for content that a client refuses or a key finds altered. `setAside` (the default): the next writer keeps a
    * copy beside it, and the client starts from an empty cache. `fail`: reading and writing reject with an
    * error whose `code` is `damaged`, and nothing is written. A persistence that is not of this package has no place for
-   * copies: a write rejects with the client's own error under either rule.
+   * copies: a write rejects with that error under either rule.
    */
   onDamage?: "setAside" | "fail";
 }
@@ -66,7 +65,7 @@ interface State {
   readonly watchers: Set<AccountWatcher>;
   /** Commits under way. */
   readonly commits: Set<Promise<unknown>>;
-  unsubscribe: (() => void) | undefined;
+  subscription: Subscription | undefined;
   content: string | null;
   /** Set where a program put `null` into `currentCache`, which asks for a reload. */
   reload: boolean;
@@ -80,6 +79,7 @@ interface State {
  * const client = new PublicClientApplication({ auth, cache: { cachePlugin } });
  * ```
  */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: a class cannot have a member that depends on the compiler
 export class PersistenceCachePlugin implements CachePlugin {
   /** Where the cache is kept. */
   persistence: IPersistence;
@@ -110,7 +110,7 @@ export class PersistenceCachePlugin implements CachePlugin {
       stores: new WeakMap(),
       watchers: new Set(),
       commits: new Set(),
-      unsubscribe: undefined,
+      subscription: undefined,
       content: null,
       reload: true,
     };
@@ -118,7 +118,7 @@ export class PersistenceCachePlugin implements CachePlugin {
     // Resolves its path now: a later `chdir` must not move it.
     this.known();
     if (options?.onEvent) {
-      state.unsubscribe = subscribe(this.logger, options.onEvent);
+      state.subscription = subscribe(this.logger, options.onEvent);
     }
   }
 
@@ -154,7 +154,7 @@ export class PersistenceCachePlugin implements CachePlugin {
       }
     } catch (error) {
       client.forget();
-      log(this.logger, "error", `Before cache access: ${nameOf(error)}`);
+      log(this.logger, "error", `Before cache access: ${sentenceOf(error)}`);
       throw error;
     }
   }
@@ -219,8 +219,8 @@ export class PersistenceCachePlugin implements CachePlugin {
    * ```
    *
    * @returns when differences are told from now on.
-   * @throws PersistenceError those of reading the cache; `ERR_INVALID_ARG_TYPE` for wrong arguments. SyntaxError or
-   * TypeError where what is stored is no token cache.
+   * @throws PersistenceError those of reading the cache; `ERR_INVALID_ARG_TYPE` for wrong arguments; `DamagedError` where what
+   * is stored is no token cache.
    */
   async watch(listener: (change: CacheChange) => void, options?: WatchOptions): Promise<CacheWatcher>;
   /** The same without a listener: the changes are what iterating over the watcher gives. */
@@ -261,15 +261,18 @@ export class PersistenceCachePlugin implements CachePlugin {
    * plugin can be used again.
    */
   async close(): Promise<void> {
-    const { watchers, commits, unsubscribe } = this.state;
-    unsubscribe?.();
+    const { watchers, commits, subscription } = this.state;
+    if (subscription !== undefined) {
+      unsubscribe(this.logger, subscription);
+      this.state.subscription = undefined;
+    }
     for (const watcher of watchers) {
       watcher.close();
     }
     await Promise.allSettled(commits);
   }
 
-  /** @internal Typed by declaration for compilers that know the symbol. */
+  /** @internal Typed by the interface, for compilers that know the symbol. */
   [ASYNC_DISPOSE](): Promise<void> {
     return this.close();
   }
@@ -296,7 +299,7 @@ export class PersistenceCachePlugin implements CachePlugin {
       // Not acknowledged, so not to be believed: the next access takes out again what the store does not have.
       client.exchange(keysOf(ours));
       client.forget();
-      log(this.logger, "error", `After cache access: ${nameOf(error)}`);
+      log(this.logger, "error", `After cache access: ${sentenceOf(error)}`);
       throw error;
     } finally {
       for (const end of ended) {
@@ -345,7 +348,7 @@ export class PersistenceCachePlugin implements CachePlugin {
       client.adopt(store, snapshot.generation, snapshot.content, snapshot.keys);
     } catch (error) {
       if (this.state.strict) {
-        throw damaged(this.persistence, error);
+        throw damagedError(refusal(this.persistence, error));
       }
       // Only a writer may set content aside. A reader says so and goes on without, so that the user can sign in again.
       report(this.logger, { kind: "warning", message: refusal(this.persistence, error) });
@@ -369,7 +372,7 @@ export class PersistenceCachePlugin implements CachePlugin {
       try {
         client.adopt(store, generation, content, keys);
       } catch (error) {
-        await store.setAside(hold, refusal(this.persistence, error), error);
+        await store.setAside(hold, refusal(this.persistence, error));
         client.adoptNothing(store, generation);
       }
       const base = tokenCache.serialize();
@@ -446,6 +449,8 @@ export class PersistenceCachePlugin implements CachePlugin {
   }
 }
 
+export interface PersistenceCachePlugin extends AsyncDisposing {}
+
 /** There is no file whose events could be watched: the memory tells of its changes itself. */
 function signsOfMemory({ listeners }: Memory, onSign: () => void): SignsOfChange {
   return { arm: () => void listeners.add(onSign), close: () => void listeners.delete(onSign) };
@@ -456,16 +461,9 @@ function refusal(persistence: IPersistence, error: unknown): string {
   return `The token cache at ${persistence.getFilePath()} cannot be read by the client (${nameOf(error)})`;
 }
 
-/** What a program that asked for errors gets. */
-function damaged(persistence: IPersistence, error: unknown): PersistenceError {
-  const remedy = "Restore it from a copy, or sign in again after removing it";
-  return new PersistenceError("DamagedError", `${refusal(persistence, error)}. ${remedy}`, {
-    code: "damaged",
-  });
-}
-
-function nameOf(error: unknown): string {
-  return isPersistenceError(error) ? error.message : error instanceof Error ? error.name : typeof error;
+/** What a log says of an error. */
+function sentenceOf(error: unknown): string {
+  return isPersistenceError(error) ? error.message : nameOf(error);
 }
 
 /** The keys of every entry of a cache that could not be stored. */

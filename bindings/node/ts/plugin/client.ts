@@ -110,7 +110,8 @@ export class Client {
 
   private feed(content: string): void {
     this.fed = true;
-    this.memory.deserialize(content);
+    // A client's parser refuses the mark that some programs put in front.
+    this.memory.deserialize(content.startsWith("\uFEFF") ? content.slice(1) : content);
   }
 
   private drop(present: Set<string>): void {

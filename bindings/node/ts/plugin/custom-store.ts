@@ -5,12 +5,11 @@
 // misses a change only until the next read. A write may not: it would overwrite the change. So a write always loads.
 
 import { programTime, systemTime } from "../clock";
-import { PersistenceError } from "../error";
+import { damagedError, PersistenceError } from "../error";
 import type { Change, Committed, Snapshot } from "../handle/cache";
 import { refuseOwnWait } from "../handle/held";
 import { entryKeys, Lock, merge } from "../handle/lock";
-import type { Kin, KinLock } from "../stores/kin";
-import type { Memory } from "../stores/memory";
+import type { Kin, KinLock, Memory } from "../stores/kin";
 import type { IPersistence } from "../types";
 import type { Hold, Store } from "./store";
 
@@ -82,9 +81,9 @@ export class CustomStore implements Store {
     }
   }
 
-  async setAside(_hold: Hold, _reason: string, refusal: unknown): Promise<void> {
+  async setAside(_hold: Hold, reason: string): Promise<void> {
     // A copy would put in the clear what this persistence may encrypt: the program decides, as it always had to.
-    throw refusal;
+    throw damagedError(reason);
   }
 
   release(hold: Hold): Promise<void> {

@@ -24,8 +24,8 @@ export interface Store {
    */
   commit(hold: Hold | undefined, change: Change, keys: boolean): Promise<Committed>;
 
-  /** Keeps a copy of unusable content, and goes on as if nothing were stored. */
-  setAside(hold: Hold, reason: string, refusal: unknown): Promise<void>;
+  /** Keeps a copy of unusable content, and goes on as if nothing were stored; fails with `reason` where no copy can be kept. */
+  setAside(hold: Hold, reason: string): Promise<void>;
 
   /** Releases a hold without writing. The lock is free when it resolves. */
   release(hold: Hold): Promise<void>;

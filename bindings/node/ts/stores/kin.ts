@@ -3,7 +3,6 @@
 import type { Cache } from "../handle/cache";
 import type { Lock } from "../handle/lock";
 import { VERSION } from "../version";
-import type { Memory } from "./memory";
 
 /** The method by which a persistence of any copy is known. */
 export const KIN: unique symbol = Symbol.for("tokenkeep.persistence.1") as never;
@@ -34,4 +33,14 @@ export function kinOf(persistence: object): Kin | undefined {
 export function nativeOf(persistence: object): Cache | undefined {
   const kin = kinOf(persistence);
   return kin?.version === VERSION ? kin.native() : undefined;
+}
+
+/** What a cache in memory is. */
+export interface Memory {
+  readonly lock: Lock;
+  content: string | null;
+  /** When it changed last: later than any look before it. */
+  modified: number;
+  /** Called after each change. */
+  readonly listeners: Set<() => void>;
 }

@@ -7,18 +7,8 @@ import { lockLimit } from "../lock-options";
 import { CallbackLogger, type Logger, type LoggerOptions } from "../logger";
 import type { IPersistence, PersistenceInfo } from "../types";
 import { VERSION } from "../version";
-import { KIN, type Kin } from "./kin";
+import { KIN, type Kin, type Memory } from "./kin";
 import { recordClass } from "./untouched";
-
-/** @internal What is kept. */
-export interface Memory {
-  readonly lock: Lock;
-  content: string | null;
-  /** When it changed last: later than anybody can have looked before. */
-  modified: number;
-  /** Called after each change. */
-  readonly listeners: Set<() => void>;
-}
 
 let count = 0;
 

@@ -4,6 +4,7 @@ import { wrongArgument } from "../arguments";
 import { PersistenceError } from "../error";
 import { migrateCaches } from "../handle/migrate";
 import { type LockOptions, lockLimit } from "../lock-options";
+import { log } from "../logger";
 import { infoOf } from "../spelling";
 import type { IPersistence, PersistenceInfo } from "../types";
 import { nativeOf } from "./kin";
@@ -78,7 +79,7 @@ export async function migrate(
   );
   if (!dryRun && report.entries > 0) {
     const text = `Moved ${report.entries} entries from ${report.from.location} to ${report.to.location}`;
-    to.getLogger().info(text, "");
+    log(to.getLogger(), "info", text);
   }
   return { ...report, from: infoOf(report.from), to: infoOf(report.to), dryRun };
 }

@@ -2,6 +2,7 @@
 import { type AbortOptions, throwIfAborted } from "../../abort";
 import { clearTimeout, monotonic, setTimeout } from "../../clock";
 import { DISPOSE, type Disposing } from "../../disposing";
+import { damagedError, nameOf, textOf } from "../../error";
 import { callListener } from "../../logger";
 import {
   type Accounts,
@@ -234,10 +235,15 @@ export class AccountWatcher implements CacheWatcher {
 
   /** Parses the accounts, unless the content is the one parsed last. */
   private learn(content: string | null): void {
-    if (content !== this.content) {
-      this.now = accountsOf(content);
-      this.content = content;
+    if (content === this.content) {
+      return;
     }
+    try {
+      this.now = accountsOf(content);
+    } catch (error) {
+      throw damagedError(`The token cache at ${this.watched.path} cannot be read (${nameOf(error)})`);
+    }
+    this.content = content;
   }
 
   /** Reports the changes and returns the time to the next read. */
@@ -273,9 +279,9 @@ export class AccountWatcher implements CacheWatcher {
   }
 
   private fail(error: unknown): number {
-    // The name only: a parser's message quotes the content, which holds tokens.
-    const { name, code } = (error ?? {}) as { name?: string; code?: string };
-    const what = `${name ?? typeof error}${code === undefined ? "" : `, ${code}`}`;
+    // The name only: the message of a program's own persistence may quote the content, which holds tokens.
+    const code = textOf(error, "code");
+    const what = `${nameOf(error)}${code === undefined ? "" : `, ${code}`}`;
     if (this.failure?.what !== what && !this.closed) {
       this.watched.warn(`The accounts in ${this.watched.path} cannot be watched at present: ${what}`);
     }
