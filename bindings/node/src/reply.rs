@@ -231,6 +231,9 @@ fn info_object<'env>(env: &'env Env, info: &Info) -> napi::Result<Object<'env>> 
     object.set("survivesReboot", info.survives_reboot)?;
     object.set("location", &info.location)?;
     object.set("crashSafe", info.crash_safe)?;
+    if !info.owner_only {
+        object.set("ownerOnly", false)?;
+    }
     Ok(object)
 }
 

@@ -47,6 +47,7 @@ export interface InfoReply {
   survivesReboot: boolean;
   location: string;
   crashSafe: boolean;
+  ownerOnly?: false;
 }
 
 /** Something worth telling that is no failure. */

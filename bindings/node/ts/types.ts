@@ -54,6 +54,8 @@ export interface PersistenceInfo {
   location: string;
   /** Whether a crash in the middle of a write leaves the old or the new content whole. */
   crashSafe: boolean;
+  /** `false` where the file system has no permissions that keep other users out of the file: FAT, many network shares. */
+  ownerOnly?: false;
 }
 
 /**

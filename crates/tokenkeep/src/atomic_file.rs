@@ -96,7 +96,7 @@ pub(crate) fn touch(target: &Path) -> Option<Stamp> {
     Some(own_stamp(&file, target, old.len(), modified))
 }
 
-/// Removes the file at `target`; returns `false` if there was none.
+/// Removes the file at `target`, or empties it where it is a mount point; returns `false` if there was nothing.
 ///
 /// # Errors
 /// Like [`replace`].
@@ -107,6 +107,13 @@ pub(crate) fn remove(target: &Path, durability: Durability) -> Result<bool> {
     match writing::remove(target) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        // A mount point has to stay, and is emptied.
+        Err(error) if writing::is_mount_point(&error) => {
+            if status.len() > 0 {
+                in_place::overwrite(target, b"", next_modified(Some(&status)), durability)?;
+            }
+            return Ok(status.len() > 0);
+        }
         Err(error) => return Err(Error::io("Cannot remove the cache file", target, error)),
     }
     directory.sync("The cache file is removed, but a loss of power may bring it back")?;

@@ -202,8 +202,17 @@ impl TokenCache {
                 Err(error) => return Err(error),
             }
         }
-        let (guard, _outer) = self.shared.acquire(&WaitOptions::within(SETTLE))?;
-        self.shared.reload(&guard)
+        match self.shared.acquire(&WaitOptions::within(SETTLE)) {
+            Ok((guard, _outer)) => self.shared.reload(&guard),
+            // Where no lock file can be created, there is none of a writer to wait for.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                self.shared.reload_without_lock().map_err(|failed| match failed.is_damage() {
+                    true => failed,
+                    false => error,
+                })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns whether `generation` is still the stored content, with one check of the store. Also `false` if that

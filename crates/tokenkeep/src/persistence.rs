@@ -294,7 +294,7 @@ pub struct Loaded {
 ///
 /// let mut info = Info::new(Backend::Custom, Protection::Unknown, "redis://localhost/tokens");
 /// info.survives_reboot = false;
-/// assert!(info.crash_safe, "unless it is said otherwise");
+/// assert!(info.crash_safe && info.owner_only, "unless it is said otherwise");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -310,12 +310,22 @@ pub struct Info {
     /// Whether a crash in the middle of a write leaves the old or the new content whole. `false` only for a file that
     /// cannot be replaced by a rename, such as a bind-mounted one.
     pub crash_safe: bool,
+    /// Whether the permissions of the file keep other users out. `false` only where the file system has none (FAT, exFAT, many
+    /// network shares); a warning says so too.
+    pub owner_only: bool,
 }
 
 impl Info {
     /// Describes a crash-safe store that survives a restart; a custom persistence changes the fields that differ.
     pub fn new(backend: Backend, protection: Protection, location: impl Into<String>) -> Self {
-        Self { backend, protection, survives_reboot: true, location: location.into(), crash_safe: true }
+        Self {
+            backend,
+            protection,
+            survives_reboot: true,
+            location: location.into(),
+            crash_safe: true,
+            owner_only: true,
+        }
     }
 }
 

@@ -84,8 +84,17 @@ impl Shared {
 
     /// Under the lock: reads the stored content in any case.
     pub(super) fn reload(&self, guard: &LockGuard) -> Result<Snapshot> {
+        self.reload_with(Some(guard))
+    }
+
+    /// In a directory where this process can have no lock: reads the stored content in any case.
+    pub(super) fn reload_without_lock(&self) -> Result<Snapshot> {
+        self.reload_with(None)
+    }
+
+    fn reload_with(&self, guard: Option<&LockGuard>) -> Result<Snapshot> {
         let is_whole = |content: Option<&Secret>| self.is_known(content) || self.is_at_rest(content);
-        let load = || self.persistence.load(Some(guard));
+        let load = || self.persistence.load(guard);
         let AtRest { loaded, whole, call } = load_at_rest(&*self.persistence, load, is_whole)?;
         let mut cached = self.cached();
         let snapshot = cached.publish(loaded.content, loaded.stamp, call);

@@ -71,6 +71,8 @@ struct State {
     swept: AtomicBool,
     /// Whether it has looked for the old copy of a killed move.
     looked: AtomicBool,
+    /// Whether the file system keeps other users out of the file, as far as seen.
+    owner_only: AtomicBool,
     /// Whether the last write used a rename.
     crash_safe: AtomicBool,
     /// Whether the loss of the key has been reported since the last write.
@@ -100,6 +102,7 @@ impl FilePersistence {
         let state = Arc::new(State {
             swept: AtomicBool::new(false),
             looked: AtomicBool::new(false),
+            owner_only: AtomicBool::new(true),
             crash_safe: AtomicBool::new(true),
             lapsed: AtomicBool::new(false),
         });
@@ -140,6 +143,7 @@ impl FilePersistence {
         match self.create(&target) {
             Ok(file) => {
                 files::tighten(&file, &target)?;
+                self.note_modes(&target);
                 // Dated back, so that no reader takes it for a file that a sibling has truncated and will fill, and
                 // waits. If that fails, a reader waits for a moment.
                 let created = SystemTime::now().checked_sub(2 * STOPPED);
@@ -148,11 +152,28 @@ impl FilePersistence {
             }
             Err(error) if error.kind() == IoErrorKind::AlreadyExists => {
                 match files::open_existing(&target, files::careful().read(true))? {
-                    Some((file, _)) => files::tighten(&file, &target),
-                    None => Ok(()),
+                    Some((file, _)) => files::tighten(&file, &target)?,
+                    None => {}
                 }
+                self.note_modes(&target);
+                Ok(())
             }
             Err(error) => Err(files::open_failed(&target, error)),
+        }
+    }
+
+    /// Warns once if other users may read a file that was made private: its file system has no modes.
+    fn note_modes(&self, file: &Path) {
+        let open =
+            files::status_at(file).is_ok_and(|status| status.is_some_and(|it| files::is_open_to_others(&it)));
+        if open && !self.is_of_machine() && self.state.owner_only.swap(false, Ordering::Relaxed) {
+            self.events.warn(|| {
+                format!(
+                    "Other users may read {:?}: its file system has no permissions of its own, or does not let them be set; \
+                     keep the cache in your home directory, or encrypted",
+                    self.path
+                )
+            });
         }
     }
 
@@ -288,7 +309,7 @@ impl FilePersistence {
     /// Replaces the content; the caller completes the rest.
     fn replace(&self, guard: &LockGuard, content: &[u8]) -> Result<(Stamp, Rest)> {
         guard.require(&self.path)?;
-        self.sweep_once(guard.target());
+        let first = self.sweep_once(guard.target());
         let (bytes, lapsed) = self.protect(content, guard.target())?;
         if lapsed && let Some(old) = self.read(guard.target(), true)?.content {
             atomic_file::keep_lapsed(guard.target(), old.expose())?;
@@ -298,6 +319,9 @@ impl FilePersistence {
             drop(self.create(guard.target()));
         }
         let replaced = atomic_file::replace_deferred(guard.target(), &bytes, self.durability)?;
+        if first {
+            self.note_modes(guard.target());
+        }
         self.state.lapsed.store(false, Ordering::Relaxed);
         if !replaced.crash_safe && self.state.crash_safe.swap(false, Ordering::Relaxed) {
             self.events.warn(|| {
@@ -307,12 +331,14 @@ impl FilePersistence {
         Ok((replaced.stamp, replaced.rest))
     }
 
-    /// Removes temporary files that a killed writer left. Needs the lock.
-    fn sweep_once(&self, target: &Path) {
-        if !self.state.swept.load(Ordering::Relaxed) {
+    /// At the first write: removes temporary files that a killed writer left, and returns true. Needs the lock.
+    fn sweep_once(&self, target: &Path) -> bool {
+        let first = !self.state.swept.load(Ordering::Relaxed);
+        if first {
             atomic_file::remove_left_over(target);
             self.state.swept.store(true, Ordering::Relaxed);
         }
+        first
     }
 }
 
@@ -386,6 +412,7 @@ impl Persistence for FilePersistence {
         let mut info = Info::new(self.protector.backend(), self.protector.protection(), location);
         info.survives_reboot = self.protector.survives_reboot();
         info.crash_safe = self.state.crash_safe.load(Ordering::Relaxed);
+        info.owner_only = self.state.owner_only.load(Ordering::Relaxed);
         info
     }
 
@@ -462,6 +489,7 @@ impl FilePersistence {
         // Not synced: the probe verifies access and protection, and need not survive a crash.
         file.write_all(&bytes).map_err(failed)?;
         files::tighten(&file, probe)?;
+        self.note_modes(probe);
         let read = self.read(probe, true)?.content;
         let back = read.map(|bytes| self.protector.unprotect(bytes)).transpose()?;
         if back.is_some_and(|back| back.expose() == PROBE) {

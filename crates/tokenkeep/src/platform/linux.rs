@@ -70,13 +70,13 @@ pub(crate) fn user_namespace() -> Option<u64> {
 /// Returns whether `pid` runs, and since when.
 pub(crate) fn life(pid: u32) -> Life {
     match fs::read_to_string(format!("/proc/{pid}/stat")) {
-        Ok(stat) => match (parse_stat(&stat), boot_time()) {
-            (Some(stat), _) if stat.has_ended() => Life::Dead,
-            (Some(stat), Some(boot)) => {
+        Ok(stat) => match parse_stat(&stat) {
+            Some(stat) if stat.has_ended() => Life::Dead,
+            Some(stat) => {
                 let since_boot = i128::from(stat.start) * 1_000_000_000 / i128::from(ticks_per_second());
-                Life::Running { started: boot + since_boot }
+                Life::Running { started: boot_time() + since_boot }
             }
-            _ => Life::Unknown,
+            None => Life::Unknown,
         },
         // A hidden /proc (hidepid) shows our own processes; the state of another user's is unknown.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => match exists(pid) {
@@ -142,12 +142,14 @@ fn ticks_per_second() -> u64 {
     rustix::param::clock_ticks_per_second().max(1)
 }
 
-/// Returns the boot time by today's clock, in nanoseconds since the epoch. It is read each time, because the kernel
-/// moves it when the wall clock is set.
-fn boot_time() -> Option<i128> {
-    let stat = fs::read_to_string("/proc/stat").ok()?;
-    let seconds: i128 = stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
-    Some(seconds * 1_000_000_000)
+/// Returns the boot time by today's clock, in nanoseconds since the epoch. It is taken each time, because it moves when
+/// the wall clock is set. (`btime` of /proc/stat has whole seconds only.)
+fn boot_time() -> i128 {
+    let nanos = |clock| {
+        let now = clock_gettime(clock);
+        i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec)
+    };
+    nanos(ClockId::Realtime) - nanos(ClockId::Boottime)
 }
 
 /// Renames a file unless the target exists.

@@ -12,13 +12,17 @@ use crate::fork::PerProcess;
 use crate::platform::files::{Status, fingerprint};
 use crate::platform::process::{self, Life};
 use crate::platform::writing;
+use crate::stamp::belief;
 
 const MARK: &str = "tokenkeep-lock";
 pub(crate) const LENGTH: usize = 128;
 
-/// A process that started this much later than the file was written is not its writer, even with the same pid. Both
-/// times are rounded, and a file system's clock may differ a little.
-const REUSED_NANOS: i128 = 2_000_000_000;
+/// A process that started this much later than the file was written is not its writer, even with the same pid: both times
+/// are those of clocks that step every ten milliseconds at most.
+const REUSED_NANOS: i128 = 20_000_000;
+
+/// The same where the time of the file is that of another machine's clock.
+const REUSED_REMOTE_NANOS: i128 = 2_000_000_000;
 
 /// Returns the line that this process writes when it acquires a lock.
 pub(crate) fn own() -> Vec<u8> {
@@ -120,11 +124,18 @@ pub(crate) fn printable(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
-/// Returns whether the sibling process that wrote a lock file has ended.
-pub(crate) fn is_dead_sibling(pid: u32, lock: &Status) -> bool {
+/// Returns whether the sibling process that wrote a lock file has ended. A process with its pid that started later is
+/// another one: after a restart of a container or of the machine the same pids come again at once, often our own.
+pub(crate) fn is_dead_sibling(pid: u32, lock: &Status, remote: bool) -> bool {
     match process::life(pid) {
         Life::Dead => true,
-        Life::Running { started } => started > fingerprint(lock).modified + REUSED_NANOS,
+        Life::Running { started } => {
+            let written = fingerprint(lock).modified;
+            // A time in whole seconds is that of a write up to a second later.
+            let rounded = belief::step_of(written);
+            let margin = if remote { REUSED_REMOTE_NANOS } else { REUSED_NANOS };
+            started > written + rounded + margin
+        }
         Life::Unknown => false,
     }
 }

@@ -49,6 +49,11 @@ pub(super) fn is_settled(fingerprint: &Fingerprint, tick: i128, times: Times) ->
     fingerprint.modified.max(fingerprint.changed) < tick - grain.max(shown)
 }
 
+/// Returns the step of the clock that gave this time, as far as the time shows it; 0 for a fine one.
+pub(crate) fn step_of(time: i128) -> i128 {
+    GRAINS.iter().find(|(grain, _)| time % grain == 0).map_or(0, |(grain, _)| *grain)
+}
+
 /// Returns whether a write of this process is told from every other one by its times: the part below a millisecond is
 /// random ([`crate::atomic_file`]), which a coarse file system does not keep.
 pub(super) fn is_own(fingerprint: &Fingerprint, times: Times) -> bool {

@@ -15,7 +15,7 @@ use tokenkeep::{CacheLock, ErrorKind, Persistence, TokenCache, event::Event, sto
 use crate::clock::timed;
 use crate::support::sibling::dead_pid;
 use crate::support::worker::{self, Worker};
-use crate::support::{Place, names_in, open, read, user, write};
+use crate::support::{Place, names_in, open, read, strace, user, write};
 
 #[test]
 fn content_of_every_kind_is_read_as_it_was_written() {
@@ -294,6 +294,60 @@ fn a_file_that_is_a_mount_point_is_written_in_place_with_a_warning() {
     assert!(events.contains("written in place"), "{events}");
     assert_eq!(fs::read_to_string(place.directory().join("real")).unwrap(), "new");
     assert_eq!(place.names(), ["cache.json", "cache.json.tk-lock", "real"]);
+    // It can be cleared too, and signed in to again.
+    assert_eq!(worker.does("delete"), "true");
+    assert_eq!(fs::read_to_string(place.directory().join("real")).unwrap(), "");
+    assert_eq!(worker.does("delete"), "false");
+    assert_eq!(worker.does("read"), "empty");
+    worker.does("write newer");
+    assert_eq!(worker.does("read"), "newer");
+}
+
+/// FAT, exFAT and many shares refuse to set a mode, also to the owner.
+#[test]
+fn on_a_file_system_without_modes_the_cache_works_and_says_that_others_may_read_it() {
+    let place = Place::new();
+    let path = place.directory().join("new/folder/cache.json");
+    // fchmodat and fchmod are refused, and new files get the mode of the mount.
+    let refuse = "inject=chmod,fchmod,fchmodat:error=EPERM";
+    let command = worker::command("serve", &path);
+    let mut umask = Command::new("sh");
+    umask.args(["-c", "umask 022; exec \"$@\"", "sh"]).arg(command.get_program()).args(command.get_args());
+    let mut worker = Worker::start(strace::wrap(&umask, &["-o/dev/null", "-e", refuse]));
+    assert_eq!(worker.line(), "ready");
+    worker.does("prepare");
+    worker.does("verify");
+    worker.does("write one");
+    assert_eq!(worker.does("read"), "one");
+    // The process itself creates files 0600; such a file system shows every file as 0755.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut other = Worker::start(strace::wrap(&umask, &["-o/dev/null", "-e", refuse]));
+    assert_eq!(other.line(), "ready");
+    other.does("prepare");
+    let (info, events) = (other.does("info"), other.does("events"));
+    assert!(info.contains("owner_only: false"), "{info}");
+    assert_eq!(events.matches("Other users may read").count(), 1, "{events}");
+    other.does("write two");
+    assert_eq!(worker.does("read"), "two");
+}
+
+#[test]
+fn an_empty_or_torn_cache_in_a_read_only_directory_is_read_without_a_lock() {
+    for content in ["", "{}", "{\"Account\":{\"half", "{\"Account\":{}}"] {
+        let place = Place::new();
+        let folder = place.directory().join("folder");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("cache.json"), content).unwrap();
+        let read_only = "mount --bind folder folder; mount -o remount,ro,bind folder";
+        let mut worker = mounted(read_only, &place, &folder.join("cache.json"));
+        let seen = if content.is_empty() { "empty".to_owned() } else { content.escape_default().to_string() };
+        assert_eq!(worker.does("read"), seen);
+        let refused = worker.ask("write new");
+        assert!(
+            refused.starts_with("err permission_denied") && refused.contains("Choose a cache path"),
+            "{refused}"
+        );
+    }
 }
 
 #[test]

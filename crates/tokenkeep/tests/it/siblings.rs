@@ -14,7 +14,8 @@ use tokenkeep::{
 
 use crate::clock::{Took, timed};
 use crate::support::sibling::{FORMATS, Sleeper, dead_pid, make_old};
-use crate::support::{Place, beside, read, scale};
+use crate::support::worker::{self, Worker};
+use crate::support::{Place, beside, read, scale, strace, user, write};
 
 const PATIENT: Duration = Duration::from_secs(30);
 
@@ -62,6 +63,40 @@ fn a_reused_pid_does_not_keep_a_dead_siblings_lock() {
     fs::write(place.lockfile(), later.pid().to_string()).unwrap();
     make_old(&place.lockfile(), Duration::from_secs(60));
     assert_within("reused pid", take_over(&place), 1.9, 4.0);
+}
+
+/// In a new pid namespace the first process has pid 1 again, as in a container that is started again.
+#[test]
+fn the_lock_of_a_sibling_with_our_own_pid_before_the_restart_of_a_container_is_taken_over() {
+    let place = Place::new();
+    write(&place.open(), "old");
+    for pid in ["1", "1 /usr/bin/az"] {
+        fs::write(place.lockfile(), pid).unwrap();
+        // The shortest restart, far below the two seconds that were once needed.
+        thread::sleep(Duration::from_millis(60));
+        let mut command = user::as_root("unshare");
+        command.args(["--pid", "--fork", "--mount-proc", "--kill-child"]).arg(worker::program());
+        command.arg("serve").arg(place.cache());
+        let mut inside = Worker::start(command);
+        assert_eq!(inside.line(), "ready");
+        let (_, took) = timed(|| inside.does("write new"));
+        assert!(took.naps < Duration::from_secs(4), "{pid}: {took:?}");
+    }
+}
+
+/// The claim on a dead process's lock file has a longer name than the lock file.
+#[test]
+fn the_longest_name_of_a_cache_is_usable_without_flock_after_a_sibling_died() {
+    let place = Place::new();
+    let path = place.directory().join("n".repeat(246));
+    let lock_file = path.with_file_name(format!("{}.lockfile", "n".repeat(246)));
+    fs::write(&lock_file, dead_pid().to_string()).unwrap();
+    let options = ["-o/dev/null", "-e", "inject=flock:error=ENOLCK"];
+    let mut worker = Worker::start(strace::wrap(&worker::command("serve", &path), &options));
+    assert_eq!(worker.line(), "ready");
+    worker.does("limit 20000");
+    worker.does("write content");
+    assert!(!lock_file.exists());
 }
 
 #[test]

@@ -392,7 +392,7 @@ pub(crate) fn create_directory(directory: &Path) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(not_a_directory(directory)),
         Err(error) => return Err(Error::io("Cannot create the directory", directory, error)),
     }
-    retry(|| fs::set_permissions(directory, Permissions::from_mode(DIRECTORY_MODE)))
+    without_modes(retry(|| fs::set_permissions(directory, Permissions::from_mode(DIRECTORY_MODE))))
         .map_err(|error| Error::io("Cannot protect the new directory", directory, error))
 }
 
@@ -413,8 +413,23 @@ pub(crate) fn tighten(file: &File, path: &Path) -> Result<()> {
     if status.mode() & 0o7777 == FILE_MODE {
         return Ok(());
     }
-    retry(|| file.set_permissions(Permissions::from_mode(FILE_MODE)))
+    without_modes(retry(|| file.set_permissions(Permissions::from_mode(FILE_MODE))))
         .map_err(|error| Error::io("Cannot protect the file", path, error))
+}
+
+/// Goes on where the file system has no modes to set (FAT, exFAT, many shares): it refuses even the owner. The persistence
+/// says that others may read the file.
+fn without_modes(set: io::Result<()>) -> io::Result<()> {
+    const CANNOT: [Errno; 4] = [Errno::PERM, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOSYS];
+    match set {
+        Err(error) if CANNOT.iter().any(|code| error.raw_os_error() == Some(code.raw_os_error())) => Ok(()),
+        set => set,
+    }
+}
+
+/// Returns whether other users may read the file, as far as its mode says.
+pub(crate) fn is_open_to_others(status: &Status) -> bool {
+    status.mode() & 0o044 != 0
 }
 
 /// Returns a warning about a directory in which other users may create and remove files; `None` if there are none.

@@ -429,6 +429,11 @@ pub(crate) fn tighten(_file: &File, _path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Its access list protects the file.
+pub(crate) fn is_open_to_others(_status: &Status) -> bool {
+    false
+}
+
 /// Returns a warning about a directory in which all users may create and remove files; `None` if there are none.
 pub(crate) fn open_directory_warning(directory: &Path) -> Option<String> {
     let open = look().open(directory).ok()?;

@@ -355,7 +355,7 @@ fn is_stale(
         Author::Ours => (locked && !paths.remote) || unchanged >= settled,
         Author::Nobody => unchanged >= NAMELESS,
         Author::Sibling(pid) if unchanged >= settled => {
-            if lock_record::is_dead_sibling(pid, status) {
+            if lock_record::is_dead_sibling(pid, status, paths.remote) {
                 return true;
             }
             if forgotten {
@@ -393,7 +393,7 @@ pub(crate) fn state(paths: &Paths) -> Result<LockState> {
     let dead = !open_elsewhere
         && match record.author() {
             Author::Ours => !paths.remote,
-            Author::Sibling(pid) => lock_record::is_dead_sibling(pid, &status),
+            Author::Sibling(pid) => lock_record::is_dead_sibling(pid, &status, paths.remote),
             Author::Nobody => holder.age.is_some_and(|age| age >= NAMELESS),
         };
     Ok(if dead { LockState::Left(holder) } else { LockState::Held(holder) })

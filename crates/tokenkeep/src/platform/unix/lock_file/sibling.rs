@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::super::files::{self, retry};
 use super::{
     Paths, Private, cannot_link, is_at, is_one_of, is_unsupported, names, remove_if_names, remove_if_still,
-    sign, sign_if_there_is_room, try_lock, with_suffix,
+    sign, sign_if_there_is_room, try_lock,
 };
 use crate::event::Events;
 use crate::names;
@@ -315,7 +315,7 @@ impl<'a> SiblingLock<'a> {
             }
             Author::Nobody => unchanged >= NAMELESS,
             Author::Sibling(pid) if unchanged >= settled => {
-                if record::is_dead_sibling(pid, status) {
+                if record::is_dead_sibling(pid, status, self.paths.remote) {
                     return true;
                 }
                 if forgotten {
@@ -354,7 +354,7 @@ fn adopt(file: File, path: &Path) -> Result<Outcome> {
 /// judgement one removes it: the one that creates the claim, and only if the judged file is still there. A slower one
 /// would otherwise remove the file of the next holder.
 fn clear_away(judged: &File, path: &Path) -> Result<Outcome> {
-    let claim = with_suffix(path, ".claim");
+    let claim = names::beside(path, ".claim");
     let claimed = retry(|| files::careful().write(true).create_new(true).open(&claim));
     match claimed {
         Ok(_) => {}

@@ -45,7 +45,7 @@ pub(crate) fn state(paths: &Paths) -> Result<LockState> {
         // A living process of ours has the flock, unless the file system does not share flocks with other machines.
         Author::Ours if flock == Flock::Free && !paths.remote => true,
         Author::Ours => record.is_dead_here() || flock == Flock::Free && record.is_of_this_boot(),
-        Author::Sibling(pid) => record::is_dead_sibling(pid, &status),
+        Author::Sibling(pid) => record::is_dead_sibling(pid, &status, paths.remote),
         Author::Nobody => holder(false).age.is_some_and(|age| age >= NAMELESS),
     };
     Ok(if dead { LockState::Left(holder(false)) } else { LockState::Held(holder(false)) })
