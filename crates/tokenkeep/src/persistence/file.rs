@@ -151,9 +151,8 @@ impl FilePersistence {
                 Ok(())
             }
             Err(error) if error.kind() == IoErrorKind::AlreadyExists => {
-                match files::open_existing(&target, files::careful().read(true))? {
-                    Some((file, _)) => files::tighten(&file, &target)?,
-                    None => {}
+                if let Some((file, _)) = files::open_existing(&target, files::careful().read(true))? {
+                    files::tighten(&file, &target)?;
                 }
                 self.note_modes(&target);
                 Ok(())
