@@ -17,6 +17,7 @@ mod executable;
 mod features;
 mod hygiene;
 mod job;
+mod keychain;
 mod keyring;
 mod lanes;
 mod languages;

@@ -3,8 +3,8 @@
 use crate::job::{Job, Outcome};
 use crate::suite::{Stage, Suite, Work};
 use crate::{
-    addon, api, cycles, demo, features, hygiene, lanes, languages, mixed, pack, rust, screenshots, setup,
-    siblings, vectors,
+    addon, api, cycles, demo, features, hygiene, keychain, lanes, languages, mixed, pack, rust, screenshots,
+    setup, siblings, vectors,
 };
 
 /// Every check and test, each once.
@@ -70,6 +70,14 @@ const TEST_STAGES: &[Stage] = &[
     tests("interop", "shared with keytar, secret-tool, the original", "test interop")
         .counting()
         .needs(&["build"]),
+    task(
+        "keychain",
+        "as on macOS, over a stand-in for the Keychain: the command and the package",
+        keychain::stage,
+    )
+    .counting()
+    .needs(&["build"])
+    .minutes(10),
     task(
         "siblings",
         "items, caches and locks of the real Go, Java, Python and JavaScript libraries",

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use napi::bindgen_prelude::{Buffer, Either, Either3, Env, Null, Undefined};
 use napi_derive::napi;
-use tokenkeep::nonblocking::{NonblockingWrite, Operation};
+use tokenkeep::nonblocking::Operation;
 use tokenkeep::options::{OnDamage, Refused, WaitOptions};
 use tokenkeep::storage::StoreKind;
 use tokenkeep::{Config, ErrorKind, Secret, TokenCache, WriteAccess, inspect};
@@ -241,10 +241,8 @@ impl Cache {
     pub fn remove(&self, env: Env, call: u32, hold: u32, limit: u32) -> Result<(), Thrown> {
         let cache = self.opened()?;
         if hold == 0 {
-            let begin = move |link: &Link| cache.nonblocking().begin_write_waiting(&link.wait(limit));
-            let delete =
-                |_: &Link, access: NonblockingWrite| Ok(Reply::Flag(access.into_blocking().delete()?));
-            return self.operate(&env, call, begin, delete);
+            let clear = move |link: &Link| cache.nonblocking().clear_waiting(&link.wait(limit));
+            return self.operate(&env, call, clear, |_, removed| Ok(Reply::Flag(removed)));
         }
         self.work(&env, call, move |link| {
             link.holds().with(hold, |held| {

@@ -6,12 +6,13 @@ use serde_json::json;
 use tokenkeep::event::Event;
 use tokenkeep::options::WaitOptions;
 
-use crate::arguments::Clear;
+use crate::arguments::{Clear, Kind};
 use crate::consent::{ask, require_wanted};
 use crate::exit::{Code, Failure, Outcome};
 use crate::interrupt::Interrupt;
 use crate::list::{self, Listing};
 use crate::output::{Output, title};
+use crate::platform::HAS_KEYCHAIN;
 use crate::progress::Progress;
 use crate::stores::{Named, PATIENCE};
 use crate::words::printable;
@@ -27,20 +28,28 @@ pub(crate) fn run(
     let wait = WaitOptions { limit: limit.unwrap_or(PATIENCE), cancel: Some(interrupt.cancel()) };
     let cache = named.open(wait.clone(), tell)?;
     let place = printable(&named.to_string());
-    let content = named.peek(wait.limit)?;
-    if content.is_none() {
-        return Err(Failure::nothing(format!("There is no cache at {place}")));
-    }
-    // Content that is not a token cache can be removed as well.
-    let listing = list::listing(&named, content).ok().flatten();
-    let held = listing.as_ref().map_or_else(|| "content that is no token cache".to_owned(), Listing::summary);
+    let (listing, held) = match named.peek(wait.limit) {
+        Ok(None) => return Err(Failure::nothing(format!("There is no cache at {place}"))),
+        Ok(content) => {
+            // Content that is not a token cache can be removed as well.
+            let listing = list::listing(&named, content).ok().flatten();
+            let unknown = || "content that is no token cache".to_owned();
+            let held = listing.as_ref().map_or_else(unknown, Listing::summary);
+            (listing, held)
+        }
+        // An item that only another program may read can be removed all the same.
+        Err(_) if HAS_KEYCHAIN && named.kind == Kind::Keystore => {
+            (None, "content that this command may not read".to_owned())
+        }
+        Err(failure) => return Err(failure),
+    };
     if !wanted.change.dry_run {
         ask(&format!("Remove everything from {place} ({held})?"), &wanted.change, interrupt)?;
         let progress = Progress::of("Waiting for the lock");
-        let write = cache.begin_write_waiting(&wait)?;
-        drop(progress);
         require_wanted(interrupt)?;
-        if !write.delete()? {
+        let removed = cache.clear_waiting(&wait)?;
+        drop(progress);
+        if !removed {
             return Err(Failure::nothing(format!("There is no cache at {place} any more")));
         }
     }

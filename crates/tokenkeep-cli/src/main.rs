@@ -33,6 +33,8 @@ use output::Output;
 
 fn main() -> ExitCode {
     // Prints help, the version and usage errors, and exits with 0 or 2.
+    #[cfg(feature = "stand-in-keychain")]
+    tokenkeep_stand_in_keychain::install();
     let arguments = Arguments::parse();
     let output = Output::new(arguments.common.color.into(), arguments.common.json);
     let interrupt = interrupt::Interrupt::install();

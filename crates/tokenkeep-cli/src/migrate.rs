@@ -31,6 +31,11 @@ pub(crate) fn run(
     if ends.0.is_same(&ends.1) {
         return Err(Failure::usage("Both ends are the same cache"));
     }
+    ends.1.refuse_in_keychain(
+        "Cannot move a cache into the Keychain item",
+        "Let the program do it: it imports a plaintext cache when it opens its store, and migrate() of tokenkeep moves any \
+         other",
+    )?;
     let wait = WaitOptions { limit: limit.unwrap_or(PATIENCE), cancel: Some(interrupt.cancel()) };
     let (from, to) = (ends.0.open(wait.clone(), tell)?, ends.1.open(wait.clone(), tell)?);
     let plan = {

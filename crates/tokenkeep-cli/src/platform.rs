@@ -17,6 +17,9 @@ pub(crate) use unix::on_interrupt;
 
 use std::fs::Metadata;
 
+/// Whether items of this system's keystore are those of the macOS Keychain.
+pub(crate) const HAS_KEYCHAIN: bool = cfg!(any(target_os = "macos", feature = "stand-in-keychain"));
+
 /// Returns the permission bits of a file or directory; `None` where the system has other rules.
 pub(crate) fn mode(status: &Metadata) -> Option<u32> {
     #[cfg(unix)]

@@ -46,6 +46,12 @@ pub(crate) fn run(
     output: &Output,
 ) -> Outcome {
     let named = Named::chosen(&wanted.store)?;
+    if !wanted.change.dry_run {
+        named.refuse_in_keychain(
+            "Cannot sign out an account of",
+            "Sign out in the program itself, or remove the whole item with: tokenkeep clear",
+        )?;
+    }
     let wait = WaitOptions { limit: limit.unwrap_or(PATIENCE), cancel: Some(interrupt.cancel()) };
     let cache = named.open(wait.clone(), tell)?;
     let place = printable(&named.to_string());

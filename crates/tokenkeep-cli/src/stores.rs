@@ -14,6 +14,7 @@ use tokenkeep::{Backend, Config, ErrorKind, Persistence, Secret, TokenCache, env
 
 use crate::arguments::{self, Key, Kind};
 use crate::exit::{Failure, Outcome};
+use crate::platform::HAS_KEYCHAIN;
 
 /// How long to wait for the lock and the keystore without `--timeout`.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
@@ -234,9 +235,24 @@ impl Named {
             Kind::DpapiFile => {
                 Store::DataProtection { scope: DataProtectionScope::CurrentUser, entropy: None }
             }
-            Kind::Keystore if cfg!(target_os = "macos") => Store::Keychain,
+            Kind::Keystore if HAS_KEYCHAIN => Store::Keychain,
             Kind::Keystore => Store::SecretService,
         })
+    }
+
+    /// Refuses an item of the Keychain. Each write makes its writer the one program that may read it, and this command is
+    /// another one than the program whose sign-ins they are.
+    ///
+    /// # Errors
+    /// `NotSupported`, with another way.
+    pub(crate) fn refuse_in_keychain(&self, what: &str, remedy: &str) -> Outcome<()> {
+        if !HAS_KEYCHAIN || self.kind != Kind::Keystore {
+            return Ok(());
+        }
+        let text = format!(
+            "{what} {self}: the Keychain would give the item to this command, and refuse it to the program that made it"
+        );
+        Err(tokenkeep::Error::new(ErrorKind::NotSupported, text).remedy(remedy).into())
     }
 
     /// Opens it for reading and writing; creates no file yet.
@@ -312,7 +328,7 @@ impl Named {
             Kind::PlaintextFile => Backend::PlaintextFile.code(),
             Kind::EncryptedFile => Backend::EncryptedFile.code(),
             Kind::DpapiFile => Backend::DpapiFile.code(),
-            Kind::Keystore if cfg!(target_os = "macos") => Backend::Keychain.code(),
+            Kind::Keystore if HAS_KEYCHAIN => Backend::Keychain.code(),
             Kind::Keystore => Backend::SecretService.code(),
         }
     }
@@ -334,7 +350,7 @@ impl Named {
             Kind::PlaintextFile => "a plaintext file: whoever can read it has these sign-ins",
             Kind::EncryptedFile => "an encrypted file",
             Kind::DpapiFile => "a file encrypted by Windows",
-            Kind::Keystore if cfg!(target_os = "macos") => "an item of the Keychain",
+            Kind::Keystore if HAS_KEYCHAIN => "an item of the Keychain",
             Kind::Keystore => "an item of the Secret Service",
         }
     }

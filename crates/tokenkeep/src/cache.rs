@@ -316,7 +316,40 @@ impl TokenCache {
     /// # Errors
     /// As [`TokenCache::begin_write`] and [`WriteAccess::delete`].
     pub fn clear(&self) -> Result<bool> {
-        self.begin_write()?.delete()
+        self.clear_waiting(&self.shared.wait)
+    }
+
+    /// Like [`TokenCache::clear`], with its own time limit or cancellation. A keystore item is not read for it: one that
+    /// this program may not read can be signed out of.
+    ///
+    /// # Errors
+    /// As [`TokenCache::begin_write`] and [`WriteAccess::delete`].
+    ///
+    /// ```
+    /// # let cache = tokenkeep::TokenCache::new(tokenkeep::storage::MemoryPersistence::new());
+    /// use tokenkeep::options::WaitOptions;
+    ///
+    /// assert!(!cache.clear_waiting(&WaitOptions::within(std::time::Duration::from_secs(2)))?, "it was empty");
+    /// # Ok::<(), tokenkeep::Error>(())
+    /// ```
+    pub fn clear_waiting(&self, wait: &WaitOptions) -> Result<bool> {
+        self.clear_under(self.shared.acquire(wait)?)
+    }
+
+    /// As [`TokenCache::clear`], under the locks of this cache.
+    pub(crate) fn clear_under(&self, (guard, outer): Locks) -> Result<bool> {
+        if outer.is_some() {
+            let snapshot = self.shared.cached().snapshot.clone();
+            let unread = WriteAccess { cache: self.clone(), snapshot, guard, outer };
+            return match unread.remove() {
+                // Content of another store in the place of the marker is imported by reading.
+                Err(error) if error.kind() == ErrorKind::MarkerOccupied => {
+                    self.begin_write_under((unread.guard, unread.outer))?.delete()
+                }
+                removed => removed,
+            };
+        }
+        self.begin_write_under((guard, outer))?.delete()
     }
 
     /// Returns how writers of this cache wait for the lock.

@@ -127,7 +127,13 @@ impl Nonblocking {
 
     /// As [`TokenCache::clear`].
     pub fn clear(&self) -> Operation<bool> {
-        self.write(self.0.wait_options(), WriteAccess::delete)
+        self.clear_waiting(self.0.wait_options())
+    }
+
+    /// As [`TokenCache::clear_waiting`].
+    pub fn clear_waiting(&self, wait: &WaitOptions) -> Operation<bool> {
+        let cache = self.0.clone();
+        self.locked(wait, move |locks| cache.clear_under(locks))
     }
 
     /// Like [`moving::migrate`], from this cache into `to`. Dropping the future ends the wait for the

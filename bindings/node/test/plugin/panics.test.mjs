@@ -4,14 +4,13 @@
  * build of the addon made for this purpose.
  */
 import assert from "node:assert/strict";
-import { copyFile, readdir, readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { before, test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { addonWith, BUILDING } from "../support/addon.mjs";
 import { run } from "../support/processes.mjs";
 import { scratchDirectory } from "../support/scratch.mjs";
 
-const ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
 const SUPPORT = new URL("../support/subject.mjs", import.meta.url).href;
 const MEMORY = new URL("./memory.mjs", import.meta.url).href;
 
@@ -48,30 +47,9 @@ const PLACES = [
 /** @type {string} */
 let addon;
 
-before(
-  async () => {
-    const arguments_ = [
-      "build",
-      "--locked",
-      "-p",
-      "tokenkeep-node",
-      "--features",
-      "panic-test",
-      "--message-format=json",
-    ];
-    const { code, stdout, stderr } = await run("cargo", arguments_, { cwd: ROOT, deadline: 280_000 });
-    assert.equal(code, 0, stderr);
-    const library = stdout
-      .split("\n")
-      .filter((line) => line.includes('"compiler-artifact"') && line.includes("tokenkeep-node"))
-      .flatMap((line) => JSON.parse(line).filenames)
-      .find((name) => /\.(so|dylib|dll)$/.test(name));
-    // At cargo's own path, the next build would replace it by the ordinary addon.
-    addon = join(await scratchDirectory({ after: (end) => process.once("exit", end) }), "tokenkeep.node");
-    await copyFile(library, addon);
-  },
-  { timeout: 300_000 },
-);
+before(async () => {
+  addon = await addonWith("panic-test");
+}, BUILDING);
 
 /** @param {string} path @param {string} body */
 async function child(path, body) {

@@ -19,6 +19,7 @@ const SETS = [
   "msal",
   "stores",
   "interop",
+  "keychain",
   "mixed",
   "languages",
   "packages",

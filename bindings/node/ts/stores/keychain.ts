@@ -45,7 +45,11 @@ export class KeychainPersistence extends MarkerBasedPersistence {
 
   createForPersistenceValidation(): Promise<KeychainPersistence> {
     const [marker, service, account] = probeItem(this.getFilePath());
-    return KeychainPersistence.create(marker, service, account, undefined, { allowPrompt: false });
+    // The probe's item is this program's own: only a locked keychain asks, as the first use of the cache would.
+    const { promptLimit } = this;
+    const prompts =
+      promptLimit > 0 ? { allowPrompt: true, promptTimeout: promptLimit } : { allowPrompt: false };
+    return KeychainPersistence.create(marker, service, account, undefined, prompts);
   }
 
   /** @internal */

@@ -42,7 +42,7 @@ export abstract class MarkerBasedPersistence extends BasePersistence implements 
   private readonly filePersistence: FilePersistence;
   protected readonly serviceName: string;
   protected readonly accountName: string;
-  private readonly promptLimit: number;
+  protected readonly promptLimit: number;
   private readonly standIns: readonly CheckedKey[];
 
   /** @internal */

@@ -113,6 +113,11 @@ impl WriteAccess {
     /// # Errors
     /// Those of [`Persistence::delete`](crate::Persistence::delete).
     pub fn delete(self) -> Result<bool> {
+        self.remove()
+    }
+
+    /// As [`WriteAccess::delete`]; keeps the lock.
+    pub(super) fn remove(&self) -> Result<bool> {
         let shared = &self.cache.shared;
         #[cfg(feature = "watch")]
         shared.cached().learned.announce(None);
