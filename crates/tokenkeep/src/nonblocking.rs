@@ -70,7 +70,7 @@ pub fn run<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static)
 /// let in_a_hurry = WaitOptions::within(std::time::Duration::from_secs(1));
 /// drop(cache.begin_write_waiting(&in_a_hurry).await?);
 /// cache.replace("whatever there was", &in_a_hurry).await?;
-/// assert!(cache.clear().await?);
+/// assert!(cache.clear().await? && !cache.clear_waiting(&in_a_hurry).await?);
 /// # Ok::<(), tokenkeep::Error>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
