@@ -4,6 +4,7 @@
 //!
 //! The library provides the lock, the reload before a write and the merge. A persistence only loads and saves, and
 //! gets a guard that proves the lock.
+#![allow(clippy::disallowed_methods, reason = "an example with a directory of its own")]
 
 use std::error::Error;
 use std::fs;

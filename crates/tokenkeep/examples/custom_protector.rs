@@ -4,6 +4,7 @@
 //!
 //! A protector that encrypts, for example with a key from a hardware module, has the same shape. Altered content is
 //! `Damaged`; content without its key is not and must be another error, or it would be moved aside.
+#![allow(clippy::disallowed_methods, reason = "an example with a directory of its own")]
 
 use std::borrow::Cow;
 use std::error::Error;

@@ -9,13 +9,14 @@
 mod in_place;
 pub(crate) mod remains;
 
-use std::fs::{self, File, FileTimes};
+use std::fs::{File, FileTimes};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::names;
 use crate::options::Durability;
+use crate::platform::directory::Entry;
 use crate::platform::files::{self, Status, Tick, retry};
 use crate::platform::writing;
 use crate::threads::pool;
@@ -39,7 +40,7 @@ pub(crate) struct Replaced {
 /// # Errors
 /// `StorageFull`, `PermissionDenied`, `UnsafeFile`, `Io`. After an error that says so, the new content is in place,
 /// but it may not survive a loss of power.
-pub(crate) fn replace(target: &Path, content: &[u8], durability: Durability) -> Result<Stamp> {
+pub(crate) fn replace(target: &Entry, content: &[u8], durability: Durability) -> Result<Stamp> {
     let replaced = replace_deferred(target, content, durability)?;
     replaced.rest.finish()?;
     Ok(replaced.stamp)
@@ -50,7 +51,7 @@ pub(crate) fn replace(target: &Path, content: &[u8], durability: Durability) -> 
 ///
 /// # Errors
 /// Like [`replace`].
-pub(crate) fn replace_deferred(target: &Path, content: &[u8], durability: Durability) -> Result<Replaced> {
+pub(crate) fn replace_deferred(target: &Entry, content: &[u8], durability: Durability) -> Result<Replaced> {
     files::require_size_allowed(content.len(), target)?;
     let old = files::status_at(target)?;
     if let Some(old) = &old {
@@ -61,7 +62,9 @@ pub(crate) fn replace_deferred(target: &Path, content: &[u8], durability: Durabi
     let temporary = Temporary::create(target)?;
     temporary.fill(content, old.as_ref(), modified, durability)?;
     let old = old.and_then(|_| open_replaceable(target));
-    match writing::rename(temporary.path(), target) {
+    // Nothing is put into a directory to which the path does not lead any more: no reader would find it.
+    target.require_current()?;
+    match writing::rename(temporary.entry(), target) {
         Ok(()) => {}
         Err(error) if writing::is_mount_point(&error) => {
             drop(temporary);
@@ -77,7 +80,7 @@ pub(crate) fn replace_deferred(target: &Path, content: &[u8], durability: Durabi
 
 /// Opens the file that a rename is about to replace. If the replaced file is open, its blocks are freed at the close.
 /// Otherwise the rename frees them, under the lock, and takes ten times as long.
-fn open_replaceable(target: &Path) -> Option<File> {
+fn open_replaceable(target: &Entry) -> Option<File> {
     // Where an open file keeps its name (Windows), an open file would block the rename. A failure here costs only
     // time.
     writing::REPLACES_OPEN_FILES.then(|| files::careful().read(true).open(target).ok())?
@@ -85,7 +88,7 @@ fn open_replaceable(target: &Path) -> Option<File> {
 
 /// Changes the times of the file at `target` so that its stamp differs from every earlier one, and keeps its content.
 /// Returns `None` if there is no such file, if it is empty, or if this user may not.
-pub(crate) fn touch(target: &Path) -> Option<Stamp> {
+pub(crate) fn touch(target: &Entry) -> Option<Stamp> {
     let (file, old) = files::open_existing(target, files::careful().read(true).write(true)).ok()??;
     if old.len() == 0 {
         return None;
@@ -100,10 +103,11 @@ pub(crate) fn touch(target: &Path) -> Option<Stamp> {
 ///
 /// # Errors
 /// Like [`replace`].
-pub(crate) fn remove(target: &Path, durability: Durability) -> Result<bool> {
+pub(crate) fn remove(target: &Entry, durability: Durability) -> Result<bool> {
     let Some(status) = files::status_at(target)? else { return Ok(false) };
     files::require_plain_file(target, &status)?;
     let directory = OpenDirectory::of(target, durability)?;
+    target.require_current()?;
     match writing::remove(target) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -122,12 +126,11 @@ pub(crate) fn remove(target: &Path, durability: Durability) -> Result<bool> {
 
 /// Removes temporary files of a killed writer of this target. Needs the lock, because a living writer's file looks
 /// the same. A failure is ignored: the next write finds the file again.
-pub(crate) fn remove_left_over(target: &Path) {
+pub(crate) fn remove_left_over(target: &Entry) {
     let prefix = names::temporary_prefix(target);
-    let Ok(entries) = fs::read_dir(files::directory_of(target)) else { return };
-    for entry in entries.flatten() {
-        if entry.file_name().to_string_lossy().starts_with(&prefix) {
-            let _ = fs::remove_file(entry.path());
+    for name in target.names_beside() {
+        if name.as_encoded_bytes().starts_with(prefix.as_bytes()) {
+            let _ = writing::remove(&target.named(name));
         }
     }
 }
@@ -137,8 +140,8 @@ pub(crate) fn remove_left_over(target: &Path) {
 ///
 /// # Errors
 /// Like [`replace`].
-pub(crate) fn keep_copy(target: &Path, content: &[u8]) -> Result<PathBuf> {
-    let copy = names::beside(target, &format!(".corrupt-{:016x}", names::fnv(content)));
+pub(crate) fn keep_copy(target: &Entry, content: &[u8]) -> Result<Entry> {
+    let copy = target.named(names::with_suffix(target, &format!(".corrupt-{:016x}", names::fnv(content))));
     keep_as(target, &copy, content)?;
     Ok(copy)
 }
@@ -147,19 +150,20 @@ pub(crate) fn keep_copy(target: &Path, content: &[u8]) -> Result<PathBuf> {
 ///
 /// # Errors
 /// Like [`replace`].
-pub(crate) fn keep_lapsed(target: &Path, content: &[u8]) -> Result<PathBuf> {
-    let copy = names::beside(target, ".lapsed");
+pub(crate) fn keep_lapsed(target: &Entry, content: &[u8]) -> Result<Entry> {
+    let copy = target.named(names::with_suffix(target, ".lapsed"));
     keep_as(target, &copy, content)?;
     Ok(copy)
 }
 
-fn keep_as(target: &Path, copy: &Path, content: &[u8]) -> Result<()> {
+fn keep_as(target: &Entry, copy: &Entry, content: &[u8]) -> Result<()> {
     files::require_size_allowed(content.len(), copy)?;
     let directory = OpenDirectory::of(target, Durability::Synced)?;
     // With the target's prefix, so that the files of a killed writer are found.
     let temporary = Temporary::create(target)?;
     temporary.fill(content, None, SystemTime::now(), Durability::Synced)?;
-    writing::rename(temporary.path(), copy)
+    target.require_current()?;
+    writing::rename(temporary.entry(), copy)
         .map_err(|error| Error::io("Cannot keep a copy of the old content", copy, error))?;
     drop(temporary.placed());
     directory.sync("The copy is in place, but a loss of power may undo it")
@@ -170,12 +174,12 @@ fn keep_as(target: &Path, copy: &Path, content: &[u8]) -> Result<()> {
 struct OpenDirectory(Option<(File, PathBuf)>);
 
 impl OpenDirectory {
-    fn of(target: &Path, durability: Durability) -> Result<Self> {
+    fn of(target: &Entry, durability: Durability) -> Result<Self> {
         if durability == Durability::Cached {
             return Ok(Self(None));
         }
         let path = files::directory_of(target);
-        let open = writing::open_directory(path).map_err(|error| {
+        let open = writing::open_directory(target).map_err(|error| {
             Error::io("Cannot open the directory to make a change in it durable", path, error)
         })?;
         Ok(Self(open.map(|open| (open, path.to_owned()))))
@@ -232,17 +236,17 @@ pub(crate) struct Temporary {
 }
 
 impl Temporary {
-    pub(crate) fn create(target: &Path) -> Result<Self> {
-        let path = names::temporary_path(target)?;
-        let file = writing::create_new(&path, target).map_err(|error| {
+    pub(crate) fn create(target: &Entry) -> Result<Self> {
+        let entry = target.named(names::temporary_name(target)?);
+        let file = writing::create_new(&entry, target).map_err(|error| {
             let directory = files::directory_of(target);
             Error::io("Cannot create a temporary file beside the cache", directory, error)
         })?;
-        Ok(Self { file, unplaced: Unplaced { path, placed: false, process: std::process::id() } })
+        Ok(Self { file, unplaced: Unplaced { entry, placed: false, process: std::process::id() } })
     }
 
-    fn path(&self) -> &Path {
-        &self.unplaced.path
+    fn entry(&self) -> &Entry {
+        &self.unplaced.entry
     }
 
     fn fill(
@@ -252,7 +256,7 @@ impl Temporary {
         modified: SystemTime,
         durability: Durability,
     ) -> Result<()> {
-        let (mut file, path) = (&self.file, self.path());
+        let (mut file, path) = (&self.file, self.entry());
         let failed = |error| Error::io("Cannot write the new content; the old is unharmed", path, error);
         // Only if it is synced before the rename: reserved space that is not written yet reads as zeros.
         if durability == Durability::Synced && content.len() >= PREALLOCATED {
@@ -279,7 +283,7 @@ impl Temporary {
 /// The name of a temporary file.
 #[derive(Debug)]
 struct Unplaced {
-    path: PathBuf,
+    entry: Entry,
     placed: bool,
     /// The process that created it, as opposed to a process forked from it.
     process: u32,
@@ -288,7 +292,7 @@ struct Unplaced {
 impl Drop for Unplaced {
     fn drop(&mut self) {
         if !self.placed && self.process == std::process::id() {
-            writing::remove_persistently(&self.path);
+            writing::remove_persistently(&self.entry);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! tokenkeep stores a sign-in token cache safely on disk: encrypted by the operating system, shared by many
 //! processes, never half written, never lost.
 #![deny(missing_docs)]
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a test arranges files by path"))]
 
 // The transaction
 mod cache;

@@ -25,8 +25,10 @@ use std::time::Duration;
 use crate::atomic_file;
 use crate::event::Events;
 use crate::fork::PerProcess;
+use crate::platform::directory::{self, Entry};
+use crate::platform::files;
 use crate::platform::lock_file::{self, Paths, Private, Watch};
-use crate::platform::{files, lock_record, process};
+use crate::platform::{lock_record, process};
 use crate::threads::unpark_me;
 use crate::{Error, ErrorKind, Result, options::WaitOptions};
 pub(crate) use acquisition::Outcome;
@@ -91,7 +93,9 @@ enum Scope {
 struct Resolved {
     path: PathBuf,
     /// The file behind the path: the same, or the target of a symbolic link.
-    target: PathBuf,
+    target: Entry,
+    /// The path itself, which may be that of a link.
+    given: Entry,
     /// Where the lock files stand. `None` for a lock within this process.
     paths: Option<Paths>,
 }
@@ -213,16 +217,20 @@ impl CacheLock {
     /// As [`CacheLock::resolve`], without creating anything.
     fn look(&self) -> Result<Resolved> {
         let path = self.path.clone();
+        let given = match self.scope {
+            Scope::Process => Entry::nowhere(&path),
+            Scope::Over | Scope::Beside => directory::locate(&path)?,
+        };
         let (target, paths) = match self.scope {
-            Scope::Process => (path.clone(), None),
-            Scope::Over => (path.clone(), Some(Paths::over(&path)?)),
+            Scope::Process => (given.clone(), None),
+            Scope::Over => (given.clone(), Some(Paths::over(&given)?)),
             Scope::Beside => {
-                let target = files::resolve(&path)?;
-                let paths = Paths::beside(&path, &target)?;
+                let target = directory::follow(&given)?;
+                let paths = Paths::beside(&given, &target)?;
                 (target, Some(paths))
             }
         };
-        Ok(Resolved { path, target, paths })
+        Ok(Resolved { path, target, given, paths })
     }
 
     /// Waits for the lock and takes it, creating the directory (0700) when it is missing.
@@ -275,7 +283,7 @@ impl CacheLock {
         resolved: Resolved,
         deadline: &Deadline,
     ) -> Result<Option<LockGuard>> {
-        let Resolved { path, target, paths } = resolved;
+        let Resolved { path, target, given, paths } = resolved;
         let Some(paths) = paths else { return Ok(Some(LockGuard::within_process(waiter, &path))) };
         let explain = |error: Error| self.explain(error, Some(&paths), deadline);
         let block = {
@@ -293,9 +301,10 @@ impl CacheLock {
         let taken = lock_file::take_sibling_lock(private, &paths, &self.watch, &sleep, &self.events);
         let Some(acquired) = taken.map_err(explain)? else { return Ok(None) };
         let recovered = acquired.recovered();
-        let guard = LockGuard::of_files(acquired, waiter, &path, &target, paths);
-        // A link may have been given another target since it was resolved.
-        if self.scope == Scope::Beside && files::resolve(&path)? != target {
+        let guard = LockGuard::of_files(acquired, waiter, &path, target.clone(), paths);
+        // The directory may have been exchanged since it was resolved, or a link may have been given another target.
+        let now = directory::locate(&path)?;
+        if now != given || self.scope == Scope::Beside && directory::follow(&now)? != target {
             return Ok(None);
         }
         if recovered | self.unswept.swap(false, Ordering::Relaxed) {

@@ -1,6 +1,7 @@
 //! The names of temporary files and of copies beside a cache, and the hashes and random numbers in names.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::Path;
 
 use crate::{Error, ErrorKind, Result};
 
@@ -11,9 +12,8 @@ const LONGEST: usize = 255;
 ///
 /// # Errors
 /// `Io` if the operating system gives no random bytes.
-pub(crate) fn temporary_path(target: &Path) -> Result<PathBuf> {
-    let name = format!("{}{:016x}.tmp", temporary_prefix(target), random()?);
-    Ok(target.with_file_name(name))
+pub(crate) fn temporary_name(target: &Path) -> Result<String> {
+    Ok(format!("{}{:016x}.tmp", temporary_prefix(target), random()?))
 }
 
 /// Returns `.tk-<hash of the target's name>-`, which fits beside a name of 255 bytes and never matches another
@@ -22,14 +22,14 @@ pub(crate) fn temporary_prefix(target: &Path) -> String {
     format!(".tk-{:016x}-", name_hash(target))
 }
 
-/// Returns `<target><suffix>`, or `tk-<hash of the target's name><suffix>` where that is too long for a file name.
-pub(crate) fn beside(target: &Path, suffix: &str) -> PathBuf {
+/// Returns the name `<target><suffix>`, or `tk-<hash of the target's name><suffix>` where that is too long for a file name.
+pub(crate) fn with_suffix(target: &Path, suffix: &str) -> OsString {
     let mut name = target.file_name().unwrap_or_default().to_owned();
     name.push(suffix);
     if name.len() > LONGEST {
         name = format!("tk-{:016x}{suffix}", name_hash(target)).into();
     }
-    target.with_file_name(name)
+    name
 }
 
 fn name_hash(target: &Path) -> u64 {

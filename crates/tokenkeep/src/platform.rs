@@ -13,6 +13,7 @@ mod macos;
 #[cfg(target_os = "macos")]
 use macos as os;
 #[cfg(windows)]
+#[allow(clippy::disallowed_methods, reason = "open files keep their directory")]
 mod windows;
 #[cfg(windows)]
 use windows as os;
@@ -51,7 +52,7 @@ use crate::persistence::keystore::Keystore;
 #[cfg(not(windows))]
 use crate::{Error, ErrorKind, Protector, Secret, options::DataProtectionScope};
 
-pub(crate) use family::{files, key_file, lock_file, process, writing};
+pub(crate) use family::{directory, files, key_file, lock_file, process, writing};
 pub(crate) use os::keyring;
 
 #[cfg(windows)]

@@ -5,12 +5,12 @@
 
 use std::fs::{File, FileTimes};
 use std::io::{self, Read};
-use std::path::Path;
 use std::time::SystemTime;
 
 use zeroize::Zeroizing;
 
 use super::{Durability, own_stamp};
+use crate::platform::directory::Entry;
 use crate::platform::files::{self, retry};
 use crate::platform::writing;
 use crate::{Error, ErrorKind, Result, Stamp};
@@ -20,7 +20,7 @@ use crate::{Error, ErrorKind, Result, Stamp};
 /// # Errors
 /// Like [`super::replace`].
 pub(super) fn overwrite(
-    target: &Path,
+    target: &Entry,
     content: &[u8],
     modified: SystemTime,
     durability: Durability,

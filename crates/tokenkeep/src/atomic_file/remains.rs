@@ -6,9 +6,10 @@
 //! Overwriting guarantees nothing on copy-on-write file systems (btrfs, ZFS, snapshots), on journals that keep data,
 //! or on solid-state disks, which write to other blocks: the old blocks stay until they are reused.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 
+use crate::platform::directory::Entry;
 use crate::platform::files::{self, Status, retry};
 use crate::platform::writing;
 use crate::{Error, ErrorKind, Result};
@@ -20,7 +21,7 @@ const SUFFIX: &str = ".tk-old";
 pub(crate) struct Remains {
     /// `None` where an open file may not be replaced; the file is then found by its name.
     file: Option<File>,
-    name: Option<PathBuf>,
+    name: Option<Entry>,
 }
 
 impl Remains {
@@ -29,13 +30,14 @@ impl Remains {
     ///
     /// # Errors
     /// `UnsafeFile`, `PermissionDenied`, `Io`.
-    pub(crate) fn hold(target: &Path) -> Result<Option<Self>> {
+    pub(crate) fn hold(target: &Entry) -> Result<Option<Self>> {
         clear(target)?;
-        let options = files::careful().read(true).write(true).clone();
-        let Some((file, _)) = files::open_existing(target, &options)? else { return Ok(None) };
-        let name = name_beside(target);
+        let Some((file, _)) = files::open_existing(target, files::careful().read(true).write(true))? else {
+            return Ok(None);
+        };
+        let name = target.with_suffix(SUFFIX);
         // Without a second name it is overwritten all the same, unless this process is killed before that.
-        let linked = retry(|| fs::hard_link(target, &name)).is_ok();
+        let linked = writing::link(target, &name).is_ok();
         let file = writing::REPLACES_OPEN_FILES.then_some(file);
         Ok(Some(Self { file, name: linked.then_some(name) }))
     }
@@ -45,7 +47,7 @@ impl Remains {
     /// # Errors
     /// `UnsafeFile` if the file has other names, such as a backup's hard link, which must not be destroyed;
     /// `NotSupported` if it cannot be found again; `Io`.
-    pub(crate) fn wipe(mut self, target: &Path) -> Result<()> {
+    pub(crate) fn wipe(mut self, target: &Entry) -> Result<()> {
         let file = match self.file.take() {
             Some(file) => file,
             None => self.reopen(target)?,
@@ -59,8 +61,8 @@ impl Remains {
     }
 
     fn reopen(&self, target: &Path) -> Result<File> {
-        let options = files::careful().read(true).write(true).clone();
-        let open = self.name.as_ref().map(|name| files::open_existing(name, &options)).transpose()?;
+        let open = |name: &Entry| files::open_existing(name, files::careful().read(true).write(true));
+        let open = self.name.as_ref().map(open).transpose()?;
         open.flatten().map(|(file, _)| file).ok_or_else(|| {
             let text = "This file system has no hard links by which to find the old content again";
             Error::new(ErrorKind::NotSupported, text).at(target)
@@ -80,8 +82,8 @@ impl Drop for Remains {
 ///
 /// # Errors
 /// `Io`, `PermissionDenied`.
-pub(crate) fn are_left(target: &Path) -> Result<bool> {
-    Ok(files::status_at(&name_beside(target))?.is_some())
+pub(crate) fn are_left(target: &Entry) -> Result<bool> {
+    Ok(files::status_at(&target.with_suffix(SUFFIX))?.is_some())
 }
 
 /// Overwrites and removes the file of a killed process; `false` if there was none. The file at `target` must be known
@@ -89,13 +91,14 @@ pub(crate) fn are_left(target: &Path) -> Result<bool> {
 ///
 /// # Errors
 /// Like [`Remains::wipe`].
-pub(crate) fn clear(target: &Path) -> Result<bool> {
-    let name = name_beside(target);
+pub(crate) fn clear(target: &Entry) -> Result<bool> {
+    let name = target.with_suffix(SUFFIX);
     if files::status_at(&name)?.is_none() {
         return Ok(false);
     }
-    let options = files::careful().read(true).write(true).clone();
-    let Some((file, status)) = files::open_existing(&name, &options)? else { return Ok(false) };
+    let Some((file, status)) = files::open_existing(&name, files::careful().read(true).write(true))? else {
+        return Ok(false);
+    };
     // Dropping it removes the name after the file is closed.
     let _left = Remains { file: None, name: Some(name) };
     // The process was killed before the replacement, so this is the content.
@@ -123,13 +126,7 @@ fn overwrite(old: &File, status: &Status, names: u64, target: &Path) -> Result<(
 }
 
 /// Returns whether the file with this status is the one at `target`.
-fn is_at(target: &Path, status: &Status) -> Result<bool> {
+fn is_at(target: &Entry, status: &Status) -> Result<bool> {
     let there = files::status_at(target)?;
     Ok(there.is_some_and(|there| files::identity(&there) == files::identity(status)))
-}
-
-fn name_beside(target: &Path) -> PathBuf {
-    let mut name = target.as_os_str().to_owned();
-    name.push(SUFFIX);
-    name.into()
 }

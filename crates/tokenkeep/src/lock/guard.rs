@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::queue::Waiter;
 use crate::atomic_file::Rest;
+use crate::platform::directory::{self, Entry};
 use crate::platform::files;
 use crate::platform::lock_file::{Acquired, Paths, Private};
 use crate::{Error, ErrorKind, Result};
@@ -35,7 +36,8 @@ pub struct LockGuard {
     acquired: Option<Acquired>,
     _waiter: Waiter<Private>,
     path: PathBuf,
-    target: PathBuf,
+    /// The file behind the path: the same, or the target of a symbolic link.
+    target: Entry,
     /// Where the lock files stand. `None` for a lock within this process.
     paths: Option<Paths>,
     /// The process that took the lock, which is another one than this in a forked child.
@@ -46,14 +48,14 @@ pub struct LockGuard {
 
 impl LockGuard {
     pub(super) fn within_process(waiter: Waiter<Private>, path: &Path) -> Self {
-        Self::new(None, waiter, path, path, None)
+        Self::new(None, waiter, path, Entry::nowhere(path), None)
     }
 
     pub(super) fn of_files(
         acquired: Acquired,
         waiter: Waiter<Private>,
         path: &Path,
-        target: &Path,
+        target: Entry,
         paths: Paths,
     ) -> Self {
         Self::new(Some(acquired), waiter, path, target, Some(paths))
@@ -63,14 +65,14 @@ impl LockGuard {
         acquired: Option<Acquired>,
         waiter: Waiter<Private>,
         path: &Path,
-        target: &Path,
+        target: Entry,
         paths: Option<Paths>,
     ) -> Self {
         Self {
             acquired,
             _waiter: waiter,
             path: path.to_owned(),
-            target: target.to_owned(),
+            target,
             paths,
             process: std::process::id(),
             rest: Mutex::new(Rest::NOTHING),
@@ -104,7 +106,7 @@ impl LockGuard {
     }
 
     /// The file behind the path: the same, or the target of a symbolic link.
-    pub(crate) fn target(&self) -> &Path {
+    pub(crate) fn target(&self) -> &Entry {
         &self.target
     }
 
@@ -121,7 +123,8 @@ impl LockGuard {
         let Some(own) = &self.paths else { return false };
         let of_path = || {
             let path = files::absolute(path)?;
-            Paths::beside(&path, &files::resolve(&path)?)
+            let given = directory::locate(&path)?;
+            Paths::beside(&given, &directory::follow(&given)?)
         };
         of_path().is_ok_and(|other: Paths| own.are_those_of(&other))
     }

@@ -26,7 +26,7 @@ impl CacheLock {
     /// # Errors
     /// `PermissionDenied`, `UnsafeFile`, `Io` if the directory or the lock files cannot be read.
     pub fn state(&self) -> Result<LockState> {
-        if self.within_process() || files::status_at(files::directory_of(&self.path))?.is_none() {
+        if self.within_process() || files::look_at(files::directory_of(&self.path))?.is_none() {
             return Ok(LockState::Free);
         }
         self.look()?.paths.map_or(Ok(LockState::Free), |paths| lock_file::state(&paths))

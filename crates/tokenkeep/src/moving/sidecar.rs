@@ -5,7 +5,7 @@
 //! are in the store that it names.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::atomic_file;
 use crate::options::Durability;
 use crate::persistence::StoreKind;
+use crate::platform::directory::{self, Entry};
 use crate::platform::files;
 use crate::{Error, Info, LockGuard, Persistence, Result, Secret};
 
@@ -47,7 +48,7 @@ impl State {
 /// The journal file of one move.
 pub(super) struct Sidecar {
     /// `None` for a store in memory, which no later process can reach.
-    path: Option<PathBuf>,
+    path: Option<Entry>,
     from: String,
     to: String,
 }
@@ -55,13 +56,13 @@ pub(super) struct Sidecar {
 impl Sidecar {
     /// Beside the source.
     pub(super) fn of(from: &dyn Persistence, guard: &LockGuard, to: &dyn Persistence) -> Self {
-        let path = (from.kind() != StoreKind::Memory).then(|| beside(guard.target()));
+        let path = (from.kind() != StoreKind::Memory).then(|| guard.target().with_suffix(SUFFIX));
         Self { path, from: place(&from.info()), to: place(&to.info()) }
     }
 
     /// Returns where the content of the file at `path` was moved, if it was.
     pub(super) fn destination(path: &Path) -> Option<String> {
-        let path = beside(&files::resolve(path).ok()?);
+        let path = directory::resolve(path).ok()?.with_suffix(SUFFIX);
         let note = Self { path: Some(path), from: String::new(), to: String::new() }.read().ok()??;
         matches!(note.state, Some(State::Arrived | State::Moved)).then_some(note.to)
     }
@@ -138,12 +139,6 @@ impl Note {
         let state = State::ALL.into_iter().find(|known| known.word() == state);
         Some(Self { state, from: value("from")?, to: value("to")?, digest: value("of")?, at: value("at")? })
     }
-}
-
-fn beside(target: &Path) -> PathBuf {
-    let mut name = target.as_os_str().to_owned();
-    name.push(SUFFIX);
-    name.into()
 }
 
 /// Formats a store as one line, with any path.

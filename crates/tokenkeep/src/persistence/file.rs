@@ -4,7 +4,6 @@ mod exchange;
 mod takeover;
 
 use std::borrow::Cow;
-use std::fs;
 use std::fs::{File, FileTimes};
 use std::io::{ErrorKind as IoErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -21,6 +20,7 @@ use crate::names;
 use crate::options::Durability;
 use crate::persistence::Loaded;
 use crate::persistence::{BuiltIn, OldCopy, StoreKind};
+use crate::platform::directory::{self, Entry};
 use crate::platform::files::{self, Tick};
 use crate::platform::writing;
 use crate::protector::Plain;
@@ -139,7 +139,7 @@ impl FilePersistence {
         if let Some(warning) = files::open_directory_warning(directory) {
             self.events.warn(|| warning);
         }
-        let target = files::resolve(&self.path)?;
+        let target = directory::resolve(&self.path)?;
         match self.create(&target) {
             Ok(file) => {
                 files::tighten(&file, &target)?;
@@ -162,7 +162,7 @@ impl FilePersistence {
     }
 
     /// Warns once if other users may read a file that was made private: its file system has no modes.
-    fn note_modes(&self, file: &Path) {
+    fn note_modes(&self, file: &Entry) {
         let open =
             files::status_at(file).is_ok_and(|status| status.is_some_and(|it| files::is_open_to_others(&it)));
         if open && !self.is_of_machine() && self.state.owner_only.swap(false, Ordering::Relaxed) {
@@ -182,20 +182,20 @@ impl FilePersistence {
     }
 
     fn create_directory(&self, directory: &Path) -> Result<()> {
-        if self.is_of_machine() && fs::create_dir_all(directory).is_ok() {
-            return Ok(());
+        match self.is_of_machine() {
+            true => files::create_shared_directory(directory),
+            false => files::create_directory(directory),
         }
-        files::create_directory(directory)
     }
 
-    fn create(&self, target: &Path) -> std::io::Result<File> {
+    fn create(&self, target: &Entry) -> std::io::Result<File> {
         match self.is_of_machine() {
             true => writing::create_inheriting(target),
             false => writing::create_new(target, target),
         }
     }
 
-    fn read(&self, target: &Path, held: bool) -> Result<Loaded> {
+    fn read(&self, target: &Entry, held: bool) -> Result<Loaded> {
         // Under the lock, only a sibling that ignores the lock can be writing; without it, the caller reads again
         // under the lock.
         let rounds = if held { 50 } else { 1 };
@@ -220,11 +220,11 @@ impl FilePersistence {
     /// saw seconds ago.
     fn look(&self) -> Result<Stamp> {
         let tick = Tick::now();
-        let Some(status) = files::status_at(&self.path)? else { return Ok(Stamp::ABSENT) };
+        let Some(status) = files::look_at(&self.path)? else { return Ok(Stamp::ABSENT) };
         if !status.is_symlink() && !self.remote {
             return Ok(tick.stamp_at(&self.path, &status));
         }
-        let target = files::resolve(&self.path)?;
+        let target = directory::resolve(&self.path)?;
         let open = files::open_existing(&target, files::careful().read(true))?;
         Ok(open.map_or(Stamp::ABSENT, |(file, status)| tick.stamp(&file, &target, &status)))
     }
@@ -256,7 +256,7 @@ impl FilePersistence {
     pub(crate) fn raw(&self, guard: Option<&LockGuard>) -> Result<Option<Secret>> {
         Ok(match guard {
             Some(guard) => self.read(guard.target(), true)?,
-            None => self.read(&files::resolve(&self.path)?, false)?,
+            None => self.read(&directory::resolve(&self.path)?, false)?,
         }
         .content)
     }
@@ -268,7 +268,7 @@ impl FilePersistence {
     }
 
     /// Returns the bytes to write for `content` over the content of `target`, and whether the key of that is lost.
-    fn protect<'a>(&self, content: &'a [u8], target: &Path) -> Result<(Cow<'a, [u8]>, bool)> {
+    fn protect<'a>(&self, content: &'a [u8], target: &Entry) -> Result<(Cow<'a, [u8]>, bool)> {
         let head = self.head(target)?;
         match self.protector.protect(content, head.as_ref().map(|head| head.expose())) {
             Ok(bytes) => Ok((bytes, false)),
@@ -284,13 +284,13 @@ impl FilePersistence {
 
     /// Returns whether content that begins like a plaintext cache is one. Torn content was moved aside and may be
     /// replaced.
-    fn is_plaintext_cache(&self, target: &Path) -> Result<bool> {
+    fn is_plaintext_cache(&self, target: &Entry) -> Result<bool> {
         let Some(bytes) = self.read(target, true)?.content else { return Ok(false) };
         Ok(self.protector.unprotect(bytes).is_err_and(|error| error.kind() == ErrorKind::Unprotected))
     }
 
     /// Returns the first stored bytes, as many as the protector needs.
-    fn head(&self, target: &Path) -> Result<Option<Secret>> {
+    fn head(&self, target: &Entry) -> Result<Option<Secret>> {
         let wanted = self.protector.head_length();
         if wanted == 0 {
             return Ok(None);
@@ -331,7 +331,7 @@ impl FilePersistence {
     }
 
     /// At the first write: removes temporary files that a killed writer left, and returns true. Needs the lock.
-    fn sweep_once(&self, target: &Path) -> bool {
+    fn sweep_once(&self, target: &Entry) -> bool {
         let first = !self.state.swept.load(Ordering::Relaxed);
         if first {
             atomic_file::remove_left_over(target);
@@ -360,7 +360,7 @@ impl Persistence for FilePersistence {
 
     fn load(&self, guard: Option<&LockGuard>) -> Result<Loaded> {
         let Some(guard) = guard else {
-            let target = files::resolve(&self.path)?;
+            let target = directory::resolve(&self.path)?;
             if !self.state.looked.swap(true, Ordering::Relaxed) && self.is_unfinished(&target)? {
                 return Err(
                     Error::new(ErrorKind::Unprotected, "An interrupted move left an old copy").at(&target)
@@ -453,18 +453,18 @@ impl BuiltIn for FilePersistence {
 impl FilePersistence {
     /// Verifies the path and, if `replacing`, that its content can be replaced.
     pub(crate) fn verify_replacing(&self, replacing: bool) -> Result<()> {
-        let target = files::resolve(&self.path)?;
+        self.create_directory(files::directory_of(&self.path))?;
+        let target = directory::resolve(&self.path)?;
         let directory = files::directory_of(&target);
-        self.create_directory(directory)?;
         if let Some(warning) = files::open_directory_warning(directory) {
             self.events.warn(|| warning);
         }
         for remark in self.protector.remarks()? {
             self.events.warn(|| remark);
         }
-        remove_abandoned_probes(directory);
-        let probe = directory.join(format!("{PROBE_PREFIX}{:016x}", names::random()?));
-        let outcome = self.write_and_read_back(&probe, replacing.then_some(&*target));
+        remove_abandoned_probes(&target);
+        let probe = target.named(format!("{PROBE_PREFIX}{:016x}", names::random()?));
+        let outcome = self.write_and_read_back(&probe, replacing.then_some(&target));
         let removed = writing::remove(&probe);
         outcome?;
         removed.map_err(|error| Error::io("Cannot remove the probe file", &probe, error))
@@ -472,7 +472,7 @@ impl FilePersistence {
 
     /// The probe is encrypted as if it replaced the content of `target`, so that a wrong key is detected before a
     /// sign-in.
-    fn write_and_read_back(&self, probe: &Path, target: Option<&Path>) -> Result<()> {
+    fn write_and_read_back(&self, probe: &Entry, target: Option<&Entry>) -> Result<()> {
         let protected = target.map_or_else(
             || Ok((self.protector.protect(PROBE, None)?, false)),
             |target| self.protect(PROBE, target),
@@ -500,7 +500,7 @@ impl FilePersistence {
 }
 
 /// Reads the file at `target`; `None` if it changed meanwhile.
-fn read_unchanged(target: &Path) -> Result<Option<Loaded>> {
+fn read_unchanged(target: &Entry) -> Result<Option<Loaded>> {
     let tick = Tick::now();
     let Some((mut file, before)) = files::open_existing(target, files::careful().read(true))? else {
         return Ok(Some(Loaded { content: None, stamp: Stamp::ABSENT }));
@@ -513,14 +513,16 @@ fn read_unchanged(target: &Path) -> Result<Option<Loaded>> {
 }
 
 /// Removes probes of killed processes and no others: young ones belong to processes that are verifying now.
-fn remove_abandoned_probes(directory: &Path) {
-    let Ok(entries) = fs::read_dir(directory) else { return };
-    for entry in entries.flatten() {
-        let old = entry.metadata().ok().and_then(|status| status.modified().ok()?.elapsed().ok());
-        if entry.file_name().to_string_lossy().starts_with(PROBE_PREFIX)
-            && old.is_some_and(|age| age > ABANDONED)
-        {
-            let _ = fs::remove_file(entry.path());
+fn remove_abandoned_probes(target: &Entry) {
+    for name in target.names_beside() {
+        if !name.as_encoded_bytes().starts_with(PROBE_PREFIX.as_bytes()) {
+            continue;
+        }
+        let probe = target.named(name);
+        let status = files::status_at(&probe).ok().flatten();
+        let age = status.and_then(|status| status.modified().ok()?.elapsed().ok());
+        if age.is_some_and(|age| age > ABANDONED) {
+            let _ = writing::remove(&probe);
         }
     }
 }

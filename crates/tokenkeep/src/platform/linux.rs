@@ -2,15 +2,15 @@
 
 mod file_system;
 pub(crate) mod keyring;
+mod places;
 pub(crate) mod secret_service;
 mod writers;
 
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{CWD, FallocateFlags, RenameFlags, SeekFrom, renameat_with};
+use rustix::fs::{FallocateFlags, RenameFlags, SeekFrom, renameat_with};
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -22,7 +22,8 @@ use crate::fork::PerProcess;
 use crate::persistence::keystore::Keystore;
 use crate::platform::SecretServiceItem;
 
-pub(crate) use self::file_system::{file_system, is_remote, times_at, times_of};
+pub(crate) use self::file_system::{file_system, is_remote, is_remote_at, times_at, times_of};
+pub(crate) use self::places::{PLACE, is_unmapped, open_without_links, read_link, set_mode};
 pub(crate) use self::writers::writes;
 
 /// The store that this platform protects best.
@@ -62,6 +63,7 @@ pub(crate) fn boot_id() -> &'static str {
 }
 
 /// Returns the number of this process's user namespace: the kernel's keys in one are not visible from another.
+#[allow(clippy::disallowed_methods, reason = "only root can exchange a part of /proc")]
 pub(crate) fn user_namespace() -> Option<u64> {
     use std::os::unix::fs::MetadataExt;
     Some(fs::metadata("/proc/self/ns/user").ok()?.ino())
@@ -152,9 +154,14 @@ fn boot_time() -> i128 {
     nanos(ClockId::Realtime) - nanos(ClockId::Boottime)
 }
 
-/// Renames a file unless the target exists.
-pub(crate) fn rename_unless_there(from: &Path, to: &Path) -> io::Result<()> {
-    Ok(renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?)
+/// Renames a file of one directory to a name of another unless that is taken.
+pub(crate) fn rename_unless_there(
+    from: &File,
+    name: &std::ffi::OsStr,
+    to: &File,
+    new_name: &std::ffi::OsStr,
+) -> io::Result<()> {
+    Ok(renameat_with(from, name, to, new_name, RenameFlags::NOREPLACE)?)
 }
 
 /// Reserves space for `length` bytes in the file without changing its readable content.

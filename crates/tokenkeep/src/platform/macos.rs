@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{CWD, RenameFlags, StatFs, renameat_with};
+use rustix::fs::{RenameFlags, StatFs, renameat_with};
 
 use super::{ItemRequest, OwnStore};
 use crate::Result;
@@ -19,7 +19,8 @@ use crate::persistence::keystore::Keystore;
 use crate::stamp::belief::Times;
 
 pub(crate) use super::posix::{
-    boot_id, coarse_clock, command, life, start, user_namespace, wait_for_truncation, writes,
+    PLACE, boot_id, coarse_clock, command, is_unmapped, life, open_without_links, read_link, set_mode, start,
+    user_namespace, wait_for_truncation, writes,
 };
 
 /// The store that this platform protects best.
@@ -33,9 +34,14 @@ pub(crate) fn keystore_item(request: &ItemRequest<'_>) -> Result<Arc<dyn Keystor
     super::keychain_item(request, |service, account| KeychainItem::new(service, account))
 }
 
-/// Renames a file unless the target exists.
-pub(crate) fn rename_unless_there(from: &Path, to: &Path) -> io::Result<()> {
-    Ok(renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?)
+/// Renames a file of one directory to a name of another unless that is taken.
+pub(crate) fn rename_unless_there(
+    from: &File,
+    name: &std::ffi::OsStr,
+    to: &File,
+    new_name: &std::ffi::OsStr,
+) -> io::Result<()> {
+    Ok(renameat_with(from, name, to, new_name, RenameFlags::NOREPLACE)?)
 }
 
 /// Reserves space for `length` bytes in the file. macOS can do this only by making the file longer, which a reader
@@ -50,6 +56,11 @@ pub(crate) fn reserve(_file: &File, _length: u64) -> io::Result<()> {
 /// that cannot be queried counts as local: the next call fails with its own error.
 pub(crate) fn is_remote(directory: &Path) -> bool {
     file_system(directory).remote
+}
+
+/// Like [`is_remote`], for an open directory.
+pub(crate) fn is_remote_at(directory: &File) -> bool {
+    rustix::fs::fstatfs(directory).is_ok_and(|status| !is_local(&status))
 }
 
 /// Returns the times of the file system that has an open file.

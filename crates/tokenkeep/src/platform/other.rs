@@ -19,7 +19,8 @@ use crate::stamp::belief::Times;
 use crate::{Error, ErrorKind, Result};
 
 pub(crate) use super::posix::{
-    boot_id, coarse_clock, command, life, start, user_namespace, wait_for_truncation, writes,
+    PLACE, boot_id, coarse_clock, command, is_unmapped, life, open_without_links, read_link, set_mode, start,
+    user_namespace, wait_for_truncation, writes,
 };
 
 /// The store that this platform protects best: none is known.
@@ -36,7 +37,12 @@ pub(crate) fn keystore_item(_request: &ItemRequest<'_>) -> Result<Arc<dyn Keysto
 }
 
 /// Not available here: if hard links are missing too, the lock file is created openly.
-pub(crate) fn rename_unless_there(_from: &Path, _to: &Path) -> io::Result<()> {
+pub(crate) fn rename_unless_there(
+    _from: &File,
+    _name: &std::ffi::OsStr,
+    _to: &File,
+    _new_name: &std::ffi::OsStr,
+) -> io::Result<()> {
     Err(rustix::io::Errno::NOSYS.into())
 }
 
@@ -49,6 +55,11 @@ pub(crate) fn reserve(_file: &File, _length: u64) -> io::Result<()> {
 
 /// Remote, because nothing is known.
 pub(crate) fn is_remote(_directory: &Path) -> bool {
+    true
+}
+
+/// Remote, because nothing is known.
+pub(crate) fn is_remote_at(_directory: &File) -> bool {
     true
 }
 

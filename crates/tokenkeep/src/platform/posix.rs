@@ -1,11 +1,18 @@
 //! Processes, clocks and writers on a Unix without platform code of its own.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::path::Path;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Mode, OFlags, chmodat, readlinkat, statat};
 
 use rustix::process::{Pid, test_kill_process};
 use rustix::time::{ClockId, clock_gettime};
 
+use super::files::{Status, retry};
 use super::process::{Life, UNKNOWN_BOOT};
 
 /// Returns the clock with which file systems stamp times, in nanoseconds since the epoch.
@@ -50,4 +57,39 @@ pub(crate) fn start(_pid: u32) -> Option<u64> {
 /// Unknown without unsafe code.
 pub(crate) fn command(_pid: u32) -> Option<String> {
     None
+}
+
+/// How a directory is opened in which names are looked up. A directory that may be entered and not read is refused here.
+pub(crate) const PLACE: OFlags = OFlags::RDONLY;
+
+/// These systems have no such call.
+pub(crate) fn open_without_links(_path: &Path) -> Option<io::Result<File>> {
+    None
+}
+
+/// Reads a link and its status. The link must be the same file before and after, because it cannot be opened itself.
+pub(crate) fn read_link(directory: impl AsFd, name: &OsStr) -> io::Result<(Status, PathBuf)> {
+    let look = || retry(|| Ok(Status::of(&statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)?)));
+    let before = look()?;
+    if !before.is_symlink() {
+        return Err(rustix::io::Errno::INVAL.into());
+    }
+    let target = readlinkat(&directory, name, Vec::new())?;
+    let after = look()?;
+    if after.fingerprint() != before.fingerprint() || after.uid() != before.uid() {
+        return Err(rustix::io::Errno::LOOP.into());
+    }
+    Ok((after, PathBuf::from(OsString::from_vec(target.into_bytes()))))
+}
+
+/// Sets the mode of a directory, never through a link.
+pub(crate) fn set_mode(parent: &File, name: &OsStr, _directory: &File, mode: u32) -> io::Result<()> {
+    // The type is narrower on some systems.
+    let mode = Mode::from_bits_truncate(mode.try_into().unwrap_or_default());
+    retry(|| Ok(chmodat(parent, name, mode, AtFlags::SYMLINK_NOFOLLOW)?))
+}
+
+/// There are no user namespaces.
+pub(crate) fn is_unmapped(_user: u32) -> bool {
+    false
 }

@@ -4,6 +4,7 @@
 
 mod access;
 mod answers;
+pub(crate) mod directory;
 pub(crate) mod dpapi;
 pub(crate) mod files;
 pub(crate) mod key_file;

@@ -1,11 +1,11 @@
 //! The fixed names of the caches of the Azure SDKs and the Azure CLI.
 
 use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{AzureSdk, CachePlace, Names, Preset};
 use crate::item_shape::ItemShape;
+use crate::platform::directory;
 use crate::{Error, ErrorKind, Result, environment};
 
 /// The service, or the value of an attribute, of every SDK.
@@ -109,10 +109,9 @@ pub(super) fn other_names(preset: Preset, path: &Path) -> Vec<String> {
         Preset::AzureIdentity { sdk, cae } if names_are_caches(sdk) => Some(suffix(cae)),
         _ => None,
     };
-    let folder = suffix.and_then(|_| path.parent());
-    let entries = folder.and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten().flatten();
-    let names = entries.filter_map(move |entry| {
-        let name = entry.file_name().into_string().ok()?;
+    let beside = suffix.and_then(|_| directory::locate(path).ok()).map(|path| path.names_beside());
+    let names = beside.into_iter().flatten().filter_map(move |name| {
+        let name = name.into_string().ok()?;
         Some(name.strip_suffix(suffix?)?.to_owned())
     });
     let mut names: Vec<_> = names.filter(|name| !name.is_empty() && name != DEFAULT_NAME).collect();

@@ -13,7 +13,7 @@ use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::Signal;
-use crate::platform::files;
+use crate::platform::{directory, files};
 
 /// If directories change all the time, their next event causes another try.
 const TRIES: usize = 5;
@@ -77,7 +77,7 @@ impl Signs {
 /// Returns the file's own path, the target of a final link, and both paths with all links resolved.
 fn targets_of(path: &Path) -> Vec<PathBuf> {
     let mut targets = vec![path.to_owned()];
-    targets.extend(files::resolve(path).ok());
+    targets.extend(directory::resolve(path).ok().map(|target| target.to_path_buf()));
     for index in 0..targets.len() {
         let real = files::directory_of(&targets[index]).canonicalize();
         if let (Ok(directory), Some(name)) = (real, targets[index].file_name()) {

@@ -2,6 +2,7 @@
 //!
 //! [`suite`] has the promises; `backends` lists the backends of this system and how to read their raw content. The
 //! promises of a single backend have their own modules.
+#![allow(clippy::disallowed_methods, reason = "a test arranges files by path")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod backends;

@@ -206,24 +206,6 @@ fn a_symbolic_link_is_followed_only_where_no_other_user_can_change_it() {
 }
 
 #[test]
-fn a_file_rewritten_by_root_and_its_lock_keep_their_owner() {
-    let place = Place::new();
-    write(&place.open(), "old");
-    fs::remove_file(place.private()).unwrap();
-    user::give_to_nobody(&place.cache());
-    user::give_to_nobody(place.directory());
-    let mut command = user::as_root(worker::program());
-    command.arg("serve").arg(place.cache());
-    let mut root = Worker::start(command);
-    assert_eq!(root.line(), "ready");
-    root.does("write new");
-    for path in [place.cache(), place.private()] {
-        let status = fs::metadata(&path).unwrap();
-        assert_eq!((status.uid(), status.mode() & 0o777), (user::NOBODY, 0o600), "{path:?}");
-    }
-}
-
-#[test]
 fn in_a_read_only_directory_an_unprivileged_user_reads_and_a_write_is_a_clear_error() {
     let place = Place::new();
     write(&place.open(), "content");

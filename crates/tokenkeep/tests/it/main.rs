@@ -5,6 +5,7 @@
 //! For Linux: the tests trace processes, read `/proc`, and stop processes at single system calls. The conformance
 //! suite has the promises of every system.
 #![cfg(target_os = "linux")]
+#![allow(clippy::disallowed_methods, reason = "a test arranges files by path")]
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -27,6 +28,7 @@ mod crash_keyring;
 mod crowd;
 mod damage;
 mod examples;
+mod exchanged;
 mod faults;
 mod fork;
 mod hostile_content;

@@ -52,8 +52,10 @@ impl Case<'_> {
         let trace = strace::trace_file(&elsewhere);
         let output = strace::run(self.traced(&["-s", "256", "-o", trace.to_str().unwrap()]));
         assert!(output.status.success() && output.stdout.starts_with(b"ok"), "{output:?}");
+        // Most calls name the file in its open directory.
         let path = self.home.cache();
-        let mentions = |call: &Call| call.name != "execve" && call.mentions(path.to_str().unwrap());
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let mentions = |call: &Call| call.name != "execve" && call.mentions(name);
         let mut most: HashMap<String, usize> = HashMap::new();
         let calls = strace::parse(&fs::read_to_string(trace).unwrap());
         let first = calls.iter().position(mentions).unwrap();

@@ -1,5 +1,6 @@
 //! Moves between stores: at opening from a weaker to a better store, by `migrate` between any two, and with kills.
 #![cfg(target_os = "linux")]
+#![allow(clippy::disallowed_methods, reason = "a test arranges files by path")]
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,

@@ -1,4 +1,5 @@
 //! The schema of the token cache: merging, removing an account, telling whole content from truncated content.
+#![allow(clippy::disallowed_methods, reason = "a test arranges files by path")]
 #![allow(clippy::unwrap_used)] // Helpers are tests too.
 
 mod hostile;

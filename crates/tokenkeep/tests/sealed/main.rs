@@ -1,5 +1,6 @@
 //! The encrypted file through the public API: content, keys, and tampering.
 #![cfg(target_os = "linux")]
+#![allow(clippy::disallowed_methods, reason = "a test arranges files by path")]
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,

@@ -1,6 +1,7 @@
 //! The Linux Secret Service through the public API: with a real gnome-keyring on a private bus, and with buses and
 //! services that misbehave.
 #![cfg(target_os = "linux")]
+#![allow(clippy::disallowed_methods, reason = "a test arranges files by path")]
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping it")]
 
 #[path = "../support/clock.rs"]

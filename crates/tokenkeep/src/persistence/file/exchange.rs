@@ -3,13 +3,12 @@
 //! A kill at any point leaves the old file or the new one whole. Old bytes that were not overwritten because of the
 //! kill still have a name (see `atomic_file::remains`), and the next use of the file overwrites them.
 
-use std::path::Path;
-
 use super::FilePersistence;
 use crate::atomic_file;
 use crate::atomic_file::remains::{self, Remains};
 use crate::options::Durability;
 use crate::persistence::OldCopy;
+use crate::platform::directory::{self, Entry};
 use crate::{Error, ErrorKind, LockGuard, Persistence, Result, Secret, Stamp};
 
 impl FilePersistence {
@@ -64,13 +63,13 @@ impl FilePersistence {
     }
 
     /// Returns whether a process was killed between placing a new file and overwriting the old one.
-    pub(super) fn is_unfinished(&self, target: &Path) -> Result<bool> {
+    pub(super) fn is_unfinished(&self, target: &Entry) -> Result<bool> {
         remains::are_left(target)
     }
 
     /// Like `is_unfinished`, for the file that the path stands for.
     pub(crate) fn is_unfinished_at_path(&self) -> Result<bool> {
-        self.is_unfinished(&crate::platform::files::resolve(&self.path)?)
+        self.is_unfinished(&directory::resolve(&self.path)?)
     }
 
     /// Overwrites the old file of a killed process; the present file has been read.

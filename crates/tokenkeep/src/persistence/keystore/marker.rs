@@ -65,7 +65,7 @@ impl Marker {
     pub(super) fn is_being_written(&self) -> Result<bool> {
         let mut lock_file = self.file.path().as_os_str().to_owned();
         lock_file.push(".lockfile");
-        Ok(crate::platform::files::status_at(Path::new(&lock_file))?.is_some())
+        Ok(crate::platform::files::look_at(Path::new(&lock_file))?.is_some())
     }
 }
 

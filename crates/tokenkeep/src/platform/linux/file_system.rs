@@ -59,6 +59,11 @@ pub(crate) fn is_remote(directory: &Path) -> bool {
     rustix::fs::statfs(directory).is_ok_and(|status| REMOTE.contains(&number(&status)))
 }
 
+/// Like [`is_remote`], for an open directory.
+pub(crate) fn is_remote_at(directory: &File) -> bool {
+    rustix::fs::fstatfs(directory).is_ok_and(|status| REMOTE.contains(&number(&status)))
+}
+
 /// Returns the times of the file system that has an open file. The file, not its directory, because a link or a mount
 /// leads to another file system.
 pub(crate) fn times_of(file: &File) -> Times {

@@ -3,9 +3,9 @@
 //! A path is resolved once per operation. Files are opened without following links and checked through their
 //! descriptor, so no other process can exchange them between check and use.
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, OFlags};
@@ -17,10 +17,16 @@ use crate::platform::os;
 use crate::stamp::{Fingerprint, Stamp};
 use crate::{Error, ErrorKind, Result};
 
+use super::calls::without_modes;
+pub(crate) use super::calls::{effective_user, retry};
+use super::directory::Entry;
+pub(crate) use super::directory::{
+    create as create_directory, directory_of, look_at, open_directory_warning, require_own_directory,
+};
+pub(crate) use super::status::Status;
+
 /// The owner may read and write; all others nothing.
 pub(crate) const FILE_MODE: u32 = 0o600;
-/// The owner may enter, list and change; all others nothing.
-pub(crate) const DIRECTORY_MODE: u32 = 0o700;
 
 /// The suffix of the private lock file, after the name of the cache file.
 pub(crate) const PRIVATE_LOCK_SUFFIX: &str = ".tk-lock";
@@ -29,19 +35,6 @@ pub(crate) const SIBLING_LOCK_SUFFIX: &str = ".lockfile";
 /// NAME_MAX of every Unix file system in use.
 const LONGEST_NAME: usize = 255;
 
-/// Repeats a system call that a signal interrupted, or, a few times, one whose path led to a file that another machine has
-/// replaced (ESTALE).
-pub(crate) fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    let mut stale = 0;
-    loop {
-        match call() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::StaleNetworkFileHandle && stale < 3 => stale += 1,
-            result => return result,
-        }
-    }
-}
-
 /// Returns the directory for data that a user's programs share until log-out: the one of systemd and elogind, also
 /// for a process whose environment does not name it.
 pub(crate) fn runtime_directory() -> Option<PathBuf> {
@@ -49,15 +42,7 @@ pub(crate) fn runtime_directory() -> Option<PathBuf> {
     Some(told.unwrap_or_else(|| format!("/run/user/{}", effective_user()).into()))
 }
 
-/// The status of a file, without opening it.
-pub(crate) type Status = Metadata;
-
-/// Returns the user with whose rights this process runs.
-pub(crate) fn effective_user() -> u32 {
-    rustix::process::geteuid().as_raw()
-}
-
-/// Returns that user as part of a file name.
+/// Returns the user with whose rights this process runs as part of a file name.
 pub(crate) fn user() -> String {
     effective_user().to_string()
 }
@@ -94,101 +79,21 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|error| Error::io("Cannot make the cache path absolute", path, error))
 }
 
-/// Returns the directory of an absolute path.
-pub(crate) fn directory_of(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new("/"))
-}
-
-/// Returns the file that `path` stands for: itself, or the target of a final symbolic link that no other user can
-/// have made.
-///
-/// # Errors
-/// `UnsafeFile` if another user could change a link, its target or a directory on the way.
-pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
-    let mut here = path.to_owned();
-    // The kernel's limit on links in a path.
-    for _ in 0..40 {
-        let status = match retry(|| fs::symlink_metadata(&here)) {
-            Ok(status) => status,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(here),
-            Err(error) => return Err(Error::io("Cannot look at the cache file", &here, error)),
-        };
-        if !status.is_symlink() {
-            if here != path {
-                require_private(&here, &status, "target of the symbolic link")?;
-            }
-            return Ok(here);
-        }
-        require_own(&here, &status, "symbolic link")?;
-        require_closed_directory(directory_of(&here))?;
-        let target = retry(|| fs::read_link(&here))
-            .map_err(|error| Error::io("Cannot read the link", &here, error))?;
-        here = directory_of(&here).join(target);
-        let directory = directory_of(&here);
-        let directory = retry(|| fs::canonicalize(directory)).map_err(|error| {
-            Error::io("Cannot find the directory a symbolic link leads to", directory, error)
-        })?;
-        require_closed_directory(&directory)?;
-        let name = here.file_name().ok_or_else(|| {
-            Error::new(ErrorKind::UnsafeFile, "A symbolic link at the cache path names no file").at(path)
-        })?;
-        here = directory.join(name);
-    }
-    Err(Error::new(ErrorKind::UnsafeFile, "Too many symbolic links at the cache path").at(path))
-}
-
-fn require_own(path: &Path, status: &Metadata, what: &str) -> Result<()> {
-    let user = effective_user();
-    if status.uid() == user || status.uid() == 0 {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::UnsafeFile,
-        format!("The {what} belongs to user {}, not to {user}", status.uid()),
-    )
-    .at(path)
-    .remedy("Choose a cache path in a directory of your own"))
-}
-
-fn require_private(path: &Path, status: &Metadata, what: &str) -> Result<()> {
-    require_own(path, status, what)?;
-    if status.mode() & 0o022 == 0 {
-        return Ok(());
-    }
-    Err(Error::new(ErrorKind::UnsafeFile, format!("Other users may write the {what}"))
-        .at(path)
-        .remedy("Take the write permission from group and others (chmod go-w)"))
-}
-
-fn require_closed_directory(directory: &Path) -> Result<()> {
-    let status = retry(|| fs::metadata(directory))
-        .map_err(|error| Error::io("Cannot look at the directory of a symbolic link", directory, error))?;
-    require_private(directory, &status, "directory of the symbolic link")
-}
-
-/// Refuses everything except a regular file of this user; root may use any user's file.
+/// Refuses everything except a regular file of this user. Root also uses a file of another user that only root can have put
+/// there, such as one mounted into a container.
 ///
 /// # Errors
 /// `UnsafeFile`.
-pub(crate) fn require_plain_file(path: &Path, status: &Metadata) -> Result<()> {
-    let kind = status.file_type();
-    let what = match () {
-        () if kind.is_file() => None,
-        () if kind.is_dir() => Some("a directory"),
-        () if kind.is_symlink() => Some("a symbolic link"),
-        () if kind.is_fifo() => Some("a FIFO"),
-        () if kind.is_socket() => Some("a socket"),
-        () => Some("a device"),
-    };
-    if let Some(what) = what {
+pub(crate) fn require_plain_file(path: &Entry, status: &Status) -> Result<()> {
+    if let Some(what) = status.odd_kind() {
         let error = Error::new(ErrorKind::UnsafeFile, format!("Expected a plain file but found {what}"))
             .at(path)
             .remedy("Choose another cache path");
         // Programs expect the error number of opening a directory for writing.
-        return Err(if kind.is_dir() { error.because(io::Error::from(Errno::ISDIR)) } else { error });
+        return Err(if status.is_dir() { error.because(io::Error::from(Errno::ISDIR)) } else { error });
     }
     let user = effective_user();
-    if user != 0 && status.uid() != user {
+    if status.uid() != user && !(user == 0 && path.is_roots_alone()) {
         let text = format!("The file belongs to user {}, not to {user}", status.uid());
         return Err(Error::new(ErrorKind::UnsafeFile, text)
             .at(path)
@@ -197,51 +102,82 @@ pub(crate) fn require_plain_file(path: &Path, status: &Metadata) -> Result<()> {
     Ok(())
 }
 
-/// Returns options for an open that never follows a final link, blocks on a FIFO or leaks into a child process.
-pub(crate) fn careful() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    // std adds O_CLOEXEC. The flags' bits fit the C int that open(2) takes.
-    let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or(0);
-    options.mode(FILE_MODE).custom_flags(flags);
-    options
+/// How to open a file: never through a final link, waiting for a FIFO, or leaking into a child process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Careful {
+    read: bool,
+    write: bool,
+    create_new: bool,
+}
+
+/// Returns options without any right yet.
+pub(crate) fn careful() -> Careful {
+    Careful { read: false, write: false, create_new: false }
+}
+
+impl Careful {
+    pub(crate) fn read(self, read: bool) -> Self {
+        Self { read, ..self }
+    }
+
+    pub(crate) fn write(self, write: bool) -> Self {
+        Self { write, ..self }
+    }
+
+    pub(crate) fn create_new(self, create_new: bool) -> Self {
+        Self { create_new, ..self }
+    }
+
+    pub(crate) fn open(self, entry: &Entry) -> io::Result<File> {
+        let mut flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        flags |= match (self.read, self.write) {
+            (true, true) => OFlags::RDWR,
+            (false, true) => OFlags::WRONLY,
+            _ => OFlags::RDONLY,
+        };
+        if self.create_new {
+            flags |= OFlags::CREATE | OFlags::EXCL;
+        }
+        entry.open(flags)
+    }
 }
 
 /// Opens an existing regular file of this user; returns `None` if there is none.
 ///
 /// # Errors
 /// `UnsafeFile`, `PermissionDenied`, `Io`.
-pub(crate) fn open_existing(path: &Path, options: &OpenOptions) -> Result<Option<(File, Metadata)>> {
-    let file = match retry(|| options.open(path)) {
+pub(crate) fn open_existing(entry: &Entry, options: Careful) -> Result<Option<(File, Status)>> {
+    let file = match options.open(entry) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(open_failed(path, error)),
+        Err(error) => return Err(open_failed(entry, error)),
     };
-    let status = status_of(&file, path)?;
-    require_plain_file(path, &status)?;
+    let status = status_of(&file, entry)?;
+    require_plain_file(entry, &status)?;
     Ok(Some((file, status)))
 }
 
 /// The error of a failed open; names the file's type if that is the reason.
-pub(crate) fn open_failed(path: &Path, error: io::Error) -> Error {
-    if let Ok(status) = retry(|| fs::symlink_metadata(path))
-        && let Err(odd) = require_plain_file(path, &status)
+pub(crate) fn open_failed(entry: &Entry, error: io::Error) -> Error {
+    if let Ok(status) = entry.status()
+        && let Err(odd) = require_plain_file(entry, &status)
     {
         return odd.because(error);
     }
-    Error::io("Cannot open the file", path, error)
+    Error::io("Cannot open the file", entry, error)
 }
 
 /// Returns the status of an open file.
-pub(crate) fn status_of(file: &File, path: &Path) -> Result<Metadata> {
-    retry(|| file.metadata()).map_err(|error| Error::io("Cannot look at the file", path, error))
+pub(crate) fn status_of(file: &File, path: &Path) -> Result<Status> {
+    Status::of_open(file).map_err(|error| Error::io("Cannot look at the file", path, error))
 }
 
-/// Returns the status of `path` without following a final link; `None` if there is no file.
-pub(crate) fn status_at(path: &Path) -> Result<Option<Metadata>> {
-    match retry(|| fs::symlink_metadata(path)) {
+/// Returns the status of a file without following a final link; `None` if there is no file.
+pub(crate) fn status_at(entry: &Entry) -> Result<Option<Status>> {
+    match entry.status() {
         Ok(status) => Ok(Some(status)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io("Cannot look at the file", path, error)),
+        Err(error) => Err(Error::io("Cannot look at the file", entry, error)),
     }
 }
 
@@ -252,19 +188,12 @@ pub(crate) fn links(status: &Status) -> u64 {
 
 /// Equal for two names of one file.
 pub(crate) fn identity(status: &Status) -> (u64, u64) {
-    (status.dev(), status.ino())
+    status.identity()
 }
 
 /// The fields of a status that make a stamp.
-pub(crate) fn fingerprint(status: &Metadata) -> Fingerprint {
-    let nanos = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
-    Fingerprint {
-        device: status.dev(),
-        inode: status.ino(),
-        size: status.size(),
-        modified: nanos(status.mtime(), status.mtime_nsec()),
-        changed: nanos(status.ctime(), status.ctime_nsec()),
-    }
+pub(crate) fn fingerprint(status: &Status) -> Fingerprint {
+    status.fingerprint()
 }
 
 /// The moment before an operation, to which a stamp is compared.
@@ -339,14 +268,14 @@ pub(crate) fn require_size_allowed(length: usize, path: &Path) -> Result<()> {
 pub(crate) fn read_whole(
     file: &mut File,
     path: &Path,
-    before: &Metadata,
-) -> Result<Option<(Zeroizing<Vec<u8>>, Metadata)>> {
-    let size = usize::try_from(before.size())
+    before: &Status,
+) -> Result<Option<(Zeroizing<Vec<u8>>, Status)>> {
+    let size = usize::try_from(before.len())
         .map_err(|_| Error::new(ErrorKind::Io, "The file is larger than this machine's memory").at(path))?;
     // Room for one byte more than expected lets the read that finds the end fit, and 64 keep std from probing with
     // a buffer of its own: growing or probing would leave an unwiped copy of the secret behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity((size + 1).max(64)));
-    file.take(before.size() + 1)
+    file.take(before.len() + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| Error::io("Cannot read the file", path, error))?;
     if bytes.is_empty() {
@@ -361,7 +290,7 @@ pub(crate) fn read_whole(
 
 /// Returns whether an open file was unchanged between two reads of its status. A file that was replaced by a rename
 /// in between has lost its name and so got a new change time, but its content is whole.
-fn is_same_content(before: &Metadata, after: &Metadata) -> bool {
+fn is_same_content(before: &Status, after: &Status) -> bool {
     let (before, mut now) = (fingerprint(before), fingerprint(after));
     if after.nlink() == 0 {
         now.changed = before.changed;
@@ -369,39 +298,9 @@ fn is_same_content(before: &Metadata, after: &Metadata) -> bool {
     before == now
 }
 
-/// Creates `directory` and its missing parents, each 0700 with any umask.
-///
-/// # Errors
-/// `PermissionDenied`, `UnsafeFile` if a part of the path is not a directory, `StorageFull`, `Io`.
-pub(crate) fn create_directory(directory: &Path) -> Result<()> {
-    match retry(|| fs::metadata(directory)) {
-        Ok(status) if status.is_dir() => return Ok(()),
-        Ok(_) => return Err(not_a_directory(directory)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        // Other faults, such as a path that is too long, are found before any directory is created.
-        Err(error) => return Err(Error::io("Cannot look at the cache's directory", directory, error)),
-    }
-    if let Some(parent) = directory.parent() {
-        create_directory(parent)?;
-    }
-    match retry(|| DirBuilder::new().mode(DIRECTORY_MODE).create(directory)) {
-        Ok(()) => {}
-        // Another process has created it; its use shows whether it is good.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => return Ok(()),
-        // Or the name is a dangling link.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(not_a_directory(directory)),
-        Err(error) => return Err(Error::io("Cannot create the directory", directory, error)),
-    }
-    without_modes(retry(|| fs::set_permissions(directory, Permissions::from_mode(DIRECTORY_MODE))))
-        .map_err(|error| Error::io("Cannot protect the new directory", directory, error))
-}
-
-fn not_a_directory(path: &Path) -> Error {
-    Error::new(ErrorKind::UnsafeFile, "Something that is not a directory stands where one is needed")
-        .at(path)
-        .remedy("Choose another cache path")
-        // Programs expect this error number.
-        .because(io::Error::from(Errno::NOTDIR))
+/// Creates a directory for all users of the machine: no store of a Unix has such a cache.
+pub(crate) fn create_shared_directory(directory: &Path) -> Result<()> {
+    create_directory(directory)
 }
 
 /// Sets an open file of ours to 0600.
@@ -410,55 +309,16 @@ fn not_a_directory(path: &Path) -> Error {
 /// `PermissionDenied`, `Io`.
 pub(crate) fn tighten(file: &File, path: &Path) -> Result<()> {
     let status = status_of(file, path)?;
-    if status.mode() & 0o7777 == FILE_MODE {
+    if status.mode() == FILE_MODE {
         return Ok(());
     }
     without_modes(retry(|| file.set_permissions(Permissions::from_mode(FILE_MODE))))
         .map_err(|error| Error::io("Cannot protect the file", path, error))
 }
 
-/// Goes on where the file system has no modes to set (FAT, exFAT, many shares): it refuses even the owner. The persistence
-/// says that others may read the file.
-fn without_modes(set: io::Result<()>) -> io::Result<()> {
-    const CANNOT: [Errno; 4] = [Errno::PERM, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOSYS];
-    match set {
-        Err(error) if CANNOT.iter().any(|code| error.raw_os_error() == Some(code.raw_os_error())) => Ok(()),
-        set => set,
-    }
-}
-
 /// Returns whether other users may read the file, as far as its mode says.
 pub(crate) fn is_open_to_others(status: &Status) -> bool {
     status.mode() & 0o044 != 0
-}
-
-/// Returns a warning about a directory in which other users may create and remove files; `None` if there are none.
-pub(crate) fn open_directory_warning(directory: &Path) -> Option<String> {
-    let mode = fs::metadata(directory).ok()?.mode();
-    // In a sticky directory such as /tmp, no user can remove or replace another user's files.
-    let writable = mode & 0o022 != 0 && mode & 0o1000 == 0;
-    writable.then(|| {
-        format!(
-            "Other users may change the directory {directory:?} (mode {:03o}) and so replace the cache in it; \
-             run chmod go-w on it",
-            mode & 0o777
-        )
-    })
-}
-
-/// Refuses a directory that another user created or may change.
-///
-/// # Errors
-/// `UnsafeFile`, `Io`.
-pub(crate) fn require_own_directory(directory: &Path) -> Result<()> {
-    let status = retry(|| fs::symlink_metadata(directory))
-        .map_err(|error| Error::io("Cannot look at the directory", directory, error))?;
-    if status.is_dir() && status.uid() == effective_user() && status.mode() & 0o022 == 0 {
-        return Ok(());
-    }
-    Err(Error::new(ErrorKind::UnsafeFile, "The directory is not this user's alone")
-        .at(directory)
-        .remedy("Remove it, or take the write permission from group and others (chmod go-w)"))
 }
 
 /// Refuses a directory in which this user can create no files, as on a read-only file system.

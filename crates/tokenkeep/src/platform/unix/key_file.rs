@@ -1,13 +1,13 @@
 //! Reads a key file of an operator after checking who else can read it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
+use super::directory;
 use super::files::{effective_user, retry, status_of};
 use crate::{Error, ErrorKind, Result};
 
@@ -72,22 +72,22 @@ pub(crate) fn read(path: &Path, longest: usize) -> Result<Provided> {
 
 /// Follows links, because mounted secrets are links; never waits for a writer of a FIFO.
 fn open(path: &Path) -> Result<File> {
-    let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or(0);
-    retry(|| OpenOptions::new().read(true).custom_flags(flags).open(path)).map_err(|error| {
-        match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-                Error::new(ErrorKind::MissingKey, "The key is missing: there is no key file")
-                    .at(path)
-                    .remedy("Put the key there; nothing was written")
-                    .because(error)
-            }
-            io::ErrorKind::PermissionDenied => {
-                Error::new(ErrorKind::PermissionDenied, "Cannot read the key file")
-                    .at(path)
-                    .remedy("Give the user who runs this program read access to it")
-                    .because(error)
-            }
-            _ => Error::io("Cannot open the key file", path, error),
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let absolute =
+        std::path::absolute(path).map_err(|error| Error::io("Cannot open the key file", path, error))?;
+    directory::open_through_links(&absolute, flags)?.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            Error::new(ErrorKind::MissingKey, "The key is missing: there is no key file")
+                .at(path)
+                .remedy("Put the key there; nothing was written")
+                .because(error)
         }
+        io::ErrorKind::PermissionDenied => {
+            Error::new(ErrorKind::PermissionDenied, "Cannot read the key file")
+                .at(path)
+                .remedy("Give the user who runs this program read access to it")
+                .because(error)
+        }
+        _ => Error::io("Cannot open the key file", path, error),
     })
 }

@@ -19,19 +19,20 @@ mod tests;
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::files::{self, retry};
+use super::directory::Entry;
+use super::files::{self, Status, retry};
 use crate::event::Events;
 use crate::inspect::{LockHolder, LockState};
 use crate::lock::Key;
 use crate::platform::lock_record::{self as record, Author, Record};
-use crate::platform::{os, writing};
+use crate::platform::writing;
 use crate::{Error, ErrorKind, Result};
 pub(crate) use private::Private;
 pub(crate) use sibling::Watch;
@@ -51,11 +52,11 @@ const LATE_UNLINK: Duration = Duration::from_millis(5);
 /// The paths of the lock files of one cache.
 #[derive(Clone, Debug)]
 pub(crate) struct Paths {
-    target: PathBuf,
+    target: Entry,
     /// `<cache>.tk-lock` beside the file itself, even if the cache path is a symbolic link.
-    private: PathBuf,
+    private: Entry,
     /// `<cache>.lockfile` beside the path as given, where siblings with the same path look for it.
-    sibling: PathBuf,
+    sibling: Entry,
     key: Key,
     sibling_key: Key,
     directory_owner: u32,
@@ -64,31 +65,24 @@ pub(crate) struct Paths {
 
 impl Paths {
     /// The lock files of the cache at `given`, which stands for the file `target`.
-    pub(crate) fn beside(given: &Path, target: &Path) -> Result<Self> {
-        Self::new(target, with_suffix(given, files::SIBLING_LOCK_SUFFIX))
+    pub(crate) fn beside(given: &Entry, target: &Entry) -> Result<Self> {
+        Self::new(target, given.with_suffix(files::SIBLING_LOCK_SUFFIX))
     }
 
     /// The sibling lock file at `lock_file`, and a private one beside it.
-    pub(crate) fn over(lock_file: &Path) -> Result<Self> {
-        Self::new(lock_file, lock_file.to_owned())
+    pub(crate) fn over(lock_file: &Entry) -> Result<Self> {
+        Self::new(lock_file, lock_file.clone())
     }
 
-    fn new(target: &Path, sibling: PathBuf) -> Result<Self> {
-        let directory = files::directory_of(target);
-        let status = directory_status(directory)?;
-        let sibling_directory = files::directory_of(&sibling);
-        let sibling_key = match sibling_directory == directory {
-            true => key(&status, &sibling),
-            false => key(&directory_status(sibling_directory)?, &sibling),
-        };
+    fn new(target: &Entry, sibling: Entry) -> Result<Self> {
         Ok(Self {
-            private: with_suffix(target, files::PRIVATE_LOCK_SUFFIX),
+            private: target.with_suffix(files::PRIVATE_LOCK_SUFFIX),
+            key: key(target)?,
+            sibling_key: key(&sibling)?,
             sibling,
-            key: key(&status, target),
-            sibling_key,
-            directory_owner: status.uid(),
-            remote: os::is_remote(directory),
-            target: target.to_owned(),
+            directory_owner: target.directory_owner(),
+            remote: target.is_remote(),
+            target: target.clone(),
         })
     }
 
@@ -103,13 +97,13 @@ impl Paths {
     }
 
     /// The lock file that siblings know.
-    pub(crate) fn sibling(&self) -> &Path {
+    pub(crate) fn sibling(&self) -> &Entry {
         &self.sibling
     }
 
     /// A lock file must be a plain file of this user. Root also uses those of the directory's owner, but no others:
     /// a hard link to another user's file could stand there.
-    fn require_ours(&self, path: &Path, file: &File) -> Result<fs::Metadata> {
+    fn require_ours(&self, path: &Entry, file: &File) -> Result<Status> {
         let status = files::status_of(file, path)?;
         files::require_plain_file(path, &status)?;
         if status.uid() == files::effective_user() || status.uid() == self.directory_owner {
@@ -126,7 +120,7 @@ impl Paths {
     fn finish_new(&self, path: &Path, file: &File) -> Result<()> {
         let failed = |error| Error::io("Cannot set the owner or mode of the lock file", path, error);
         let status = files::status_of(file, path)?;
-        if status.mode() & 0o7777 != files::FILE_MODE {
+        if status.mode() != files::FILE_MODE {
             retry(|| file.set_permissions(fs::Permissions::from_mode(files::FILE_MODE))).map_err(failed)?;
         }
         if files::effective_user() == 0 && self.directory_owner != 0 {
@@ -140,27 +134,16 @@ impl Paths {
     }
 }
 
-fn directory_status(directory: &Path) -> Result<fs::Metadata> {
-    retry(|| fs::metadata(directory))
-        .map_err(|error| Error::io("Cannot look at the cache's directory", directory, error))
-}
-
-fn key(directory: &fs::Metadata, path: &Path) -> Key {
-    let name = path.file_name().unwrap_or_default().to_owned();
-    Key::File { directory: files::identity(directory), name }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
+fn key(entry: &Entry) -> Result<Key> {
+    let name = entry.file_name().unwrap_or_default().to_owned();
+    Ok(Key::File { directory: entry.directory_identity()?, name })
 }
 
 /// The lock, acquired towards all programs.
 #[derive(Debug)]
 pub(crate) struct Acquired {
     sibling: Sibling,
-    path: PathBuf,
+    path: Entry,
     recovered: bool,
     /// The last field, so that it is released last: while the sibling file is being removed, no process of ours may
     /// enter.
@@ -192,21 +175,21 @@ impl Drop for Acquired {
 
 /// Removes the lock file if it is still `file`: a sibling's stray unlink may have removed ours, and another sibling
 /// may have created its own.
-fn remove_if_still(path: &Path, file: &File) {
+fn remove_if_still(path: &Entry, file: &File) {
     remove_if(path, || names(path, file));
 }
 
 /// Like [`remove_if_still`], for an open file known by its `identity`.
-fn remove_if_names(path: &Path, identity: (u64, u64)) {
+fn remove_if_names(path: &Entry, identity: (u64, u64)) {
     remove_if(path, || is_at(path, identity));
 }
 
-fn remove_if(path: &Path, is_ours: impl Fn() -> Result<bool>) {
+fn remove_if(path: &Entry, is_ours: impl Fn() -> Result<bool>) {
     // Retry interrupted calls, because siblings would wait for a file that stays. After a lasting failure the file is
     // later recognised as ours and taken over; a release has no caller to report to.
     for _ in 0..3 {
         match is_ours() {
-            Ok(true) if retry(|| fs::remove_file(path)).is_err() => {}
+            Ok(true) if path.remove().is_err() => {}
             Ok(_) => return,
             Err(_) => {}
         }
@@ -259,7 +242,7 @@ pub(crate) struct Holder {
 
 /// Returns the last writer of the lock file; `None` if it is unknown.
 pub(crate) fn holder(paths: &Paths) -> Option<Holder> {
-    let open = |path| retry(|| files::careful().read(true).open(path)).ok();
+    let open = |path| files::careful().read(true).open(path).ok();
     // The writer of the sibling file has the lock; the private file then only shows the waiters.
     let file = open(&paths.sibling).or_else(|| open(&paths.private))?;
     let record = Record::read(&file);
@@ -286,12 +269,12 @@ fn sign_if_there_is_room(file: &File, path: &Path) -> Result<()> {
 }
 
 /// Returns whether `path` is a name of the open `file`.
-fn names(path: &Path, file: &File) -> Result<bool> {
+fn names(path: &Entry, file: &File) -> Result<bool> {
     is_at(path, files::identity(&files::status_of(file, path)?))
 }
 
 /// Returns whether `path` is a name of an open file with this device and inode, which are unique while it is open.
-fn is_at(path: &Path, identity: (u64, u64)) -> Result<bool> {
+fn is_at(path: &Entry, identity: (u64, u64)) -> Result<bool> {
     Ok(files::status_at(path)?.is_some_and(|there| files::identity(&there) == identity))
 }
 

@@ -1,12 +1,13 @@
 //! The Unix calls for replacing a file.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use rustix::io::Errno;
 
+use super::directory::Entry;
 use super::files::{self, Status, retry};
 pub(crate) use crate::platform::os::reserve;
 use crate::{Error, Result};
@@ -16,18 +17,23 @@ pub(crate) const REPLACES_OPEN_FILES: bool = true;
 
 /// Creates a file that must not exist yet, for reading and writing, which no other user can open. Here the mode
 /// ensures that; on systems with access lists, `like` gives the list.
-pub(crate) fn create_new(path: &Path, _like: &Path) -> io::Result<File> {
-    retry(|| files::careful().read(true).write(true).create_new(true).open(path))
+pub(crate) fn create_new(entry: &Entry, _like: &Entry) -> io::Result<File> {
+    files::careful().read(true).write(true).create_new(true).open(entry)
 }
 
 /// Like [`create_new`]: no directory of a Unix gives its files a mode.
-pub(crate) fn create_inheriting(path: &Path) -> io::Result<File> {
-    create_new(path, path)
+pub(crate) fn create_inheriting(entry: &Entry) -> io::Result<File> {
+    create_new(entry, entry)
+}
+
+/// Gives a file a second name.
+pub(crate) fn link(from: &Entry, to: &Entry) -> io::Result<()> {
+    from.link(to)
 }
 
 /// Renames the file `from` to `to` and replaces any file there.
-pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    retry(|| fs::rename(from, to))
+pub(crate) fn rename(from: &Entry, to: &Entry) -> io::Result<()> {
+    from.rename(to)
 }
 
 /// Returns whether the error means that the file is a mount point, which cannot be replaced.
@@ -36,15 +42,15 @@ pub(crate) fn is_mount_point(error: &io::Error) -> bool {
 }
 
 /// Removes a file.
-pub(crate) fn remove(path: &Path) -> io::Result<()> {
-    retry(|| fs::remove_file(path))
+pub(crate) fn remove(entry: &Entry) -> io::Result<()> {
+    entry.remove()
 }
 
 /// Removes a file whose owner has another error to report, or no caller to report to. Retries interrupted calls.
 /// After a lasting failure, the next writer removes the file.
-pub(crate) fn remove_persistently(path: &Path) {
+pub(crate) fn remove_persistently(entry: &Entry) {
     for _ in 0..3 {
-        match fs::remove_file(path) {
+        match entry.remove() {
             Ok(()) => return,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(_) => {}
@@ -52,9 +58,9 @@ pub(crate) fn remove_persistently(path: &Path) {
     }
 }
 
-/// Opens a directory for [`sync_directory`].
-pub(crate) fn open_directory(path: &Path) -> io::Result<Option<File>> {
-    retry(|| File::open(path)).map(Some)
+/// Opens the directory of a file for [`sync_directory`].
+pub(crate) fn open_directory(entry: &Entry) -> io::Result<Option<File>> {
+    entry.readable_directory().map(Some)
 }
 
 /// Waits until the changes of a directory are on the disk.

@@ -166,20 +166,6 @@ pub(crate) fn directory_of(path: &Path) -> &Path {
     path.parent().unwrap_or(path)
 }
 
-/// Returns the file that `path` stands for: itself. Links at the end of a cache path are refused, because Windows
-/// does not show which account created one.
-///
-/// # Errors
-/// `UnsafeFile` for a link, `Io`.
-pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
-    if let Some(status) = status_at(path)?
-        && status.is_symlink()
-    {
-        require_plain_file(path, &status)?;
-    }
-    Ok(path.to_owned())
-}
-
 /// Refuses everything except a regular file.
 ///
 /// # Errors
@@ -219,7 +205,11 @@ pub(super) fn look() -> OpenOptions {
 ///
 /// # Errors
 /// `UnsafeFile`, `PermissionDenied`, `Busy` if another program has it open exclusively, `Io`.
-pub(crate) fn open_existing(path: &Path, options: &OpenOptions) -> Result<Option<(File, Status)>> {
+pub(crate) fn open_existing(
+    path: &Path,
+    options: impl std::borrow::Borrow<OpenOptions>,
+) -> Result<Option<(File, Status)>> {
+    let options = options.borrow();
     let file = match retry_open(path, || options.open(path)) {
         Ok(file) => file,
         Err(error) if is_absence(&error) => return Ok(None),
@@ -263,6 +253,11 @@ pub(crate) fn status_at(path: &Path) -> Result<Option<Status>> {
         Err(error) if is_absence(&error) => Ok(None),
         Err(error) => Err(Error::io("Cannot look at the file", path, error)),
     }
+}
+
+/// Like [`status_at`].
+pub(crate) fn look_at(path: &Path) -> Result<Option<Status>> {
+    status_at(path)
 }
 
 /// Returns the number of names of the file.
@@ -415,6 +410,17 @@ pub(crate) fn create_directory(directory: &Path) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(not_a_directory(directory)),
         outcome => outcome.map_err(|error| Error::io("Cannot create the directory", directory, error)),
+    }
+}
+
+/// Creates a directory for all users of the machine, whose access list is that of the one above it.
+///
+/// # Errors
+/// Like [`create_directory`].
+pub(crate) fn create_shared_directory(directory: &Path) -> Result<()> {
+    match fs::create_dir_all(directory) {
+        Ok(()) => Ok(()),
+        Err(_) => create_directory(directory),
     }
 }
 

@@ -9,7 +9,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::windows::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -21,6 +21,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 
 use super::answers::{self, Locked, is_absence, is_shared_badly};
+use super::directory::Entry;
 use super::files::{self, Status, retry};
 use super::{sys, writing};
 use crate::event::Events;
@@ -49,8 +50,8 @@ const DENIED: Duration = Duration::from_secs(3);
 /// The paths of the lock files of one cache.
 #[derive(Clone, Debug)]
 pub(crate) struct Paths {
-    private: PathBuf,
-    sibling: PathBuf,
+    private: Entry,
+    sibling: Entry,
     key: Key,
     sibling_key: Key,
     remote: bool,
@@ -58,16 +59,16 @@ pub(crate) struct Paths {
 
 impl Paths {
     /// The lock files of the cache at `given`, which stands for the file `target`.
-    pub(crate) fn beside(given: &Path, target: &Path) -> Result<Self> {
-        Self::new(target, with_suffix(given, files::SIBLING_LOCK_SUFFIX))
+    pub(crate) fn beside(given: &Entry, target: &Entry) -> Result<Self> {
+        Self::new(target, given.with_suffix(files::SIBLING_LOCK_SUFFIX))
     }
 
     /// The sibling lock file at `lock_file`, and a private one beside it.
-    pub(crate) fn over(lock_file: &Path) -> Result<Self> {
-        Self::new(lock_file, lock_file.to_owned())
+    pub(crate) fn over(lock_file: &Entry) -> Result<Self> {
+        Self::new(lock_file, lock_file.clone())
     }
 
-    fn new(target: &Path, sibling: PathBuf) -> Result<Self> {
+    fn new(target: &Entry, sibling: Entry) -> Result<Self> {
         let directory = files::directory_of(target);
         let identity = files::directory_identity(directory)?;
         let sibling_directory = files::directory_of(&sibling);
@@ -76,7 +77,7 @@ impl Paths {
             false => key(files::directory_identity(sibling_directory)?, &sibling),
         };
         Ok(Self {
-            private: with_suffix(target, files::PRIVATE_LOCK_SUFFIX),
+            private: target.with_suffix(files::PRIVATE_LOCK_SUFFIX),
             sibling,
             key: key(identity, target),
             sibling_key,
@@ -95,7 +96,7 @@ impl Paths {
     }
 
     /// The lock file that siblings know.
-    pub(crate) fn sibling(&self) -> &Path {
+    pub(crate) fn sibling(&self) -> &Entry {
         &self.sibling
     }
 }
@@ -104,12 +105,6 @@ fn key(directory: (u64, u64), path: &Path) -> Key {
     // Names that differ in case name the same file.
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     Key::File { directory, name: name.into() }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 /// The private lock.

@@ -39,6 +39,8 @@ pub(crate) fn create_inheriting(path: &Path) -> io::Result<File> {
     retry(|| sys::create_new(path, GENERIC_READ | GENERIC_WRITE, share, flags, None))
 }
 
+pub(crate) use super::directory::link;
+
 /// Renames the file `from` to `to` and replaces any file there.
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     retry_while(PATIENCE, answers::may_replace_later, || rename_once(from, to))
@@ -87,9 +89,10 @@ pub(crate) fn remove_persistently(path: &Path) {
     let _ = remove(path);
 }
 
-/// Opens a directory for [`sync_directory`]; `None` if that is not possible: NTFS has a journal of names, which keeps
+/// Opens the directory of a file for [`sync_directory`]; `None` if that is not possible: NTFS has a journal of names, which keeps
 /// their order without a flush.
-pub(crate) fn open_directory(path: &Path) -> io::Result<Option<File>> {
+pub(crate) fn open_directory(target: &Path) -> io::Result<Option<File>> {
+    let path = super::files::directory_of(target);
     let mut options = fs::OpenOptions::new();
     options.access_mode(GENERIC_WRITE).custom_flags(FILE_FLAG_BACKUP_SEMANTICS);
     // A program may have the directory open without sharing it: that prevents the flush and must not prevent the write.

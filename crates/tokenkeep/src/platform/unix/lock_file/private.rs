@@ -4,12 +4,12 @@
 //! So a process pauses after a few acquisitions in a row. Without the pause the fastest of eight processes gets 2 to 6
 //! times the turns of the slowest.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
-use std::path::Path;
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
+use super::super::directory::Entry;
 use super::super::files::{self, retry};
 use super::{Paths, cannot_link, is_at, is_unsupported, try_lock};
 use crate::names;
@@ -153,7 +153,7 @@ fn open(paths: &Paths) -> Result<Opened> {
     let path = &paths.private;
     // Two rounds are enough unless the file is removed repeatedly.
     for _ in 0..100 {
-        match retry(|| files::careful().read(true).write(true).open(path)) {
+        match files::careful().read(true).write(true).open(path) {
             Ok(file) => {
                 let status = paths.require_ours(path, &file)?;
                 return Ok((file, files::identity(&status)));
@@ -170,11 +170,10 @@ fn open(paths: &Paths) -> Result<Opened> {
 fn create(paths: &Paths) -> Result<()> {
     let path = &paths.private;
     let failed = |error| Error::io("Cannot create the lock file", path, error);
-    let temporary = names::temporary_path(&paths.target)?;
-    let file = retry(|| files::careful().read(true).write(true).create_new(true).open(&temporary))
-        .map_err(failed)?;
+    let temporary = paths.target.named(names::temporary_name(&paths.target)?);
+    let file = files::careful().read(true).write(true).create_new(true).open(&temporary).map_err(failed)?;
     let finished = paths.finish_new(&temporary, &file);
-    let linked = finished.map(|()| retry(|| fs::hard_link(&temporary, path)));
+    let linked = finished.map(|()| temporary.link(path));
     writing::remove_persistently(&temporary);
     match linked? {
         Err(error) if cannot_link(&error) => create_in_place(paths, path),
@@ -187,8 +186,8 @@ fn create(paths: &Paths) -> Result<()> {
     }
 }
 
-fn create_in_place(paths: &Paths, path: &Path) -> Result<()> {
-    match retry(|| files::careful().read(true).write(true).create_new(true).open(path)) {
+fn create_in_place(paths: &Paths, path: &Entry) -> Result<()> {
+    match files::careful().read(true).write(true).create_new(true).open(path) {
         Ok(file) => paths.finish_new(path, &file),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(Error::io("Cannot create the lock file", path, error)),

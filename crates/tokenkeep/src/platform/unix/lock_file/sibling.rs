@@ -1,14 +1,14 @@
 //! The common lock file: creates it when it is free, and judges the file of another process.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::io::Errno;
 
-use super::super::files::{self, retry};
+use super::super::directory::Entry;
+use super::super::files::{self, Status, retry};
 use super::{
     Paths, Private, cannot_link, is_at, is_one_of, is_unsupported, names, remove_if_names, remove_if_still,
     sign, sign_if_there_is_room, try_lock,
@@ -16,7 +16,7 @@ use super::{
 use crate::event::Events;
 use crate::names;
 use crate::platform::lock_record::{self as record, Author, Record};
-use crate::platform::{os, writing};
+use crate::platform::writing;
 use crate::{Error, Result};
 
 /// A sibling's lock file must be unchanged this long before its dead owner counts as dead.
@@ -73,7 +73,7 @@ impl Watch {
         self.0 = None;
     }
 
-    fn unchanged(&mut self, status: &fs::Metadata) -> Duration {
+    fn unchanged(&mut self, status: &Status) -> Duration {
         let now = files::fingerprint(status);
         match &self.0 {
             Some((before, since)) if *before == now => since.elapsed(),
@@ -146,7 +146,7 @@ impl<'a> SiblingLock<'a> {
             sign_if_there_is_room(self.private.file(), &self.paths.private)?;
             self.signed = true;
         }
-        match retry(|| fs::hard_link(&self.paths.private, path)) {
+        match self.paths.private.link(path) {
             Ok(()) => self.linked(),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.examine(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Outcome::Moved),
@@ -184,12 +184,15 @@ impl<'a> SiblingLock<'a> {
             return self.create_openly();
         }
         // Named after the target, so that the file of a killed process is removed with the others.
-        let temporary = names::temporary_path(&self.paths.target)?;
-        let temporary = path.with_file_name(temporary.file_name().unwrap_or_default());
-        let file = retry(|| files::careful().read(true).write(true).create_new(true).open(&temporary))
+        let temporary = path.named(names::temporary_name(&self.paths.target)?);
+        let file = files::careful()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&temporary)
             .map_err(|error| Error::io("Cannot create the lock file", path, error))?;
         let ready = self.make_ready(&file, &temporary);
-        let renamed = ready.map(|_| retry(|| os::rename_unless_there(&temporary, path)));
+        let renamed = ready.map(|_| temporary.rename_unless_there(path));
         if !matches!(renamed, Ok(Ok(()))) {
             writing::remove_persistently(&temporary);
         }
@@ -210,7 +213,7 @@ impl<'a> SiblingLock<'a> {
     /// siblings leave it alone.
     fn create_openly(&self) -> Result<Outcome> {
         let path = &self.paths.sibling;
-        let file = match retry(|| files::careful().read(true).write(true).create_new(true).open(path)) {
+        let file = match files::careful().read(true).write(true).create_new(true).open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return self.examine(),
             Err(error) => return Err(Error::io("Cannot create the lock file", path, error)),
@@ -224,7 +227,7 @@ impl<'a> SiblingLock<'a> {
     }
 
     /// Gives a new file mode, owner, record and flock; returns `false` if another process flocked it first.
-    pub(super) fn make_ready(&self, file: &File, path: &Path) -> Result<bool> {
+    pub(super) fn make_ready(&self, file: &File, path: &Entry) -> Result<bool> {
         self.paths.finish_new(path, file)?;
         // Write the record before the flock: a kill in between then leaves a file known as ours.
         if self.private.is_flocked() {
@@ -253,7 +256,7 @@ impl<'a> SiblingLock<'a> {
     /// Judges an existing lock file: ours already, busy, or of a dead process.
     fn examine(&self) -> Result<Outcome> {
         let path = &self.paths.sibling;
-        let file = match retry(|| files::careful().read(true).write(true).open(path)) {
+        let file = match files::careful().read(true).write(true).open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Outcome::Again),
             Err(error) => return Err(files::open_failed(path, error)),
@@ -299,7 +302,7 @@ impl<'a> SiblingLock<'a> {
         Ok(Outcome::Taken { sibling: Sibling::Linked, recovered: true })
     }
 
-    fn is_stale(&self, record: &Record, status: &fs::Metadata, lockable: bool, unchanged: Duration) -> bool {
+    fn is_stale(&self, record: &Record, status: &Status, lockable: bool, unchanged: Duration) -> bool {
         let forgotten = is_forgotten(unchanged, age(status));
         let settled = if self.paths.remote { SETTLED_REMOTE } else { SETTLED };
         match record.author() {
@@ -329,7 +332,7 @@ impl<'a> SiblingLock<'a> {
     }
 }
 
-fn age(status: &fs::Metadata) -> Option<Duration> {
+fn age(status: &Status) -> Option<Duration> {
     SystemTime::now().duration_since(status.modified().ok()?).ok()
 }
 
@@ -339,7 +342,7 @@ fn is_forgotten(unchanged: Duration, age: Option<Duration>) -> bool {
 }
 
 /// Takes over a dead process's file without unlinking it.
-fn adopt(file: File, path: &Path) -> Result<Outcome> {
+fn adopt(file: File, path: &Entry) -> Result<Outcome> {
     sign_if_there_is_room(&file, path)?;
     let length = record::LENGTH as u64;
     if files::status_of(&file, path)?.len() > length {
@@ -353,28 +356,30 @@ fn adopt(file: File, path: &Path) -> Result<Outcome> {
 /// Without flock, a dead process's file cannot be held and must be removed. Of several processes with the same
 /// judgement one removes it: the one that creates the claim, and only if the judged file is still there. A slower one
 /// would otherwise remove the file of the next holder.
-fn clear_away(judged: &File, path: &Path) -> Result<Outcome> {
-    let claim = names::beside(path, ".claim");
-    let claimed = retry(|| files::careful().write(true).create_new(true).open(&claim));
+fn clear_away(judged: &File, path: &Entry) -> Result<Outcome> {
+    let claim = path.named(names::with_suffix(path, ".claim"));
+    let claimed = files::careful().write(true).create_new(true).open(&claim);
     match claimed {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             // Held for microseconds; only a process killed within them leaves it.
             let left = files::status_at(&claim)?.and_then(|status| age(&status));
             if left.is_some_and(|age| age >= NAMELESS) {
-                let _ = retry(|| fs::remove_file(&claim));
+                let _ = claim.remove();
             }
             return Ok(Outcome::Occupied);
         }
         Err(error) => return Err(Error::io("Cannot claim a dead process's lock file", &claim, error)),
     }
     let outcome = match names(path, judged) {
-        Ok(true) => retry(|| fs::remove_file(path))
-            .map_err(|error| Error::io("Cannot remove a dead process's lock file", path, error)),
+        Ok(true) => {
+            path.remove().map_err(|error| Error::io("Cannot remove a dead process's lock file", path, error))
+        }
         Ok(false) => Ok(()),
         Err(error) => Err(error),
     };
-    let released = retry(|| fs::remove_file(&claim))
+    let released = claim
+        .remove()
         .map_err(|error| Error::io("Cannot remove the claim on a dead process's lock file", &claim, error));
     outcome.and(released).map(|()| Outcome::Again)
 }

@@ -19,13 +19,13 @@ const NAMELESS: Duration = Duration::from_secs(10);
 /// # Errors
 /// `UnsafeFile`, `PermissionDenied`, `Io`.
 pub(crate) fn state(paths: &Paths) -> Result<LockState> {
-    let options = files::careful().read(true).clone();
-    let private = files::open_existing(&paths.private, &options)?;
+    let options = files::careful().read(true);
+    let private = files::open_existing(&paths.private, options)?;
     let ours_inside = match &private {
         Some((file, _)) => flock(file).map_err(|error| cannot_look(&paths.private, error))? == Flock::Busy,
         None => false,
     };
-    let Some((file, status)) = files::open_existing(&paths.sibling, &options)? else {
+    let Some((file, status)) = files::open_existing(&paths.sibling, options)? else {
         // The holder is between the two files, acquiring or releasing.
         return Ok(match private.filter(|_| ours_inside) {
             Some((file, status)) => {

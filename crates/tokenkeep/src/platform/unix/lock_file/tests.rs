@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::sibling::{SETTLED, SiblingLock};
-use super::{LATE_UNLINK, Paths, Private, take_sibling_lock, with_suffix};
+use super::{LATE_UNLINK, Paths, Private, take_sibling_lock};
+use crate::platform::directory::{self, Entry};
 use crate::{CacheLock, options::WaitOptions};
 
 struct Place {
@@ -25,13 +26,17 @@ impl Place {
     }
 
     fn lockfile(&self) -> PathBuf {
-        with_suffix(&self.cache, ".lockfile")
+        self.entry().with_suffix(".lockfile").to_path_buf()
+    }
+
+    fn entry(&self) -> Entry {
+        directory::locate(&self.cache).unwrap()
     }
 
     /// Leaves the lock files of a process of ours that was killed inside.
     fn leave_a_dead_link(&self) {
         drop(self.lock.acquire(&ten_seconds()).unwrap());
-        fs::hard_link(with_suffix(&self.cache, ".tk-lock"), self.lockfile()).unwrap();
+        fs::hard_link(&*self.entry().with_suffix(".tk-lock"), self.lockfile()).unwrap();
     }
 }
 
@@ -43,14 +48,14 @@ fn ten_seconds() -> WaitOptions {
 fn without_hard_links_a_new_file_that_a_sibling_locked_first_is_the_siblings() {
     let place = Place::new();
     let path = place.lockfile();
-    let paths = Paths::beside(&place.cache, &place.cache).unwrap();
+    let paths = Paths::beside(&place.entry(), &place.entry()).unwrap();
     let private = Private::attempt(&paths).unwrap().unwrap();
     let (watch, events) = Default::default();
     let lock = SiblingLock::new(&private, &paths, &watch, &events).unwrap();
     let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
     let sibling = File::open(&path).unwrap();
     sibling.try_lock().unwrap();
-    assert!(!lock.make_ready(&file, &path).unwrap());
+    assert!(!lock.make_ready(&file, &place.entry().with_suffix(".lockfile")).unwrap());
 }
 
 #[test]
@@ -123,7 +128,7 @@ fn a_sibling_that_unlinks_after_it_unlocked_does_not_take_our_lock_file_away() {
 #[test]
 fn a_forked_child_that_drops_what_its_parent_holds_releases_nothing() {
     let place = Place::new();
-    let paths = Paths::beside(&place.cache, &place.cache).unwrap();
+    let paths = Paths::beside(&place.entry(), &place.entry()).unwrap();
     let private = Private::attempt(&paths).unwrap().unwrap();
     let (watch, events) = Default::default();
     let sleep = |_: Duration| Ok(());
