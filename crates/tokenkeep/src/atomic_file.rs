@@ -269,7 +269,7 @@ impl Temporary {
         }
         retry(|| file.set_times(FileTimes::new().set_modified(modified))).map_err(failed)?;
         if durability == Durability::Synced {
-            retry(|| file.sync_all()).map_err(failed)?;
+            writing::sync(file).map_err(failed)?;
         }
         Ok(())
     }

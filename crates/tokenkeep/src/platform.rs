@@ -53,7 +53,7 @@ use crate::persistence::keystore::Keystore;
 use crate::{Error, ErrorKind, Protector, Secret, options::DataProtectionScope};
 
 pub(crate) use family::{directory, files, key_file, lock_file, process, writing};
-pub(crate) use os::keyring;
+pub(crate) use os::{FILE_EVENTS, keyring};
 
 #[cfg(windows)]
 pub(crate) use os::data_protection;
@@ -63,6 +63,17 @@ pub use os::dpapi::DataProtection;
 pub use os::secret_service::{
     SecretServiceCollection, SecretServiceItem, SecretServiceProvider, SecretServiceSurvey,
 };
+
+/// How a platform reports changes of files.
+#[allow(dead_code, reason = "of use with the feature `watch`")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FileEvents {
+    /// How many existing directories above a file to watch. macOS reports events of everything below a directory, and the
+    /// second one is often the user's home.
+    pub(crate) directories: usize,
+    /// Whether events have the spelling on the disk, which may differ from the program's in case.
+    pub(crate) own_spelling: bool,
+}
 
 /// An item of the platform's keystore, and the limits of its use.
 #[allow(dead_code, reason = "a platform without a keystore reads none of them")]

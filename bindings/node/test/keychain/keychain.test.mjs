@@ -237,6 +237,32 @@ test("an encrypted file written over ssh is imported when the Keychain is back",
   assert.deepEqual(back.toSorted(), ["ada", "bob"]);
 });
 
+test("a watcher keeps its watches while the directories are the same, in whatever spelling it was given the path", async (t) => {
+  const mac = await Mac.start(t);
+  const seen = await mac.run(
+    "node",
+    `
+    const fs = await import("node:fs");
+    const watched = [];
+    const { watch } = fs.default;
+    fs.default.watch = (path, ...rest) => { watched.push(path); return watch(path, ...rest); };
+    process.getBuiltinModule("module").syncBuiltinESMExports();
+    ${OPEN}
+    const plugin = new PersistenceCachePlugin(persistence);
+    const memory = new Memory();
+    await change(plugin, memory, (m) => m.signIn("ada"));
+    const told = [];
+    const watching = await plugin.watch((change) => told.push(change));
+    const other = new PersistenceCachePlugin(await PersistenceCreator.createPersistence(config));
+    await change(other, new Memory(), (m) => m.signIn("bob"));
+    for (let look = 0; look < 300 && told.length === 0; look += 1) await new Promise((next) => setTimeout(next, 10));
+    await plugin.close?.();
+    return { watched, told: told.length };`,
+  );
+  assert.ok(seen.told > 0);
+  assert.ok(!seen.watched.includes(mac.home), "not the folder above, which on a Mac is the user's home");
+});
+
 test("tokenkeep/identity keeps its two caches in the Keychain, with one dialogue for each of another program's", async (t) => {
   const mac = await Mac.start(t);
   const identity = (/** @type {string} */ use) => `

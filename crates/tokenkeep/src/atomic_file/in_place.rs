@@ -34,7 +34,7 @@ pub(super) fn overwrite(
     file.read_to_end(&mut old).map_err(failed)?;
 
     let written = fill(&file, content).and_then(|()| match durability {
-        Durability::Synced => retry(|| file.sync_all()),
+        Durability::Synced => writing::sync(&file),
         Durability::Cached => Ok(()),
     });
     if let Err(error) = written {

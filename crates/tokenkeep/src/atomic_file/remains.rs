@@ -122,7 +122,7 @@ fn overwrite(old: &File, status: &Status, names: u64, target: &Path) -> Result<(
         writing::write_all_at(old, &zeros[..count], at).map_err(failed)?;
         at += count as u64;
     }
-    retry(|| old.sync_all()).map_err(failed)
+    writing::sync(old).map_err(failed)
 }
 
 /// Returns whether the file with this status is the one at `target`.

@@ -16,7 +16,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::files::retry;
 use super::process::{Life, UNKNOWN_BOOT};
-use super::{ItemRequest, OwnStore};
+use super::{FileEvents, ItemRequest, OwnStore};
 use crate::Result;
 use crate::fork::PerProcess;
 use crate::persistence::keystore::Keystore;
@@ -25,6 +25,9 @@ use crate::platform::SecretServiceItem;
 pub(crate) use self::file_system::{file_system, is_remote, is_remote_at, times_at, times_of};
 pub(crate) use self::places::{PLACE, is_unmapped, open_without_links, read_link, set_mode};
 pub(crate) use self::writers::writes;
+
+/// How the system reports changes of files.
+pub(crate) const FILE_EVENTS: FileEvents = FileEvents { directories: 2, own_spelling: false };
 
 /// The store that this platform protects best.
 pub(crate) const OWN: OwnStore = OwnStore::SecretService;

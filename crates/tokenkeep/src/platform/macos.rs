@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use rustix::fs::{RenameFlags, StatFs, renameat_with};
 
-use super::{ItemRequest, OwnStore};
+use super::{FileEvents, ItemRequest, OwnStore};
 use crate::Result;
 use crate::inspect::FileSystem;
 use crate::keychain::KeychainItem;
@@ -22,6 +22,9 @@ pub(crate) use super::posix::{
     PLACE, boot_id, coarse_clock, command, is_unmapped, life, open_without_links, read_link, set_mode, start,
     user_namespace, wait_for_truncation, writes,
 };
+
+/// How the system reports changes of files.
+pub(crate) const FILE_EVENTS: FileEvents = FileEvents { directories: 1, own_spelling: true };
 
 /// The store that this platform protects best.
 pub(crate) const OWN: OwnStore = OwnStore::Keychain;

@@ -12,7 +12,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{ItemRequest, OwnStore};
+use super::{FileEvents, ItemRequest, OwnStore};
 use crate::inspect::FileSystem;
 use crate::persistence::keystore::Keystore;
 use crate::stamp::belief::Times;
@@ -22,6 +22,9 @@ pub(crate) use super::posix::{
     PLACE, boot_id, coarse_clock, command, is_unmapped, life, open_without_links, read_link, set_mode, start,
     user_namespace, wait_for_truncation, writes,
 };
+
+/// How the system reports changes of files.
+pub(crate) const FILE_EVENTS: FileEvents = FileEvents { directories: 2, own_spelling: false };
 
 /// The store that this platform protects best: none is known.
 pub(crate) const OWN: OwnStore = OwnStore::Unknown;

@@ -17,10 +17,13 @@ pub(crate) mod writing;
 
 use std::sync::Arc;
 
-use super::{ItemRequest, OwnStore};
+use super::{FileEvents, ItemRequest, OwnStore};
 use crate::persistence::keystore::Keystore;
 use crate::{Error, ErrorKind, Protector, Result, Secret, options::DataProtectionScope};
 use dpapi::DataProtection;
+
+/// How the system reports changes of files.
+pub(crate) const FILE_EVENTS: FileEvents = FileEvents { directories: 2, own_spelling: true };
 
 /// The store that this platform protects best.
 pub(crate) const OWN: OwnStore = OwnStore::DataProtection;

@@ -5,7 +5,7 @@
 //! file's directory and on the nearest existing directory above it, so that the creation of the directory itself is
 //! noticed.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,7 +13,7 @@ use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::Signal;
-use crate::platform::{directory, files};
+use crate::platform::{FILE_EVENTS, directory, files};
 
 /// If directories change all the time, their next event causes another try.
 const TRIES: usize = 5;
@@ -35,7 +35,7 @@ impl Signs {
         let known = Arc::clone(&targets);
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             let targets = known.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(sign) = sign_of(&event, &targets) {
+            if let Some(sign) = sign_of(&event, &targets, FILE_EVENTS.own_spelling) {
                 // The receiving thread may have ended.
                 let _ = signals.send(sign);
             }
@@ -55,7 +55,7 @@ impl Signs {
                 let _ = self.watcher.unwatch(&directory);
             }
             let targets = targets_of(&self.path);
-            let wanted = directories_of(&targets);
+            let wanted = directories_of(&targets, FILE_EVENTS.directories);
             for directory in &wanted {
                 match self.watcher.watch(directory, RecursiveMode::NonRecursive) {
                     Ok(()) => self.armed.push(directory.clone()),
@@ -64,7 +64,7 @@ impl Signs {
                     Err(error) => return Err(error),
                 }
             }
-            let settled = directories_of(&targets_of(&self.path)) == wanted;
+            let settled = directories_of(&targets_of(&self.path), FILE_EVENTS.directories) == wanted;
             *self.targets.lock().unwrap_or_else(PoisonError::into_inner) = targets;
             if settled {
                 break;
@@ -81,8 +81,7 @@ fn targets_of(path: &Path) -> Vec<PathBuf> {
     for index in 0..targets.len() {
         let real = files::directory_of(&targets[index]).canonicalize();
         if let (Ok(directory), Some(name)) = (real, targets[index].file_name()) {
-            let real = directory.join(name);
-            targets.push(real);
+            targets.push(files::plain_form(directory.join(name)));
         }
     }
     targets.sort_unstable();
@@ -90,19 +89,21 @@ fn targets_of(path: &Path) -> Vec<PathBuf> {
     targets
 }
 
-fn directories_of(targets: &[PathBuf]) -> Vec<PathBuf> {
+/// Returns the nearest existing directories above each target, `count` of each.
+fn directories_of(targets: &[PathBuf], count: usize) -> Vec<PathBuf> {
     let mut directories: Vec<PathBuf> = Vec::new();
     for target in targets {
         let existing = target.ancestors().skip(1).filter(|directory| directory.is_dir());
-        directories.extend(existing.take(2).map(Path::to_owned));
+        directories.extend(existing.take(count).map(Path::to_owned));
     }
     directories.sort_unstable();
     directories.dedup();
     directories
 }
 
-/// Returns the signal of an event; `None` if it concerns another file, or is only a read.
-fn sign_of(event: &notify::Result<Event>, targets: &[PathBuf]) -> Option<Signal> {
+/// Returns the signal of an event; `None` if it concerns another file, or is only a read. `own_spelling`: whether the event
+/// may spell the path otherwise.
+fn sign_of(event: &notify::Result<Event>, targets: &[PathBuf], own_spelling: bool) -> Option<Signal> {
     let Ok(event) = event else { return Some(Signal::Sign { arm_again: true }) };
     if event.need_rescan() || event.paths.is_empty() {
         return Some(Signal::Sign { arm_again: true });
@@ -112,9 +113,62 @@ fn sign_of(event: &notify::Result<Event>, targets: &[PathBuf]) -> Option<Signal>
     {
         return None;
     }
-    let hit = |path: &&PathBuf| targets.iter().any(|target| target.starts_with(path));
-    let mut hits = event.paths.iter().filter(hit).peekable();
+    let targets: Vec<PathBuf> = targets.iter().map(|target| folded(target, own_spelling)).collect();
+    let paths = event.paths.iter().map(|path| folded(path, own_spelling));
+    let mut hits = paths.filter(|path| targets.iter().any(|target| target.starts_with(path))).peekable();
     hits.peek()?;
-    let arm_again = hits.any(|path| !targets.contains(path));
+    let arm_again = hits.any(|path| !targets.contains(&path));
     Some(Signal::Sign { arm_again })
+}
+
+/// Returns a path in which spellings of one name are equal: in lower case. A file system may compose letters beyond ASCII or
+/// take them apart, so all names with such letters are equal, which at worst costs a look.
+fn folded(path: &Path, own_spelling: bool) -> PathBuf {
+    if !own_spelling {
+        return path.to_owned();
+    }
+    let name = |part: Component<'_>| match part.as_os_str().to_str().filter(|name| name.is_ascii()) {
+        Some(name) => name.to_ascii_lowercase(),
+        None => "?".to_owned(),
+    };
+    path.components().map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{CreateKind, ModifyKind};
+
+    use super::*;
+
+    fn sees(event: &str, own_spelling: bool) -> bool {
+        let targets = [PathBuf::from("/home/ada/Ordner/Cache ü.json")];
+        let event = Ok(Event::new(EventKind::Modify(ModifyKind::Any)).add_path(event.into()));
+        sign_of(&event, &targets, own_spelling).is_some()
+    }
+
+    #[test]
+    fn an_event_in_the_spelling_of_the_disk_is_recognised_where_systems_have_one() {
+        for spelling in ["/home/ada/ordner/cache ü.json", "/home/ada/Ordner/CACHE u\u{308}.json"] {
+            assert!(sees(spelling, true), "{spelling}");
+            assert!(!sees(spelling, false), "on Linux it is another file: {spelling}");
+        }
+        assert!(!sees("/home/ada/Ordner/other.json", true));
+    }
+
+    #[test]
+    fn a_removed_directory_is_noticed_by_the_event_of_a_directory_above() {
+        let event = Ok(Event::new(EventKind::Create(CreateKind::Folder)).add_path("/home/ada/ordner".into()));
+        let targets = [PathBuf::from("/home/ada/Ordner/cache.json")];
+        assert!(matches!(sign_of(&event, &targets, true), Some(Signal::Sign { arm_again: true })));
+    }
+
+    #[test]
+    fn one_directory_above_the_file_is_watched_where_events_come_from_everything_below() {
+        let home = tempfile::tempdir().unwrap();
+        let target = [home.path().join("missing/cache.json")];
+        assert_eq!(directories_of(&target, 1), [home.path()], "until the directory is there");
+        std::fs::create_dir(home.path().join("missing")).unwrap();
+        assert_eq!(directories_of(&target, 1), [home.path().join("missing")]);
+        assert_eq!(directories_of(&target, 2).len(), 2);
+    }
 }

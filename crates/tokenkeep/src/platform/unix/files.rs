@@ -79,6 +79,12 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|error| Error::io("Cannot make the cache path absolute", path, error))
 }
 
+/// Returns the path as events name it: as it is.
+#[allow(dead_code, reason = "of use with the feature `watch`")]
+pub(crate) fn plain_form(path: PathBuf) -> PathBuf {
+    path
+}
+
 /// Refuses everything except a regular file of this user. Root also uses a file of another user that only root can have put
 /// there, such as one mounted into a container.
 ///

@@ -63,13 +63,32 @@ pub(crate) fn open_directory(entry: &Entry) -> io::Result<Option<File>> {
     entry.readable_directory().map(Some)
 }
 
+/// Waits until the content of a file is on the disk.
+pub(crate) fn sync(file: &File) -> io::Result<()> {
+    synced(retry(|| file.sync_all()), || retry(|| Ok(rustix::fs::fsync(file)?)))
+}
+
 /// Waits until the changes of a directory are on the disk.
 pub(crate) fn sync_directory(directory: &File) -> io::Result<()> {
-    match retry(|| directory.sync_all()) {
+    match sync(directory) {
         // This file system cannot sync a directory.
-        Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => Ok(()),
+        Err(error) if cannot_sync(&error) => Ok(()),
         outcome => outcome,
     }
+}
+
+/// Falls back to `plain` where the file system lacks what std asks for: on macOS a flush of the disk itself, which SMB,
+/// many network drives, FUSE and shared folders of virtual machines do not have.
+fn synced(outcome: io::Result<()>, plain: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    match outcome {
+        Err(error) if cannot_sync(&error) => plain(),
+        outcome => outcome,
+    }
+}
+
+fn cannot_sync(error: &io::Error) -> bool {
+    let codes = [Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOTTY, Errno::INVAL, Errno::NOSYS, Errno::BADF];
+    codes.iter().any(|no| error.raw_os_error() == Some(no.raw_os_error()))
 }
 
 /// Keeps the owner of a user's cache that root rewrites.
@@ -93,4 +112,25 @@ pub(crate) fn write_all_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()>
 /// Reads at a position of a file; returns the number of bytes.
 pub(crate) fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
     retry(|| file.read_at(bytes, at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_that_cannot_flush_its_disk_is_synced_as_far_as_it_can() {
+        for no in [Errno::NOTSUP, Errno::NOTTY, Errno::INVAL, Errno::NOSYS] {
+            let mut plain = false;
+            let outcome = synced(Err(no.into()), || {
+                plain = true;
+                Ok(())
+            });
+            assert!(outcome.is_ok() && plain, "{no}");
+        }
+        for no in [Errno::IO, Errno::NOSPC] {
+            let outcome = synced(Err(no.into()), || unreachable!("a failure of the disk is told"));
+            assert_eq!(outcome.unwrap_err().raw_os_error(), Some(no.raw_os_error()));
+        }
+    }
 }

@@ -161,6 +161,15 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     Ok(absolute)
 }
 
+/// Returns the path as programs spell it: without the prefix that the system's answers have.
+#[allow(dead_code, reason = "of use with the feature `watch`")]
+pub(crate) fn plain_form(path: PathBuf) -> PathBuf {
+    match path.to_str().and_then(|text| text.strip_prefix(r"\\?\")) {
+        Some(plain) if !plain.starts_with("UNC") => plain.into(),
+        _ => path,
+    }
+}
+
 /// Returns the directory of an absolute path.
 pub(crate) fn directory_of(path: &Path) -> &Path {
     path.parent().unwrap_or(path)

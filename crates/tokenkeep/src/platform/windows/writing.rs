@@ -102,6 +102,11 @@ pub(crate) fn open_directory(target: &Path) -> io::Result<Option<File>> {
     }
 }
 
+/// Waits until the content of a file is on the disk.
+pub(crate) fn sync(file: &File) -> io::Result<()> {
+    file.sync_all()
+}
+
 /// Waits until the changes of a directory are on the disk.
 pub(crate) fn sync_directory(directory: &File) -> io::Result<()> {
     match directory.sync_all() {
