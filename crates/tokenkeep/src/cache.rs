@@ -179,7 +179,7 @@ impl TokenCache {
     /// Like [`TokenCache::read`].
     pub fn snapshot(&self) -> Result<Snapshot> {
         // Another round is needed for content that another thread of this process published during the read.
-        for _ in 0..3 {
+        for round in 0..3 {
             if let Some(snapshot) = self.shared.unchanged(Look::Free)? {
                 return Ok(snapshot);
             }
@@ -188,9 +188,15 @@ impl TokenCache {
             match self.shared.persistence.load(None) {
                 Ok(loaded) if self.shared.is_at_rest(loaded.content.as_ref()) => {
                     let mut cached = self.shared.cached();
-                    // Content that is gone may be between two names of a replacement.
+                    // Content that is gone may be between two names of a replacement: of a writer that has the lock, or had
+                    // it a moment ago.
                     if loaded.content.is_none() && cached.snapshot.content.is_some() {
-                        break;
+                        if motion::has_lock_file(self.shared.persistence.path())? {
+                            break;
+                        }
+                        if round == 0 {
+                            continue;
+                        }
                     }
                     if cached.snapshot.generation == began {
                         return Ok(cached.publish(loaded.content, loaded.stamp, looked));

@@ -1,11 +1,12 @@
 //! Incomplete files: a sibling whose lock was removed truncates the file and then fills it, and a busy machine can
 //! stop it in between. This file owns the wait for the rest.
 
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{SETTLE, Shared};
 use crate::persistence::{Loaded, StoreKind};
-use crate::platform::process;
+use crate::platform::{files, process};
 use crate::{Error, ErrorKind, LockGuard, Persistence, Result, Secret, Snapshot, Stamp, schema};
 
 /// Treat incomplete content younger than this as a write in progress, even if /proc shows no writer. A write in place
@@ -18,6 +19,13 @@ pub(crate) const STOPPED: Duration = Duration::from_secs(10);
 
 /// The pause between two checks.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// Returns whether a process, ours or a sibling, has the lock of the cache at `path`, or left it.
+pub(crate) fn has_lock_file(path: &Path) -> Result<bool> {
+    let mut lock_file = path.as_os_str().to_owned();
+    lock_file.push(files::SIBLING_LOCK_SUFFIX);
+    Ok(files::look_at(Path::new(&lock_file))?.is_some())
+}
 
 /// Returns whether content read without the lock is complete: not empty, and not a part of a JSON object.
 fn at_rest(content: &[u8]) -> bool {

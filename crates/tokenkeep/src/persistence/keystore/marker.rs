@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use crate::atomic_file;
+use crate::cache::motion;
 use crate::options::Durability;
 use crate::persistence::file::FilePersistence;
 use crate::{Error, ErrorKind, LockGuard, Persistence, Result, Secret, Stamp, schema};
@@ -63,9 +64,7 @@ impl Marker {
 
     /// Returns whether a process, ours or a sibling, is in the middle of a change.
     pub(super) fn is_being_written(&self) -> Result<bool> {
-        let mut lock_file = self.file.path().as_os_str().to_owned();
-        lock_file.push(".lockfile");
-        Ok(crate::platform::files::look_at(Path::new(&lock_file))?.is_some())
+        motion::has_lock_file(self.file.path())
     }
 }
 
