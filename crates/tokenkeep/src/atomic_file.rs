@@ -61,7 +61,7 @@ pub(crate) fn replace_deferred(target: &Entry, content: &[u8], durability: Durab
     let modified = next_modified(old.as_ref());
     let temporary = Temporary::create(target)?;
     temporary.fill(content, old.as_ref(), modified, durability)?;
-    let old = old.and_then(|_| open_replaceable(target));
+    let old = old.and_then(|_| writing::open_replaced(target));
     // Nothing is put into a directory to which the path does not lead any more: no reader would find it.
     target.require_current()?;
     match writing::rename(temporary.entry(), target) {
@@ -76,14 +76,6 @@ pub(crate) fn replace_deferred(target: &Entry, content: &[u8], durability: Durab
     let file = temporary.placed();
     let stamp = own_stamp(&file, target, content.len() as u64, modified);
     Ok(Replaced { stamp, crash_safe: true, rest: Rest { directory, old: OldFile(old) } })
-}
-
-/// Opens the file that a rename is about to replace. If the replaced file is open, its blocks are freed at the close.
-/// Otherwise the rename frees them, under the lock, and takes ten times as long.
-fn open_replaceable(target: &Entry) -> Option<File> {
-    // Where an open file keeps its name (Windows), an open file would block the rename. A failure here costs only
-    // time.
-    writing::REPLACES_OPEN_FILES.then(|| files::careful().read(true).open(target).ok())?
 }
 
 /// Changes the times of the file at `target` so that its stamp differs from every earlier one, and keeps its content.

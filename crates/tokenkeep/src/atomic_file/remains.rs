@@ -10,7 +10,7 @@ use std::fs::File;
 use std::path::Path;
 
 use crate::platform::directory::Entry;
-use crate::platform::files::{self, Status, retry};
+use crate::platform::files::{self, Status};
 use crate::platform::writing;
 use crate::{Error, ErrorKind, Result};
 

@@ -23,6 +23,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Whether a file can always be replaced while a process has it open: on NTFS yes, on other file systems no.
 pub(crate) const REPLACES_OPEN_FILES: bool = false;
 
+/// Opens nothing: an open file keeps its name here, and would block the rename.
+pub(crate) fn open_replaced(_target: &Path) -> Option<File> {
+    None
+}
+
 /// Creates a file that must not exist yet, for reading and writing. Its access list is that of `like`; if `like` does
 /// not exist, only the user and the system may open it.
 pub(crate) fn create_new(path: &Path, like: &Path) -> io::Result<File> {
