@@ -18,7 +18,7 @@ use crate::names;
 use crate::options::Durability;
 use crate::platform::directory::Entry;
 use crate::platform::files::{self, Status, Tick, retry};
-use crate::platform::writing;
+use crate::platform::{room, writing};
 use crate::threads::pool;
 use crate::{Error, Result, Stamp};
 
@@ -52,6 +52,7 @@ pub(crate) fn replace(target: &Entry, content: &[u8], durability: Durability) ->
 /// # Errors
 /// Like [`replace`].
 pub(crate) fn replace_deferred(target: &Entry, content: &[u8], durability: Durability) -> Result<Replaced> {
+    room::require_plausible(content.len() as u64, target)?;
     files::require_size_allowed(content.len(), target)?;
     let old = files::status_at(target)?;
     if let Some(old) = &old {

@@ -3,6 +3,7 @@
 //! Every variant exposes the same items, so that no code above this file depends on the system.
 
 pub(crate) mod lock_record;
+pub(crate) mod room;
 
 #[cfg(target_os = "linux")]
 mod linux;

@@ -7,12 +7,10 @@ use std::fs::{File, FileTimes};
 use std::io::{self, Read};
 use std::time::SystemTime;
 
-use zeroize::Zeroizing;
-
 use super::{Durability, own_stamp};
 use crate::platform::directory::Entry;
 use crate::platform::files::{self, retry};
-use crate::platform::writing;
+use crate::platform::{room, writing};
 use crate::{Error, ErrorKind, Result, Stamp};
 
 /// Writes `content` into the file at `target` and sets its time to `modified`.
@@ -30,7 +28,7 @@ pub(super) fn overwrite(
         .ok_or_else(|| Error::new(ErrorKind::Io, "The mounted cache file disappeared").at(target))?;
     files::tighten(&file, target)?;
     writing::reserve(&file, content.len() as u64).map_err(failed)?;
-    let mut old = Zeroizing::new(Vec::with_capacity(usize::try_from(status.len()).unwrap_or(0) + 64));
+    let mut old = room::for_file(status.len(), target)?;
     file.read_to_end(&mut old).map_err(failed)?;
 
     let written = fill(&file, content).and_then(|()| match durability {

@@ -72,6 +72,26 @@ pub(crate) fn user_namespace() -> Option<u64> {
     Some(fs::metadata("/proc/self/ns/user").ok()?.ino())
 }
 
+/// Returns the processes that hold the flock of the file with this device and inode; none if the system does not tell.
+pub(crate) fn flock_holders((device, inode): (u64, u64)) -> Vec<u32> {
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    let wanted = format!("{:02x}:{:02x}:{inode}", rustix::fs::major(device), rustix::fs::minor(device));
+    // `1: FLOCK ADVISORY WRITE 4711 08:01:131073 0 EOF`; a waiter has an arrow after its number.
+    let holder = |line: &str| {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        (words.next()? == "FLOCK").then_some(())?;
+        let pid = words.nth(2)?.parse().ok()?;
+        (words.next()? == wanted).then_some(pid)
+    };
+    locks.lines().filter_map(holder).collect()
+}
+
+/// Returns the user who started a process. A program with the rights of another user still counts as that user's.
+pub(crate) fn user_of(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_ascii_whitespace().next()?.parse().ok()
+}
+
 /// Returns whether `pid` runs, and since when.
 pub(crate) fn life(pid: u32) -> Life {
     match fs::read_to_string(format!("/proc/{pid}/stat")) {

@@ -19,8 +19,8 @@ use crate::stamp::belief::Times;
 use crate::{Error, ErrorKind, Result};
 
 pub(crate) use super::posix::{
-    PLACE, boot_id, coarse_clock, command, is_unmapped, life, open_without_links, read_link, set_mode, start,
-    user_namespace, wait_for_truncation, writes,
+    PLACE, boot_id, coarse_clock, command, flock_holders, is_unmapped, life, open_without_links, read_link,
+    set_mode, start, user_namespace, user_of, wait_for_truncation, writes,
 };
 
 /// How the system reports changes of files.

@@ -40,6 +40,16 @@ pub(crate) fn user_namespace() -> Option<u64> {
     None
 }
 
+/// Unknown without unsafe code.
+pub(crate) fn flock_holders(_identity: (u64, u64)) -> Vec<u32> {
+    Vec::new()
+}
+
+/// Unknown without unsafe code.
+pub(crate) fn user_of(_pid: u32) -> Option<u32> {
+    None
+}
+
 /// Without a known delay between a truncation's size and its time, there is nothing to wait for: the new time shows
 /// the change.
 pub(crate) fn wait_for_truncation(_file: &File) {}

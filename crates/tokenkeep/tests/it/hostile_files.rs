@@ -382,3 +382,32 @@ fn a_probe_leaves_nothing_and_touches_nothing() {
     assert_eq!(place.names(), ["cache.json", "cache.json.tk-lock"]);
     assert_eq!(read(&TokenCache::new(persistence)).as_deref(), Some("content"));
 }
+
+#[test]
+fn a_file_of_any_size_is_a_typed_error_and_costs_no_memory() {
+    for size in [(256 << 20) + 1, 5 << 30, 1 << 40, i64::MAX as u64 - 4096] {
+        let place = Place::new();
+        let file = fs::File::create(place.cache()).unwrap();
+        // Sparse: it has no blocks.
+        if file.set_len(size).is_err() {
+            continue;
+        }
+        fs::set_permissions(place.cache(), fs::Permissions::from_mode(0o600)).unwrap();
+        let mut worker = Worker::serve(&place.cache());
+        for verb in ["read", "write new", "begin"] {
+            let answer = worker.ask(verb);
+            assert!(
+                answer.starts_with("err unsafe_file") && answer.contains("Move the file away"),
+                "{answer}"
+            );
+        }
+        let status = fs::read_to_string(format!("/proc/{}/status", worker.pid())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+        assert!(peak < 100_000, "{peak} kB");
+        // As the error says.
+        fs::rename(place.cache(), place.directory().join("away")).unwrap();
+        worker.does("write new");
+        assert_eq!(worker.does("read"), "new");
+    }
+}

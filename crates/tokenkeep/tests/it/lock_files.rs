@@ -280,3 +280,64 @@ fn files_and_directories_are_private_from_creation_with_any_umask() {
         assert_eq!(mode(&cache), 0o600, "rewritten under umask {umask}");
     }
 }
+
+/// A process of another user that holds the flock of a file through a descriptor that can only read.
+fn flocked_by_nobody(path: &Path) -> std::process::Child {
+    let mut command = Command::new("flock");
+    command.arg("--exclusive").arg(path).args(["sh", "-c", "echo held; cat"]);
+    let mut command = user::as_nobody(&command);
+    command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+    assert_eq!(line, "held\n");
+    child
+}
+
+#[test]
+fn another_user_who_holds_the_flock_of_a_dead_siblings_file_blocks_no_process() {
+    let place = Place::new();
+    fs::set_permissions(place.directory(), fs::Permissions::from_mode(0o755)).unwrap();
+    for content in [crate::support::sibling::dead_pid().to_string(), String::new()] {
+        fs::write(place.lockfile(), content).unwrap();
+        fs::set_permissions(place.lockfile(), fs::Permissions::from_mode(0o644)).unwrap();
+        let mut stranger = flocked_by_nobody(&place.lockfile());
+        let state = lock(&place).state().unwrap();
+        assert!(
+            !matches!(&state, tokenkeep::inspect::LockState::Held(holder) if holder.certain),
+            "{state:?}"
+        );
+        let (guard, took) = timed(|| lock(&place).acquire(&within(20_000)));
+        drop(guard.unwrap());
+        assert!(took.naps < Duration::from_secs(14), "{took:?}");
+        drop(stranger.stdin.take());
+        stranger.wait().unwrap();
+    }
+    assert_eq!(place.names(), ["cache.json.tk-lock"]);
+}
+
+#[test]
+fn a_siblings_lock_file_is_closed_to_others_on_sight() {
+    let place = Place::new();
+    fs::write(place.lockfile(), std::process::id().to_string()).unwrap();
+    fs::set_permissions(place.lockfile(), fs::Permissions::from_mode(0o666)).unwrap();
+    assert_eq!(lock(&place).acquire(&within(100)).unwrap_err().kind(), ErrorKind::Busy);
+    assert_eq!(fs::metadata(place.lockfile()).unwrap().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn the_holder_that_is_shown_was_looked_up() {
+    let place = Place::new();
+    fs::write(place.lockfile(), crate::support::sibling::dead_pid().to_string()).unwrap();
+    let held = File::open(place.lockfile()).unwrap();
+    held.lock().unwrap();
+    let me = std::process::id();
+    let state = lock(&place).state().unwrap();
+    assert!(
+        matches!(&state, tokenkeep::inspect::LockState::Held(holder) if holder.pid == Some(me) && holder.certain),
+        "{state:?}"
+    );
+    let error = lock(&place).acquire(&within(100)).unwrap_err();
+    assert!(error.to_string().contains(&format!("this process itself ({me})")), "{error}");
+}

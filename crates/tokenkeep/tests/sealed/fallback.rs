@@ -116,7 +116,7 @@ fn when_all_fail_one_error_lists_each_attempt_its_cause_and_its_remedy() {
             assert_eq!(error.kind(), ErrorKind::StoreUnavailable);
             let text = error.to_string();
             for words in [
-                "the system's keystore",
+                "the Secret Service",
                 "nowhere",
                 "Put the key there",
                 "TOKENKEEP_TEST_UNSET",

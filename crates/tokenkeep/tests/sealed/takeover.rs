@@ -138,8 +138,9 @@ fn calls_of(words: &[&str; 4], trace: &Path) -> Vec<(String, usize)> {
         let Some((name, rest)) = call.split_once('(') else { continue };
         let nth = counts.entry(name.to_owned()).or_insert(0);
         *nth += 1;
-        // The arguments of the program itself contain the path too.
-        if name != "execve" && (!calls.is_empty() || rest.contains(words[0])) {
+        // The arguments of the program itself contain the path too. Most calls name the file in its open directory.
+        let named = Path::new(words[0]).file_name().unwrap().to_str().unwrap();
+        if name != "execve" && (!calls.is_empty() || rest.contains(named)) {
             calls.push((name.to_owned(), *nth));
         }
     }

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use crate::inspect::FileSystem;
-use crate::platform::os;
+use crate::platform::{os, room};
 use crate::stamp::{Fingerprint, Stamp};
 use crate::{Error, ErrorKind, Result};
 
@@ -276,11 +276,7 @@ pub(crate) fn read_whole(
     path: &Path,
     before: &Status,
 ) -> Result<Option<(Zeroizing<Vec<u8>>, Status)>> {
-    let size = usize::try_from(before.len())
-        .map_err(|_| Error::new(ErrorKind::Io, "The file is larger than this machine's memory").at(path))?;
-    // Room for one byte more than expected lets the read that finds the end fit, and 64 keep std from probing with
-    // a buffer of its own: growing or probing would leave an unwiped copy of the secret behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity((size + 1).max(64)));
+    let mut bytes = room::for_file(before.len(), path)?;
     file.take(before.len() + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| Error::io("Cannot read the file", path, error))?;
@@ -288,7 +284,7 @@ pub(crate) fn read_whole(
         os::wait_for_truncation(file);
     }
     let after = status_of(file, path)?;
-    if bytes.len() != size || !is_same_content(before, &after) {
+    if bytes.len() as u64 != before.len() || !is_same_content(before, &after) {
         return Ok(None);
     }
     Ok(Some((bytes, after)))

@@ -11,6 +11,7 @@
 //! both.
 
 mod boot;
+mod holder;
 mod private;
 mod sibling;
 mod state;
@@ -32,8 +33,10 @@ use crate::event::Events;
 use crate::inspect::{LockHolder, LockState};
 use crate::lock::Key;
 use crate::platform::lock_record::{self as record, Author, Record};
+use crate::platform::process::{self, Life};
 use crate::platform::writing;
 use crate::{Error, ErrorKind, Result};
+use holder::FlockHolder;
 pub(crate) use private::Private;
 pub(crate) use sibling::Watch;
 use sibling::{Outcome, Sibling};
@@ -245,10 +248,18 @@ pub(crate) fn holder(paths: &Paths) -> Option<Holder> {
     let open = |path| files::careful().read(true).open(path).ok();
     // The writer of the sibling file has the lock; the private file then only shows the waiters.
     let file = open(&paths.sibling).or_else(|| open(&paths.private))?;
+    let status = Status::of_open(&file).ok()?;
     let record = Record::read(&file);
-    let since = record.since().or_else(|| file.metadata().ok()?.modified().ok());
+    let since = record.since().or_else(|| status.modified().ok());
     let age = since.and_then(|since| since.elapsed().ok());
-    Some(Holder { pid: record.pid()?, command: record.command(), age })
+    let written = record.pid()?;
+    // A process that has ended holds nothing: another one holds the flock of its file.
+    if process::life(written) == Life::Dead
+        && let FlockHolder::Known(pid) = FlockHolder::of(&status)
+    {
+        return Some(Holder { pid, command: None, age });
+    }
+    Some(Holder { pid: written, command: record.command(), age })
 }
 
 /// Overwrites the content of a lock file with our record.

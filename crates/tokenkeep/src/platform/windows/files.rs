@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 use super::answers::{is_absence, is_shared_badly, may_open_later};
 use super::{access, sys};
 use crate::inspect::FileSystem;
+use crate::platform::room;
 use crate::stamp::belief::Times;
 use crate::stamp::{Fingerprint, Stamp};
 use crate::{Error, ErrorKind, Result};
@@ -373,16 +374,12 @@ pub(crate) fn read_whole(
     path: &Path,
     before: &Status,
 ) -> Result<Option<(Zeroizing<Vec<u8>>, Status)>> {
-    let size = usize::try_from(before.len())
-        .map_err(|_| Error::new(ErrorKind::Io, "The file is larger than this machine's memory").at(path))?;
-    // Room for one byte more than expected lets the read that finds the end fit, and 64 keep std from probing with
-    // a buffer of its own: growing or probing would leave an unwiped copy of the secret behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity((size + 1).max(64)));
+    let mut bytes = room::for_file(before.len(), path)?;
     file.take(before.len() + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| Error::io("Cannot read the file", path, error))?;
     let after = status_of(file, path)?;
-    if bytes.len() != size || !is_same_content(before, &after) {
+    if bytes.len() as u64 != before.len() || !is_same_content(before, &after) {
         return Ok(None);
     }
     Ok(Some((bytes, after)))

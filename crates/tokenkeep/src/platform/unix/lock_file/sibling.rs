@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use super::super::directory::Entry;
 use super::super::files::{self, Status, retry};
+use super::holder::FlockHolder;
 use super::{
     Paths, Private, cannot_link, is_at, is_one_of, is_unsupported, names, remove_if_names, remove_if_still,
     sign, sign_if_there_is_room, try_lock,
@@ -261,19 +262,35 @@ impl<'a> SiblingLock<'a> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Outcome::Again),
             Err(error) => return Err(files::open_failed(path, error)),
         };
-        let status = self.paths.require_ours(path, &file)?;
+        let mut status = self.paths.require_ours(path, &file)?;
+        // Siblings create it by the umask. Others who can open it can hold its flock; closed, it is open to no new one.
+        if status.mode() & 0o077 != 0 && status.uid() == files::effective_user() {
+            files::tighten(&file, path)?;
+            status = files::status_of(&file, path)?;
+        }
         let unchanged = self.watch.lock().unwrap_or_else(PoisonError::into_inner).unchanged(&status);
         if self.private.is_flocked() && files::identity(&status) == self.private.identity() {
             return self.examine_own_link(unchanged);
         }
         let lockable = match try_lock(&file) {
             Ok(true) => true,
-            Ok(false) => {
-                // A process is inside: only a file that is unchanged *and* free for a while belongs to a dead
-                // process.
-                self.watch.lock().unwrap_or_else(PoisonError::into_inner).restart();
-                return Ok(Outcome::Occupied);
-            }
+            Ok(false) => match FlockHolder::of(&status) {
+                FlockHolder::Stranger => false,
+                // The process may be one of another machine or container, whose pid means nothing here.
+                FlockHolder::Untold if is_forgotten(unchanged, age(&status)) => {
+                    self.events.warn(|| {
+                        format!("An unknown process holds the lock {path:?} and has not touched it for long; taking it over")
+                    });
+                    false
+                }
+                FlockHolder::Untold => return Ok(Outcome::Occupied),
+                FlockHolder::Known(_) => {
+                    // A process is inside: only a file that is unchanged *and* free for a while belongs to a dead
+                    // process.
+                    self.watch.lock().unwrap_or_else(PoisonError::into_inner).restart();
+                    return Ok(Outcome::Occupied);
+                }
+            },
             Err(error) if is_unsupported(&error) => false,
             Err(error) => return Err(Error::io("Cannot lock the lock file", path, error)),
         };

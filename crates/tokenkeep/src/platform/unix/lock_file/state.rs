@@ -7,9 +7,11 @@ use std::fs::{File, TryLockError};
 use std::time::Duration;
 
 use super::super::files::{self, retry};
+use super::holder::FlockHolder;
 use super::{Author, LockHolder, LockState, Paths, Record, is_unsupported, record};
 use crate::Result;
 use crate::lock::cannot_look;
+use crate::platform::process::{self, Life};
 
 /// A sibling creates its file and then writes its pid; a kill between the two leaves an empty file.
 const NAMELESS: Duration = Duration::from_secs(10);
@@ -38,8 +40,26 @@ pub(crate) fn state(paths: &Paths) -> Result<LockState> {
     let record = Record::read(&file);
     let modified = status.modified().ok();
     let holder = |certain| LockHolder::of(&record, modified, certain);
+    let mut flock = flock;
     if flock == Flock::Busy {
-        return Ok(LockState::Held(holder(true)));
+        match FlockHolder::of(&status) {
+            FlockHolder::Known(pid) => {
+                let mut holder = holder(true);
+                // The record of a process that has ended names nobody. The flock is another one's.
+                if record.pid() != Some(pid)
+                    && record.pid().is_none_or(|pid| process::life(pid) == Life::Dead)
+                {
+                    holder =
+                        LockHolder { pid: Some(pid), command: process::command(pid), ours: false, ..holder };
+                }
+                return Ok(LockState::Held(holder));
+            }
+            FlockHolder::Untold => {
+                let certain = record.pid().is_some_and(|pid| process::life(pid) != Life::Dead);
+                return Ok(LockState::Held(holder(certain)));
+            }
+            FlockHolder::Stranger => flock = Flock::Unsupported,
+        }
     }
     let dead = match record.author() {
         // A living process of ours has the flock, unless the file system does not share flocks with other machines.
