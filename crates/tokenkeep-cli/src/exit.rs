@@ -71,6 +71,12 @@ impl Failure {
         Self { code: Code::Failed, kind: "declined", text: text.into(), remedy: None }
     }
 
+    /// Returns the failure with a remedy.
+    pub(crate) fn remedied(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
     pub(crate) fn code(&self) -> Code {
         self.code
     }

@@ -192,9 +192,7 @@ impl Named {
             }
             Kind::Keystore => Ok(Self { kind, path, names, key: flags.key.clone(), place: None }),
             _ if path.is_none() => Err(Failure::usage("A file has --cache-path, or --application")),
-            Kind::EncryptedFile if flags.key.is_none() => Err(Failure::usage(
-                "The file is encrypted: name the source of its key with --key, such as kernel:NAME or file:PATH",
-            )),
+            Kind::EncryptedFile if flags.key.is_none() => Err(keyless(path.as_deref())),
             Kind::EncryptedFile if names.is_none() => Err(Failure::usage(
                 "An encrypted file is bound to the names of its cache: give --application, or --service-name and \
                  --account-name",
@@ -378,6 +376,18 @@ fn source(key: Option<&Key>) -> Arc<dyn KeySource> {
         // A key that matches no file: known caches are found without the user's request.
         None => Arc::new(KeyFile::from_environment("")),
     }
+}
+
+/// The failure for an encrypted file without the source of its key.
+fn keyless(path: Option<&Path>) -> Failure {
+    let name = "Name the source of its key with --key, such as kernel:NAME or file:PATH";
+    Failure::usage("The file is encrypted").remedied(match path {
+        Some(path) => {
+            let shown = path.display();
+            format!("{name}; if the key is lost, move the file away: mv '{shown}' '{shown}.old'")
+        }
+        None => name.to_owned(),
+    })
 }
 
 /// Returns the location of a preset's cache, with the values that its program chose.

@@ -111,6 +111,16 @@ impl Error {
         self
     }
 
+    /// Returns the error with another way beside its remedy.
+    #[must_use]
+    pub(crate) fn or(mut self, way: &str) -> Self {
+        self.0.remedy = Some(match self.0.remedy.take() {
+            Some(remedy) => format!("{remedy}; or {way}"),
+            None => way.to_owned(),
+        });
+        self
+    }
+
     /// Returns the error with its cause as `source()`.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Cause>) -> Self {
@@ -162,6 +172,13 @@ impl Error {
     /// What failed, without path, cause and remedy.
     pub(crate) fn what(&self) -> &str {
         &self.0.what
+    }
+
+    /// Returns the text of the error without the remedy at its end.
+    pub(crate) fn without_remedy(&self) -> String {
+        let text = self.to_string();
+        let remedy = self.suggestion().map(|remedy| format!(". {remedy}"));
+        remedy.and_then(|remedy| text.strip_suffix(&remedy)).map_or_else(|| text.clone(), str::to_owned)
     }
 
     /// Returns the file that this error concerns, if there is one.

@@ -212,7 +212,7 @@ impl KeychainItem {
                 ErrorKind::NotVerified,
                 "The Keychain did not give back what it was given",
             )
-            .remedy("Look at the login keychain with Keychain Access, or store elsewhere"));
+            .remedy("Look at the login keychain with Keychain Access"));
         }
         let kind = self.item.clone();
         // A probe that stays is found by the next verification.

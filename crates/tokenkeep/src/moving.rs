@@ -276,9 +276,11 @@ impl Plan {
         if !schema::is_whole(source.expose()) {
             let what = "What is to be moved is damaged: it is only a part of a token cache";
             let file = from.path().display();
-            return Err(Error::new(ErrorKind::Damaged, what)
-                .at(from.path())
-                .remedy(format!("Move it away and sign in again: mv '{file}' '{file}.damaged'")));
+            let remedy = match from.kind() {
+                StoreKind::File => format!("Move it away and sign in again: mv '{file}' '{file}.damaged'"),
+                _ => "Sign in again: the next write sets the damaged content aside as a copy".to_owned(),
+            };
+            return Err(Error::new(ErrorKind::Damaged, what).at(from.path()).remedy(remedy));
         }
         let stored = match one_file {
             true => None,

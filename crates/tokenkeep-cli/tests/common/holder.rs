@@ -1,4 +1,5 @@
 //! Another process that holds the lock of a cache: this test binary, started again.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::Config;
 use crate::event::Event;
-use crate::options::{Attempt, DataProtectionScope, Store, WaitOptions, listed};
+use crate::options::{Attempt, DataProtectionScope, Store, WaitOptions};
 use crate::persistence::file::FilePersistence;
 use crate::persistence::keystore::{Keystore, KeystorePersistence};
 use crate::persistence::memory::MemoryPersistence;
@@ -65,10 +65,19 @@ pub struct Refused {
 impl From<Refused> for Error {
     fn from(Refused { mut attempts }: Refused) -> Self {
         if attempts.len() == 1 {
-            return attempts.remove(0).error;
+            let error = attempts.remove(0).error;
+            return match error.is_keystore_out_of_reach() {
+                true => error.or("allow another store: .fallback([Store::PlaintextFile])"),
+                false => error,
+            };
         }
         let kind = attempts.first().map_or(ErrorKind::NotSupported, |first| first.error.kind());
-        Self::new(kind, format!("No store for the cache works: {}", listed(&attempts)))
+        let reasons: Vec<String> =
+            attempts.iter().map(|each| format!("{}: {}", each.store, each.error.without_remedy())).collect();
+        let ways =
+            attempts.iter().filter_map(|each| Some(format!("{}: {}", each.store, each.error.suggestion()?)));
+        Self::new(kind, format!("No store for the cache works: {}", reasons.join("; ")))
+            .remedy(ways.collect::<Vec<_>>().join("; "))
     }
 }
 

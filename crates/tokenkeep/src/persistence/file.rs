@@ -240,7 +240,20 @@ impl FilePersistence {
                 }
                 Ok(None)
             }
-            Err(error) => Err(error.about(&self.path)),
+            Err(error) => Err(self.in_the_way(error)),
+        }
+    }
+
+    /// Names the file of an error, and the way on for a person whose key is lost.
+    fn in_the_way(&self, error: Error) -> Error {
+        let error = error.about(&self.path);
+        let holds = || files::status_at(&self.path).is_ok_and(|it| it.is_some_and(|status| status.len() > 0));
+        match error.kind() {
+            ErrorKind::MissingKey if holds() => {
+                let file = self.path.display();
+                error.or(&format!("if the key is lost, move the file away: mv '{file}' '{file}.old'"))
+            }
+            _ => error,
         }
     }
 
@@ -278,7 +291,7 @@ impl FilePersistence {
             Err(error) if error.kind() == ErrorKind::Unprotected && !self.is_plaintext_cache(target)? => {
                 Ok((self.protector.protect(content, None)?, false))
             }
-            Err(error) => Err(error.about(&self.path)),
+            Err(error) => Err(self.in_the_way(error)),
         }
     }
 

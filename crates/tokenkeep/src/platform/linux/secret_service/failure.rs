@@ -105,9 +105,8 @@ impl Failure {
     }
 }
 
-const START_SESSION: &str =
-    "Run the program in a desktop session or under dbus-run-session, or store elsewhere";
-const INSTALL: &str = "Install and start gnome-keyring, KWallet or KeePassXC, or store elsewhere";
+const START_SESSION: &str = "Run the program in a desktop session or under dbus-run-session";
+const INSTALL: &str = "Install and start gnome-keyring, KWallet or KeePassXC";
 
 fn explain(error: &BusError) -> (ErrorKind, &'static str, &'static str) {
     use BusError as Bus;
@@ -121,7 +120,7 @@ fn explain(error: &BusError) -> (ErrorKind, &'static str, &'static str) {
         Bus::NotListening(..) => (
             ErrorKind::StoreUnavailable,
             "nobody listens at the address of the D-Bus session bus",
-            "The session that DBUS_SESSION_BUS_ADDRESS names has probably ended; sign in again, or store elsewhere",
+            "The session that DBUS_SESSION_BUS_ADDRESS names has probably ended; sign in again",
         ),
         Bus::Refused(_) => (
             ErrorKind::StoreUnavailable,
@@ -131,7 +130,7 @@ fn explain(error: &BusError) -> (ErrorKind, &'static str, &'static str) {
         Bus::TimedOut(_) => (
             ErrorKind::StoreTimeout,
             "the D-Bus session bus or the Secret Service on it did not answer",
-            "Restart the keyring service, or store elsewhere; whether a write arrived is unknown",
+            "Restart the keyring service; whether a write arrived is unknown",
         ),
         Bus::Closed(_) => (
             ErrorKind::StoreUnavailable,
@@ -165,7 +164,7 @@ fn explain_remote(error: &str) -> (ErrorKind, &'static str, &'static str) {
         name::TIMED_OUT => (
             ErrorKind::StoreTimeout,
             "the Secret Service did not start in time",
-            "Start the keyring service by hand to see why, or store elsewhere",
+            "Start the keyring service by hand to see why",
         ),
         name::ACCESS_DENIED => (
             ErrorKind::StoreUnavailable,
@@ -175,7 +174,7 @@ fn explain_remote(error: &str) -> (ErrorKind, &'static str, &'static str) {
         name::NOT_SUPPORTED => (
             ErrorKind::StoreFailed,
             "the Secret Service lacks what is needed, such as encrypted sessions",
-            "Use gnome-keyring, KWallet or KeePassXC, or store elsewhere",
+            "Use gnome-keyring, KWallet or KeePassXC",
         ),
         name::IS_LOCKED => locked("the keyring was locked in the middle"),
         _ if error.starts_with(name::SPAWN) => {

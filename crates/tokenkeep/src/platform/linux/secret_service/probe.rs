@@ -56,7 +56,7 @@ pub(super) async fn try_out(
             }
             let what = "the Secret Service did not give back what it was given";
             let error = Error::new(ErrorKind::NotVerified, what);
-            Err(error.remedy("Restart the keyring service, or store elsewhere").into())
+            Err(error.remedy("Restart the keyring service").into())
         }
         Err(failure) => {
             // The probe may exist, even if the answer to its creation was lost. If it cannot be removed now, a later

@@ -174,6 +174,6 @@ pub(super) fn stuck(deadline: &Deadline) -> Failure {
     let what = format!("the connection to the session bus did not come back within {:?}", deadline.limit());
     Failure::Final(
         Error::new(ErrorKind::StoreTimeout, what)
-            .remedy("Restart the keyring service, or store elsewhere; whether a write arrived is unknown"),
+            .remedy("Restart the keyring service; whether a write arrived is unknown"),
     )
 }

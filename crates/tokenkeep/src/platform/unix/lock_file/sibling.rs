@@ -333,7 +333,13 @@ impl<'a> SiblingLock<'a> {
                 };
                 gone || record.is_dead_here() || forgotten && !record.is_of_this_boot()
             }
-            Author::Nobody => unchanged >= NAMELESS,
+            // By its time too, because a command waits for less than that.
+            Author::Nobody => {
+                unchanged >= NAMELESS
+                    || !self.paths.remote
+                        && unchanged >= settled
+                        && age(status).is_some_and(|age| age >= NAMELESS)
+            }
             Author::Sibling(pid) if unchanged >= settled => {
                 if record::is_dead_sibling(pid, status, self.paths.remote) {
                     return true;
