@@ -247,7 +247,10 @@ impl FilePersistence {
     /// Names the file of an error, and the way on for a person whose key is lost.
     fn in_the_way(&self, error: Error) -> Error {
         let error = error.about(&self.path);
-        let holds = || files::status_at(&self.path).is_ok_and(|it| it.is_some_and(|status| status.len() > 0));
+        let holds = || {
+            let status = directory::resolve(&self.path).and_then(|target| files::status_at(&target));
+            status.is_ok_and(|status| status.is_some_and(|status| status.len() > 0))
+        };
         match error.kind() {
             ErrorKind::MissingKey if holds() => {
                 let file = self.path.display();
