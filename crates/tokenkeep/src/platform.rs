@@ -54,7 +54,9 @@ use crate::persistence::keystore::Keystore;
 use crate::{Error, ErrorKind, Protector, Secret, options::DataProtectionScope};
 
 pub(crate) use family::{directory, files, key_file, lock_file, process, writing};
-pub(crate) use os::{FILE_EVENTS, keyring};
+#[cfg(feature = "watch")]
+pub(crate) use os::FILE_EVENTS;
+pub(crate) use os::keyring;
 
 #[cfg(windows)]
 pub(crate) use os::data_protection;
@@ -66,7 +68,7 @@ pub use os::secret_service::{
 };
 
 /// How a platform reports changes of files.
-#[allow(dead_code, reason = "of use with the feature `watch`")]
+#[cfg(feature = "watch")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FileEvents {
     /// How many existing directories above a file to watch. macOS reports events of everything below a directory, and the

@@ -5,6 +5,7 @@
 import { test } from "node:test";
 import { scratchDirectory } from "../support/scratch.mjs";
 import { imported, isOriginal } from "../support/subject.mjs";
+import { NeedsLinux } from "../support/tools.mjs";
 
 /** Every row, by the name that its tests use. */
 const ROWS = /** @type {const} */ ([
@@ -64,7 +65,14 @@ const tested = new Set();
 function register(name, row, check) {
   tested.add(row);
   test(name, async (t) => {
-    await check(t, { ext: await imported(), dir: await scratchDirectory(t) });
+    try {
+      await check(t, { ext: await imported(), dir: await scratchDirectory(t) });
+    } catch (error) {
+      if (!(error instanceof NeedsLinux)) {
+        throw error;
+      }
+      t.skip(error.message);
+    }
   });
 }
 

@@ -28,6 +28,9 @@ const SETS = [
 if (process.platform === "win32") {
   SETS.push("windows");
 }
+if (process.platform === "darwin") {
+  SETS.push("macos");
+}
 const OURS = "tokenkeep";
 const ORIGINAL = "@azure/msal-node-extensions";
 

@@ -22,7 +22,7 @@ import { join } from "node:path";
 import { end, output, run, tellOfACrash, track, until } from "./processes.mjs";
 import { scratchDirectory } from "./scratch.mjs";
 import { serveSilence } from "./silent-service.mjs";
-import { requireTools } from "./tools.mjs";
+import { requireLinux, requireTools } from "./tools.mjs";
 
 /** @typedef {"keyring" | "locked" | "frozen" | "silent" | "no-service" | "mute" | "dead" | "none"} SessionKind */
 
@@ -194,6 +194,7 @@ async function leaveDeadSocket(home) {
  * @param {SessionKind} [kind]
  */
 export async function startSession(scope, kind = "keyring") {
+  requireLinux("a session of its own");
   const home = await scratchDirectory(scope);
   const env = await environment(home);
   if (kind === "none") {

@@ -18,6 +18,20 @@ const PACKAGES = /** @type {const} */ ({
 
 /** @typedef {keyof typeof PACKAGES} Tool */
 
+/** The reason to leave a test out on another system. */
+export class NeedsLinux extends Error {}
+
+/**
+ * Throws on other systems than Linux. The contract counts such a test as skipped, by name; on Linux nothing is skipped.
+ *
+ * @param {string} what
+ */
+export function requireLinux(what) {
+  if (process.platform !== "linux") {
+    throw new NeedsLinux(`needs ${what}, which only Linux has`);
+  }
+}
+
 /** @param {string} name */
 function onPath(name) {
   return (process.env.PATH ?? "").split(delimiter).some((directory) => {
@@ -36,6 +50,7 @@ function onPath(name) {
  * @param {Tool[]} names
  */
 export function requireTools(...names) {
+  requireLinux(names.join(" and "));
   const missing = names.filter((name) => !onPath(name));
   if (missing.length === 0) {
     return;

@@ -14,9 +14,11 @@ use rustix::fs::{FallocateFlags, RenameFlags, SeekFrom, renameat_with};
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
+#[cfg(feature = "watch")]
+use super::FileEvents;
 use super::files::retry;
 use super::process::{Life, UNKNOWN_BOOT};
-use super::{FileEvents, ItemRequest, OwnStore};
+use super::{ItemRequest, OwnStore};
 use crate::Result;
 use crate::fork::PerProcess;
 use crate::persistence::keystore::Keystore;
@@ -27,6 +29,7 @@ pub(crate) use self::places::{PLACE, is_unmapped, open_without_links, read_link,
 pub(crate) use self::writers::writes;
 
 /// How the system reports changes of files.
+#[cfg(feature = "watch")]
 pub(crate) const FILE_EVENTS: FileEvents = FileEvents { directories: 2, own_spelling: false };
 
 /// The store that this platform protects best.

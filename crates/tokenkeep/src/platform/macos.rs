@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use rustix::fs::{RenameFlags, StatFs, renameat_with};
 
-use super::{FileEvents, ItemRequest, OwnStore};
+#[cfg(feature = "watch")]
+use super::FileEvents;
+use super::{ItemRequest, OwnStore};
 use crate::Result;
 use crate::inspect::FileSystem;
 use crate::keychain::KeychainItem;
@@ -24,6 +26,7 @@ pub(crate) use super::posix::{
 };
 
 /// How the system reports changes of files.
+#[cfg(feature = "watch")]
 pub(crate) const FILE_EVENTS: FileEvents = FileEvents { directories: 1, own_spelling: true };
 
 /// The store that this platform protects best.

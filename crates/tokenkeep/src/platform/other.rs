@@ -12,7 +12,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{FileEvents, ItemRequest, OwnStore};
+#[cfg(feature = "watch")]
+use super::FileEvents;
+use super::{ItemRequest, OwnStore};
 use crate::inspect::FileSystem;
 use crate::persistence::keystore::Keystore;
 use crate::stamp::belief::Times;
@@ -24,6 +26,7 @@ pub(crate) use super::posix::{
 };
 
 /// How the system reports changes of files.
+#[cfg(feature = "watch")]
 pub(crate) const FILE_EVENTS: FileEvents = FileEvents { directories: 2, own_spelling: false };
 
 /// The store that this platform protects best: none is known.

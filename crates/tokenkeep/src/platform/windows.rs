@@ -17,12 +17,15 @@ pub(crate) mod writing;
 
 use std::sync::Arc;
 
-use super::{FileEvents, ItemRequest, OwnStore};
+#[cfg(feature = "watch")]
+use super::FileEvents;
+use super::{ItemRequest, OwnStore};
 use crate::persistence::keystore::Keystore;
 use crate::{Error, ErrorKind, Protector, Result, Secret, options::DataProtectionScope};
 use dpapi::DataProtection;
 
 /// How the system reports changes of files.
+#[cfg(feature = "watch")]
 pub(crate) const FILE_EVENTS: FileEvents = FileEvents { directories: 2, own_spelling: true };
 
 /// The store that this platform protects best.
