@@ -102,7 +102,7 @@ pub(crate) fn test_command(workspace: &Workspace, (): ()) -> Outcome<()> {
     }
     addon::build(&mut job, Profile::Release)?;
     stage(&mut job)?;
-    npm::run_script(&mut job, "bindings/node/test", "test packages everywhere", &[])
+    npm::run_script(&mut job, "bindings/node/test", "test packages everywhere programs", &[])
 }
 
 /// Packs the main package and one for each platform, whose addons have been built.

@@ -24,6 +24,7 @@ const SETS = [
   "languages",
   "packages",
   "everywhere",
+  "programs",
 ];
 if (process.platform === "win32") {
   SETS.push("windows");
