@@ -1,4 +1,4 @@
-//! `cargo xtask cross windows | macos | linux [PLATFORM]... | other`: tests of other systems, as far as Debian can
+//! `cargo xtask cross windows | macos | linux [PLATFORM]... | other | oldest`: tests of other systems, as far as Debian can
 //! run them.
 //!
 //! Windows programs run under Wine, those of other processors under qemu. macOS is type-checked and linted, and so is
@@ -15,6 +15,7 @@ mod linux_node;
 mod macos;
 mod musl;
 mod node;
+mod oldest;
 mod other;
 mod toolchain;
 mod windows;
@@ -38,7 +39,12 @@ pub(crate) fn command(workspace: &Workspace, arguments: &[String]) -> Outcome<()
         [system] if system == "macos" => ("cross-macos", |job, _| macos::run(job)),
         [system, ..] if system == "linux" => ("cross-linux", linux::run),
         [system] if system == "other" => ("cross-other", |job, _| other::run(job)),
-        _ => return Err(Failure::new("cross wants one of windows, macos, linux [PLATFORM]..., other")),
+        [system] if system == "oldest" => ("cross-oldest", |job, _| oldest::run(job)),
+        _ => {
+            return Err(Failure::new(
+                "cross wants one of windows, macos, linux [PLATFORM]..., other, oldest",
+            ));
+        }
     };
     let mut job = Job::start(workspace, name, LONGEST, true)?;
     let outcome = run(&mut job, &arguments[1..]);

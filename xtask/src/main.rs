@@ -55,9 +55,10 @@ Usage: cargo xtask <command>
                       the tests of crashes and crowds, N times longer (20); goes on after a stage that fails
   bench [--quick] [--rounds N] [--only GROUP]
                       measures ours beside what people would otherwise run; --quick takes two minutes and keeps nothing
-  cross windows|macos|other|linux [PLATFORM]...
+  cross windows|macos|other|oldest|linux [PLATFORM]...
                       what can be built, checked and run here of the other systems, with Wine and qemu; of Linux all
-                      that is not this machine's, or PLATFORM, as in linux-arm64-musl
+                      that is not this machine's, or PLATFORM, as in linux-arm64-musl; oldest runs this machine's
+                      packages on Debian 11
   api                 writes the lists of the public items in docs/api anew
   errors              writes docs/errors.md and the codes of the Node package anew, from the table in the core
   screenshots         draws the pictures of the command in docs anew, from its transcripts

@@ -10,7 +10,7 @@ import { gunzipSync } from "node:zlib";
 const REPOSITORY = fileURLToPath(new URL("../../../..", import.meta.url));
 
 /** The folder to which `cargo xtask pack` writes them, independent of cargo's target directory. */
-const FOLDER = process.env.TOKENKEEP_TARBALLS ?? join(REPOSITORY, "target", "npm");
+export const folder = process.env.TOKENKEEP_TARBALLS ?? join(REPOSITORY, "target", "npm");
 
 /** A tar header and every file in it is a multiple of this (POSIX ustar). */
 const BLOCK = 512;
@@ -43,12 +43,12 @@ function fileIn(archive, wanted) {
 
 /** Returns every packed package. @returns {Tarball[]} */
 export function tarballs() {
-  const files = existsSync(FOLDER) ? readdirSync(FOLDER).filter((name) => name.endsWith(".tgz")) : [];
+  const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".tgz")) : [];
   if (files.length === 0) {
-    throw new Error(`no tarballs in ${FOLDER}; make them with: cargo xtask pack`);
+    throw new Error(`no tarballs in ${folder}; make them with: cargo xtask pack`);
   }
   return files.map((file) => {
-    const content = readFileSync(join(FOLDER, file));
+    const content = readFileSync(join(folder, file));
     return { file, content, manifest: JSON.parse(fileIn(gunzipSync(content), "package/package.json")) };
   });
 }

@@ -11,7 +11,7 @@ import { placeBeside, placeOf } from "../place";
 import type { IPersistence, PersistenceInfo } from "../types";
 import { BasePersistence, DESCRIBE, loadContents, nativeCache, OVER, storeContents } from "./base";
 import { FilePersistence, probeBeside } from "./file";
-import { recordClass, recordMethods } from "./untouched";
+import { recordStore } from "./untouched";
 
 /**
  * Keeps the cache in a file that only the user, or only this machine, can decrypt.
@@ -92,7 +92,7 @@ export class FilePersistenceWithDataProtection extends BasePersistence implement
   }
 
   createForPersistenceValidation(): Promise<FilePersistenceWithDataProtection> {
-    const place = probeBeside(this.getFilePath());
+    const place = probeBeside(placeOf(this));
     return FilePersistenceWithDataProtection.create(place, this.scope, this.optionalEntropy);
   }
 
@@ -127,16 +127,7 @@ export function dataProtectionStore(scope: DataProtectionScope, entropy?: string
   return { kind: "data-protection", machine, entropy, errors: dataProtectionErrors };
 }
 
-recordClass(FilePersistenceWithDataProtection);
-recordMethods(FilePersistenceWithDataProtection.prototype, [
-  "save",
-  "load",
-  "delete",
-  "reloadNecessary",
-  "getFilePath",
-  "verifyPersistence",
-  "createForPersistenceValidation",
-]);
+recordStore(FilePersistenceWithDataProtection);
 
 /** @internal @throws PersistenceError `ERR_INVALID_ARG_TYPE` for what is no scope. */
 export function requireScope(scope: DataProtectionScope): DataProtectionScope {

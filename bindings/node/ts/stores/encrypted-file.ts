@@ -17,7 +17,7 @@ import {
   storeContents,
 } from "./base";
 import { type FileOptions, FilePersistence, probeBeside } from "./file";
-import { recordClass, recordMethods } from "./untouched";
+import { recordStore } from "./untouched";
 
 /** What can be chosen beside the key. */
 export interface EncryptedFileOptions extends PromptOptions, FileOptions {
@@ -120,7 +120,7 @@ export class EncryptedFilePersistence extends BasePersistence implements IPersis
   }
 
   async createForPersistenceValidation(): Promise<EncryptedFilePersistence> {
-    const file = await FilePersistence.create(probeBeside(this.getFilePath()));
+    const file = await FilePersistence.create(probeBeside(placeOf(this)));
     return new EncryptedFilePersistence(file, this.key, this.partition, this.durability);
   }
 
@@ -150,13 +150,4 @@ export function encryptedFileStore(key: CheckedKey): StoreDescription {
   return { kind: "encrypted-file", key, errors: keyErrors };
 }
 
-recordClass(EncryptedFilePersistence);
-recordMethods(EncryptedFilePersistence.prototype, [
-  "save",
-  "load",
-  "delete",
-  "reloadNecessary",
-  "getFilePath",
-  "verifyPersistence",
-  "createForPersistenceValidation",
-]);
+recordStore(EncryptedFilePersistence);

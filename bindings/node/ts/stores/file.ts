@@ -20,7 +20,7 @@ import {
   removeContents,
   storeContents,
 } from "./base";
-import { recordClass, recordMethods } from "./untouched";
+import { recordStore } from "./untouched";
 
 /** What can be chosen of a file beside its place. */
 export interface FileOptions {
@@ -115,7 +115,7 @@ export class FilePersistence extends BasePersistence implements IPersistence {
   }
 
   createForPersistenceValidation(): Promise<FilePersistence> {
-    return FilePersistence.create(probeBeside(this.filePath));
+    return FilePersistence.create(probeBeside(placeOf(this)));
   }
 
   async info(): Promise<PersistenceInfo> {
@@ -154,16 +154,7 @@ export class FilePersistence extends BasePersistence implements IPersistence {
   }
 }
 
-recordClass(FilePersistence);
-recordMethods(FilePersistence.prototype, [
-  "save",
-  "load",
-  "delete",
-  "reloadNecessary",
-  "getFilePath",
-  "verifyPersistence",
-  "createForPersistenceValidation",
-]);
+recordStore(FilePersistence);
 
 /** @internal Logs that the file exists and that only this user can read it. */
 export function tellOfReady(persistence: FilePersistence): void {

@@ -3,10 +3,11 @@
 import { PersistenceError } from "../error";
 import type { CacheDescription, StoreDescription } from "../handle/cache";
 import type { LoggerOptions } from "../logger";
+import { placeOf } from "../place";
 import { DESCRIBE, OVER } from "./base";
 import { FilePersistence } from "./file";
 import { checkedItem, type Item, type ItemOptions, MarkerBasedPersistence, probeItem } from "./marker-based";
-import { recordClass, recordMethods } from "./untouched";
+import { recordStore } from "./untouched";
 
 /** What can be chosen beside the item's name. */
 export interface KeychainOptions extends ItemOptions {}
@@ -44,7 +45,7 @@ export class KeychainPersistence extends MarkerBasedPersistence {
   }
 
   createForPersistenceValidation(): Promise<KeychainPersistence> {
-    const [marker, service, account] = probeItem(this.getFilePath());
+    const [marker, service, account] = probeItem(placeOf(this));
     // The probe's item is this program's own: only a locked keychain asks, as the first use of the cache would.
     const { promptLimit } = this;
     const prompts =
@@ -70,13 +71,4 @@ export class KeychainPersistence extends MarkerBasedPersistence {
   }
 }
 
-recordClass(KeychainPersistence);
-recordMethods(KeychainPersistence.prototype, [
-  "save",
-  "load",
-  "delete",
-  "reloadNecessary",
-  "getFilePath",
-  "verifyPersistence",
-  "createForPersistenceValidation",
-]);
+recordStore(KeychainPersistence);

@@ -2,10 +2,11 @@
 import { PersistenceError } from "../error";
 import type { CacheDescription, StoreDescription } from "../handle/cache";
 import type { LoggerOptions } from "../logger";
+import { placeOf } from "../place";
 import { DESCRIBE, OVER } from "./base";
 import { FilePersistence } from "./file";
 import { checkedItem, type Item, type ItemOptions, MarkerBasedPersistence, probeItem } from "./marker-based";
-import { recordClass, recordMethods } from "./untouched";
+import { recordStore } from "./untouched";
 
 /** What can be chosen beside the item's name. */
 export interface LibSecretOptions extends ItemOptions {}
@@ -44,7 +45,7 @@ export class LibSecretPersistence extends MarkerBasedPersistence {
   }
 
   createForPersistenceValidation(): Promise<LibSecretPersistence> {
-    const [marker, service, account] = probeItem(this.getFilePath());
+    const [marker, service, account] = probeItem(placeOf(this));
     return LibSecretPersistence.create(marker, service, account, undefined, { allowPrompt: false });
   }
 
@@ -66,13 +67,4 @@ export class LibSecretPersistence extends MarkerBasedPersistence {
   }
 }
 
-recordClass(LibSecretPersistence);
-recordMethods(LibSecretPersistence.prototype, [
-  "save",
-  "load",
-  "delete",
-  "reloadNecessary",
-  "getFilePath",
-  "verifyPersistence",
-  "createForPersistenceValidation",
-]);
+recordStore(LibSecretPersistence);

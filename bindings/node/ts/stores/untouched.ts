@@ -6,13 +6,22 @@ type Methods = Readonly<Record<string, unknown>>;
 
 const originals = new WeakMap<object, Methods>();
 
-/** Records the methods of a class of this package as they are now. */
-export function recordMethods(prototype: object, names: readonly string[]): void {
-  const methods: Record<string, unknown> = {};
-  for (const name of names) {
-    methods[name] = (prototype as Methods)[name];
-  }
-  originals.set(prototype, methods);
+/** The methods that a native call takes the place of. */
+const METHODS = [
+  "save",
+  "load",
+  "delete",
+  "reloadNecessary",
+  "getFilePath",
+  "verifyPersistence",
+  "createForPersistenceValidation",
+];
+
+/** Records a class of this package, whose instances have a native cache, as it is now. */
+export function recordStore(Class: { readonly prototype: object }): void {
+  const { prototype } = Class;
+  originals.set(prototype, Object.fromEntries(METHODS.map((name) => [name, (prototype as Methods)[name]])));
+  recordClass(Class);
 }
 
 /** Whether `persistence` is an instance of a recorded class itself, with every recorded method in place. */

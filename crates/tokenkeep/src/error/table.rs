@@ -295,8 +295,8 @@ const OF_FACES: &[&Explanation] = &[
     explanation!(
         "addon_unusable",
         &["node", "command"],
-        "The native addon is there but does not load, or it has another version.",
-        "The C library is too old, a policy forbids native addons, or packages of two releases were mixed. The message has the loader's own words.",
+        "The native addon is there but does not load, may not be loaded, or has another version.",
+        "The C library is too old, a policy forbids native addons, packages of two releases were mixed, or the file is not that of the release or can be changed by another user. The message has the reason.",
         "Install tokenkeep and the package of the platform in one version",
         &[]
     ),
