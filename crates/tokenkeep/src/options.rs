@@ -129,7 +129,8 @@ pub enum Prompting {
     Never,
     /// The keystore may show a prompt.
     Allowed {
-        /// The prompt is removed after this time, and the operation is `StoreLocked`.
+        /// After this time the operation is `StoreLocked`. The Secret Service then removes its prompt; macOS cannot, and
+        /// shows it until it is answered.
         limit: Duration,
     },
 }

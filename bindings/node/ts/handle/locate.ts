@@ -60,7 +60,10 @@ function refused({ platform, objections, searched }: Search): never {
     throw failure("addon_unusable", `${first.path} is not loaded: ${first.why}`);
   }
   if (!isPlatform(platform)) {
-    throw failure("addon_missing", `there is none for ${platform}`);
+    throw failure(
+      "addon_missing",
+      `there is none for ${platform}${platform === "win32-ia32-msvc" ? ". On 64-bit Windows use Node.js for x64" : ""}`,
+    );
   }
   const name = `tokenkeep-${platform}`;
   throw failure(

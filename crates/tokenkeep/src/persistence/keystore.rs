@@ -76,7 +76,7 @@ pub trait Keystore: Send + Sync + fmt::Debug {
         self.load()
     }
 
-    /// Creates the item, or replaces its content in place keeping its attributes.
+    /// Creates the item, or replaces its content keeping its attributes. (macOS' Keychain then refuses it to other programs.)
     ///
     /// # Errors
     /// As `load`; after `StoreTimeout` the outcome is unknown.
@@ -96,8 +96,8 @@ pub trait Keystore: Send + Sync + fmt::Debug {
         Err(Error::new(ErrorKind::NotSupported, "This keystore cannot set damaged content aside"))
     }
 
-    /// Reads the item, and if there is none, writes, reads back over a new connection and removes a probe item under a
-    /// random name. The probe never prompts; reading the item may, as [`Keystore::load`] may.
+    /// Writes, reads back over a new connection and removes a probe item under a random name, where reading the item itself is
+    /// no proof or could cause a prompt.
     ///
     /// # Errors
     /// As `save`, and `NotVerified` when the probe came back different.
