@@ -58,6 +58,9 @@ pub enum Preset {
     /// `azure-cli-encrypted`: the cache of `az` with `core.encrypt_token_cache=true`, as a change of the Azure CLI
     /// that is not merged yet makes it; on Linux and macOS an item.
     AzureCliEncrypted,
+    /// `azure-cli-2.91-encrypted`: the same, as the Azure CLI 2.91.0 and before make it; on Linux and macOS an item under the
+    /// names of an example.
+    AzureCliEncrypted291,
 }
 
 /// The language of an Azure SDK. No two of them share a cache on Linux.
@@ -104,6 +107,7 @@ impl Preset {
         azure(AzureSdk::Java, true),
         Self::AzureCli,
         Self::AzureCliEncrypted,
+        Self::AzureCliEncrypted291,
     ];
 
     /// Returns its name, as on the command line.
@@ -125,6 +129,7 @@ impl Preset {
             Self::AzureIdentity { sdk: AzureSdk::Java, cae: true } => "azure-identity-java-cae",
             Self::AzureCli => "azure-cli",
             Self::AzureCliEncrypted => "azure-cli-encrypted",
+            Self::AzureCliEncrypted291 => "azure-cli-2.91-encrypted",
         }
     }
 
@@ -141,6 +146,7 @@ impl Preset {
             Self::AzureIdentity { sdk, cae: true } => sdk.about_cae(),
             Self::AzureCli => "the Azure CLI",
             Self::AzureCliEncrypted => "the Azure CLI, told to encrypt its cache",
+            Self::AzureCliEncrypted291 => "the Azure CLI up to 2.91, told to encrypt its cache",
         }
     }
 
@@ -152,8 +158,7 @@ impl Preset {
     pub fn place(self, names: &Names) -> Result<CachePlace> {
         match self {
             Self::AzureIdentity { sdk, cae } => azure::identity(self, sdk, cae, names),
-            Self::AzureCli => azure::cli(self, false, names),
-            Self::AzureCliEncrypted => azure::cli(self, true, names),
+            Self::AzureCli | Self::AzureCliEncrypted | Self::AzureCliEncrypted291 => azure::cli(self, names),
             library => {
                 let path = names.path.clone().ok_or_else(|| library.lacks("the path of the cache"))?;
                 let shape = library.shape(names)?;
@@ -187,7 +192,10 @@ impl Preset {
             },
             Self::Java => ItemShape::java(schema()?, label, at_most_two()?),
             Self::Go => ItemShape::go(schema()?, at_most_two()?),
-            Self::AzureIdentity { .. } | Self::AzureCli | Self::AzureCliEncrypted => {
+            Self::AzureIdentity { .. }
+            | Self::AzureCli
+            | Self::AzureCliEncrypted
+            | Self::AzureCliEncrypted291 => {
                 return Err(self.lacks("no names"));
             }
         };

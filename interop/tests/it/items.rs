@@ -167,6 +167,12 @@ fn an_item_of_python_is_shared_with_given_attributes_and_with_those_of_the_azure
         let item = format!(r#"{{"path":{path},{given}}}"#);
         Case::new(Peer::Python, ITEM, &[&item], of("azure-cli-encrypted"))
     });
+    shared(|home| {
+        let path = json(home.join("msal_token_cache.bin").to_str().unwrap());
+        let given = r#""schema":"my_schema_name","attributes":{"my_attr1":"foo","my_attr2":"bar"}"#;
+        let item = format!(r#"{{"path":{path},{given}}}"#);
+        Case::new(Peer::Python, ITEM, &[&item], of("azure-cli-2.91-encrypted"))
+    });
 }
 
 #[test]

@@ -81,7 +81,7 @@ mod linux {
             describe(&mut section, provider);
         }
         match &survey.failure {
-            Some(failure) => section.finding(finding(failure, survey.bus)),
+            Some(failure) => section.finding(finding(failure, &survey)),
             None => {
                 match &survey.default_collection {
                     None => {
@@ -95,7 +95,16 @@ mod linux {
                     }
                     Some(collection) => {
                         let label = &collection.label;
-                        let state = if collection.locked { "locked" } else { "unlocked" };
+                        let tried = if collection.locked { None } else { Some(trial(terms)) };
+                        // Some keyrings call themselves unlocked and refuse all the same.
+                        let refused = tried.iter().flatten().any(|tried| {
+                            tried.as_ref().is_err_and(|error| error.kind() == ErrorKind::StoreLocked)
+                        });
+                        let state = match (collection.locked, refused) {
+                            (true, _) => "locked",
+                            (false, true) => "locked for this program",
+                            (false, false) => "unlocked",
+                        };
                         section.fact("default keyring", format!("{label:?}, {state}"));
                         if collection.locked {
                             section.finding(Finding::problem(
@@ -112,8 +121,8 @@ mod linux {
                             "Create a lasting keyring and make it the default",
                         ));
                         }
-                        if !collection.locked {
-                            try_out(&mut section, terms);
+                        if let Some(tried) = tried {
+                            tell_of_trial(&mut section, tried);
                         }
                     }
                 }
@@ -137,29 +146,32 @@ mod linux {
         }
     }
 
-    fn finding(failure: &tokenkeep::Error, bus: bool) -> Finding {
+    fn finding(failure: &tokenkeep::Error, survey: &SecretServiceSurvey) -> Finding {
         let code = match failure.kind() {
             ErrorKind::StoreTimeout => "keyring-silent",
-            ErrorKind::StoreUnavailable if bus => "no-secret-service",
+            // A policy of the bus, or a sandbox, keeps this program from a service that runs.
+            ErrorKind::StoreUnavailable if survey.provider.is_some() => "keyring-denied",
+            ErrorKind::StoreUnavailable if survey.bus => "no-secret-service",
             ErrorKind::StoreUnavailable => "no-session-bus",
             _ => "keyring-fails",
         };
         Finding::of(code, failure)
     }
 
-    /// Stores a trial item, reads it over a new connection and removes it, as opening a cache does.
-    fn try_out(section: &mut Section, terms: Terms) {
-        if !terms.trial {
-            section.fact("trial", "not done (--dry-run)");
-            return;
-        }
+    /// Stores a trial item, reads it over a new connection and removes it, as opening a cache does; `None` if it must not.
+    fn trial(terms: Terms) -> Option<Result<(), tokenkeep::Error>> {
         let trial = Config::new("tokenkeep").account("doctor").keystore_deadline(terms.keyring);
-        let outcome = trial.keystore_item().and_then(|item| item.verify());
+        terms.trial.then(|| trial.keystore_item().and_then(|item| item.verify()))
+    }
+
+    fn tell_of_trial(section: &mut Section, outcome: Option<Result<(), tokenkeep::Error>>) {
         match outcome {
-            Ok(()) => section.fact("trial", "an item was stored, read back and removed"),
-            Err(error) => {
+            None => section.fact("trial", "not done (--dry-run)"),
+            Some(Ok(())) => section.fact("trial", "an item was stored, read back and removed"),
+            Some(Err(error)) => {
                 section.fact("trial", "failed");
-                section.finding(Finding::of("keyring-fails", &error));
+                let locked = error.kind() == ErrorKind::StoreLocked;
+                section.finding(Finding::of(if locked { "keyring-locked" } else { "keyring-fails" }, &error));
             }
         }
     }

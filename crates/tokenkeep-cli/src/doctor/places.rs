@@ -27,6 +27,17 @@ pub(super) fn examine(named: Option<&Path>) -> Section {
         ));
         return section;
     };
+    if let Some(path) = named.filter(|path| path.exists())
+        && inspect::file_system(path).read_only
+        && !inspect::file_system(&directory).read_only
+    {
+        let shown = path.display();
+        section.finding(Finding::problem(
+            "read-only",
+            format!("{shown} is mounted read-only"),
+            "Mount it for writing, or choose a cache path on a file system that can be written",
+        ));
+    }
     section.fact("directory", directory.display().to_string());
     let existing = directory.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/")).to_owned();
     if existing != directory {

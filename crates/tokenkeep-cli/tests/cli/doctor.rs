@@ -106,6 +106,35 @@ fn a_bus_without_a_keyring_is_a_finding() {
     assert_eq!((findings(&said), said.code), (vec!["no-secret-service".to_owned()], Some(3)));
 }
 
+/// A bus that lets no program but the keyring's own talk to it, as the proxy of a sandbox does.
+#[test]
+fn a_keyring_that_the_policy_of_the_bus_denies_is_no_missing_one() {
+    let keyring = Keyring::start();
+    keyring.bus.deny("org.freedesktop.secrets");
+    let said = Place::on(&keyring.bus).run(&["doctor", "--json"]);
+    assert_eq!((findings(&said), said.code), (vec!["keyring-denied".to_owned()], Some(3)), "{}", said.stdout);
+}
+
+#[test]
+fn a_cache_that_is_mounted_read_only_is_a_finding() {
+    let keyring = Keyring::start();
+    let place = Place::on(&keyring.bus);
+    let path = place.file("cache.json", b"{}");
+    let path = path.to_str().unwrap();
+    for mount in ["cache.json", "."] {
+        let doctor = place.command(&["doctor", "--json", "--cache-path", path]);
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-ec"]);
+        command
+            .arg(format!("mount --bind {mount} {mount}; mount -o remount,ro,bind {mount}; exec \"$@\""))
+            .arg("sh");
+        command.arg(doctor.get_program()).args(doctor.get_args()).current_dir(place.home());
+        command.envs(doctor.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let said = crate::support::said(command.output().unwrap());
+        assert!(findings(&said).contains(&"read-only".to_owned()), "{mount}: {}{}", said.stdout, said.stderr);
+    }
+}
+
 #[test]
 fn a_locked_keyring_is_found_without_a_prompt() {
     let keyring = Keyring::start();

@@ -162,6 +162,8 @@ impl<K: Keystore + ?Sized> Keystore for Arc<K> {
 /// content that another store left there. It is moved into the item where that is possible (see
 /// [`KeystorePersistence::stand_in`]); a torn cache and another program's file are copied aside, and an encrypted file stays.
 ///
+/// A removal removes the item and keeps the marker, whose new time tells other processes of it.
+///
 /// One item may be shared by several paths. Their writers exclude each other by one more lock, named after the item,
 /// and always read the item first; their readers notice only what was written through their own path.
 ///

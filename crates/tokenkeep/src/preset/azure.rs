@@ -57,7 +57,7 @@ pub(super) fn identity(preset: Preset, sdk: AzureSdk, cae: bool, names: &Names) 
     Ok(CachePlace::own(preset, path, shape))
 }
 
-pub(super) fn cli(preset: Preset, encrypted: bool, names: &Names) -> Result<CachePlace> {
+pub(super) fn cli(preset: Preset, names: &Names) -> Result<CachePlace> {
     let location = match (&names.path, env::var_os("AZURE_CONFIG_DIR")) {
         (Some(path), _) => path.clone(),
         (None, Some(folder)) if !folder.is_empty() => PathBuf::from(folder).join("msal_token_cache"),
@@ -72,14 +72,20 @@ pub(super) fn cli(preset: Preset, encrypted: bool, names: &Names) -> Result<Cach
             PathBuf::from(name)
         }
     };
-    let shape = ItemShape::python_given(CLI, &[("type", "Token cache")]).in_keychain(CLI, "Token cache");
-    if cfg!(windows) && (encrypted || names.path.is_none()) {
-        return Ok(CachePlace::own(preset, with(".bin"), shape));
-    }
-    if encrypted {
-        return Ok(CachePlace::own(preset, with(".sig"), shape));
-    }
-    Ok(CachePlace::plaintext(preset, with(".json")))
+    // The names of an example in the documentation of msal-extensions.
+    let of_example = || {
+        let attributes = [("my_attr1", "foo"), ("my_attr2", "bar")];
+        ItemShape::python_given("my_schema_name", &attributes)
+            .in_keychain("my_service_name", "my_account_name")
+    };
+    let own = || ItemShape::python_given(CLI, &[("type", "Token cache")]).in_keychain(CLI, "Token cache");
+    Ok(match preset {
+        Preset::AzureCliEncrypted291 => CachePlace::own(preset, with(".bin"), of_example()),
+        Preset::AzureCliEncrypted if cfg!(windows) => CachePlace::own(preset, with(".bin"), own()),
+        Preset::AzureCliEncrypted => CachePlace::own(preset, with(".sig"), own()),
+        _ if cfg!(windows) && names.path.is_none() => CachePlace::own(preset, with(".bin"), own()),
+        _ => CachePlace::plaintext(preset, with(".json")),
+    })
 }
 
 fn suffix(cae: bool) -> &'static str {

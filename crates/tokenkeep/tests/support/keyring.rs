@@ -79,6 +79,24 @@ impl Bus {
         self.daemon.kill();
     }
 
+    /// From now on the bus delivers no call to the service `name`.
+    pub(crate) fn deny(&self, name: &str) {
+        let path = self.folders.path().join("bus.conf");
+        let text = fs::read_to_string(&path).expect("a bus configuration");
+        let policy =
+            format!("<policy context=\"mandatory\"><deny send_destination=\"{name}\"/></policy></busconfig>");
+        fs::write(&path, text.replace("</busconfig>", &policy)).expect("a bus configuration");
+        // The bus answers when it has read its configuration anew.
+        zbus::block_on(async {
+            let (bus, path) = ("org.freedesktop.DBus", "/org/freedesktop/DBus");
+            let connection = self.connect().await;
+            connection
+                .call_method(Some(bus), path, Some(bus), "ReloadConfig", &())
+                .await
+                .expect("a new configuration");
+        });
+    }
+
     /// Opens a separate connection for the test.
     pub(crate) async fn connect(&self) -> Connection {
         let builder = zbus::connection::Builder::address(self.address.as_str());
