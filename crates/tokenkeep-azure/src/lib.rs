@@ -3,6 +3,8 @@
 
 mod detached;
 mod flight;
+mod limit;
+mod moment;
 mod msal;
 mod persistent;
 mod record;

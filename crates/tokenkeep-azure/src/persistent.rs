@@ -15,6 +15,8 @@ use tokenkeep::nonblocking::Nonblocking;
 use tokenkeep::{ErrorKind, TokenCache};
 
 use crate::flight::Flight;
+use crate::limit::{REQUEST, within};
+use crate::moment;
 use crate::warning::Warnings;
 pub use shelf::Partition;
 pub(crate) use shelf::put;
@@ -176,7 +178,7 @@ impl<C: TokenCredential + ?Sized + 'static> PersistentTokenCredential<C> {
         let now = SystemTime::now();
         match shelf::find(content.expose(), &self.partition, scopes, now) {
             Ok(Some(token)) => {
-                let left = SystemTime::from(token.expires_on).duration_since(now).unwrap_or_default();
+                let left = moment::time(token.expires_on).duration_since(now).unwrap_or_default();
                 Some(if left <= self.options.expiry_margin {
                     Found::Nothing
                 } else if left <= self.options.refresh_ahead {
@@ -233,7 +235,8 @@ impl<C: TokenCredential + ?Sized + 'static> PersistentTokenCredential<C> {
         let task = get_async_runtime().spawn(Box::pin(async move {
             let _done = Done(&me.refreshing);
             let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
-            if let Err(error) = me.renew(&scopes, None, false).await {
+            // A credential that never answers must not end all replacements.
+            if let Err(error) = within(REQUEST, me.renew(&scopes, None, false)).await {
                 me.options
                     .warnings
                     .warn(&format!("A token that expires soon could not be replaced yet: {error}"));

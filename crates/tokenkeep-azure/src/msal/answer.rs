@@ -7,6 +7,8 @@ use azure_core::json;
 use serde::{Deserialize, Deserializer};
 use tokenkeep::Secret;
 
+use crate::moment;
+
 /// Tokens as the service sends them.
 #[derive(Deserialize)]
 pub(super) struct Tokens {
@@ -22,8 +24,9 @@ pub(super) struct Tokens {
     foci: Option<String>,
     #[serde(default)]
     scope: Option<String>,
-    #[serde(deserialize_with = "seconds")]
-    expires_in: Duration,
+    /// Without one that can be understood the token counts as expired: the refresh token beside it is worth more.
+    #[serde(default, deserialize_with = "maybe_seconds")]
+    expires_in: Option<Duration>,
     #[serde(default, deserialize_with = "maybe_seconds")]
     ext_expires_in: Option<Duration>,
     #[serde(default, deserialize_with = "maybe_seconds")]
@@ -39,12 +42,13 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// A number, or a string with a number: the service sends both.
+/// A number, or a string with a number: the service sends both. Anything else counts as absent.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Seconds {
-    Number(u64),
+    Number(f64),
     Text(String),
+    Other(serde::de::IgnoredAny),
 }
 
 pub(super) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
@@ -52,11 +56,12 @@ pub(super) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dura
 }
 
 fn maybe_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    Ok(match Option::<Seconds>::deserialize(deserializer)? {
-        Some(Seconds::Number(number)) => Some(Duration::from_secs(number)),
-        Some(Seconds::Text(text)) => text.trim().parse().ok().map(Duration::from_secs),
-        None => None,
-    })
+    let seconds = match Option::<Seconds>::deserialize(deserializer)? {
+        Some(Seconds::Number(number)) => Some(number),
+        Some(Seconds::Text(text)) => text.trim().parse().ok(),
+        Some(Seconds::Other(_)) | None => None,
+    };
+    Ok(seconds.filter(|seconds| !seconds.is_nan()).map(moment::lifetime))
 }
 
 /// An error answer of the service.
@@ -140,7 +145,7 @@ struct ClientInfo {
 impl Tokens {
     pub(super) fn understand(self, obtained: SystemTime) -> SignIn {
         let person = self.person();
-        let after = |duration| obtained + duration;
+        let after = |duration| obtained.checked_add(duration).unwrap_or(obtained);
         SignIn {
             access_token: self.access_token.0,
             refresh_token: self.refresh_token.map(|text| text.0),
@@ -149,7 +154,7 @@ impl Tokens {
             scope: self.scope.filter(|scope| !scope.trim().is_empty()),
             client_info: self.client_info,
             obtained,
-            expires: after(self.expires_in),
+            expires: after(self.expires_in.unwrap_or_default()),
             extended_expires: self.ext_expires_in.map(after),
             refresh: self.refresh_in.map(after),
             person,

@@ -64,6 +64,9 @@ impl fmt::Debug for Prompt {
 /// RFC 8628: the pause grows by this time when the service says `slow_down`.
 const SLOWER: Duration = Duration::from_secs(5);
 
+/// Nobody signs in a day later.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Signs a user in.
 pub(super) async fn sign_in(
     service: &Service,
@@ -83,23 +86,24 @@ pub(super) async fn sign_in(
         user_code: code.user_code.clone(),
         verification_uri: code.verification_uri.clone(),
         message: code.message.clone(),
-        lifetime: code.expires_in,
+        lifetime: code.expires_in.min(LONGEST),
     });
-    let mut pause = code.interval;
+    let lifetime = code.expires_in.min(LONGEST);
+    let mut pause = code.interval.min(lifetime);
     loop {
         sleep(pause.try_into().unwrap_or(azure_core::time::Duration::seconds(5))).await;
         match service.redeem_device_code(&code.device_code, context).await {
             Ok(Answer::Granted(sign_in)) => return Ok(sign_in),
             Ok(Answer::Refused(refusal)) => match &*refusal.error {
                 "authorization_pending" => {}
-                "slow_down" => pause += SLOWER,
+                "slow_down" => pause = pause.saturating_add(SLOWER),
                 _ => return Err(failed(format!("the sign-in did not succeed: {}", refusal.explain()))),
             },
             // The user may be signing in at this moment, and the code stays valid while the network fails for a time.
-            Err(error) if began.elapsed() + pause < code.expires_in && is_of_the_moment(&error) => {}
+            Err(error) if began.elapsed().saturating_add(pause) < lifetime && is_of_the_moment(&error) => {}
             Err(error) => return Err(error),
         }
-        if began.elapsed() + pause >= code.expires_in {
+        if began.elapsed().saturating_add(pause) >= lifetime {
             return Err(failed("nobody signed in before the code expired".to_owned()));
         }
     }

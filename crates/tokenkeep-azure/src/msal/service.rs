@@ -13,6 +13,7 @@ use tokenkeep::Secret;
 use url::form_urlencoded::Serializer;
 
 use super::answer::{Refusal, SignIn, Tokens, seconds};
+use crate::limit::{REQUEST, within};
 
 /// Scopes of every sign-in: the identity of the user, and a refresh token.
 const ALWAYS: [&str; 3] = ["openid", "profile", "offline_access"];
@@ -170,7 +171,8 @@ impl Service {
         request.insert_header(headers::ACCEPT, "application/json");
         request.set_body(body);
         let options = PipelineSendOptions { skip_checks: true, ..PipelineSendOptions::default() };
-        self.pipeline.send(context, &mut request, Some(options)).await
+        // The lock of the account is held meanwhile, and others wait.
+        within(REQUEST, self.pipeline.send(context, &mut request, Some(options))).await
     }
 }
 

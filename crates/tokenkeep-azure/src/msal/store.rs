@@ -3,11 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use azure_core::credentials::AccessToken;
-use azure_core::time::OffsetDateTime;
 use tokenkeep::schema::{self, Contents, Ids, Record};
 use tokenkeep::{Result, Secret, TokenCache};
 
 use super::answer::SignIn;
+use crate::moment;
 use crate::persistent::put;
 use crate::record::AuthenticationRecord;
 
@@ -87,13 +87,15 @@ impl Owner {
                 && token.covers(scopes)
                 // A time in the future means that a clock was wrong then or is wrong now.
                 && token.cached_at().is_some_and(|cached| cached <= now + ROUNDING)
-                && !token.is_expired(now + margin)
+                && now.checked_add(margin).is_some_and(|then| !token.is_expired(then))
+                // Of a time that no token has nothing is known.
+                && token.expires_on().is_some_and(|time| moment::date(time, now).is_some())
         });
         let longest = good.max_by_key(schema::AccessToken::expires_on);
         Ok(longest.and_then(|token| {
             let secret = String::from_utf8(token.secret()?.expose().to_vec()).ok()?;
             Some(Cached {
-                token: AccessToken::new(secret, OffsetDateTime::from(token.expires_on()?)),
+                token: AccessToken::new(secret, moment::date(token.expires_on()?, now)?),
                 is_due: token.refresh_on().is_some_and(|due| due <= now),
             })
         }))

@@ -19,6 +19,7 @@ use super::service::{Answer, Service};
 use super::store::{self, Cached, Owner};
 use crate::detached::detached;
 use crate::flight::{Cleared, Flight};
+use crate::moment;
 use crate::record::AuthenticationRecord;
 use crate::warning::Warnings;
 
@@ -282,7 +283,10 @@ impl Ways {
         scopes: &[&str],
     ) -> (AccessToken, tokenkeep::Result<Option<AuthenticationRecord>>) {
         let secret = String::from_utf8_lossy(sign_in.access_token.expose()).into_owned();
-        let token = AccessToken::new(secret, OffsetDateTime::from(sign_in.expires));
+        let token = AccessToken::new(
+            secret,
+            moment::date(sign_in.expires, sign_in.obtained).unwrap_or(OffsetDateTime::UNIX_EPOCH),
+        );
         let (owner, scopes) =
             (self.owner.clone(), scopes.iter().map(ToString::to_string).collect::<Vec<_>>());
         let keep = self.cache.run(move |cache| owner.keep(cache, &sign_in, account.as_ref(), &scopes));

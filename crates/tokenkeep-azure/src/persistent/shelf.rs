@@ -4,9 +4,10 @@
 use std::time::SystemTime;
 
 use azure_core::credentials::{AccessToken, Secret};
-use azure_core::time::OffsetDateTime;
 use tokenkeep::schema::{self, Change, Contents, Ids, Record};
 use tokenkeep::{ErrorKind, Result, TokenCache, WriteAccess};
+
+use crate::moment;
 
 /// The owner of tokens. Tokens of different partitions are never mixed.
 ///
@@ -92,11 +93,12 @@ pub(super) fn find(
             && token.covers(scopes)
             && token.cached_at().is_some_and(|cached| cached <= now)
             && !token.is_expired(now)
+            && token.expires_on().is_some_and(|time| moment::date(time, now).is_some())
     });
     let longest = good.max_by_key(schema::AccessToken::expires_on);
     Ok(longest.and_then(|token| {
         let secret = String::from_utf8(token.secret()?.expose().to_vec()).ok()?;
-        Some(AccessToken::new(Secret::new(secret), OffsetDateTime::from(token.expires_on()?)))
+        Some(AccessToken::new(Secret::new(secret), moment::date(token.expires_on()?, now)?))
     }))
 }
 
@@ -110,7 +112,7 @@ pub(super) fn keep(
 ) -> Result<()> {
     let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
     let secret = tokenkeep::Secret::from(token.token.secret());
-    let expires = SystemTime::from(token.expires_on);
+    let expires = moment::time(token.expires_on);
     let record = Record::access_token(partition.ids(), &scopes, secret, cached_at, expires);
     put(cache.begin_write()?, &[record])
 }

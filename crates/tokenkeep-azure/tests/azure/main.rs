@@ -8,4 +8,5 @@ mod dropped;
 mod executor;
 mod failures;
 mod msal;
+mod numbers;
 mod persistent;

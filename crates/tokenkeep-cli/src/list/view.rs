@@ -2,6 +2,7 @@
 //!
 //! This file names every field that it prints, so that an unknown field is never printed.
 
+use std::collections::HashMap;
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
@@ -52,9 +53,17 @@ impl Listing {
         let access = contents.access_tokens().map(|token| Token::access(&token));
         let refresh = contents.refresh_tokens().map(|token| Token::refresh(&token));
         let id = contents.id_tokens().map(|token| Token::id(&token));
+        // By id, so that a cache of thousands does not compare each token with each account.
+        let mut of_id: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, person) in people.iter().enumerate() {
+            let id = person.home_account_id.as_deref().unwrap_or_default();
+            of_id.entry(id.to_ascii_lowercase()).or_default().push(at);
+        }
         for token in access.chain(refresh).chain(id) {
-            match people.iter_mut().find(|person| person.owns(&token)) {
-                Some(person) => person.tokens.push(token),
+            let id = token.home_account_id.as_deref().unwrap_or_default().to_ascii_lowercase();
+            let candidates = of_id.get(&id).map_or(&[][..], Vec::as_slice);
+            match candidates.iter().find(|at| people[**at].owns(&token)) {
+                Some(at) => people[*at].tokens.push(token),
                 None => others.push(token),
             }
         }

@@ -142,6 +142,38 @@ impl<'c> Parts<'c> {
         }
     }
 
+    /// Returns texts of which two entries share one exactly if they are the same, for a search in a table.
+    pub(super) fn marks(&self) -> Vec<String> {
+        if self.special {
+            return Vec::new();
+        }
+        let cloud = super::cache_environment(&self.environment);
+        let mark = |parts: &[&str]| {
+            // A length before each part, so that no two lists of parts give one text.
+            let mut text = String::new();
+            for part in [&*format!("{:?}", self.section), cloud].iter().chain(parts) {
+                let part = part.to_ascii_lowercase();
+                text.push_str(&format!("{}:{part}", part.len()));
+            }
+            text
+        };
+        let (client, home, realm) = (&*self.client_id, &*self.home_account_id, &*self.realm);
+        match self.section {
+            Section::AccessToken => {
+                let scopes: Vec<String> = scopes(&self.target).into_iter().collect();
+                vec![mark(&[client, home, realm, &scopes.join(" ")])]
+            }
+            Section::RefreshToken => {
+                let own = mark(&["client", home, client]);
+                let family = (!self.family_id.is_empty()).then(|| mark(&["family", home, &self.family_id]));
+                std::iter::once(own).chain(family).collect()
+            }
+            Section::IdToken => vec![mark(&[client, home, realm])],
+            Section::Account => vec![mark(&[home, realm])],
+            Section::AppMetadata => vec![mark(&[client])],
+        }
+    }
+
     /// Returns whether a new access token replaces the other, because they share a scope. Two tokens that fit one
     /// request confuse most libraries.
     pub(super) fn displaces(&self, other: &Parts<'_>) -> bool {
@@ -169,4 +201,41 @@ fn scopes(target: &str) -> BTreeSet<String> {
     // `collect` would sort before it inserts, with five kilobytes of code.
     scopes.extend(target.split_whitespace().map(str::to_lowercase));
     scopes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_share_a_mark_exactly_if_they_are_the_same() {
+        let words = ["", "a", "A", "b"];
+        let clouds = ["login.windows.net", "login.microsoftonline.com", "elsewhere"];
+        let mut all = Vec::new();
+        for section in Section::ALL {
+            for (at, environment) in clouds.iter().enumerate() {
+                for (home, client, other) in
+                    (0..64).map(|number| (words[number % 4], words[number / 4 % 4], words[number / 16]))
+                {
+                    all.push(Parts {
+                        section,
+                        home_account_id: home.into(),
+                        environment: (*environment).into(),
+                        client_id: client.into(),
+                        family_id: other.into(),
+                        realm: other.into(),
+                        target: ["x y", "Y x", "x", ""][(at + other.len()) % 4].into(),
+                        special: home == "b" && client == "b",
+                    });
+                }
+            }
+        }
+        for one in &all {
+            let marks = one.marks();
+            for other in all.iter().filter(|other| other.section == one.section) {
+                let shared = other.marks().iter().any(|mark| marks.contains(mark));
+                assert_eq!(shared, one.is_same(other), "{:?} {marks:?}", other.marks());
+            }
+        }
+    }
 }

@@ -13,7 +13,7 @@ use super::document::{Document, Entry, HomeAccountId, Refusal, Table};
 use super::meaning::Value;
 use super::output::Output;
 use crate::{Error, ErrorKind, Result, Secret};
-use twins::Twins;
+use twins::{Twins, own_time};
 
 /// The result of [`unite`].
 #[derive(Debug)]
@@ -158,12 +158,6 @@ impl<'m, 'a> Uniting<'m, 'a> {
         }
         self.ages.0.of_entry(arriving) >= self.ages.1.of_entry(staying)
     }
-}
-
-/// Returns when an entry was obtained or last changed, in seconds since the epoch, from its own fields; 0 if unknown.
-fn own_time(entry: &Entry<'_>) -> f64 {
-    let written = |name| entry.value.member(name).and_then(Value::seconds).unwrap_or(0.0);
-    written("cached_at").max(written("last_modification_time"))
 }
 
 /// The time at which each account last got an access token, by client and in all.

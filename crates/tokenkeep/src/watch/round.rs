@@ -85,8 +85,8 @@ impl Round {
             check_at: start,
             reread_at: None,
         };
-        round.reread_at = round.options.reread_every.map(|every| start + every);
-        round.check_at = start + round.check_every();
+        round.reread_at = round.options.reread_every.map(|every| later(start, every));
+        round.check_at = later(start, round.check_every());
         let thread = std::thread::Builder::new().name("tokenkeep-watch".into());
         let started = thread.spawn(move || round.run());
         started.map(drop).map_err(|error| Error::io("Cannot start a thread to watch the cache", &path, error))
@@ -114,7 +114,7 @@ impl Round {
             Signal::Seen { own, snapshot } => self.learn(own, &snapshot),
             Signal::Stop => return,
         }
-        let soon = Instant::now() + self.options.coalesce;
+        let soon = later(Instant::now(), self.options.coalesce);
         // After a failure, a signal causes an earlier check.
         self.look_at = Some(self.look_at.map_or(soon, |at| at.min(soon)));
     }
@@ -145,10 +145,10 @@ impl Round {
             }
         }
         self.look_at = None;
-        self.check_at = start + self.check_every();
+        self.check_at = later(start, self.check_every());
         if self.reread_at.is_some_and(|at| at <= start) {
             self.cache.forget();
-            self.reread_at = self.options.reread_every.map(|every| start + every);
+            self.reread_at = self.options.reread_every.map(|every| later(start, every));
         }
         let read = self.cache.snapshot();
         // Signals of the read itself; some may concern later changes.
@@ -199,7 +199,7 @@ impl Round {
         };
         let news = self.failed.is_none_or(|(before, _)| before != kind);
         self.failed = Some((kind, wait));
-        self.look_at = Some(Instant::now() + wait);
+        self.look_at = Some(later(Instant::now(), wait));
         if news {
             (self.on_change)(Err(error));
         }
@@ -234,4 +234,10 @@ fn blind(cache: &TokenCache, error: &notify::Error) {
         let path = cache.persistence().path().display();
         format!("There are no file events for {path}, so that it is looked at now and then: {error}")
     });
+}
+
+/// Returns the time after `wait`; a day later where the clock cannot count so far.
+fn later(start: Instant, wait: Duration) -> Instant {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    start.checked_add(wait).unwrap_or(start + DAY)
 }

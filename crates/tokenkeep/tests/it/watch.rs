@@ -108,6 +108,20 @@ fn people(path: &Path, name: &str, count: usize) -> Command {
 }
 
 #[test]
+fn a_watcher_takes_times_of_any_length() {
+    let place = Place::new();
+    let cache = open(&place.cache());
+    let mut options = WatchOptions::default();
+    options.reread_every = Some(Duration::MAX);
+    let mut witness = Witness::with(&cache, options);
+    open(&place.cache()).begin_write().unwrap().commit(cache_of(&["ada"])).unwrap();
+    witness.until(&set(&["ada"]));
+    let mut options = WatchOptions::default();
+    options.coalesce = Duration::MAX;
+    Witness::with(&cache, options).hears_nothing();
+}
+
+#[test]
 fn sign_ins_and_outs_of_others_are_reported_and_own_ones_are_not() {
     let place = Place::new();
     let cache = place.open();

@@ -95,3 +95,42 @@ fn a_merge_has_every_entry_of_either_side_in_its_newer_version() {
     });
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
 }
+
+/// Two caches of which every entry is of one account, or of one family: the worst case for finding the same entries.
+#[test]
+fn the_work_of_a_merge_grows_with_the_number_of_entries_and_not_with_its_square() {
+    let cache = |side: &str, count: usize| {
+        let member = |at: usize| {
+            format!(
+                r#""{side}-at-{at}":{{"credential_type":"AccessToken","home_account_id":"u.t","environment":"e","client_id":"c","realm":"t","target":"s{at}","cached_at":"{at}","secret":"{side}"}}"#
+            )
+        };
+        let refresh = |at: usize| {
+            format!(
+                r#""{side}-rt-{at}":{{"credential_type":"RefreshToken","home_account_id":"u.t","environment":"e","client_id":"{side}{at}","family_id":"1","last_modification_time":"{at}","secret":"{side}"}}"#
+            )
+        };
+        let list = |make: &dyn Fn(usize) -> String| (0..count).map(make).collect::<Vec<_>>().join(",");
+        format!(r#"{{"AccessToken":{{{}}},"RefreshToken":{{{}}}}}"#, list(&member), list(&refresh))
+    };
+    let cost = |count: usize| {
+        let home = Home::new();
+        let from = TokenCache::new(MemoryPersistence::new());
+        let to = FilePersistence::new(home.cache()).unwrap().durability(Durability::Cached);
+        let to = TokenCache::new(to);
+        from.begin_write().unwrap().commit(cache("one", count)).unwrap();
+        to.begin_write().unwrap().commit(cache("two", count)).unwrap();
+        let now = || {
+            let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+            time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+        };
+        let before = now();
+        migrate(&from, &to).unwrap();
+        let content = to.read().unwrap().unwrap();
+        assert!(content.expose().windows(8).filter(|part| *part == b"two-at-0").count() == 1);
+        now() - before
+    };
+    cost(100);
+    let (small, large) = (cost(400), cost(3_200));
+    assert!(large < 24.0 * small, "eight times the entries took {} times the work", large / small);
+}

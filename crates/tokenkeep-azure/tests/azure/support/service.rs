@@ -37,6 +37,8 @@ pub(crate) enum Fault {
 pub(crate) struct Behaviour {
     /// Seconds for which access tokens are valid.
     pub(crate) lifetime: u64,
+    /// Sent in its place.
+    pub(crate) odd_lifetime: Option<serde_json::Value>,
     /// Seconds after which they should be replaced.
     pub(crate) refresh_in: Option<u64>,
     /// Seconds by which the service's clock is ahead.
@@ -262,8 +264,8 @@ impl Behaviour {
         json!({
             "token_type": "Bearer",
             "scope": scope,
-            "expires_in": self.lifetime,
-            "ext_expires_in": self.lifetime,
+            "expires_in": self.odd_lifetime.clone().unwrap_or_else(|| self.lifetime.into()),
+            "ext_expires_in": self.odd_lifetime.clone().unwrap_or_else(|| self.lifetime.into()),
             "refresh_in": self.refresh_in,
             "access_token": format!("access token {} of {user}", self.number()),
             "refresh_token": self.new_refresh_token(user, sign_in),

@@ -1,31 +1,38 @@
 //! Finds entries that two libraries wrote for the same thing under different keys.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::schema::Section;
-use crate::schema::document::{Entry, HomeAccountId, Table};
+use crate::schema::document::{Entry, Table};
 use crate::schema::fields::Fields;
 use crate::schema::keys::Parts;
-use crate::schema::meaning::Text;
+use crate::schema::meaning::{Text, Value};
 use crate::schema::output::Output;
+
+/// More entries than any library writes for the same thing.
+const CROWD: usize = 16;
 
 /// The arriving entries that are the same as a staying one under another key.
 #[derive(Default)]
 pub(super) struct Twins {
     /// By the position of the staying entry: the positions of the arriving ones.
     found: HashMap<usize, Vec<usize>>,
+    /// The positions of all arriving ones that have a twin.
+    taken: HashSet<usize>,
 }
 
 impl Twins {
     /// Compares the arriving entries whose key the other side does not have.
     pub(super) fn among(section: Section, arriving: &Table<'_>, staying: &Table<'_>) -> Self {
-        // Grouped by account, so that a cache of thousands does not compare each entry with each.
-        let mut strangers: HashMap<Option<HomeAccountId>, Vec<(usize, Parts<'_>)>> = HashMap::new();
+        // By what makes two entries the same, so that a cache of thousands does not compare each entry with each.
+        let mut strangers: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, entry) in arriving.entries.iter().enumerate() {
             if staying.find(&entry.key).is_none()
                 && let Some(parts) = identity(section, entry)
             {
-                strangers.entry(entry.account()).or_default().push((at, parts));
+                for mark in parts.marks() {
+                    strangers.entry(mark).or_default().push(at);
+                }
             }
         }
         let mut twins = Self::default();
@@ -33,10 +40,24 @@ impl Twins {
             return twins;
         }
         for (place, entry) in staying.entries.iter().enumerate() {
-            let Some(candidates) = strangers.get(&entry.account()) else { continue };
             let Some(parts) = identity(section, entry) else { continue };
-            let same = candidates.iter().filter(|(_, other)| other.is_same(&parts));
-            let same: Vec<_> = same.map(|(at, _)| *at).collect();
+            let mut same = Vec::new();
+            for mark in parts.marks() {
+                let Some(found) = strangers.get_mut(&mark) else { continue };
+                twins.taken.extend(&*found);
+                // Only the newest can replace the staying one. A crowd that is the same would be compared with each of a
+                // crowd.
+                if found.len() > CROWD {
+                    found.sort_by(|one, other| {
+                        let age = |at: &usize| arriving.entries.get(*at).map_or(0.0, own_time);
+                        age(other).total_cmp(&age(one))
+                    });
+                    found.truncate(CROWD);
+                }
+                same.extend(&*found);
+            }
+            same.sort_unstable();
+            same.dedup();
             if !same.is_empty() {
                 twins.found.insert(place, same);
             }
@@ -55,8 +76,14 @@ impl Twins {
 
     /// Returns whether the arriving entry at this position has a twin and so is not an addition.
     pub(super) fn has(&self, at: usize) -> bool {
-        self.found.values().any(|found| found.contains(&at))
+        self.taken.contains(&at)
     }
+}
+
+/// Returns when an entry was obtained or last changed, in seconds since the epoch, from its own fields; 0 if unknown.
+pub(super) fn own_time(entry: &Entry<'_>) -> f64 {
+    let written = |name| entry.value.member(name).and_then(Value::seconds).unwrap_or(0.0);
+    written("cached_at").max(written("last_modification_time"))
 }
 
 /// Returns the identity of an entry if it has all fields and a known type; other entries are identified by their key
