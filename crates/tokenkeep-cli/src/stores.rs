@@ -451,6 +451,7 @@ fn own_path(application: &str) -> Outcome<PathBuf> {
     Config::new(application).cache_path().map_err(|_| {
         Failure::usage(match environment::data_directory() {
             Some(_) => "The application's name cannot be part of a path; give --cache-path",
+            None if cfg!(windows) => "No home directory is known: set LOCALAPPDATA, or give --cache-path",
             None => "No home directory is known: set HOME, or give --cache-path",
         })
     })

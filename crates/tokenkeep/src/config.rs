@@ -248,7 +248,7 @@ impl Config {
         }
         let data = environment::data_directory().ok_or_else(|| {
             Error::new(ErrorKind::InvalidInput, "No home directory is known for this user")
-                .remedy("Set HOME, or give the cache a path")
+                .remedy(format!("Set {}, or give the cache a path", environment::HOME))
         })?;
         Ok(data.join(name).join("token_cache.json"))
     }

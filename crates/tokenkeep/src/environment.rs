@@ -3,11 +3,14 @@
 use std::env;
 use std::path::PathBuf;
 
-use crate::platform::process;
+use crate::platform::{files, process};
+
+/// The variable that names the user's directory.
+pub(crate) const HOME: &str = if cfg!(windows) { "LOCALAPPDATA" } else { "HOME" };
 
 /// Returns the directory under which a program keeps its cache by default, or `None` if the environment names none.
 ///
-/// Windows: `%LOCALAPPDATA%`. Elsewhere `$HOME`; without it `/Users/<name>` (macOS) or `/home/<name>` from the first
+/// Windows: `%LOCALAPPDATA%` or, without it, the folder that the system knows. Elsewhere `$HOME`; without it `/Users/<name>` (macOS) or `/home/<name>` from the first
 /// of `LOGNAME`, `USER`, `LNAME`, `USERNAME` that is set, and `/root` for root on Linux.
 ///
 /// ```
@@ -45,7 +48,8 @@ pub fn data_directory() -> Option<PathBuf> {
 
 fn root_directory(variable: impl Fn(&str) -> Option<PathBuf>, root: bool) -> Option<PathBuf> {
     if cfg!(windows) {
-        return variable("LOCALAPPDATA");
+        // A child with a cleaned environment, and a service, may lack it or have half of it.
+        return variable(HOME).filter(|path| path.is_absolute()).or_else(files::local_data);
     }
     if let Some(home) = variable("HOME") {
         return Some(home);

@@ -23,7 +23,11 @@ pub(super) fn examine(named: Option<&Path>) -> Section {
         section.finding(Finding::problem(
             "no-home",
             "No home directory is known for this user, so that there is no place for a cache",
-            "Set HOME, or give the program a path for its cache",
+            if cfg!(windows) {
+                "Set LOCALAPPDATA, or give the program a path for its cache"
+            } else {
+                "Set HOME, or give the program a path for its cache"
+            },
         ));
         return section;
     };

@@ -128,6 +128,43 @@ fn a_plaintext_cache_is_encrypted_listed_signed_out_of_and_cleared() {
     assert!(!place.path("sealed.bin").exists());
 }
 
+/// Windows removes no file that is open.
+#[cfg(windows)]
+#[test]
+fn a_siblings_lock_is_broken_by_force_and_of_our_own_the_process_to_end_is_named() {
+    let place = Place::new();
+    let path = place.file("cache.json", &cache(true));
+    let broken = ["lock", "--break", "--force", "--cache-path", word(&path)];
+    let sibling = place.path("cache.json.lockfile");
+    // Python closes the file after it has written its pid.
+    fs::write(&sibling, std::process::id().to_string()).unwrap();
+    let (code, said) = place.json(&broken);
+    assert_eq!((code, said["broken"].as_bool()), (Some(0), Some(true)), "{said}");
+    assert!(!sibling.exists());
+    let holder = Holder::of(&path);
+    let (code, said) = place.json(&broken);
+    assert_eq!(code, Some(5), "{said}");
+    let remedy = said["error"]["remedy"].as_str().unwrap();
+    assert!(remedy.contains(&format!("End process {}", holder.pid())), "{said}");
+    holder.kill();
+}
+
+#[cfg(windows)]
+#[test]
+fn a_cleaned_environment_names_the_folder_that_the_system_knows() {
+    let place = Place::new();
+    for folder in [None, Some("relative")] {
+        let mut command = place.command(&["list", "--application", "tk-none", "--json"]);
+        command.env_remove("LOCALAPPDATA");
+        if let Some(folder) = folder {
+            command.env("LOCALAPPDATA", folder);
+        }
+        let output = command.output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(!text.contains("home directory") && !text.contains("relative"), "{text}");
+    }
+}
+
 #[test]
 fn a_command_names_the_holder_of_the_lock_and_waits_for_its_end() {
     let place = Place::new();

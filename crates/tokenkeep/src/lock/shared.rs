@@ -35,7 +35,11 @@ pub(super) fn path(kind: &str, name: &str) -> Result<PathBuf> {
             .unwrap_or_else(|| {
                 Error::new(ErrorKind::InvalidInput, "No directory is known for this user's locks")
             })
-            .remedy("Set HOME, XDG_RUNTIME_DIR or TMPDIR to a directory that can be written")
+            .remedy(if cfg!(windows) {
+                "Set LOCALAPPDATA or TEMP to a directory that can be written"
+            } else {
+                "Set HOME, XDG_RUNTIME_DIR or TMPDIR to a directory that can be written"
+            })
     })
 }
 

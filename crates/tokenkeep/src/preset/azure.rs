@@ -106,7 +106,7 @@ fn home() -> Result<PathBuf> {
 
 fn no_home() -> Error {
     Error::new(ErrorKind::InvalidInput, "No home directory is known for this user")
-        .remedy("Set HOME, or give the cache a path")
+        .remedy(format!("Set {}, or give the cache a path", environment::HOME))
 }
 
 /// Returns the names that programs gave to caches of this preset, from the files beside the default one at `path`.

@@ -79,6 +79,11 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|error| Error::io("Cannot make the cache path absolute", path, error))
 }
 
+/// Returns `None`: the environment alone tells it.
+pub(crate) fn local_data() -> Option<PathBuf> {
+    None
+}
+
 /// Returns the path as events name it: as it is.
 #[allow(dead_code, reason = "of use with the feature `watch`")]
 pub(crate) fn plain_form(path: PathBuf) -> PathBuf {

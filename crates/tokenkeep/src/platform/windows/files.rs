@@ -162,6 +162,11 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     Ok(absolute)
 }
 
+/// Returns the user's folder for data of this machine, as the system knows it.
+pub(crate) fn local_data() -> Option<PathBuf> {
+    sys::local_app_data().ok().filter(|path| path.is_absolute())
+}
+
 /// Returns the path as programs spell it: without the prefix that the system's answers have.
 #[allow(dead_code, reason = "of use with the feature `watch`")]
 pub(crate) fn plain_form(path: PathBuf) -> PathBuf {

@@ -32,12 +32,14 @@ use windows_sys::Win32::Storage::FileSystem::{
     GetFileInformationByHandleEx, LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY, LockFileEx,
     SetFileInformationByHandle, UnlockFileEx,
 };
+use windows_sys::Win32::System::Com::CoTaskMemFree;
 use windows_sys::Win32::System::IO::OVERLAPPED;
 use windows_sys::Win32::System::SystemInformation::GetSystemTimeAsFileTime;
 use windows_sys::Win32::System::Threading::{
     GetCurrentProcess, GetProcessTimes, OpenProcess, OpenProcessToken, PROCESS_NAME_WIN32,
     PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW,
 };
+use windows_sys::Win32::UI::Shell::{FOLDERID_LocalAppData, SHGetKnownFolderPath};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::answers::{self, Answer, Locked};
@@ -325,6 +327,23 @@ pub(crate) fn unlock(file: &File) -> io::Result<()> {
     let mut place = lock_place();
     // SAFETY: as in `lock`.
     check(unsafe { UnlockFileEx(file.as_raw_handle(), 0, 1, 0, &mut place) })
+}
+
+/// Returns the user's folder for data of this machine.
+pub(crate) fn local_app_data() -> io::Result<PathBuf> {
+    let mut text = null_mut();
+    // SAFETY: the identifier is a constant, and a null token means the user of this process.
+    let outcome = unsafe { SHGetKnownFolderPath(&FOLDERID_LocalAppData, 0, null_mut(), &mut text) };
+    let mut path = OsString::new();
+    if !text.is_null() {
+        // SAFETY: the system says that a zero ends the text.
+        let length = (0..).take_while(|at| unsafe { *text.add(*at) } != 0).count();
+        // SAFETY: so many characters are there.
+        path = OsString::from_wide(unsafe { std::slice::from_raw_parts(text, length) });
+    }
+    // SAFETY: the system allocated it for the caller to free, also after a failure.
+    unsafe { CoTaskMemFree(text.cast()) };
+    if outcome == 0 { Ok(path.into()) } else { Err(io::Error::from_raw_os_error(outcome)) }
 }
 
 /// Returns whether the drive of an absolute path belongs to another machine.
