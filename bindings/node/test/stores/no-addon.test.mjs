@@ -1,7 +1,7 @@
 // @ts-check
 /** An installation without the binary: the parts that work, and the errors of the others. */
 import assert from "node:assert/strict";
-import { access, mkdir, readFile, writeFile } from "node:fs/promises";
+import { access, chmod, copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { copyPackage, play } from "../contract/installation.mjs";
@@ -147,4 +147,46 @@ test("a binary of another version is refused, with both versions", async (t) => 
     assert.equal(code, "addon_unusable");
     assert.match(message, /has version \d.*, but tokenkeep has 9\.9\.9/);
   }
+});
+
+/** The code and the message with which a file is loaded in a copy that is no release. @param {string} prelude */
+async function loadsBy(/** @type {string} */ dir, /** @type {string} */ prelude) {
+  const program = `${prelude}
+    const { FilePersistence } = await import("tokenkeep");
+    await FilePersistence.create("cache.json").then(() => console.log("loaded"), (error) => console.log(error.code, error.message));`;
+  return play(dir, program);
+}
+
+test("in a checkout TOKENKEEP_NATIVE_PATH names a binary by its absolute path, which no other user can change", async (t) => {
+  const dir = await scratchDirectory(t);
+  await copyPackage(dir, { native: false });
+  const addon = join(dir, "another.node");
+  const code = join(dir, "evil.js");
+  const folder = join(dir, "evil.node");
+  await copyFile(new URL(`../../tokenkeep.${NAME}.node`, import.meta.url), addon);
+  await writeFile(code, 'console.log("EVIL"); exports.version = () => "0.1.0";');
+  await mkdir(folder);
+  await writeFile(join(folder, "index.js"), 'console.log("EVIL"); exports.version = () => "0.1.0";');
+  /** @param {string} file @param {string} [more] */
+  const named = (file, more = "") =>
+    loadsBy(dir, `process.env.TOKENKEEP_NATIVE_PATH = ${JSON.stringify(file)}; ${more}`);
+  assert.equal(await named(addon), "loaded");
+  assert.match(await named("./another.node"), /^addon_unusable .*absolute path of a file \*\.node/);
+  assert.match(await named(code), /^addon_unusable .*absolute path of a file \*\.node/);
+  assert.match(await named(folder), /^addon_unusable .*cannot be loaded/);
+  assert.match(await named(join(dir, "absent.node")), /^addon_unusable .*cannot be loaded/);
+  const electron = 'Object.defineProperty(process.versions, "electron", { value: "40.0.0" });';
+  assert.match(await named(addon, electron), /^addon_missing /);
+  if (platform !== "win32") {
+    await chmod(addon, 0o666);
+    assert.match(await named(addon), /^addon_unusable .*other users can change it .*chmod go-w/);
+  }
+});
+
+test("what a bundle embeds for one version is no concern of another", async (t) => {
+  const dir = await scratchDirectory(t);
+  await copyPackage(dir);
+  const foreign = 'globalThis[Symbol.for("tokenkeep.embedded.9.9.9")] = () => ({ version: () => "9.9.9" });';
+  const older = 'globalThis[Symbol.for("tokenkeep.embedded")] = () => ({ version: () => "0.0.9" });';
+  assert.equal(await loadsBy(dir, foreign + older), "loaded");
 });
