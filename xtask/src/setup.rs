@@ -73,6 +73,7 @@ const FOR_TESTS: &[Tool] = &[
     // secret-tool has no option without effect.
     tool("secret-tool", Succeeds(&["sh", "-c", "command -v secret-tool"]), Debian("libsecret-tools")),
     tool("strace", Succeeds(&["strace", "-V"]), Debian("strace")),
+    tool("a file system outside of the kernel", Succeeds(&["bindfs", "--version"]), Debian("bindfs")),
     // The original package, which the tests compare with, compiles keytar.
     COMPILER,
     tool("a C++ compiler", Succeeds(&["c++", "--version"]), Debian("g++")),

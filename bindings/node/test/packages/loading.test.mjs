@@ -239,7 +239,16 @@ const USUAL = [
       return play();
     },
   ],
-  ["a user's files, run by root, as in a container over a user's folder", ({ play }) => play({ user: 0 })],
+  [
+    "a user's files, run by root, as in a container over a user's folder",
+    async ({ everybody, play }) => {
+      // Root keeps its cache in a folder of its own.
+      const home = join(everybody, "root");
+      privileged("mkdir", "-m", "700", home);
+      privileged("chmod", "755", everybody);
+      return play({ user: 0, env: { HOME: home } });
+    },
+  ],
   [
     "files of an image's builder, run by another user",
     async ({ project, play }) => {

@@ -10,7 +10,7 @@ import { scratchDirectory } from "../support/scratch.mjs";
 import { imported } from "../support/subject.mjs";
 import { change, contextOf, list, Memory, namesIn } from "./memory.mjs";
 
-const { FilePersistence, PersistenceCachePlugin } = await imported();
+const { FilePersistence, migrate, PersistenceCachePlugin, PersistenceCreator } = await imported();
 
 /** Far shorter than the usual limit: a wait for oneself would end in an error. */
 const LIMIT = { timeout: 5_000 };
@@ -60,6 +60,21 @@ function own(inner, methods) {
     createForPersistenceValidation: async () => inner,
     ...methods,
   };
+}
+
+/** No keyring, whatever session runs the tests. @param {import("node:test").TestContext} t */
+function withoutBus(t) {
+  for (const name of ["DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR"]) {
+    const before = process.env[name];
+    process.env[name] = "/nonexistent";
+    t.after(() => {
+      if (before === undefined) {
+        delete process.env[name];
+      } else {
+        process.env[name] = before;
+      }
+    });
+  }
 }
 
 /** @param {import("node:test").TestContext} t */
@@ -180,6 +195,35 @@ test("a plugin within another plugin's save fails at once, and says so", async (
   );
   assert.ok(naps < 1_000, `waited ${naps} ms`);
 });
+
+for (const [what, work] of /** @type {[string, (inner: any, path: string) => Promise<unknown>][]} */ ([
+  ["a migration", async (inner, path) => migrate(inner, await FilePersistence.create(`${path}.other`))],
+  [
+    "an opening that imports",
+    (_, cachePath) =>
+      PersistenceCreator.createPersistence({
+        cachePath,
+        serviceName: "service",
+        accountName: "account",
+        fallback: [{ type: "encryptedFile", key: { type: "passphrase", passphrase: "of this test" } }],
+      }),
+  ],
+])) {
+  test(`${what} within a save of the same cache fails at once, and says so`, async (t) => {
+    withoutBus(t);
+    const inner = await file(t);
+    await inner.save('{"Account":{}}');
+    const save = () => work(inner, inner.getFilePath());
+    const plugin = new PersistenceCachePlugin(own(inner, { save }), LIMIT);
+    const { naps } = await timed(() =>
+      assert.rejects(
+        change(plugin, new Memory(), (m) => m.signIn("ada")),
+        { errorCode: "CrossPlatformLockError", errorMessage: /waits for itself/ },
+      ),
+    );
+    assert.ok(naps < 3_000, `waited ${naps} ms`);
+  });
+}
 
 test("a save of another part of the program waits until the plugin's own has ended", async (t) => {
   const inner = await file(t);

@@ -9,6 +9,7 @@ import { delimiter, join } from "node:path";
 
 /** The Debian package of each program, so that the message can be pasted into a shell. */
 const PACKAGES = /** @type {const} */ ({
+  bindfs: "bindfs",
   "dbus-daemon": "dbus",
   "dbus-send": "dbus",
   "gnome-keyring-daemon": "gnome-keyring",

@@ -15,6 +15,7 @@ import type {
 import { infoOf } from "../spelling";
 import type { Durability, PersistenceInfo } from "../types";
 import { type KeystoreErrors, NativeFailure, translate } from "./errors";
+import { isHeldByCaller, ownWait } from "./held";
 import type { CheckedKey } from "./key";
 import { call, type Listener, link, listen, opened, thrown } from "./link";
 import { Asker, withPassphrases } from "./passphrases";
@@ -111,6 +112,8 @@ export class Cache {
   /** Who has to be asked for passphrases. */
   readonly askers: readonly Asker[];
   private readonly stores: readonly StoreDescription[];
+  /** Absolute. */
+  readonly path: string;
   private errors: KeystoreErrors | undefined;
   private latest = NOTHING;
   private running: Promise<Snapshot> | undefined;
@@ -126,6 +129,7 @@ export class Cache {
     this.listener = onEvent;
     const { stores, importKeys = [] } = description;
     this.stores = stores;
+    this.path = description.path;
     this.errors = stores[0].errors;
     const source = listen(this.listener);
     try {
@@ -144,10 +148,15 @@ export class Cache {
   /** Opens the first store that works, waiting at most `limit` milliseconds for the lock. */
   async open({ create = false, verify = false }: Opening, limit: number): Promise<Opened> {
     const refusals = new Map<number, unknown>();
-    const run = () => call<OpenReply>((id) => this.native.open(id, create, verify, limit));
+    // Opening may import what another store left, under the lock.
+    const own = isHeldByCaller(this.path);
+    const run = () => call<OpenReply>((id) => this.native.open(id, create, verify, own ? 1 : limit));
     const { store, attempts } = await withPassphrases(this.askers, run, (key, error) =>
       refusals.set(key, error),
     );
+    if (own && attempts.some(({ failure }) => failure.kind === "busy")) {
+      throw ownWait(this.path);
+    }
     this.errors = this.stores[store ?? 0]?.errors;
     return { store, attempts: attempts.map((attempt) => this.attempt(attempt, refusals)) };
   }

@@ -130,13 +130,23 @@ export async function writeHeld<T>(
  * access, or within a persistence that a plugin has called.
  */
 export function refuseOwnWait(path: string, access?: object): void {
-  const held = table.held.get(path);
-  if ((held !== undefined && isCaller(held)) || (access && table.accesses.get(access) === path)) {
-    throw waitsForItself(
-      path,
-      "a plugin of this very call holds the lock. Give the cache to one plugin alone",
-    );
+  if (isHeldByCaller(path) || (access && table.accesses.get(access) === path)) {
+    throw ownWait(path);
   }
+}
+
+/** Whether the caller runs within a plugin's call of a persistence, which has the lock of `path`. */
+export function isHeldByCaller(path: string): boolean {
+  const held = table.held.get(path);
+  return held !== undefined && isCaller(held);
+}
+
+/** The error of a call that would wait for the lock that its own caller has. */
+export function ownWait(path: string): PersistenceError {
+  return waitsForItself(
+    path,
+    "a plugin of this very call holds the lock. Do this outside of its persistence, and give the cache to one plugin alone",
+  );
 }
 
 /** Notes that a client's access has the lock of `path`, until the returned function is called. */

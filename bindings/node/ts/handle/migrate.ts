@@ -2,6 +2,7 @@
 import type { MigrationReply } from "../face";
 import type { Cache } from "./cache";
 import { translate } from "./errors";
+import { refuseOwnWait } from "./held";
 import { call, link } from "./link";
 import { withPassphrases } from "./passphrases";
 
@@ -12,6 +13,8 @@ export async function migrateCaches(
   plan: boolean,
   limit: number,
 ): Promise<MigrationReply> {
+  refuseOwnWait(from.path);
+  refuseOwnWait(to.path);
   const { addon, channel } = link();
   const askers = [...from.askers, ...to.askers];
   try {
