@@ -38,8 +38,8 @@ impl Partition {
 
     /// The name of the record.
     #[napi]
-    pub fn record_name(&self) -> String {
-        self.0.name()
+    pub fn record_name(&self) -> Result<String, Thrown> {
+        answer(|| Ok(self.0.name()))
     }
 
     /// Seals `content`; the times are milliseconds since 1970.

@@ -105,7 +105,6 @@ test("a panic at Close does not change the end of the process", async (t) => {
 });
 
 /** The entries of the guard: the guard itself, and functions that call it first. */
-/** `answer` of record.rs is a guard. */
 const GUARDED = /\b(guard|answer|quietly|release|self\.(work|operate|call))\(/;
 
 /** Functions that cannot panic. */
