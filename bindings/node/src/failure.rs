@@ -61,13 +61,6 @@ impl Failure {
         }
     }
 
-    /// Names another way beside the remedy at the end of the message.
-    pub(crate) fn or(mut self, way: &str) -> Self {
-        self.message.push_str("; or ");
-        self.message.push_str(way);
-        self
-    }
-
     /// The hold ended before it was used: its client took too long.
     pub(crate) fn expired() -> Self {
         Self::new("expired", "The lock was given back because its owner took too long")

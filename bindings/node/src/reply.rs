@@ -145,21 +145,12 @@ impl Text {
     }
 }
 
-/// The options of the Node package by which a program allows another store.
-const FALLBACK: &str = "allow another store with usePlaintextFileOnLinux: true, or \
-    fallback: [{ type: \"encryptedFile\", key: { type: \"keyFile\", path: \"...\" } }]";
-
 impl Reply {
     pub(crate) fn opened(store: Option<usize>, attempts: &[Attempt]) -> Self {
         let tried = |attempt: &Attempt| Tried {
             store: attempt.number,
             prepared: attempt.prepared,
-            // The only store that was named: the program can name others.
-            failure: match store.is_none() && attempts.len() == 1 && attempt.error.is_keystore_out_of_reach()
-            {
-                true => Failure::of(&attempt.error).or(FALLBACK),
-                false => Failure::of(&attempt.error),
-            },
+            failure: Failure::of(&attempt.error),
         };
         Self::Opened(store, attempts.iter().map(tried).collect())
     }

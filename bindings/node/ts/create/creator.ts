@@ -193,7 +193,7 @@ class Creation {
     const { attempts, listed } = this;
     if (!listed) {
       // Where the place itself could not be prepared, that is what a program has to hear of.
-      return (attempts.find(({ prepared }) => !prepared) ?? attempts.at(-1))?.error;
+      return orElsewhere((attempts.find(({ prepared }) => !prepared) ?? attempts.at(-1))?.error);
     }
     const errors = attempts.map(({ error }) => error);
     const cause = new AggregateError(errors, "Each store's own error, in the order they were tried");
@@ -203,6 +203,21 @@ class Creation {
       code === undefined ? { cause } : { cause, code },
     );
   }
+}
+
+const AWAY = new Set<unknown>(["store_unavailable", "store_locked", "store_timeout"]);
+
+/** The error that a keyring is out of reach, with the options that allow another store. */
+function orElsewhere(error: unknown): unknown {
+  if (!isPersistenceError(error) || !AWAY.has(error.code)) {
+    return error;
+  }
+  const options =
+    'usePlaintextFileOnLinux: true, or fallback: [{ type: "encryptedFile", key: { type: "keyFile", path: "..." } }]';
+  return PersistenceError.createCachePersistenceError(
+    `${error.errorMessage}; or allow another store with ${options}`,
+    { cause: error.cause, code: error.code as string },
+  );
 }
 
 let warned = false;
