@@ -35,6 +35,7 @@ fn run(arguments: &[String]) -> Result<()> {
         return Err(usage("PATH PARTITION SOURCE (read | write | verify | info)"));
     };
     let file = FilePersistence::with_protector(path, sealed(source, partition)?)?
+        .taking_over_plaintext(true)
         .on_event(|event| eprintln!("event: {event:?}"));
     let cache = TokenCache::with_options(file.clone(), WaitOptions::default(), OnDamage::SetAside, |event| {
         eprintln!("event: {event:?}");

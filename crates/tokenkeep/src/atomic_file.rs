@@ -136,7 +136,28 @@ pub(crate) fn remove_left_over(target: &Entry) {
 pub(crate) fn keep_copy(target: &Entry, content: &[u8]) -> Result<Entry> {
     let copy = target.named(names::with_suffix(target, &format!(".corrupt-{:016x}", names::fnv(content))));
     keep_as(target, &copy, content)?;
+    limit_copies(target, &copy);
     Ok(copy)
+}
+
+/// Copies of damaged content beside a cache. Each may hold a sign-in that is still good.
+const COPIES: usize = 3;
+
+/// Removes the oldest copies of damaged content beyond the limit. A failure is ignored: the next copy tries again.
+fn limit_copies(target: &Entry, newest: &Entry) {
+    let prefix = names::with_suffix(target, ".corrupt-");
+    let mut copies: Vec<(SystemTime, Entry)> = target
+        .names_beside()
+        .into_iter()
+        .filter(|name| name.as_encoded_bytes().starts_with(prefix.as_encoded_bytes()))
+        .map(|name| target.named(name))
+        .filter(|copy| copy != newest)
+        .filter_map(|copy| Some((files::status_at(&copy).ok()??.modified().ok()?, copy)))
+        .collect();
+    copies.sort_by_key(|(modified, _)| std::cmp::Reverse(*modified));
+    for (_, copy) in copies.into_iter().skip(COPIES - 1) {
+        let _ = writing::remove(&copy);
+    }
 }
 
 /// Keeps `content` whose key is lost as `<target>.lapsed` (0600), in place of an earlier one, and returns the path.

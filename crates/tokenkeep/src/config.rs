@@ -271,7 +271,8 @@ impl Config {
     ///
     /// A keystore imports content of other stores at the cache's path: a plaintext cache, of an older release or
     /// another library, and the file of a fallback of this configuration, written while the keystore was unavailable.
-    /// An encrypted file imports plaintext. The old copy is overwritten. No content moves from a better protected
+    /// An encrypted file imports plaintext only if a plaintext file is among the stores of this configuration: plaintext needs
+    /// no key to be written. The old copy is overwritten. No content moves from a better protected
     /// store to a weaker one; call [`moving::migrate`](crate::moving::migrate) for that.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ import { startSession } from "../support/session.mjs";
 import { imported } from "../support/subject.mjs";
 import { everyKey, kernelKeyName, keyFile, MAGIC, PASSPHRASE, removeKernelKey } from "./keys.mjs";
 
-const { EncryptedFilePersistence, FilePersistence, PersistenceCachePlugin, PersistenceError } =
+const { EncryptedFilePersistence, FilePersistence, migrate, PersistenceCachePlugin, PersistenceError } =
   await imported();
 
 const SECRET = "the content that must not be seen";
@@ -248,7 +248,7 @@ describe("its path", () => {
     assert.ok(lines.some((line) => line.startsWith("1 ") && line.includes("no cache file to delete")));
   });
 
-  test("plaintext of an older store is encrypted at the same path by verification, and reported", async (t) => {
+  test("plaintext in the place of an encrypted cache is refused, and moved by migrate", async (t) => {
     const { path, key, directory } = await bench(t);
     const memory = new Memory();
     memory.signIn("ada");
@@ -258,10 +258,14 @@ describe("its path", () => {
     const persistence = await EncryptedFilePersistence.create(path, key);
     const onEvent = (/** @type {any} */ event) => events.push(event);
     const plugin = new PersistenceCachePlugin(persistence, undefined, { onEvent });
-    await persistence.verifyPersistence();
+    const refused = await rejection(persistence.load());
+    assert.equal(refused.code, "unprotected");
+    assert.match(refused.message, /move it with migrate/);
+    await assert.rejects(change(plugin, new Memory(), (other) => other.signIn("bob")));
+    assert.equal(await readFile(path, "utf8"), memory.serialize());
+    assert.deepEqual(events, []);
+    await migrate(await FilePersistence.create(path), persistence);
     assert.deepEqual((await readFile(path)).subarray(0, 8), MAGIC);
-    assert.equal(events[0]?.kind, "encrypted");
-    assert.equal(events[0]?.path, path);
     await change(plugin, new Memory(), (other) => other.signIn("bob"));
     assert.deepEqual(namesIn(await persistence.load()), ["ada", "bob"]);
     assert.deepEqual((await readdir(directory)).sort(), ["cache.bin", "cache.bin.tk-lock", "key"]);

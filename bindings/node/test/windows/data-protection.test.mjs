@@ -182,12 +182,12 @@ test("worker threads use it at the same time", async (t) => {
   assert.equal((await list(new PersistenceCachePlugin(await open(path)), new Memory())).length, 30);
 });
 
-test("plaintext of an older program is encrypted at the first load", async (t) => {
+test("plaintext in the place of a cache that Windows encrypts is refused and stays", async (t) => {
   const path = await place(t);
   const persistence = await open(path);
   await writeFile(path, CONTENT);
-  assert.equal(await persistence.load(), CONTENT);
-  assert.equal((await readFile(path)).includes("SECRET"), false);
+  assert.equal((await rejection(persistence.load())).code, "unprotected");
+  assert.equal(await readFile(path, "utf8"), CONTENT);
 });
 
 test("the stores of other systems are an error at their first use", async (t) => {

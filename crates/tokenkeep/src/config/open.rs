@@ -156,7 +156,7 @@ impl Config {
             match &built {
                 Built::File(file) => {
                     file.verify()?;
-                    file.encrypt_plaintext(wait)?;
+                    file.settle_plaintext(wait)?;
                 }
                 Built::Item(item) => {
                     item.verify()?;
@@ -218,6 +218,10 @@ impl Config {
             _ => return Ok(None),
         };
         let file = FilePersistence::over(path, protector)?;
+        // A configuration that names a plaintext file for this path says that plaintext may stand there.
+        let stores = std::iter::once(&self.store).chain(&self.fallbacks).chain(&self.imports);
+        let allowed = stores.into_iter().any(|store| matches!(store, Store::PlaintextFile));
+        let file = file.taking_over_plaintext(allowed);
         Ok(Some(file.durability(self.durability).with_events(self.events.clone())))
     }
 

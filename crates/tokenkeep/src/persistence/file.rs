@@ -61,6 +61,8 @@ pub struct FilePersistence {
     protector: Arc<dyn Protector>,
     durability: Durability,
     remote: bool,
+    /// Whether a plaintext cache at the path is encrypted in its place.
+    takes_plaintext: bool,
     state: Arc<State>,
     events: Events,
 }
@@ -77,6 +79,8 @@ struct State {
     crash_safe: AtomicBool,
     /// Whether the loss of the key has been reported since the last write.
     lapsed: AtomicBool,
+    /// Whether this process has seen protected content at the path.
+    protected: AtomicBool,
 }
 
 impl FilePersistence {
@@ -105,15 +109,43 @@ impl FilePersistence {
             owner_only: AtomicBool::new(true),
             crash_safe: AtomicBool::new(true),
             lapsed: AtomicBool::new(false),
+            protected: AtomicBool::new(false),
         });
         let durability = Durability::default();
-        Ok(Self { path, protector, durability, remote, state, events: Events::default() })
+        let takes_plaintext = false;
+        Ok(Self { path, protector, durability, remote, takes_plaintext, state, events: Events::default() })
     }
 
     /// Returns the same persistence with another durability.
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
+        self
+    }
+
+    /// Returns the same persistence, which encrypts a plaintext cache that it finds at its path, or refuses it with
+    /// `Unprotected`. Default: refuses it. A plaintext cache needs no key to be written: with `true`, each user and program
+    /// that can write the file can put sign-ins of their own there. Once this process has read protected content, plaintext
+    /// is refused in any case.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("cache.json");
+    /// use tokenkeep::storage::{FilePersistence, Sealed};
+    /// use tokenkeep::{ErrorKind, TokenCache, key_source::Passphrase};
+    ///
+    /// let plain = TokenCache::new(FilePersistence::new(&path)?);
+    /// plain.update(|_| "{\"Account\":{}}")?;
+    ///
+    /// let sealed = Sealed::new(Passphrase::new("correct horse battery staple"), "my-app/token_cache");
+    /// let file = FilePersistence::with_protector(&path, sealed)?;
+    /// assert_eq!(TokenCache::new(file.clone()).read().unwrap_err().kind(), ErrorKind::Unprotected);
+    /// assert!(TokenCache::new(file.taking_over_plaintext(true)).read()?.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn taking_over_plaintext(mut self, takes: bool) -> Self {
+        self.takes_plaintext = takes;
         self
     }
 
@@ -383,16 +415,21 @@ impl Persistence for FilePersistence {
                 );
             }
             let loaded = self.read(&target, false)?;
+            self.note_protection(loaded.content.as_ref());
             return Ok(Loaded { content: self.open(loaded.content)?, ..loaded });
         };
         guard.require(&self.path)?;
         let loaded = self.read(guard.target(), true)?;
+        self.note_protection(loaded.content.as_ref());
         match self.open(loaded.content) {
             Ok(content) => {
                 self.clear_remains(guard);
                 Ok(Loaded { content, stamp: loaded.stamp })
             }
-            Err(error) if error.kind() == ErrorKind::Unprotected => self.take_over(guard),
+            Err(error) if error.kind() == ErrorKind::Unprotected => {
+                self.require_plaintext_allowed(error)?;
+                self.take_over(guard)
+            }
             Err(error) => Err(error),
         }
     }

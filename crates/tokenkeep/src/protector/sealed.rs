@@ -24,8 +24,8 @@ use header::{Flaw, Header, TAG};
 
 /// A protector that encrypts with a key from a [`KeySource`].
 ///
-/// A plaintext token cache found in the file's place, of an older release or another library, is taken over by
-/// [`FilePersistence`](crate::storage::FilePersistence): encrypted, read back and overwritten.
+/// A plaintext token cache found in the file's place, of an older release or another library, is refused by
+/// [`FilePersistence`](crate::storage::FilePersistence), or, where the program allows it, encrypted, read back and overwritten.
 ///
 /// ```no_run
 /// use tokenkeep::{key_source::KeyFile, storage::{FilePersistence, Sealed}, TokenCache};
@@ -83,9 +83,9 @@ impl Sealed {
         refuse_data_protection(head)?;
         match Header::parse(head) {
             Ok(header) => Ok((self.key_of(&header)?, header.parameters.to_vec())),
-            Err(Flaw::Foreign) if holds_plaintext(head) => Err(unprotected().remedy(
-                "Load the cache before saving it: that encrypts it in its place; nothing was written",
-            )),
+            Err(Flaw::Foreign) if holds_plaintext(head) => {
+                Err(unprotected().remedy("Load the cache before saving it; nothing was written"))
+            }
             Err(flaw @ Flaw::Unknown(_)) => Err(refusal(flaw)),
             // A file so damaged that its key is unknown has been moved aside by the writer.
             Err(Flaw::Foreign | Flaw::Truncated | Flaw::Damaged(_)) => self.source.fresh(),

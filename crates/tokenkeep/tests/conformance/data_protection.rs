@@ -120,7 +120,7 @@ fn the_machine_scope_causes_a_warning() {
 }
 
 #[test]
-fn a_plaintext_file_at_its_path_is_encrypted_at_the_first_read() {
+fn a_plaintext_file_at_its_path_is_encrypted_where_the_program_allows_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("cache.bin");
     fs::write(&path, CONTENT).unwrap();
@@ -128,6 +128,7 @@ fn a_plaintext_file_at_its_path_is_encrypted_at_the_first_read() {
     let listener = Arc::clone(&told);
     let file = FilePersistence::with_protector(&path, DataProtection::default())
         .unwrap()
+        .taking_over_plaintext(true)
         .on_event(move |event| listener.lock().unwrap().push(event.clone()));
     let cache = TokenCache::new(file);
     assert_eq!(cache.read().unwrap().unwrap().expose(), CONTENT.as_bytes());

@@ -153,3 +153,20 @@ fn reads_return_the_content_and_move_nothing_aside() {
         write(&cache, BASE);
     }
 }
+
+#[test]
+fn at_most_three_copies_of_damaged_content_are_kept_and_the_newest_are() {
+    let place = Place::new();
+    for round in 0..6 {
+        fs::write(place.cache(), format!("{{\"torn {round}")).unwrap();
+        fs::set_permissions(place.cache(), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let cache = open(&place, OnDamage::SetAside).cache;
+        cache.begin_write().unwrap().commit_change(&change(None)).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let copies: Vec<_> = place.names().into_iter().filter(|name| name.contains(".corrupt-")).collect();
+    let mut kept: Vec<_> =
+        copies.iter().map(|name| fs::read_to_string(place.directory().join(name)).unwrap()).collect();
+    kept.sort();
+    assert_eq!(kept, ["{\"torn 3", "{\"torn 4", "{\"torn 5"]);
+}

@@ -96,6 +96,10 @@ fn plaintext_is_encrypted_and_then_moved_into_the_keyring() {
     let (home, keyring) = (Home::new(), Keyring::start());
     let sealed = format!("key={}", home.key().display());
     sign_in(&home, None, "plain", "ada");
+    // Not unasked: plaintext needs no key to be written.
+    let said = answer(&home, None, &["open", home.cache().to_str().unwrap(), APP, &sealed, "read"]);
+    assert!(said.starts_with("err") && said.contains("written without the key"), "{said}");
+    assert!(sealed_file(&home.cache(), &home.key()).encrypt_plaintext(&WaitOptions::default()).unwrap());
     sign_in(&home, None, &sealed, "bob");
     assert!(fs::read(home.cache()).unwrap().starts_with(b"\x89TKS"));
     assert_eq!(people_of(&home, None, &sealed), set(&["ada", "bob"]));

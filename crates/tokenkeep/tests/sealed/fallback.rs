@@ -88,7 +88,10 @@ fn plaintext_of_an_earlier_fallback_is_encrypted_if_there_is_a_key() {
             let plain = without_keystore(&place).0.fallback([Store::PlaintextFile]).open().unwrap();
             plain.begin_write().unwrap().commit(CONTENT).unwrap();
             let key = place.key("key");
-            let config = without_keystore(&place).0.fallback([Store::encrypted_file(KeyFile::at(key))]);
+            let config = without_keystore(&place)
+                .0
+                .fallback([Store::encrypted_file(KeyFile::at(key))])
+                .import_from([Store::PlaintextFile]);
             let sealed = config.open().unwrap();
             assert!(std::fs::read(place.cache()).unwrap().starts_with(b"\x89TKS"));
             assert_eq!(sealed.read().unwrap().unwrap().expose(), CONTENT.as_bytes());

@@ -101,6 +101,7 @@ impl Opened {
         let file = FilePersistence::with_protector(path, Sealed::new(source, partition))
             .unwrap()
             .durability(Durability::Cached)
+            .taking_over_plaintext(true)
             .on_event(listener(Arc::clone(&events)));
         let wait = WaitOptions::default();
         let cache = TokenCache::with_options(file.clone(), wait, damage, listener(Arc::clone(&events)));

@@ -7,7 +7,10 @@ use std::path::Path;
 use std::process::Command;
 
 use tokenkeep::key_source::KeyFile;
-use tokenkeep::{CacheLock, ErrorKind, Persistence, event::Event, options::WaitOptions};
+use tokenkeep::moving::migrate;
+use tokenkeep::options::{Store, WaitOptions};
+use tokenkeep::storage::{FilePersistence, Sealed};
+use tokenkeep::{CacheLock, Config, ErrorKind, Persistence, TokenCache, event::Event};
 
 use crate::support::{CONTENT, OTHER, Opened, Place, example, run, succeed};
 
@@ -20,6 +23,53 @@ fn with_plaintext(content: &str) -> (Place, Opened) {
     fs::write(place.cache(), content).unwrap();
     let opened = Opened::new(&place.cache(), KeyFile::at(place.key("key")), "app/cache");
     (place, opened)
+}
+
+#[test]
+fn plaintext_in_the_place_of_an_encrypted_cache_is_refused_unless_the_program_allows_it() {
+    let (place, _) = with_plaintext(CONTENT);
+    let source = || KeyFile::at(place.path().join("key"));
+    let sealed = Sealed::new(source(), "app/cache");
+    let strict = TokenCache::new(FilePersistence::with_protector(place.cache(), sealed).unwrap());
+    for error in [strict.read().map(drop).unwrap_err(), strict.begin_write().map(drop).unwrap_err()] {
+        assert_eq!(error.kind(), ErrorKind::Unprotected, "{error}");
+        assert!(error.to_string().contains("move it with migrate()"), "{error}");
+    }
+    assert_eq!(fs::read(place.cache()).unwrap(), CONTENT.as_bytes());
+    let config = || {
+        let config = Config::new("app").account("cache").path(place.cache()).import_from([]);
+        config.store(Store::encrypted_file(source()))
+    };
+    assert_eq!(config().open().unwrap_err().kind(), ErrorKind::Unprotected);
+    // The ways on that the error names.
+    let plain = TokenCache::new(FilePersistence::new(place.cache()).unwrap());
+    migrate(&plain, &strict).unwrap();
+    assert!(is_encrypted(&place));
+    assert_eq!(strict.read().unwrap().unwrap().expose(), CONTENT.as_bytes());
+    fs::write(place.cache(), CONTENT).unwrap();
+    config().fallback([Store::PlaintextFile]).open().unwrap();
+    assert!(is_encrypted(&place));
+    fs::write(place.cache(), CONTENT).unwrap();
+    fs::remove_file(place.cache()).unwrap();
+    config().open().unwrap();
+}
+
+#[test]
+fn plaintext_over_protected_content_that_was_read_is_refused_in_any_case_and_emptying_is_told() {
+    let (place, opened) = with_plaintext(CONTENT);
+    assert_eq!(opened.read().unwrap().as_deref(), Some(CONTENT));
+    assert!(is_encrypted(&place));
+    opened.cache.forget();
+    assert_eq!(opened.read().unwrap().as_deref(), Some(CONTENT));
+    drop(opened.events());
+    fs::write(place.cache(), OTHER).unwrap();
+    opened.cache.forget();
+    assert_eq!(opened.read().unwrap_err().kind(), ErrorKind::Unprotected);
+    fs::write(place.cache(), "{}").unwrap();
+    opened.cache.forget();
+    assert_eq!(opened.read().unwrap().as_deref(), Some("{}"));
+    let events = opened.events();
+    assert!(matches!(&events[..], [Event::Warning(text)] if text.contains("emptied")), "{events:?}");
 }
 
 #[test]

@@ -4,19 +4,29 @@
 //! path under the lock. A kill at any point leaves either the plaintext or the encrypted file whole, and the next
 //! access continues.
 
+use std::sync::atomic::Ordering;
+
 use super::FilePersistence;
 use crate::event::Event;
 use crate::persistence::Loaded;
-use crate::{CacheLock, Error, ErrorKind, LockGuard, Persistence, Result, options::WaitOptions};
+use crate::{
+    CacheLock, Error, ErrorKind, LockGuard, Persistence, Protection, Result, Secret, options::WaitOptions,
+    schema,
+};
 
 impl FilePersistence {
-    /// Encrypts a plaintext cache found at the path of an encrypted one; returns `true` if there was one. A load
-    /// under the lock does the same; this method does it at once, when a program opens its cache.
+    /// Encrypts a plaintext cache found at the path of an encrypted one; returns `true` if there was one. Calling it is the
+    /// consent that a load needs by [`FilePersistence::taking_over_plaintext`].
     ///
     /// # Errors
     /// Those of [`Persistence::load`] and [`CacheLock::acquire`]; `NotVerified` if the encrypted content was not read
     /// back unchanged. The plaintext then stays as it was.
     pub fn encrypt_plaintext(&self, wait: &WaitOptions) -> Result<bool> {
+        self.clone().taking_over_plaintext(true).settle_plaintext(wait)
+    }
+
+    /// Encrypts a plaintext cache where that is allowed, and else refuses it.
+    pub(crate) fn settle_plaintext(&self, wait: &WaitOptions) -> Result<bool> {
         match self.load(None) {
             Err(error) if error.kind() == ErrorKind::Unprotected => {}
             // Other errors are for the next read, which may find the file stable by then.
@@ -25,6 +35,7 @@ impl FilePersistence {
         let guard = CacheLock::with_events(&self.path, self.events.clone()).acquire(wait)?;
         match self.read(guard.target(), true)?.content.map(|bytes| self.protector.unprotect(bytes)) {
             Some(Err(error)) if error.kind() == ErrorKind::Unprotected => {
+                self.require_plaintext_allowed(error)?;
                 self.take_over(&guard).map(|_| true)
             }
             // Another process has done it, or was killed before it had overwritten the plaintext.
@@ -33,6 +44,36 @@ impl FilePersistence {
                 Ok(false)
             }
             _ => Ok(false),
+        }
+    }
+
+    /// Refuses plaintext in the place of protected content, unless the program allows it.
+    ///
+    /// # Errors
+    /// The given one, with the ways on.
+    pub(super) fn require_plaintext_allowed(&self, error: Error) -> Result<()> {
+        if self.takes_plaintext && !self.state.protected.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        Err(error.about(&self.path).remedy(
+            "It was written without the key. If it is yours, move it with migrate(), or allow a plaintext file among the \
+             fallbacks; otherwise remove it and sign in again",
+        ))
+    }
+
+    /// Remembers protected content, and warns if it was emptied without the key.
+    pub(super) fn note_protection(&self, bytes: Option<&Secret>) {
+        let Some(bytes) = bytes.filter(|_| self.protector.protection() != Protection::Plaintext) else {
+            return;
+        };
+        let bytes = bytes.expose();
+        if bytes.is_empty() || bytes.trim_ascii() == b"{}" {
+            if self.state.protected.swap(false, Ordering::Relaxed) {
+                let path = self.path.clone();
+                self.events.warn(|| format!("The protected cache {path:?} was emptied without its key"));
+            }
+        } else if !schema::is_msal_cache(bytes) {
+            self.state.protected.store(true, Ordering::Relaxed);
         }
     }
 
