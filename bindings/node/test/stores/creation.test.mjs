@@ -212,6 +212,8 @@ const ask = async (/** @type {any} */ { ext, cachePath, answer, path }) => {
     fallback: [
       { type: "encryptedFile", key: { type: "passphrase", passphrase } },
       { type: "encryptedFile", key: { type: "keyFile", path } },
+      // Plaintext may stand at the path.
+      { type: "plaintextFile" },
     ],
   });
   return { asked, protection: (await made.info()).protection, content: await made.load() };

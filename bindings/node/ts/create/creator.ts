@@ -148,6 +148,7 @@ class Creation {
       durability: durability ?? "synced",
       stores: candidates.map(({ description }) => description) as [StoreDescription, ...StoreDescription[]],
       importKeys: later.flatMap(({ description: { key } }) => (key === undefined ? [] : [key])),
+      importPlaintext: later.some(({ description: { kind } }) => kind === "plaintext-file"),
     };
   }
 

@@ -79,6 +79,8 @@ export interface CacheDescription {
   readonly stores: readonly [StoreDescription, ...StoreDescription[]];
   /** Keys of encrypted files that may have kept this cache before. */
   readonly importKeys?: readonly CheckedKey[];
+  /** Whether a plaintext file may stand at the path, beside the stores to try. */
+  readonly importPlaintext?: boolean;
 }
 
 /** What opening does beside choosing a store. */
@@ -333,8 +335,12 @@ function askersOf(keys: readonly CheckedKey[], native: NativeCache): readonly As
 
 function optionsOf(description: CacheDescription, source: number): CacheOptions {
   const { path, serviceName, accountName, partition, promptLimit = 0, durability } = description;
-  const { stores, importKeys = [] } = description;
-  const imports = importKeys.map((key): StoreDescription => ({ kind: "encrypted-file", key }));
+  const { stores, importKeys = [], importPlaintext = false } = description;
+  const plaintext: readonly StoreDescription[] = importPlaintext ? [{ kind: "plaintext-file" }] : [];
+  const imports = [
+    ...importKeys.map((key): StoreDescription => ({ kind: "encrypted-file", key })),
+    ...plaintext,
+  ];
   return {
     source,
     path,
