@@ -15,7 +15,7 @@ const PACKAGE = fileURLToPath(new URL(".", import.meta.url));
 const DIST = join(PACKAGE, "dist");
 
 /** What a program imports: `ts/NAME.ts` becomes CommonJS with the code, and an ES module that gives the same on by name. */
-const ENTRIES = ["index", "identity", "embed"];
+const ENTRIES = ["index", "identity", "embed", "server"];
 
 /**
  * `ts/NAME.ts` that an entry requires when it is needed. What most programs do not need costs them the time to parse it

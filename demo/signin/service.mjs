@@ -14,6 +14,8 @@
  * | `POST /{tenant}/oauth2/v2.0/token`, grant `device_code` | `authorization_pending` as often as `pendingPolls`, then tokens |
  * | the same, grant `authorization_code` | tokens; PKCE (S256) is checked |
  * | the same, grant `refresh_token` | tokens with a new refresh token |
+ * | the same, grant `jwt-bearer` | tokens of the user of `assertion`, on behalf of whom the client asks |
+ * | the same, grant `client_credentials` | an access token of the app itself |
  *
  * Tokens answer as `token_type, scope, expires_in, ext_expires_in, access_token, refresh_token, id_token, client_info`;
  * errors as `error, error_description, error_codes, timestamp, trace_id, correlation_id`, status 400.
@@ -89,6 +91,15 @@ function refusal(error, description, code, more = {}) {
 
 /** @param {any} body @returns {Response} */
 const ok = (body) => ({ status: 200, headers: {}, body });
+
+/** @param {string} token @returns {Record<string, unknown>} */
+function claimsOf(token) {
+  try {
+    return JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8"));
+  } catch {
+    return {};
+  }
+}
 
 /** @param {string} text */
 const escapeHtml = (text) => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
@@ -260,6 +271,10 @@ export class SignInService {
         return this.#redeemCode(authority, form);
       case "refresh_token":
         return this.#refresh(authority, form);
+      case "urn:ietf:params:oauth:grant-type:jwt-bearer":
+        return this.#onBehalfOf(authority, form);
+      case "client_credentials":
+        return this.#app(authority, form);
       default:
         return refusal("unsupported_grant_type", `AADSTS70003: ${form.get("grant_type")}`, 70003);
     }
@@ -315,6 +330,32 @@ export class SignInService {
     }
     this.#spent.add(token);
     return this.#issue(authority, form, login);
+  }
+
+  /** @param {string} authority @param {URLSearchParams} form */
+  #onBehalfOf(authority, form) {
+    const username = claimsOf(form.get("assertion") ?? "").preferred_username;
+    return typeof username === "string"
+      ? this.#issue(authority, form, { username })
+      : refusal("invalid_grant", "AADSTS50027: the assertion is no token", 50027);
+  }
+
+  /** @param {string} authority @param {URLSearchParams} form */
+  #app(authority, form) {
+    const now = Math.floor(Date.now() / 1000);
+    return ok({
+      token_type: "Bearer",
+      expires_in: this.lifetime,
+      ext_expires_in: this.lifetime,
+      access_token: jwt({
+        aud: form.get("scope"),
+        appid: form.get("client_id"),
+        iss: `${authority}/v2.0`,
+        jti: randomUUID(),
+        iat: now,
+        exp: now + this.lifetime,
+      }),
+    });
   }
 
   /**

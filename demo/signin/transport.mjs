@@ -7,6 +7,7 @@
  * transport: each `...NetworkClient` here is an `INetworkModule` for `system.networkClient`.
  */
 import { createServer } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /**
  * @typedef {import("./service.mjs").SignInService} SignInService
@@ -68,11 +69,12 @@ export function loopbackNetworkClient(origin) {
 }
 
 /**
- * Serves over plain HTTP on a free loopback port until `close()`.
+ * Serves over plain HTTP on a free loopback port until `close()`. Each answer takes `delay` milliseconds.
  *
  * @param {SignInService} service
+ * @param {{ delay?: number }} [options]
  */
-export async function listen(service) {
+export async function listen(service, { delay = 0 } = {}) {
   const server = createServer(async (incoming, outgoing) => {
     let body = "";
     for await (const piece of incoming.setEncoding("utf8")) {
@@ -83,6 +85,9 @@ export async function listen(service) {
       }
     }
     const host = incoming.headers[HOST_HEADER] ?? incoming.headers.host;
+    if (delay > 0) {
+      await sleep(delay);
+    }
     const answer = service.handle({
       method: incoming.method ?? "GET",
       url: `https://${host}${incoming.url}`,

@@ -29,6 +29,7 @@ mod platform;
 mod python;
 mod rust;
 mod screenshots;
+mod servers;
 mod setup;
 mod siblings;
 mod stages;

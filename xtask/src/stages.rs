@@ -4,7 +4,7 @@ use crate::job::{Job, Outcome};
 use crate::suite::{Stage, Suite, Work};
 use crate::{
     addon, api, cycles, demo, features, hygiene, keychain, lanes, languages, mixed, pack, rust, screenshots,
-    setup, siblings, vectors,
+    servers, setup, siblings, vectors,
 };
 
 /// Every check and test, each once.
@@ -97,6 +97,10 @@ const TEST_STAGES: &[Stage] = &[
     task("languages", "signed in by one of Rust, msal-node, Python: by all", languages::stage)
         .counting()
         .needs(&["build"]),
+    task("server", "the cache that servers share, over Redis, Valkey and PostgreSQL", servers::stage)
+        .counting()
+        .needs(&["build"])
+        .minutes(10),
     task("pack", "the tarballs hold what they should, install and run", pack::stage)
         .needs(&["build"])
         .minutes(10),

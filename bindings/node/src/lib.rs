@@ -40,7 +40,7 @@ pub use lock::Lock;
 pub use merge::{keys, merge};
 pub use migrate::migrate;
 pub use options::{CacheOptions, StoreOptions};
-pub use record::{Partition, merge_caches, record_key_id};
+pub use record::{Partition, merge_caches, open_record, record_key_id, reseal_record};
 
 /// The version of this addon, which has to be the package's. JavaScript asks for it before all else.
 #[napi]

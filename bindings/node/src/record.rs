@@ -69,8 +69,7 @@ impl Partition {
         record: Buffer,
     ) -> Result<Unknown<'env>, Thrown> {
         answer(|| {
-            let keys = keys.iter().map(|key| key_of(key)).collect::<Result<Vec<_>>>()?;
-            let (_, content) = record::open(&self.0, &keys, &record)?;
+            let (_, content) = record::open(&self.0, &keys_of(&keys)?, &record)?;
             Ok(Text::of(&content).to_js(env)?)
         })
     }
@@ -95,6 +94,35 @@ impl Partition {
             Ok(object)
         })
     }
+}
+
+/// The content of the record that is stored under `name`, whatever its partition.
+#[napi]
+pub fn open_record(
+    env: &Env,
+    name: String,
+    keys: Vec<Buffer>,
+    record: Buffer,
+) -> Result<Unknown<'_>, Thrown> {
+    answer(|| {
+        let (_, content) = record::open_named(&name, &keys_of(&keys)?, &record)?;
+        Ok(Text::of(&content).to_js(env)?)
+    })
+}
+
+/// The record that is stored under `name`, sealed anew with `key`.
+#[napi]
+pub fn reseal_record(
+    env: &Env,
+    name: String,
+    keys: Vec<Buffer>,
+    key: Buffer,
+    record: Buffer,
+) -> Result<BufferSlice<'_>, Thrown> {
+    answer(|| {
+        let sealed = record::reseal(&name, &keys_of(&keys)?, &key_of(&key)?, &record)?;
+        Ok(BufferSlice::copy_from(env, sealed)?)
+    })
 }
 
 /// The identifier of a key in the header of the records that it seals.
@@ -139,6 +167,10 @@ fn key_of(bytes: &[u8]) -> Result<Key> {
         .try_into()
         .map_err(|_| Error::new(ErrorKind::InvalidInput, "The key of a record has not 32 bytes"))?;
     Ok(Key::new(&mut copy))
+}
+
+fn keys_of(keys: &[Buffer]) -> Result<Vec<Key>> {
+    keys.iter().map(|key| key_of(key)).collect()
 }
 
 fn time(milliseconds: f64) -> Result<SystemTime> {

@@ -196,8 +196,40 @@ export interface NativeLock {
   release(call: number, hold: number): void;
 }
 
+/** What a look through the cache of a partition found. */
+export interface SurveyReply {
+  /** The cache without foreign entries and spent tokens; absent when there were none. */
+  content?: string;
+  /** The number of entries that belong to another partition. */
+  foreign: number;
+  /** Nothing is left that a client could use. */
+  isEmpty: boolean;
+  /** A refresh token is left. */
+  isRefreshable: boolean;
+  /** When the last access token ends, in milliseconds since 1970; absent without one. */
+  lastExpiry?: number;
+}
+
+/** Whose tokens a record of `tokenkeep/server` holds. Every call answers at once; failures have their kind as `code`. */
+export interface NativePartition {
+  recordName(): string;
+  seal(key: Uint8Array, content: string, written: number, expires: number): Uint8Array;
+  open(keys: readonly Uint8Array[], record: Uint8Array): string;
+  survey(content: string, now: number): SurveyReply;
+}
+
 export interface Addon {
   version(): string;
+  Partition: new (prefix: string, kind: string, text: string, other?: string) => NativePartition;
+  recordKeyId(key: Uint8Array): Uint8Array;
+  openRecord(name: string, keys: readonly Uint8Array[], record: Uint8Array): string;
+  resealRecord(name: string, keys: readonly Uint8Array[], key: Uint8Array, record: Uint8Array): Uint8Array;
+  mergeCaches(
+    held: string | null,
+    base: string | null,
+    ours: string,
+    theirs: string | null,
+  ): { content: string; unchanged: boolean; dropped: number };
   Channel: new (dispatch: (call: number, failure: Failure | null, value: unknown) => void) => NativeChannel;
   Cache: new (channel: NativeChannel, options: CacheOptions) => NativeCache;
   Lock: {

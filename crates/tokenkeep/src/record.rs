@@ -82,24 +82,22 @@ impl Times {
 /// # Ok::<(), tokenkeep::Error>(())
 /// ```
 pub fn seal(partition: &Partition, key: &Key, content: &[u8], times: Times) -> Result<Vec<u8>> {
+    seal_as(&partition.name(), key, content, &fresh_header(partition.kind(), key, times)?)
+}
+
+fn fresh_header(kind: RecordKind, key: &Key, times: Times) -> Result<Header> {
     let mut revision = [0; header::REVISION];
     fill_random(&mut revision)?;
-    let header = Header {
-        kind: partition.kind(),
-        revision: Revision(revision),
-        key_id: Partition::key_id(key),
-        times,
-    };
-    seal_as(partition, key, content, &header)
+    Ok(Header { kind, revision: Revision(revision), key_id: Partition::key_id(key), times })
 }
 
 /// Encrypts under a header that is given.
-fn seal_as(partition: &Partition, key: &Key, content: &[u8], header: &Header) -> Result<Vec<u8>> {
+fn seal_as(name: &str, key: &Key, content: &[u8], header: &Header) -> Result<Vec<u8>> {
     let too_long = || Error::new(ErrorKind::InvalidInput, "The content is too long for a record");
     let mut record = Vec::new();
     record.reserve_exact(header::LENGTH + content.len() + TAG);
     header.write(u32::try_from(content.len()).map_err(|_| too_long())?, &mut record)?;
-    let data = partition.associated_data(&record);
+    let data = associated_data(&record, name);
     record.resize(header::LENGTH + content.len(), 0);
     let (cipher, nonce) = cipher(key, &header.revision);
     let tag = InOutBuf::new(content, &mut record[header::LENGTH..])
@@ -131,6 +129,31 @@ fn seal_as(partition: &Partition, key: &Key, content: &[u8], header: &Header) ->
 /// # Ok::<(), tokenkeep::Error>(())
 /// ```
 pub fn open(partition: &Partition, keys: &[Key], record: &[u8]) -> Result<(Header, Secret)> {
+    let (header, content) = open_named(&partition.name(), keys, record)?;
+    if header.kind != partition.kind() {
+        return Err(damaged("it is a record of another kind"));
+    }
+    Ok((header, content))
+}
+
+/// Decrypts the record that is stored under `name`, whatever its partition: for a program that looks through all
+/// records.
+///
+/// # Errors
+/// Like [`open`].
+///
+/// ```
+/// use std::time::SystemTime;
+/// use tokenkeep::{key_source::Key, record::{Partition, Times, open_named, seal}};
+///
+/// let (key, ada) = (Key::random()?, Partition::user("tk:shop", "ada.tenant")?);
+/// let times = Times { written: SystemTime::now(), expires: SystemTime::now() };
+/// let record = seal(&ada, &key, b"{}", times)?;
+/// let (header, content) = open_named(&ada.name(), &[key], &record)?;
+/// assert_eq!((header.kind, content.expose()), (ada.kind(), &b"{}"[..]));
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
+pub fn open_named(name: &str, keys: &[Key], record: &[u8]) -> Result<(Header, Secret)> {
     let (header, length) = Header::parse(record)?;
     let key = keys.iter().find(|key| Partition::key_id(key) == header.key_id).ok_or_else(missing)?;
     let (head, rest) = record.split_at(header::LENGTH);
@@ -140,10 +163,7 @@ pub fn open(partition: &Partition, keys: &[Key], record: &[u8]) -> Result<(Heade
     if sealed.len() != length as usize {
         return Err(damaged("its length is not the one in its header"));
     }
-    if header.kind != partition.kind() {
-        return Err(damaged("it is a record of another kind"));
-    }
-    let data = partition.associated_data(head);
+    let data = associated_data(head, name);
     let mut content = Zeroizing::new(vec![0; sealed.len()]);
     let (cipher, nonce) = cipher(key, &header.revision);
     InOutBuf::new(sealed, &mut content)
@@ -153,6 +173,38 @@ pub fn open(partition: &Partition, keys: &[Key], record: &[u8]) -> Result<(Heade
         })
         .ok_or_else(|| damaged("it was altered, or it is the record of another partition"))?;
     Ok((header, Secret::from_zeroizing(content)))
+}
+
+/// Encrypts the record that is stored under `name` anew, with `key`. Content, kind and times stay.
+///
+/// # Errors
+/// Like [`open`].
+///
+/// ```
+/// use std::time::SystemTime;
+/// use tokenkeep::{key_source::Key, record::{Partition, Times, open, reseal, seal}};
+///
+/// let (old, new, ada) = (Key::random()?, Key::random()?, Partition::user("tk:shop", "ada.tenant")?);
+/// let times = Times { written: SystemTime::now(), expires: SystemTime::now() };
+/// let record = seal(&ada, &old, b"{}", times)?;
+/// let record = reseal(&ada.name(), &[old], &new, &record)?;
+/// assert!(open(&ada, &[new], &record).is_ok());
+/// # Ok::<(), tokenkeep::Error>(())
+/// ```
+pub fn reseal(name: &str, keys: &[Key], key: &Key, record: &[u8]) -> Result<Vec<u8>> {
+    let (header, content) = open_named(name, keys, record)?;
+    seal_as(name, key, content.expose(), &fresh_header(header.kind, key, header.times)?)
+}
+
+/// Returns the authenticated data beside the content: the header and the record's name, which stands for its
+/// partition.
+fn associated_data(header: &[u8], name: &str) -> Vec<u8> {
+    let mut data = header.to_vec();
+    for part in ["server-record", name] {
+        data.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        data.extend_from_slice(part.as_bytes());
+    }
+    data
 }
 
 /// The cipher and the nonce of one write. The revision is random, so that no nonce is used twice under one key.

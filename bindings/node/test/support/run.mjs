@@ -22,6 +22,7 @@ const SETS = [
   "keychain",
   "mixed",
   "languages",
+  "server",
   "packages",
   "everywhere",
   "programs",

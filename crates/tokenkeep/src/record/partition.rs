@@ -92,7 +92,7 @@ impl RecordKind {
 pub struct Partition {
     prefix: String,
     kind: RecordKind,
-    /// The kind's word, NUL, the text: what is hashed, and what the encryption covers.
+    /// The kind's word, NUL, the text: what the name is a hash of.
     identity: String,
     /// The identity of the user in whose slot the record is, if that is not its own.
     within: Option<String>,
@@ -163,7 +163,7 @@ impl Partition {
         self.kind
     }
 
-    /// Returns the name of the record. It has no personal data, and the part in braces chooses the slot in a Redis
+    /// Returns the name of the record, which the encryption covers. It has no personal data, and the part in braces chooses the slot in a Redis
     /// cluster.
     pub fn name(&self) -> String {
         let own = hash(&self.identity);
@@ -177,16 +177,6 @@ impl Partition {
     /// Returns the text of the partition: a home account id, a hash, a client and its tenant.
     pub(super) fn text(&self) -> &str {
         self.identity.split_once('\0').map_or("", |(_, text)| text)
-    }
-
-    /// Returns the authenticated data beside the content, each part after its length.
-    pub(super) fn associated_data(&self, header: &[u8]) -> Vec<u8> {
-        let mut data = header.to_vec();
-        for part in ["server-record", &self.prefix, &self.identity] {
-            data.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            data.extend_from_slice(part.as_bytes());
-        }
-        data
     }
 }
 

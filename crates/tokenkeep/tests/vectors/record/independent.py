@@ -54,7 +54,7 @@ def name_of(vector):
 
 def associated_data(header, vector):
     data = header
-    for part in ("server-record", vector["prefix"], identity(vector)):
+    for part in ("server-record", name_of(vector)):
         text = part.encode()
         data += struct.pack(">Q", len(text)) + text
     return data

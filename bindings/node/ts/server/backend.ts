@@ -1,0 +1,69 @@
+// What a database has to do for the store. Each backend is one file in backends/.
+
+/** The turn of a writer that has lost before: others wait until it has written or its time is over. */
+export interface Turn {
+  /** Names the writer. */
+  readonly id: string;
+  /** How long to reserve the record on a conflict, in milliseconds; 0 not to. */
+  readonly reserve: number;
+}
+
+/** The outcome of a conditional write. */
+export type Swapped =
+  | { readonly done: true }
+  /** Another writer was first: the record that is stored now. */
+  | { readonly done: false; readonly current: Uint8Array | null }
+  /** It is another writer's turn. Nothing was compared. */
+  | { readonly done: false; readonly busy: true };
+
+/** A condition of the database that an operator should know. */
+export interface Finding {
+  /** Stable, such as `evicts-sign-ins`. */
+  readonly id: string;
+  readonly level: "ok" | "note" | "warning" | "error";
+  readonly message: string;
+}
+
+/**
+ * A database that holds records. Every method rejects where the database does not answer; none treats a failure as
+ * "no record". A program may implement one of its own.
+ */
+export interface Backend {
+  /** The record, or null. */
+  read(name: string, signal: AbortSignal): Promise<Uint8Array | null>;
+  /**
+   * Writes, or deletes where `value` is null, if bytes 8 to 23 of the stored record are `expect`; null: if there is no
+   * record. `ttl` is in milliseconds.
+   */
+  swap(
+    name: string,
+    expect: Uint8Array | null,
+    value: Uint8Array | null,
+    ttl: number,
+    turn: Turn,
+    signal: AbortSignal,
+  ): Promise<Swapped>;
+  /** Deletes records without a condition, and those of their groups; gives their number. */
+  remove(names: readonly string[], signal: AbortSignal): Promise<number>;
+  /**
+   * Where the database has a fair lock of its own: calls `change` with the current record under it. Used after a first
+   * conflict in the place of turns.
+   */
+  exclusively?(
+    name: string,
+    change: (
+      current: Uint8Array | null,
+    ) => { readonly value: Uint8Array | null; readonly ttl: number } | undefined,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** Takes or renews a lease of `ttl` milliseconds; false if another has it. */
+  lease?(name: string, id: string, ttl: number, signal: AbortSignal): Promise<boolean>;
+  /** Gives a lease back, if it is still this one's. */
+  release?(name: string, id: string, signal: AbortSignal): Promise<void>;
+  /** Adds a record to the group of another, which {@link Backend.remove} of that one removes with it. */
+  join?(name: string, group: string, ttl: number, signal: AbortSignal): Promise<void>;
+  /** The names of all records that begin with `prefix`. */
+  scan?(prefix: string): AsyncIterable<string>;
+  /** What an operator should know about the database. */
+  check?(): Promise<Finding[]>;
+}
