@@ -10,7 +10,8 @@ use crate::job::{Failure, Job, Outcome, at};
 use crate::workspace::Workspace;
 
 /// The folders with a `package-lock.json` whose packages the tests and the demo need.
-pub(crate) const FOLDERS: &[&str] = &["bindings/node", "bindings/node/test", "bindings/node/test/server", "demo"];
+pub(crate) const FOLDERS: &[&str] =
+    &["bindings/node", "bindings/node/test", "bindings/node/test/server", "demo"];
 
 /// npm in a folder of the checkout. (On Windows npm is a script, which needs its full name.)
 pub(crate) fn command(job: &Job<'_>, folder: &Path) -> Command {

@@ -24,6 +24,8 @@ const CODE: &[&str] = &[
     "index.node.mjs",
     "identity.js",
     "identity.mjs",
+    "server.js",
+    "server.mjs",
     "embed.js",
     "embed.mjs",
     "watching.js",
