@@ -50,7 +50,9 @@ function described(face, name) {
     new RegExp(`^export (?:interface|type) ${name}(?: =)? \\{\\n([\\s\\S]*?)^\\}`, "m").exec(face)?.[1] ?? "";
   /** @type {Record<string, number>} */
   const methods = {};
-  for (const [, method = "", list = ""] of body.matchAll(/^ {2}(\w+)\(([\s\S]*?)\): [\w "|]+;/gm)) {
+  for (const [, method = "", list = ""] of body.matchAll(
+    /^ {2}(\w+)\(([\s\S]*?)\): (?:[\w "|]+|\{[^}]*\});/gm,
+  )) {
     methods[method] = parameters(list).length;
   }
   return methods;
