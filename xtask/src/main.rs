@@ -7,6 +7,7 @@
 mod addon;
 mod api;
 mod bench;
+mod book;
 #[cfg(unix)]
 mod cross;
 mod cycles;
@@ -24,6 +25,7 @@ mod languages;
 mod mixed;
 mod npm;
 mod pack;
+mod pages;
 mod pe;
 mod platform;
 mod python;
@@ -62,6 +64,7 @@ Usage: cargo xtask <command>
                       packages on Debian 11
   api                 writes the lists of the public items in docs/api anew
   errors              writes docs/errors.md and the codes of the Node package anew, from the table in the core
+  docs                builds the guide as a site in target/book, and the reference of the Rust crates
   screenshots         draws the pictures of the command in docs anew, from its transcripts
   setup               bring this machine to the state the tests need
   build [--release [--auditable] [--for PLATFORM]]
@@ -101,6 +104,7 @@ fn dispatch(arguments: &[String]) -> Outcome<ExitCode> {
         "cross" => cross::command(&workspace, rest)?,
         "api" => api::command(none(command, rest).map(|()| &workspace)?)?,
         "errors" => errors::command(&workspace, none(command, rest)?)?,
+        "docs" => book::command(&workspace, none(command, rest)?)?,
         "screenshots" => screenshots::command(&workspace, none(command, rest)?)?,
         "setup" => setup::command(&workspace, none(command, rest)?)?,
         "build" => addon::command(&workspace, addon::Options::parse(rest)?)?,

@@ -1,4 +1,4 @@
-//! The stage `rust`: every test of the workspace except those of the sibling libraries.
+//! The stage `rust`: every test of the workspace except those of the sibling libraries and of the pages.
 
 use crate::job::{Job, Outcome};
 
@@ -10,7 +10,8 @@ const SIDE_BY_SIDE: usize = 4;
 pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).max(SIDE_BY_SIDE);
     let mut cargo = job.command("cargo");
-    cargo.args(["test", "--locked", "--workspace", "--exclude", "tokenkeep-interop", "--no-fail-fast"]);
+    cargo.args(["test", "--locked", "--workspace", "--exclude", "tokenkeep-interop"]);
+    cargo.args(["--exclude", "tokenkeep-pages", "--no-fail-fast"]);
     cargo.args(["--", "--test-threads", &threads.to_string()]);
     job.run(&mut cargo)
 }

@@ -92,6 +92,7 @@ const FOR_TESTS: &[Tool] = &[
 
 /// Pinned, so that a new release cannot turn a green checkout red.
 const DENY_VERSION: &str = "0.20.2";
+const MDBOOK_VERSION: &str = "0.5.4";
 
 pub(crate) fn command(workspace: &Workspace, (): ()) -> Outcome<()> {
     let mut job = Job::start(workspace, "setup", Duration::from_secs(20 * 60), true)?;
@@ -299,21 +300,31 @@ impl Tool {
 
 /// Returns the path of cargo-deny, compiled once per target folder if the machine has none.
 fn cargo_deny(job: &mut Job<'_>) -> Outcome<String> {
+    from_crates(job, "cargo-deny", DENY_VERSION)
+}
+
+/// Returns the path of mdBook, compiled once per target folder if the machine has none.
+pub(crate) fn mdbook(job: &mut Job<'_>) -> Outcome<String> {
+    from_crates(job, "mdbook", MDBOOK_VERSION)
+}
+
+/// Returns the path of the program of a crate, in this version.
+fn from_crates(job: &mut Job<'_>, name: &str, version: &str) -> Outcome<String> {
     let tools = job.workspace.cargo_target.join("tools");
-    let program = tools.join("bin").join(format!("cargo-deny{}", std::env::consts::EXE_SUFFIX));
-    let candidates = [PathBuf::from("cargo-deny"), program.clone()];
+    let program = tools.join("bin").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    let candidates = [PathBuf::from(name), program.clone()];
     for candidate in candidates.iter().map(|path| path.to_string_lossy().into_owned()) {
-        let mut version = job.command(&candidate);
-        if job.ask(version.arg("--version")).is_some_and(|text| text.trim().ends_with(DENY_VERSION)) {
+        let mut asked = job.command(&candidate);
+        if job.ask(asked.arg("--version")).is_some_and(|text| text.trim().ends_with(version)) {
             return Ok(candidate);
         }
     }
     fs::create_dir_all(&tools).map_err(at(&tools))?;
-    job.note("compiling cargo-deny, once for this target folder")?;
+    job.note(&format!("compiling {name}, once for this target folder"))?;
     let mut cargo = job.command("cargo");
-    // Unoptimised it compiles in half the time and still checks a hundred crates in a second.
+    // Unoptimised it compiles in half the time and is still fast enough.
     cargo.args(["install", "--locked", "--debug", "--config", "profile.dev.debug=false"]);
-    cargo.args(["--version", DENY_VERSION, "cargo-deny", "--root"]).arg(&tools);
+    cargo.args(["--version", version, name, "--root"]).arg(&tools);
     cargo.env("CARGO_TARGET_DIR", tools.join("build"));
     job.run(&mut cargo)?;
     // Half a gigabyte of intermediate files that are not needed again.

@@ -3,8 +3,8 @@
 use crate::job::{Job, Outcome};
 use crate::suite::{Stage, Suite, Work};
 use crate::{
-    addon, api, cycles, demo, features, hygiene, keychain, lanes, languages, mixed, pack, rust, screenshots,
-    servers, setup, siblings, vectors,
+    addon, api, cycles, demo, features, hygiene, keychain, lanes, languages, mixed, pack, pages, rust,
+    screenshots, servers, setup, siblings, vectors,
 };
 
 /// Every check and test, each once.
@@ -50,6 +50,8 @@ const TEST_STAGES: &[Stage] = &[
         .needs(&["docs"]),
     task("build", "the addon, release build, and its TypeScript", addon::stage).needs(&["npm"]).minutes(15),
     package("ts-types", "TypeScript has no type errors", "typecheck").needs(&["npm"]),
+    tests("reference", "every public member of the npm package has a sentence", "reference --emit none")
+        .needs(&["npm"]),
     package("consumers", "programs of every module kind compile against the types", "test:types")
         .needs(&["build"]),
     tests("lint", "TypeScript, JavaScript and JSON are formatted and have no lints", "lint").needs(&["npm"]),
@@ -105,6 +107,10 @@ const TEST_STAGES: &[Stage] = &[
         .needs(&["build"])
         .minutes(10),
     tests("packages", "in the place of the original", "test packages")
+        .counting()
+        .needs(&["pack"])
+        .minutes(10),
+    task("pages", "every code block of the README files and the guide does what the page says", pages::stage)
         .counting()
         .needs(&["pack"])
         .minutes(10),

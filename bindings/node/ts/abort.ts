@@ -2,9 +2,13 @@
 
 /** The used part of an `AbortSignal`, declared here for programs without the types of Node or the DOM. */
 export interface AbortSignalLike {
+  /** Whether it is aborted. */
   readonly aborted: boolean;
+  /** The error with which calls reject. */
   readonly reason?: unknown;
+  /** Calls the listener when it is aborted. */
   addEventListener(type: "abort", listener: () => void, options?: { once?: boolean }): void;
+  /** Ends the calls of a listener. */
   removeEventListener(type: "abort", listener: () => void): void;
 }
 

@@ -47,14 +47,17 @@ export class Environment {
     return process.platform;
   }
 
+  /** Whether this is Windows. */
   static isWindowsPlatform(): boolean {
     return Environment.getEnvironmentPlatform() === "win32";
   }
 
+  /** Whether this is Linux. */
   static isLinuxPlatform(): boolean {
     return Environment.getEnvironmentPlatform() === "linux";
   }
 
+  /** Whether this is macOS. */
   static isMacPlatform(): boolean {
     return Environment.getEnvironmentPlatform() === "darwin";
   }

@@ -11,28 +11,39 @@ export type CacheEvent =
   | {
       /** The content was of no use: a copy stands at `copy`, and the cache starts empty. */
       readonly kind: "setAside";
+      /** The event as a sentence for a log. */
       readonly message: string;
+      /** The path of the cache. */
       readonly path: string;
+      /** The path of the copy. */
       readonly copy: string;
     }
   | {
       /** The key of an encrypted cache is gone for good, as after a restart of the machine; the cache starts empty. */
       readonly kind: "lapsed";
+      /** The event as a sentence for a log. */
       readonly message: string;
+      /** The path of the cache. */
       readonly path: string;
     }
   | {
       /** A plaintext cache stood where an encrypted one belongs, and was encrypted in its place. */
       readonly kind: "encrypted";
+      /** The event as a sentence for a log. */
       readonly message: string;
+      /** The path of the cache. */
       readonly path: string;
     }
   | {
       /** The content left its store for a better protected one, because that one is there again or for the first time. */
       readonly kind: "moved";
+      /** The event as a sentence for a log. */
       readonly message: string;
+      /** The path of the cache. */
       readonly path: string;
+      /** The store that the content left. */
       readonly from: PersistenceInfo;
+      /** The store that has it now. */
       readonly to: PersistenceInfo;
     }
   | {
@@ -41,7 +52,9 @@ export type CacheEvent =
        * may be the reason. If this was a sign-out, repeat it.
        */
       readonly kind: "signOutUndone";
+      /** The event as a sentence for a log. */
       readonly message: string;
+      /** The path of the cache. */
       readonly path: string;
       /** How many. */
       readonly accounts: number;
@@ -49,11 +62,13 @@ export type CacheEvent =
   | {
       /** Something works, but worse than it should. */
       readonly kind: "warning";
+      /** The event as a sentence for a log. */
       readonly message: string;
     }
   | {
       /** Progress that helps when reading a log. */
       readonly kind: "notice";
+      /** The event as a sentence for a log. */
       readonly message: string;
     };
 

@@ -3,7 +3,18 @@ import { debuglog } from "node:util";
 import { VERSION } from "./version";
 
 /** Severity of a message; the numbers are msal's. */
-export const LogLevel = { Error: 0, Warning: 1, Info: 2, Verbose: 3, Trace: 4 } as const;
+export const LogLevel = {
+  /** A failure. */
+  Error: 0,
+  /** Something works, but worse than it should. */
+  Warning: 1,
+  /** A fact. */
+  Info: 2,
+  /** A step. */
+  Verbose: 3,
+  /** A detail. */
+  Trace: 4,
+} as const;
 
 /** One of those numbers. */
 export type LogLevel = (typeof LogLevel)[keyof typeof LogLevel];
@@ -16,23 +27,37 @@ export interface LoggerOptions {
   piiLoggingEnabled?: boolean;
   /** 0 error, 1 warning, 2 info (the default), 3 verbose, 4 trace. */
   logLevel?: number;
+  /** An id that msal-node adds to its messages. Not used by this package. */
   correlationId?: string;
 }
 
 /** The methods that a persistence's logger needs. msal-common's `Logger` has them. */
 export interface Logger {
+  /** Logs a failure. */
   error(message: string, correlationId: string): void;
+  /** Logs a failure with personal data. */
   errorPii(message: string, correlationId: string): void;
+  /** Logs a warning. */
   warning(message: string, correlationId: string): void;
+  /** Logs a warning with personal data. */
   warningPii(message: string, correlationId: string): void;
+  /** Logs a fact. */
   info(message: string, correlationId: string): void;
+  /** Logs a fact with personal data. */
   infoPii(message: string, correlationId: string): void;
+  /** Logs a step. */
   verbose(message: string, correlationId: string): void;
+  /** Logs a step with personal data. */
   verbosePii(message: string, correlationId: string): void;
+  /** Logs a detail. */
   trace(message: string, correlationId: string): void;
+  /** Logs a detail with personal data. */
   tracePii(message: string, correlationId: string): void;
+  /** Passes a message to the program's callback. */
   executeCallback(level: number, message: string, containsPii: boolean): void;
+  /** Whether messages with personal data are passed on. */
   isPiiLoggingEnabled(): boolean;
+  /** Returns a logger that names another package. */
   clone(packageName: string, packageVersion: string): Logger;
 }
 

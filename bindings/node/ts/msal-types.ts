@@ -2,7 +2,9 @@
 
 /** A client's in-memory cache, as msal-node hands it to a cache plugin. */
 export interface SerializableTokenCache {
+  /** Replaces the memory by this content. */
   deserialize: (cache: string) => void;
+  /** Returns the memory as the text of a cache. */
   serialize: () => string;
 }
 
@@ -10,11 +12,14 @@ export interface SerializableTokenCache {
 export interface TokenCacheContext {
   /** Before: whether the client is about to change its cache. After: whether it may have. */
   readonly cacheHasChanged: boolean;
+  /** The client's memory. */
   readonly tokenCache: SerializableTokenCache;
 }
 
 /** The interface of a cache plugin in msal-node. */
 export interface CachePlugin {
+  /** Called before a client uses its memory: reads the store into it. */
   beforeCacheAccess(cacheContext: TokenCacheContext): Promise<void>;
+  /** Called after it: writes a changed memory into the store. */
   afterCacheAccess(cacheContext: TokenCacheContext): Promise<void>;
 }

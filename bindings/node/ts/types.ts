@@ -14,6 +14,7 @@ export interface IPersistence {
   reloadNecessary(lastSync: number): Promise<boolean>;
   /** The cache file, or the marker file of a keystore item. The lock stands beside it. */
   getFilePath(): string;
+  /** The logger of this persistence. */
   getLogger(): Logger;
   /** Resolves to `true` when a probe could be written, read back and removed; rejects otherwise. */
   verifyPersistence(): Promise<boolean>;
@@ -81,6 +82,7 @@ export interface IPersistenceConfiguration extends PromptOptions {
    * plaintext file of `usePlaintextFileOnLinux`.
    */
   fallback?: readonly Fallback[];
+  /** The receiver of log messages. Default: none. */
   loggerOptions?: LoggerOptions;
   /** Of a plaintext file: whether its writes wait for the disk. Default `synced`. */
   durability?: Durability;
@@ -99,6 +101,7 @@ export type Fallback = EncryptedFileFallback | PlaintextFileFallback | MemoryFal
 
 /** An encrypted file. */
 export interface EncryptedFileFallback {
+  /** The kind of store. */
   readonly type: "encryptedFile";
   /** The source of its key. */
   readonly key: EncryptionKey;
@@ -106,16 +109,21 @@ export interface EncryptedFileFallback {
 
 /** A plaintext file of mode 0600. */
 export interface PlaintextFileFallback {
+  /** The kind of store. */
   readonly type: "plaintextFile";
 }
 
 /** The memory of this process. */
 export interface MemoryFallback {
+  /** The kind of store. */
   readonly type: "memory";
 }
 
 /** A persistence that can say what it is. */
-export type InformedPersistence = IPersistence & { info(): Promise<PersistenceInfo> };
+export type InformedPersistence = IPersistence & {
+  /** The store in use, its protection and its place. */
+  info(): Promise<PersistenceInfo>;
+};
 
 /**
  * The source of an encrypted file's key.
@@ -138,6 +146,7 @@ export type EncryptionKey =
 
 /** A random key in an item of the operating system's keystore, made at the first use. Caches may have any size. */
 export interface KeystoreKey {
+  /** The kind of source. */
   readonly type: "keystore";
   /** The item's service. */
   readonly serviceName: string;
@@ -147,6 +156,7 @@ export interface KeystoreKey {
 
 /** A random key that the Linux kernel keeps in memory for this user, until the machine restarts. */
 export interface KernelKeyringKey {
+  /** The kind of source. */
   readonly type: "kernelKeyring";
   /** The key's name. Default: the cache's `partition`. */
   readonly name?: string;
@@ -154,6 +164,7 @@ export interface KernelKeyringKey {
 
 /** A key derived from a passphrase, which is used exactly as it is given. */
 export interface PassphraseKey {
+  /** The kind of source. */
   readonly type: "passphrase";
   /**
    * The passphrase, or what asks for it. A function is called when the passphrase is needed, which is once per file and
@@ -164,6 +175,7 @@ export interface PassphraseKey {
 
 /** A key derived from the passphrase in an environment variable of this process. */
 export interface PassphraseVariableKey {
+  /** The kind of source. */
   readonly type: "passphrase";
   /** The variable's name. It is read when the passphrase is needed. */
   readonly environmentVariable: string;
@@ -171,6 +183,7 @@ export interface PassphraseVariableKey {
 
 /** A key in a file: 32 raw bytes, or 32 or more in hexadecimal or base64. Others must not be able to write the file. */
 export interface KeyFileKey {
+  /** The kind of source. */
   readonly type: "keyFile";
   /** The file. It is read each time the key is needed. */
   readonly path: string;
@@ -178,6 +191,7 @@ export interface KeyFileKey {
 
 /** A key of 32 or more bytes, in hexadecimal or base64, in an environment variable of this process. */
 export interface EnvironmentKey {
+  /** The kind of source. */
   readonly type: "environment";
   /** The variable's name. It is read each time the key is needed. */
   readonly environmentVariable: string;

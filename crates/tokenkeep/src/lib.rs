@@ -53,13 +53,3 @@ pub use persistence::{Backend, Info, Persistence, Protection};
 pub use protector::Protector;
 pub use secret::Secret;
 pub use stamp::Stamp;
-
-/// The Rust example of the project's README, compiled as a documentation test.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct ReadmeExamples;
-
-/// The example of the crate's own README.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct CrateReadmeExamples;

@@ -63,9 +63,9 @@ export async function install(scope, manifest, { original = false } = {}) {
  * Returns the environment in which npm and other package managers install like `install`.
  *
  * @param {import("../support/scratch.mjs").Scope} scope
- * @param {{ original?: boolean }} [options]
+ * @param {{ original?: boolean, others?: Parameters<typeof startRegistry>[2] }} [options]
  */
-export async function environment(scope, { original = false } = {}) {
+export async function environment(scope, { original = false, others } = {}) {
   /** @type {NodeJS.ProcessEnv} */
   const env = { ...process.env, npm_config_audit: "false", npm_config_fund: "false" };
   // Settings of the npm that started this test are not a user's.
@@ -76,7 +76,7 @@ export async function environment(scope, { original = false } = {}) {
   }
   if (!original) {
     Object.assign(env, {
-      npm_config_registry: await startRegistry(scope, tarballs()),
+      npm_config_registry: await startRegistry(scope, tarballs(), others),
       npm_config_cache: CACHE,
       npm_config_ignore_scripts: "true",
       npm_config_noproxy: "127.0.0.1",

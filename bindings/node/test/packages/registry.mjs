@@ -16,24 +16,29 @@ const digest = (content, algorithm, encoding) => createHash(algorithm).update(co
 const A_MONTH_MS = 30 * 24 * 60 * 60 * 1_000;
 
 /**
- * Returns the document that npm requests by package name.
+ * Returns the document that npm requests by package name: one entry for each version, the last of which is the newest.
  *
- * @param {import("./tarball.mjs").Tarball} tarball
+ * @param {import("./tarball.mjs").Tarball[]} tarballs
  * @param {string} origin
  */
-function packument({ file, content, manifest }, origin) {
-  const dist = {
-    tarball: `${origin}/-/packed/${file}`,
-    shasum: digest(content, "sha1", "hex"),
-    integrity: `sha512-${digest(content, "sha512", "base64")}`,
-  };
-  return {
-    name: manifest.name,
+function packument(tarballs, origin) {
+  /** @type {Record<string, object>} */
+  const versions = {};
+  /** @type {Record<string, string>} */
+  const time = {};
+  let latest = "";
+  for (const { file, content, manifest } of tarballs) {
+    latest = manifest.version;
     // Some package managers refuse packages that were published a moment ago.
-    time: { [manifest.version]: new Date(Date.now() - A_MONTH_MS).toISOString() },
-    "dist-tags": { latest: manifest.version },
-    versions: { [manifest.version]: { ...manifest, dist } },
-  };
+    time[latest] = new Date(Date.now() - A_MONTH_MS).toISOString();
+    const dist = {
+      tarball: `${origin}/-/packed/${encodeURIComponent(file)}`,
+      shasum: digest(content, "sha1", "hex"),
+      integrity: `sha512-${digest(content, "sha512", "base64")}`,
+    };
+    versions[latest] = { ...manifest, dist };
+  }
+  return { name: tarballs[0]?.manifest.name, time, "dist-tags": { latest }, versions };
 }
 
 /**
@@ -41,20 +46,32 @@ function packument({ file, content, manifest }, origin) {
  *
  * @param {import("../support/scratch.mjs").Scope} scope
  * @param {import("./tarball.mjs").Tarball[]} tarballs
+ * @param {(name: string) => import("./tarball.mjs").Tarball[]} [others] the packages of other people, in place of npm's
+ *   configured registry
  * @returns {Promise<string>} the origin, for `npm_config_registry`
  */
-export async function startRegistry(scope, tarballs) {
+export async function startRegistry(scope, tarballs, others) {
   const upstream = (await output("npm", ["config", "get", "registry"])).trim().replace(/\/$/, "");
+  const served = [...tarballs];
   let origin = "";
   const server = createServer((request, response) => {
     const path = decodeURIComponent(new URL(request.url ?? "/", origin).pathname);
-    const packed = tarballs.find(({ file }) => path === `/-/packed/${file}`);
-    const named = tarballs.find(({ manifest }) => path === `/${manifest.name}`);
+    const packed = served.find(({ file }) => path === `/-/packed/${file}`);
     if (packed) {
       response.writeHead(200, { "content-type": "application/octet-stream" }).end(packed.content);
-    } else if (named) {
+      return;
+    }
+    const isNamed = (/** @type {import("./tarball.mjs").Tarball} */ { manifest }) =>
+      path === `/${manifest.name}`;
+    if (others && !served.some(isNamed)) {
+      served.push(...others(path.slice(1)));
+    }
+    const named = served.filter(isNamed);
+    if (named.length > 0) {
       const document = JSON.stringify(packument(named, origin));
       response.writeHead(200, { "content-type": "application/json" }).end(document);
+    } else if (others) {
+      response.writeHead(404).end();
     } else {
       response.writeHead(307, { location: `${upstream}${request.url}` }).end();
     }

@@ -24,6 +24,7 @@ const SETS = [
   "languages",
   "server",
   "packages",
+  "pages",
   "everywhere",
   "programs",
 ];

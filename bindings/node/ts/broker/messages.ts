@@ -4,12 +4,19 @@ import type { AuthParameters, Runtime, RuntimeAccount, TokenAnswer } from "./run
 
 /** An account the broker knows. */
 export interface BrokerAccount {
+  /** The account in its home tenant: `<object id>.<tenant id>`. */
   homeAccountId: string;
+  /** The host of the sign-in service, such as `login.microsoftonline.com`. */
   environment: string;
+  /** The tenant in which it signed in. */
   tenantId: string;
+  /** The name with which the user signs in, usually an address. */
   username: string;
+  /** The object id in that tenant. */
   localAccountId: string;
+  /** The name for display. */
   name?: string;
+  /** The claims of the id token, where there is one. */
   idTokenClaims?: { [claim: string]: unknown };
   /** By this the broker finds it again. */
   nativeAccountId?: string;
@@ -17,40 +24,65 @@ export interface BrokerAccount {
 
 /** Tokens from the broker. */
 export interface BrokerResult {
+  /** The authority of the request. */
   authority: string;
+  /** The object id in the tenant; the empty string where the token has none. */
   uniqueId: string;
+  /** The tenant of the token; the empty string where the token has none. */
   tenantId: string;
+  /** The scopes that were granted. */
   scopes: string[];
+  /** The account of the tokens. */
   account: BrokerAccount | null;
+  /** The id token as it was issued. */
   idToken: string;
+  /** The claims of the id token. */
   idTokenClaims: object;
+  /** The access token; for a proof of possession, the signed one. */
   accessToken: string;
+  /** Whether the broker had the token already. */
   fromCache: boolean;
+  /** The end of the access token. */
   expiresOn: Date | null;
+  /** `Bearer`, or `pop` for a proof of possession. */
   tokenType: string;
+  /** The id of the request, for logs. */
   correlationId: string;
+  /** Always true. */
   fromPlatformBroker?: boolean;
+  /** The resource of the request, where it named one. */
   resource?: string;
 }
 
 /** A request to the broker; msal-node's `NativeRequest` is one. */
 export interface BrokerRequest {
+  /** The application's id. */
   clientId: string;
+  /** The address of the sign-in service with the tenant. */
   authority: string;
+  /** An id for logs, usually a UUID. */
   correlationId: string;
   /** The platform's own for unsigned programs, unless given. */
   redirectUri?: string;
+  /** The scopes to ask for. */
   scopes: string[];
+  /** Claims to ask for, as JSON. */
   claims?: string;
   /** `pop` asks for a proof-of-possession token, which needs a method and a URI. */
   authenticationScheme?: string;
+  /** The HTTP method that a proof of possession is for. */
   resourceRequestMethod?: string;
+  /** The address that a proof of possession is for. */
   resourceRequestUri?: string;
+  /** The server's nonce of a proof of possession. */
   shrNonce?: string;
   /** The `nativeAccountId` of an account. */
   accountId?: string;
+  /** The resource, for services without scopes. */
   resource?: string;
+  /** Further parameters of the request, by name. */
   extraParameters?: { [name: string]: string };
+  /** The user name to suggest. */
   loginHint?: string;
   /** `login`, `select_account` and `create` always show a window, `none` never. */
   prompt?: string;
@@ -58,8 +90,11 @@ export interface BrokerRequest {
 
 /** A request to forget an account; msal-node's `NativeSignOutRequest` is one. */
 export interface BrokerSignOutRequest {
+  /** The application's id. */
   clientId: string;
+  /** The `nativeAccountId` of the account. */
   accountId: string;
+  /** An id for logs. */
   correlationId: string;
 }
 

@@ -39,6 +39,7 @@ export interface CachePersistenceOptions extends PromptOptions, CachePluginOptio
    * before the plaintext file that `unsafeAllowUnencryptedStorage` allows. Default: nothing.
    */
   readonly fallback?: readonly Fallback[];
+  /** The receiver of log messages. Default: none. */
   readonly loggerOptions?: LoggerOptions;
 }
 

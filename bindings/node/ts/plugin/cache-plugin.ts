@@ -127,6 +127,7 @@ export class PersistenceCachePlugin implements CachePlugin {
     return this.state.content;
   }
 
+  /** `null` forces a reload at the next access. */
   set currentCache(content: string | null) {
     this.state.content = content;
     this.state.reload = content === null;

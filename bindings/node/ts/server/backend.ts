@@ -10,17 +10,30 @@ export interface Turn {
 
 /** The outcome of a conditional write. */
 export type Swapped =
-  | { readonly done: true }
-  /** Another writer was first: the record that is stored now. */
-  | { readonly done: false; readonly current: Uint8Array | null }
-  /** It is another writer's turn. Nothing was compared. */
-  | { readonly done: false; readonly busy: true };
+  | {
+      /** It was written. */
+      readonly done: true;
+    }
+  | {
+      /** Another writer was first. */
+      readonly done: false;
+      /** The record that is stored now. */
+      readonly current: Uint8Array | null;
+    }
+  | {
+      /** Nothing was compared. */
+      readonly done: false;
+      /** It is another writer's turn. */
+      readonly busy: true;
+    };
 
 /** A condition of the database that an operator should know. */
 export interface Finding {
   /** Stable, such as `evicts-sign-ins`. */
   readonly id: string;
+  /** `error`: sign-ins are lost or will be; `warning`: they may be; `note`: worth knowing; `ok`: as it should be. */
   readonly level: "ok" | "note" | "warning" | "error";
+  /** The condition and the remedy, for an operator. */
   readonly message: string;
 }
 

@@ -14,19 +14,41 @@ export interface AccountLike {
 
 /** The part of msal-node's `ConfidentialClientApplication` that is used here. */
 export interface ConfidentialClientLike {
+  /** The address of the sign-in page. */
   getAuthCodeUrl(request: unknown): Promise<string>;
+  /** Redeems the code of a sign-in. */
   acquireTokenByCode(request: unknown): Promise<unknown>;
+  /** A token of an account, without a person. */
   acquireTokenSilent(request: unknown): Promise<unknown>;
+  /** A token for another API, on behalf of a caller. */
   acquireTokenOnBehalfOf(request: unknown): Promise<unknown>;
+  /** A token of the application itself. */
   acquireTokenByClientCredential(request: unknown): Promise<unknown>;
-  getTokenCache(): { getAllAccounts(): Promise<unknown[]>; removeAccount(account: unknown): Promise<void> };
+  /** The client's memory. */
+  getTokenCache(): {
+    /** The accounts in it. */
+    getAllAccounts(): Promise<unknown[]>;
+    /** Signs an account out. */
+    removeAccount(account: unknown): Promise<void>;
+  };
 }
 
 /** The part of msal-node's configuration that is used here. */
 export interface ConfigurationLike {
-  auth: { clientId: string; authority?: string };
+  /** The application and the service. */
+  auth: {
+    /** The application's id. */
+    clientId: string;
+    /** The address of the service with the tenant. Default: `https://login.microsoftonline.com/common`. */
+    authority?: string;
+  };
+  /** Replaced for each call. */
   cache?: object;
-  system?: { networkClient?: unknown };
+  /** The network client, which may be the program's own. */
+  system?: {
+    /** msal-node's `INetworkModule`. Default: Node's `fetch`. */
+    networkClient?: unknown;
+  };
 }
 
 /** The calls of the client that give a token or an address. */
@@ -68,6 +90,11 @@ export class ConfidentialClients<Client extends ConfidentialClientLike = Confide
   private readonly running = new Map<string, Promise<unknown>>();
   private network: NetworkClientLike | undefined;
 
+  /**
+   * @param Client msal-node's `ConfidentialClientApplication`.
+   * @param configuration Its configuration; the cache in it is replaced for each call.
+   * @param store The store of the tokens.
+   */
   constructor(
     private readonly Client: new (configuration: never) => Client,
     private readonly configuration: ConfigurationLike,
@@ -248,15 +275,20 @@ export class ConfidentialClients<Client extends ConfidentialClientLike = Confide
 
 /** A request for a token of a signed-in user. */
 export interface SilentRequest {
+  /** The account, as the sign-in returned it. */
   readonly homeAccountId: string;
+  /** The scopes of the token. */
   readonly scopes: string[];
+  /** Redeems the refresh token although an access token is still valid. Default: false. */
   readonly forceRefresh?: boolean;
+  /** Claims to ask for, as JSON. */
   readonly claims?: string;
   readonly [more: string]: unknown;
 }
 
 /** A request for a token of the app itself. */
 export interface AppRequest {
+  /** The scopes of the token, usually one that ends in `/.default`. */
   readonly scopes: string[];
   /** Default: the tenant of the authority. */
   readonly tenantId?: string;

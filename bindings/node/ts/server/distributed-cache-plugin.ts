@@ -37,6 +37,7 @@ export class DistributedCachePlugin implements CachePlugin {
     private readonly partitionManager: PartitionManagerLike,
   ) {}
 
+  /** Reads the partition of the request into the client. */
   async beforeCacheAccess(context: TokenCacheContext): Promise<void> {
     const records = recordsOf(this.store);
     const key = await this.partitionManager.getKey();
@@ -49,6 +50,7 @@ export class DistributedCachePlugin implements CachePlugin {
     }
   }
 
+  /** Writes each changed account into its own partition. */
   async afterCacheAccess(context: TokenCacheContext): Promise<void> {
     const window = this.windows.get(context);
     this.windows.delete(context);

@@ -4,6 +4,7 @@ import { channel } from "node:diagnostics_channel";
 
 /** Something that is worth telling although the call went on. */
 export interface StoreEvent {
+  /** The kind of event. Stable. */
   readonly type:
     | "breaker_closed"
     | "breaker_open"
@@ -14,6 +15,7 @@ export interface StoreEvent {
     | "vanished";
   /** The kind of the partition. */
   readonly partitionKind?: string;
+  /** The event as a sentence for a log. */
   readonly message: string;
   /** The failure behind it. */
   readonly cause?: unknown;
@@ -23,15 +25,19 @@ export type Tell = (event: StoreEvent) => void;
 
 /** One operation, as it is published on the channel `tokenkeep:server`. */
 export interface StoreTrace {
+  /** The operation. */
   readonly operation: "read" | "write" | "lease" | "redeem";
+  /** The kind of the partition, such as `user`. */
   readonly kind: string;
   /** `hit`, `absent`, `stored`, `deleted`, `unchanged`, `led`, `waited`, or the code of an error. */
   readonly outcome: string;
   /** Where a read was answered. */
   readonly level?: "l1" | "backend";
+  /** The size of the record. */
   readonly bytes?: number;
   /** The conflicts that a write met. */
   readonly conflicts?: number;
+  /** The time it took. */
   readonly milliseconds: number;
 }
 
@@ -50,14 +56,22 @@ export function trace(message: StoreTrace): void {
 
 /** The part of OpenTelemetry's `Meter` that is used here. */
 export interface MeterLike {
+  /** Makes a histogram. */
   createHistogram(
     name: string,
     options?: object,
-  ): { record(value: number, attributes?: Record<string, string>): void };
+  ): {
+    /** Adds a measurement. */
+    record(value: number, attributes?: Record<string, string>): void;
+  };
+  /** Makes a counter. */
   createCounter(
     name: string,
     options?: object,
-  ): { add(value: number, attributes?: Record<string, string>): void };
+  ): {
+    /** Adds to the count. */
+    add(value: number, attributes?: Record<string, string>): void;
+  };
 }
 
 /**

@@ -46,6 +46,7 @@ const RETRYABLE: ReadonlySet<StoreErrorCode> = new Set([
  * ```
  */
 export class StoreError extends Error {
+  /** The reason. Stable. */
   readonly code: StoreErrorCode;
   /** Whether the same call may succeed a little later. */
   readonly retryable: boolean;

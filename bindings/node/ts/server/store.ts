@@ -32,6 +32,7 @@ export interface OutageRules {
   readonly app?: Outage;
 }
 
+/** Options of a {@link TokenStore}. */
 export interface TokenStoreOptions {
   /** The database: `redis(client)`, `postgres(pool)`, `memory()`, or one of the program's own. */
   readonly backend: Backend;
@@ -39,7 +40,9 @@ export interface TokenStoreOptions {
   readonly keys: KeyRing;
   /** The name of the application, which its records begin with: small letters, digits and hyphens, at most 32. */
   readonly app: string;
+  /** The lifetimes of records. Default: 90 days with a refresh token, at most 180 days. */
   readonly lifetime?: Lifetimes;
+  /** The rules for a database that does not answer. */
   readonly outage?: OutageRules;
   /** `false`: none. */
   readonly l1?: Level1Options | false;
@@ -55,9 +58,13 @@ export interface TokenStoreOptions {
 
 /** A record, as far as it shows without its content. */
 export interface RecordInfo {
+  /** The kind of the partition, such as `user`. */
   readonly kind: string;
+  /** The size of the record. */
   readonly bytes: number;
+  /** The time of its last write. */
   readonly written: Date;
+  /** The time after which it counts as absent. */
   readonly expires: Date;
   /** Hexadecimal. */
   readonly keyId: string;
@@ -65,6 +72,7 @@ export interface RecordInfo {
   readonly accounts?: readonly string[];
 }
 
+/** The result of {@link TokenStore.rekey}. */
 export interface RekeyReport {
   /** Records that are sealed with the first key now, and were not before. */
   readonly rekeyed: number;
@@ -163,7 +171,10 @@ export class TokenStore {
   }
 
   /** Removes everything that is stored for a person: the tokens of sign-ins and of calls on behalf. */
-  async erase(homeAccountId: string): Promise<{ removed: number }> {
+  async erase(homeAccountId: string): Promise<{
+    /** The number of records that were removed. */
+    removed: number;
+  }> {
     const records = recordsOf(this);
     const { name } = records.place("user", homeAccountId);
     records.options.level1("user")?.delete(name);

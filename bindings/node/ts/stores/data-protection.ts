@@ -87,6 +87,7 @@ export class FilePersistenceWithDataProtection extends BasePersistence implement
     return this.filePersistence.getFilePath();
   }
 
+  /** The logger of this persistence. */
   getLogger(): Logger {
     return this.filePersistence.getLogger();
   }

@@ -115,6 +115,7 @@ export class EncryptedFilePersistence extends BasePersistence implements IPersis
     return this.filePersistence.getFilePath();
   }
 
+  /** The logger of this persistence. */
   getLogger(): Logger {
     return this.filePersistence.getLogger();
   }

@@ -110,6 +110,7 @@ export class FilePersistence extends BasePersistence implements IPersistence {
     return lastSync < (await this.timeLastModified());
   }
 
+  /** The logger of this persistence. */
   getLogger(): Logger {
     return this.logger;
   }

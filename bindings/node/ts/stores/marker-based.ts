@@ -40,8 +40,11 @@ export function checkedItem(serviceName: string, accountName: string, options?: 
 /** A cache in a keystore's item. */
 export abstract class MarkerBasedPersistence extends BasePersistence implements IPersistence {
   private readonly filePersistence: FilePersistence;
+  /** The service of the item. */
   protected readonly serviceName: string;
+  /** The account of the item. */
   protected readonly accountName: string;
+  /** How long a prompt may take, in milliseconds; 0: there is none. */
   protected readonly promptLimit: number;
   private readonly standIns: readonly CheckedKey[];
 
@@ -84,6 +87,7 @@ export abstract class MarkerBasedPersistence extends BasePersistence implements 
     return this.filePersistence.getFilePath();
   }
 
+  /** The logger of this persistence. */
   getLogger(): Logger {
     return this.filePersistence.getLogger();
   }

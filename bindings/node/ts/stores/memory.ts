@@ -84,6 +84,7 @@ export class MemoryPersistence implements IPersistence {
     return this.name;
   }
 
+  /** The logger of this persistence. */
   getLogger(): Logger {
     return this.logger;
   }

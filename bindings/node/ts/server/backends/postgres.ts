@@ -5,14 +5,30 @@ import { StoreError, type StoreErrorCode } from "../store-error";
 
 /** The part of a client of `pg` that is used here. */
 export interface PostgresClientLike {
-  query(text: string, values?: unknown[]): Promise<{ rows: unknown[]; rowCount: number | null }>;
+  /** Runs a statement with its parameters. */
+  query(
+    text: string,
+    values?: unknown[],
+  ): Promise<{
+    /** The rows of the answer. */
+    rows: unknown[];
+    /** The number of rows that were returned or changed. */
+    rowCount: number | null;
+  }>;
 }
 
 /** The part of a pool of `pg` that is used here. */
 export interface PostgresPoolLike extends PostgresClientLike {
-  connect(): Promise<PostgresClientLike & { release(error?: unknown): void }>;
+  /** Takes a connection out of the pool. */
+  connect(): Promise<
+    PostgresClientLike & {
+      /** Gives the connection back; with an error, it is closed. */
+      release(error?: unknown): void;
+    }
+  >;
 }
 
+/** Options of {@link postgres}. */
 export interface PostgresOptions {
   /** The name of the table, with its schema if need be. Default: `tokenkeep_record`. */
   readonly table?: string;

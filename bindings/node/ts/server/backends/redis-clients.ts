@@ -5,16 +5,19 @@ type Word = string | Uint8Array;
 
 /** A client of the package `redis`, version 4 to 6: `createClient()` or `createCluster()`, connected. */
 export interface NodeRedisLike {
+  /** Sends a command. */
   sendCommand(...words: unknown[]): Promise<unknown>;
 }
 
 /** A client of the package `ioredis` or `iovalkey`: `new Redis()` or `new Cluster()`. */
 export interface IoRedisLike {
+  /** Sends a command; texts in its answer are bytes. */
   callBuffer(command: string, ...words: unknown[]): Promise<unknown>;
 }
 
 /** A client of the package `@valkey/valkey-glide`. */
 export interface GlideLike {
+  /** Sends a command. */
   customCommand(words: unknown[], options?: unknown): Promise<unknown>;
 }
 

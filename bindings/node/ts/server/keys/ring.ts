@@ -11,7 +11,13 @@ export interface RecordKeys {
 
 /** What a ring may keep beside the records: one small text, replaced only if it has not changed since it was read. */
 export interface KeyShelf {
-  load(): Promise<{ readonly text: string | null; readonly revision: Uint8Array | null }>;
+  /** The text, and its revision; both null where there is none. */
+  load(): Promise<{
+    /** The text that was saved last. */
+    readonly text: string | null;
+    /** The argument of the `save` that replaces it. */
+    readonly revision: Uint8Array | null;
+  }>;
   /** False if another writer was first. */
   save(text: string, revision: Uint8Array | null): Promise<boolean>;
 }

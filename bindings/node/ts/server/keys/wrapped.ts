@@ -11,6 +11,7 @@ const LOOK = HOUR / 2;
 /** More attempts to save than servers start at once. */
 const ATTEMPTS = 50;
 
+/** Options of `keys.wrapped`. */
 export interface WrappedKeyOptions {
   /** Wraps a key of 32 bytes, such as with `wrapKey` of Key Vault. Called once for each new key. */
   wrap(key: Uint8Array): Promise<Uint8Array>;
