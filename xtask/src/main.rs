@@ -20,6 +20,7 @@ mod hygiene;
 mod job;
 mod keychain;
 mod keyring;
+mod keyrings;
 mod lanes;
 mod languages;
 mod mixed;

@@ -54,7 +54,7 @@ pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
     )?;
 
     let mut cargo = job.command("cargo");
-    cargo.args(["test", "--locked", "--package", "tokenkeep-interop", "--no-fail-fast"]);
+    cargo.args(["test", "--locked", "--package", "tokenkeep-interop", "--test", "it", "--no-fail-fast"]);
     // Each variable holds the words of a command, one a line.
     cargo.env("TOKENKEEP_PEER_GO", &go);
     // Each question starts a new virtual machine, so that the optimising compiler would never pay.

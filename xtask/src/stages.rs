@@ -3,8 +3,8 @@
 use crate::job::{Job, Outcome};
 use crate::suite::{Stage, Suite, Work};
 use crate::{
-    addon, api, cycles, demo, features, hygiene, keychain, lanes, languages, mixed, pack, pages, rust,
-    screenshots, servers, setup, siblings, vectors,
+    addon, api, cycles, demo, features, hygiene, keychain, keyrings, lanes, languages, mixed, pack, pages,
+    rust, screenshots, servers, setup, siblings, vectors,
 };
 
 /// Every check and test, each once.
@@ -92,6 +92,10 @@ const TEST_STAGES: &[Stage] = &[
     .counting()
     .needs(&["npm"])
     .minutes(10),
+    task("keyrings", "the keyrings of KeePassXC and KWallet, and behind a sandbox's proxy", keyrings::stage)
+        .counting()
+        .needs(&["setup"])
+        .minutes(10),
     task("mixed", "crowds of ours, the original and Python on one cache file", mixed::stage)
         .counting()
         .needs(&["build"])

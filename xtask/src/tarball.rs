@@ -12,7 +12,7 @@ use crate::pe;
 use crate::platform::Platform;
 
 /// The size limit of the binary that a user downloads.
-const LARGEST_ADDON: u64 = 2_200_000;
+const LARGEST_ADDON: u64 = 2_300_000;
 
 /// Files of every package.
 const ALWAYS: &[&str] = &["LICENSE", "README.md", "THIRD-PARTY-NOTICES.txt", "package.json", "sbom.cdx.json"];

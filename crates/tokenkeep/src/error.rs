@@ -136,7 +136,8 @@ impl Error {
     }
 
     /// For the kind [`Ambiguous`](ErrorKind::Ambiguous): returns the items that match, one line each, with the path
-    /// in the keystore, the label and the attributes; a program's own texts are in quotes. No content.
+    /// in the keystore, the label, the attributes and the time of the last change; a program's own texts are in quotes. No
+    /// content. The message has them too.
     pub fn candidates(&self) -> &[String] {
         &self.0.candidates
     }

@@ -123,8 +123,8 @@ impl WaitOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Prompting {
-    /// A locked keystore is `StoreLocked`, at once. The default, because a library does not know whether a user is
-    /// present.
+    /// No user is asked: a locked keystore is `StoreLocked`, within a second. A prompt of the Secret Service that completes by
+    /// itself is run. The default, because a library does not know whether a user is present.
     #[default]
     Never,
     /// The keystore may show a prompt.

@@ -95,18 +95,21 @@ mod linux {
                     }
                     Some(collection) => {
                         let label = &collection.label;
-                        let tried = if collection.locked { None } else { Some(trial(terms)) };
-                        // Some keyrings call themselves unlocked and refuse all the same.
-                        let refused = tried.iter().flatten().any(|tried| {
+                        let tried = trial(terms);
+                        // Some keyrings call themselves unlocked and refuse all the same. A KWallet that the log-in has
+                        // opened calls itself locked and stores all the same.
+                        let stored = tried.as_ref().is_some_and(Result::is_ok);
+                        let refused = tried.iter().any(|tried| {
                             tried.as_ref().is_err_and(|error| error.kind() == ErrorKind::StoreLocked)
                         });
-                        let state = match (collection.locked, refused) {
+                        let locked = collection.locked && !stored;
+                        let state = match (locked, refused) {
                             (true, _) => "locked",
                             (false, true) => "locked for this program",
                             (false, false) => "unlocked",
                         };
                         section.fact("default keyring", format!("{label:?}, {state}"));
-                        if collection.locked {
+                        if locked {
                             section.finding(Finding::problem(
                             "keyring-locked",
                             format!("The keyring {label:?} is locked: programs that may not prompt cannot read it"),
@@ -121,7 +124,7 @@ mod linux {
                             "Create a lasting keyring and make it the default",
                         ));
                         }
-                        if let Some(tried) = tried {
+                        if !locked || !refused {
                             tell_of_trial(&mut section, tried);
                         }
                     }
@@ -158,7 +161,7 @@ mod linux {
         Finding::of(code, failure)
     }
 
-    /// Stores a trial item, reads it over a new connection and removes it, as opening a cache does; `None` if it must not.
+    /// Stores a trial item, reads it and removes it, as opening a cache does; `None` if it must not.
     fn trial(terms: Terms) -> Option<Result<(), tokenkeep::Error>> {
         let trial = Config::new("tokenkeep").account("doctor").keystore_deadline(terms.keyring);
         terms.trial.then(|| trial.keystore_item().and_then(|item| item.verify()))

@@ -96,7 +96,7 @@ pub trait Keystore: Send + Sync + fmt::Debug {
         Err(Error::new(ErrorKind::NotSupported, "This keystore cannot set damaged content aside"))
     }
 
-    /// Writes, reads back over a new connection and removes a probe item under a random name, where reading the item itself is
+    /// Writes, reads back and removes a probe item under a random name, where reading the item itself is
     /// no proof or could cause a prompt.
     ///
     /// # Errors

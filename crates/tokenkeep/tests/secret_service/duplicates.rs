@@ -24,7 +24,27 @@ fn items_with_different_content_are_an_error_that_names_them_without_their_conte
 }
 
 #[test]
-fn items_with_different_attributes_are_an_error_for_delete_too() {
+fn the_error_tells_items_apart_by_label_attributes_and_time() {
+    let keyring = Keyring::start();
+    let richer = [ATTRIBUTES[0], ATTRIBUTES[1], ATTRIBUTES[2], ("username", "somebody")];
+    keyring.by_hand(async |hand| {
+        hand.create(LOGIN, &ATTRIBUTES, b"one").await;
+        hand.create(LOGIN, &richer, b"two").await;
+    });
+    let item = item(&keyring.bus);
+    for error in
+        [item.load().unwrap_err(), item.save(&b"three".into()).unwrap_err(), item.delete().unwrap_err()]
+    {
+        for words in ["2 items", "\"by hand\"", "username=\"somebody\"", "changed 0 days 0 min ago"] {
+            assert_kind(&error, ErrorKind::Ambiguous, words);
+        }
+        assert_eq!(error.candidates().len(), 2);
+    }
+    assert_eq!(keyring.by_hand(async |hand| hand.search(&ATTRIBUTES).await.len()), 2);
+}
+
+#[test]
+fn items_with_equal_content_and_different_attributes_are_read_written_and_removed_together() {
     let keyring = Keyring::start();
     let richer = [ATTRIBUTES[0], ATTRIBUTES[1], ATTRIBUTES[2], ("username", "somebody")];
     keyring.by_hand(async |hand| {
@@ -32,9 +52,18 @@ fn items_with_different_attributes_are_an_error_for_delete_too() {
         hand.create(LOGIN, &richer, b"same").await;
     });
     let item = item(&keyring.bus);
-    assert_kind(&item.load().unwrap_err(), ErrorKind::Ambiguous, "2 items");
-    assert_kind(&item.delete().unwrap_err(), ErrorKind::Ambiguous, "2 items");
-    assert_eq!(keyring.by_hand(async |hand| hand.search(&ATTRIBUTES).await.len()), 2);
+    assert_eq!(item.load().unwrap().unwrap().expose(), b"same");
+    item.verify().unwrap();
+    item.save(&b"new".into()).unwrap();
+    assert_eq!(item.load().unwrap().unwrap().expose(), b"new");
+    // A program that searches with more attributes finds its item still, with the new content.
+    let found = keyring.by_hand(async |hand| {
+        let mut found = hand.search(&richer).await;
+        (hand.secret(&found.remove(0)).await, hand.search(&ATTRIBUTES).await.len())
+    });
+    assert_eq!(found, (b"new".to_vec(), 2));
+    assert!(item.delete().unwrap());
+    assert_eq!(keyring.by_hand(async |hand| hand.search(&ATTRIBUTES).await.len()), 0);
 }
 
 #[test]

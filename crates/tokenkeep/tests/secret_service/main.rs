@@ -8,9 +8,12 @@
 mod clock;
 #[path = "../support/keyring.rs"]
 mod keyring;
+#[path = "../support/scripted.rs"]
+mod scripted;
 
 mod content;
 mod duplicates;
+mod habits;
 mod locked;
 mod persistence;
 mod prompts;

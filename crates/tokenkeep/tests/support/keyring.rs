@@ -20,7 +20,8 @@ use tempfile::TempDir;
 use zbus::Connection;
 use zbus::wire::{OwnedObjectPath, OwnedVariant, Variant};
 
-use self::daemon::{Daemon, spawn};
+pub(crate) use self::daemon::Daemon;
+use self::daemon::spawn;
 
 /// The longest time for a daemon to become ready. Several test suites may share two cores.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -279,9 +280,18 @@ impl Hand {
     }
 
     async fn property(&self, item: &OwnedObjectPath, name: &str) -> OwnedVariant {
-        let body = ("org.freedesktop.Secret.Item", name);
-        let interface = Some("org.freedesktop.DBus.Properties");
-        let answer = self.0.call_method(Some(NAME), item, interface, "Get", &body).await;
+        self.property_of(item, "org.freedesktop.Secret.Item", name).await
+    }
+
+    /// Returns a property of an item or a collection.
+    pub(crate) async fn property_of(
+        &self,
+        object: &OwnedObjectPath,
+        interface: &str,
+        name: &str,
+    ) -> OwnedVariant {
+        let properties = Some("org.freedesktop.DBus.Properties");
+        let answer = self.0.call_method(Some(NAME), object, properties, "Get", &(interface, name)).await;
         answer.expect("a property").body().deserialize().expect("its value")
     }
 
@@ -294,8 +304,13 @@ impl Hand {
     }
 
     pub(crate) async fn default_collection(&self) -> OwnedObjectPath {
-        let answer = self.0.call_method(Some(NAME), PATH, Some(SERVICE), "ReadAlias", &("default",)).await;
-        answer.expect("an alias").body().deserialize().expect("its path")
+        self.alias("default").await.expect("an alias")
+    }
+
+    /// Returns the collection with an alias, `/` if there is none; `None` without a service.
+    pub(crate) async fn alias(&self, name: &str) -> Option<OwnedObjectPath> {
+        let answer = self.0.call_method(Some(NAME), PATH, Some(SERVICE), "ReadAlias", &(name,)).await;
+        Some(answer.ok()?.body().deserialize().expect("its path"))
     }
 
     /// Makes `collection` the default one; `/` for none.

@@ -1,7 +1,8 @@
 //! The Linux Secret Service (gnome-keyring, KWallet, KeePassXC) as a keystore.
 //!
 //! This file owns [`SecretServiceItem`]: its settings and its connections. From here inwards: [`worker`], the thread
-//! with a connection; [`operation`], a read, a write or a removal; [`whereabouts`], the remembered path of the item;
+//! with a connection; [`operation`], a read, a write or a removal; [`prompts`], those that the
+//! service demands; [`whereabouts`], the remembered path of the item;
 //! [`probe`], the verification of a store; [`service`], the methods of the Secret Service; [`body`], their arguments;
 //! [`session`], their encryption; [`bus`], D-Bus under a deadline. [`survey`] reads the state of the service.
 //! [`failure`] translates errors.
@@ -15,6 +16,7 @@ mod bus;
 mod failure;
 mod operation;
 mod probe;
+mod prompts;
 mod service;
 mod session;
 mod survey;

@@ -73,6 +73,8 @@ pub(super) enum BusError {
     Closed(String),
     /// The answer breaks the Secret Service's protocol.
     Malformed(String),
+    /// The service gave back other content than was written to it.
+    Altered,
     /// This process has no more threads, descriptors or random numbers.
     System(io::Error),
     /// The bus or the service answered with an error.
@@ -127,6 +129,7 @@ impl fmt::Display for BusError {
             | Self::Refused(text)
             | Self::Closed(text)
             | Self::Malformed(text) => f.write_str(text),
+            Self::Altered => f.write_str("other content than was written"),
             Self::NotListening(address, cause) => write!(f, "{address}: {cause}"),
             Self::TimedOut(limit) => write!(f, "no answer within {limit:?}"),
             Self::System(cause) => cause.fmt(f),
@@ -215,6 +218,14 @@ impl Bus {
     ) -> Result<Message, BusError> {
         let call = self.connection.call_method(Some(destination), path, Some(interface), member, body);
         within(&self.runtime, deadline, call).await
+    }
+
+    /// Returns the connection that owns `name`.
+    pub(super) async fn owner(&self, name: &str, deadline: &Deadline) -> Result<String, BusError> {
+        const BUS: &str = "org.freedesktop.DBus";
+        let object = ObjectPath::from_str_unchecked("/org/freedesktop/DBus");
+        let answer = self.call(BUS, object, BUS, "GetNameOwner", &Body::Text(name), deadline).await?;
+        Ok(answer.body().deserialize()?)
     }
 
     /// Subscribes to the signals that match `rule`.

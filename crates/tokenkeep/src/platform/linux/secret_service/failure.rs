@@ -33,20 +33,25 @@ mod name {
     pub(super) const TIMED_OUT: &str = "org.freedesktop.DBus.Error.TimedOut";
     pub(super) const ACCESS_DENIED: &str = "org.freedesktop.DBus.Error.AccessDenied";
     pub(super) const NOT_SUPPORTED: &str = "org.freedesktop.DBus.Error.NotSupported";
+    pub(super) const FAILED: &str = "org.freedesktop.DBus.Error.Failed";
+    pub(super) const INVALID_ARGS: &str = "org.freedesktop.DBus.Error.InvalidArgs";
     pub(super) const UNKNOWN_OBJECT: &str = "org.freedesktop.DBus.Error.UnknownObject";
     pub(super) const UNKNOWN_METHOD: &str = "org.freedesktop.DBus.Error.UnknownMethod";
     pub(super) const UNKNOWN_INTERFACE: &str = "org.freedesktop.DBus.Error.UnknownInterface";
     pub(super) const SPAWN: &str = "org.freedesktop.DBus.Error.Spawn.";
     pub(super) const NO_SESSION: &str = "org.freedesktop.Secret.Error.NoSession";
+    /// The answer of kwalletd6 for a session that it does not know.
+    pub(super) const INVALID_PATH: &str = "org.qtproject.QtDBus.Error.InvalidObjectPath";
     pub(super) const NO_SUCH_OBJECT: &str = "org.freedesktop.Secret.Error.NoSuchObject";
     pub(super) const IS_LOCKED: &str = "org.freedesktop.Secret.Error.IsLocked";
 }
 
 impl Failure {
-    /// Returns whether the service or the bus ended during a connection, so that a new connection may work.
+    /// Returns whether the service or the bus ended during a connection, or its session has no good key, so that a new
+    /// connection may work.
     pub(super) fn is_interruption(&self) -> bool {
         match self {
-            Self::Bus(BusError::Closed(_)) => true,
+            Self::Bus(BusError::Closed(_) | BusError::Malformed(_) | BusError::Altered) => true,
             Self::Bus(error) => matches!(
                 error.remote_name(),
                 Some(
@@ -55,10 +60,16 @@ impl Failure {
                         | name::NO_REPLY
                         | name::DISCONNECTED
                         | name::NO_SESSION
+                        | name::INVALID_PATH
                 )
             ),
             Self::Final(_) => false,
         }
+    }
+
+    /// Returns whether the service could do nothing with a request: perhaps it could not decrypt a secret.
+    pub(super) fn is_vague(&self) -> bool {
+        matches!(self, Self::Bus(error) if matches!(error.remote_name(), Some(name::FAILED | name::INVALID_ARGS)))
     }
 
     /// Returns whether an item or collection that a search has just named is gone.
@@ -76,6 +87,19 @@ impl Failure {
                 )
             )
         )
+    }
+
+    /// Returns whether the service answered, with an error.
+    pub(super) fn is_of_the_service(&self) -> bool {
+        matches!(self, Self::Bus(error) if error.is_of_the_service())
+    }
+
+    /// Returns whether the connection can carry another call.
+    pub(super) fn leaves_connection_usable(&self) -> bool {
+        match self {
+            Self::Bus(error) => error.leaves_connection_usable(),
+            Self::Final(_) => true,
+        }
     }
 
     /// Returns whether an item or collection is locked.
@@ -142,6 +166,11 @@ fn explain(error: &BusError) -> (ErrorKind, &'static str, &'static str) {
             "the Secret Service gave an answer that breaks its protocol",
             "Report this with the name and version of the keyring service",
         ),
+        Bus::Altered => (
+            ErrorKind::NotVerified,
+            "the Secret Service gave back other content than was written to it",
+            "Restart the keyring service",
+        ),
         Bus::System(_) => (
             ErrorKind::Io,
             "the operating system refused this process what it takes",
@@ -200,10 +229,19 @@ pub(super) fn is_locked(why: &str) -> Error {
     Error::new(ErrorKind::StoreLocked, format!("the keyring is locked and {why}")).remedy(UNLOCK)
 }
 
+/// The keyring is open, and does not do what it was asked without a person.
+pub(super) fn is_unconfirmed(change: &str, why: &str) -> Error {
+    let what = format!("the keyring is open, but wants a person to confirm {change}: {why}");
+    Error::new(ErrorKind::StoreLocked, what).remedy(
+        "Confirm it where a person can be asked, or let programs in without: in KeePassXC, switch the confirmations off \
+         under Settings, Secret Service Integration",
+    )
+}
+
 /// There is no collection for a new item.
 pub(super) fn no_default_collection() -> Error {
     Error::new(ErrorKind::StoreUnavailable, "the Secret Service has no default collection").remedy(
         "Create a keyring and make it the default with the desktop's password program, such as Seahorse; \
-         with KeePassXC, open the database",
+         with KeePassXC, open the database and choose a group under Database settings, Secret Service Integration",
     )
 }

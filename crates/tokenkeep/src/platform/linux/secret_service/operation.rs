@@ -2,20 +2,20 @@
 //!
 //! An item without a schema matches if no item has ours. If several items have our attributes:
 //! - An unlocked one is taken, as in libsecret, even if others are locked.
-//! - Several with equal attributes and content are one item stored twice. A read takes the first, like libsecret. A write
-//!   updates it and removes the others, which would otherwise be found with old content.
-//! - Several that differ are [`ErrorKind::Ambiguous`]: whichever one were taken, a program that takes another would lose its
-//!   content. A removal may take all of them, like libsecret's, if they differ in content only: equal attributes mean
-//!   the same entry, all of which must be removed.
+//! - Several with equal content are one item stored twice. A read takes the first, like libsecret. A write updates all, and
+//!   removes those with the attributes of the first, which are of no use to a program that searches for others.
+//! - Several with different content are [`ErrorKind::Ambiguous`]: whichever one were taken, a program that takes another
+//!   would lose its content. A removal takes all of them, like libsecret's, if they differ in content only: equal attributes
+//!   mean the same entry, all of which must be removed.
 
-use std::time::{Duration, Instant};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use zbus::wire::{ObjectPath, OwnedObjectPath};
 
 use super::SCHEMA_ATTRIBUTE;
 use super::bus::{BusError, Deadline};
-use super::failure::{self, Failure};
-use super::service::{Answer, Attributes, Client};
+use super::failure::Failure;
+use super::service::{Answer, Attributes, Client, is_inside};
 use crate::item_shape::{GENERIC, Payload};
 use crate::options::Prompting;
 use crate::{Error, ErrorKind, Secret};
@@ -25,9 +25,6 @@ const ATTEMPTS: u32 = 4;
 
 /// More items than this with equal attributes are refused without a comparison.
 const DUPLICATE_LIMIT: usize = 16;
-
-/// The name that `secret-tool` and libsecret give a collection that they create.
-const COLLECTION_LABEL: &str = "Default keyring";
 
 /// A connection in use, with the limits of the operation.
 #[derive(Debug)]
@@ -90,6 +87,9 @@ impl Operation<'_> {
     /// or cannot be read there.
     async fn read_where_it_was(&mut self, attributes: &Attributes<'_>) -> Result<Option<Found>, Failure> {
         let Some(item) = self.client.whereabouts.probable(attributes) else { return Ok(None) };
+        if self.default_that_hides().await?.is_some() {
+            return Ok(None);
+        }
         let searched = Instant::now();
         let (content, found) = self.client.secret_and_search(attributes, &item, &self.deadline).await;
         match content {
@@ -151,8 +151,11 @@ impl Operation<'_> {
                 }
                 let encoded = payload.encoded(content, stored.as_ref());
                 let content = encoded.as_ref().map_or(content, Secret::expose);
-                self.client.set_secret(&first, content, &self.deadline).await?;
-                for copy in &others {
+                let copies = self.with_attributes_of(&first, &others).await?;
+                for item in std::iter::once(&first).chain(&others).filter(|item| !copies.contains(item)) {
+                    self.client.set_secret(item, content, &self.deadline).await?;
+                }
+                for copy in copies {
                     self.remove_item(copy).await?;
                 }
                 Ok(first)
@@ -165,7 +168,9 @@ impl Operation<'_> {
         match self.locate(attributes).await? {
             Place::Nowhere(_) => Ok(false),
             Place::Items { first, others } => {
-                self.agree_in_attributes(&first, &others).await?;
+                if self.with_attributes_of(&first, &others).await?.len() < others.len() {
+                    self.agreed_content(&first, &others).await?;
+                }
                 self.client.whereabouts.forget();
                 let mut removed = false;
                 for item in std::iter::once(&first).chain(&others) {
@@ -174,11 +179,6 @@ impl Operation<'_> {
                 Ok(removed)
             }
         }
-    }
-
-    /// Returns whether an item or a collection is lost when its user logs out.
-    pub(super) async fn ends_with_login(&mut self, place: &ObjectPath<'_>) -> Result<bool, Failure> {
-        Ok(self.client.ends_with_login(place, &self.deadline).await?)
     }
 
     /// Creates the item. If another program created one at the same moment, one of the two is kept, by a rule that
@@ -195,8 +195,11 @@ impl Operation<'_> {
         let ours = match answer {
             Answer::Done(item) => Some(item),
             Answer::AfterPrompt(prompt) => {
-                self.ask(&prompt).await?;
-                None
+                let is_there = async |operation: &mut Self| {
+                    let found = operation.client.search(sought, &operation.deadline).await?;
+                    Ok(!found.unlocked.is_empty())
+                };
+                self.confirm(&prompt, "the new item", is_there).await?
             }
         };
         let mut found = self.client.search(sought, &self.deadline).await?.unlocked;
@@ -208,7 +211,9 @@ impl Operation<'_> {
         if ours.as_ref() == Some(&kept) && others.is_empty() {
             return Ok(kept);
         }
-        self.agree_in_attributes(&kept, &others).await?;
+        if self.with_attributes_of(&kept, &others).await?.len() < others.len() {
+            return Err(self.ambiguous(&kept, &others).await);
+        }
         self.client.set_secret(&kept, content, &self.deadline).await?;
         for other in &others {
             self.remove_item(other).await?;
@@ -216,13 +221,36 @@ impl Operation<'_> {
         Ok(kept)
     }
 
-    /// Finds the item, and unlocks its collection if prompts are allowed.
+    /// Returns the default collection if it is locked and the service could wait for a person in a search, as KeePassXC
+    /// does. gnome-keyring never waits there.
+    async fn default_that_hides(&mut self) -> Result<Option<OwnedObjectPath>, Failure> {
+        if self.client.is_gnome_keyring {
+            return Ok(None);
+        }
+        match self.locked_default().await {
+            // A service that does not say so does not hide anything.
+            Err(error) if error.is_of_the_service() => Ok(None),
+            outcome => Ok(outcome?),
+        }
+    }
+
+    async fn locked_default(&mut self) -> Result<Option<OwnedObjectPath>, BusError> {
+        let Some(collection) = self.client.default_collection(&self.deadline).await? else { return Ok(None) };
+        Ok(self.client.is_locked(&collection, &self.deadline).await?.then_some(collection))
+    }
+
+    /// Finds the item, and unlocks its collection if that needs no person, or prompts are allowed.
     ///
     /// "No item" is certain only if the default collection exists and is unlocked: a locked keyring may hide its
     /// items.
     async fn locate(&mut self, attributes: &Attributes<'_>) -> Result<Place, Failure> {
         let mut asked = false;
         loop {
+            if let Some(collection) = self.default_that_hides().await? {
+                self.client.whereabouts.forget();
+                self.unlock(&[collection], false, &mut asked).await?;
+                continue;
+            }
             let searched = Instant::now();
             let found = self.client.search(attributes, &self.deadline).await?;
             let mut unlocked = found.unlocked.into_iter();
@@ -236,18 +264,27 @@ impl Operation<'_> {
                 return Ok(Place::Items { first, others });
             }
             self.client.whereabouts.forget();
-            if !found.locked.is_empty() {
-                self.unlock(&found.locked, &mut asked).await?;
-                continue;
-            }
-            if let Some(place) = self.locate_without_schema(attributes).await? {
+            if found.locked.is_empty()
+                && let Some(place) = self.locate_without_schema(attributes).await?
+            {
                 return Ok(place);
             }
-            match self.client.default_collection(&self.deadline).await? {
-                None => self.create_collection(&mut asked).await?,
-                Some(collection) if self.client.is_locked(&collection, &self.deadline).await? => {
-                    self.unlock(&[collection], &mut asked).await?;
+            let default = self.client.default_collection(&self.deadline).await?;
+            let locked = match &default {
+                Some(collection) => self.client.is_locked(collection, &self.deadline).await?,
+                None => true,
+            };
+            match default {
+                _ if !found.locked.is_empty() => {
+                    // KeePassXC asks for each item of its open database whether this connection may read it.
+                    let inside = |collection: &OwnedObjectPath| {
+                        found.locked.iter().all(|item| is_inside(item, collection))
+                    };
+                    let open = !locked && default.as_ref().is_some_and(inside);
+                    self.unlock(&found.locked, open, &mut asked).await?;
                 }
+                None => self.create_collection(&mut asked).await?,
+                Some(collection) if locked => self.unlock(&[collection], false, &mut asked).await?,
                 Some(collection) => return Ok(Place::Nowhere(collection)),
             }
         }
@@ -270,56 +307,18 @@ impl Operation<'_> {
         Ok(found.next().map(|first| Place::Items { first, others: found.collect() }))
     }
 
-    async fn unlock(&mut self, objects: &[OwnedObjectPath], asked: &mut bool) -> Result<(), Failure> {
-        if self.prompting == Prompting::Never {
-            return Err(failure::is_locked("prompts are not allowed here").into());
-        }
-        if std::mem::replace(asked, true) {
-            return Err(failure::is_locked("stayed so after it was to be unlocked").into());
-        }
-        match self.client.unlock(objects, &self.deadline).await? {
-            Answer::Done(()) => Ok(()),
-            Answer::AfterPrompt(prompt) => self.ask(&prompt).await,
-        }
-    }
-
-    async fn create_collection(&mut self, asked: &mut bool) -> Result<(), Failure> {
-        if self.prompting == Prompting::Never || std::mem::replace(asked, true) {
-            return Err(failure::no_default_collection().into());
-        }
-        match self.client.create_default_collection(COLLECTION_LABEL, &self.deadline).await? {
-            Answer::Done(_) => Ok(()),
-            Answer::AfterPrompt(prompt) => self.ask(&prompt).await,
-        }
-    }
-
-    /// Shows a prompt, if allowed, and waits for the user.
-    async fn ask(&mut self, prompt: &ObjectPath<'_>) -> Result<(), Failure> {
-        let Prompting::Allowed { limit } = self.prompting else {
-            self.client.dismiss_prompt(prompt, &self.deadline).await?;
-            return Err(failure::is_locked("prompts are not allowed here").into());
-        };
-        let asked = Instant::now();
-        let answer = self.client.show_prompt(prompt, &self.deadline, &Deadline::after(limit)).await;
-        let unanswered = asked.elapsed() >= limit;
-        self.deadline = self.deadline.without_time_since(asked);
-        match answer {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(failure::is_locked("the prompt was dismissed").into()),
-            Err(BusError::TimedOut(_)) if unanswered => {
-                // The user is away, so close the window. The connection is usable, because no call is pending.
-                self.client.dismiss_prompt(prompt, &Deadline::after(Duration::from_secs(1))).await?;
-                Err(failure::is_locked(&format!("nobody answered the prompt within {limit:?}")).into())
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
     /// Removes one item; returns `false` if it is already gone.
     pub(super) async fn remove_item(&mut self, item: &ObjectPath<'_>) -> Result<bool, Failure> {
         match self.client.delete(item, &self.deadline).await.map_err(Failure::from) {
             Ok(Answer::Done(())) => Ok(true),
-            Ok(Answer::AfterPrompt(prompt)) => self.ask(&prompt).await.map(|()| true),
+            Ok(Answer::AfterPrompt(prompt)) => {
+                let is_gone = async |operation: &mut Self| {
+                    let looked =
+                        operation.client.label(item, &operation.deadline).await.map_err(Failure::from);
+                    Ok(looked.is_err_and(|failure| failure.is_missing_object()))
+                };
+                self.confirm(&prompt, "the removal of an item", is_gone).await.map(|_| true)
+            }
             Err(failure) if failure.is_missing_object() => Ok(false),
             Err(failure) => Err(failure),
         }
@@ -331,7 +330,9 @@ impl Operation<'_> {
         first: &OwnedObjectPath,
         others: &[OwnedObjectPath],
     ) -> Result<Secret, Failure> {
-        self.agree_in_attributes(first, others).await?;
+        if others.len() >= DUPLICATE_LIMIT {
+            return Err(self.ambiguous(first, others).await);
+        }
         let content = self.client.secret(first, &self.deadline).await?;
         for other in others {
             if self.client.secret(other, &self.deadline).await? != content {
@@ -341,38 +342,38 @@ impl Operation<'_> {
         Ok(content)
     }
 
-    async fn agree_in_attributes(
+    /// Returns those of `others` that have exactly the attributes of `first`.
+    async fn with_attributes_of<'o>(
         &mut self,
         first: &OwnedObjectPath,
-        others: &[OwnedObjectPath],
-    ) -> Result<(), Failure> {
+        others: &'o [OwnedObjectPath],
+    ) -> Result<Vec<&'o OwnedObjectPath>, Failure> {
+        let mut equal = Vec::new();
         if others.is_empty() {
-            return Ok(());
+            return Ok(equal);
         }
         if others.len() >= DUPLICATE_LIMIT {
             return Err(self.ambiguous(first, others).await);
         }
         let attributes = self.client.attributes(first, &self.deadline).await?;
         for other in others {
-            if self.client.attributes(other, &self.deadline).await? != attributes {
-                return Err(self.ambiguous(first, others).await);
+            if self.client.attributes(other, &self.deadline).await? == attributes {
+                equal.push(other);
             }
         }
-        Ok(())
+        Ok(equal)
     }
 
     /// The error that lists the matching items.
     async fn ambiguous(&mut self, first: &OwnedObjectPath, others: &[OwnedObjectPath]) -> Failure {
-        let all = || std::iter::once(first).chain(others).take(DUPLICATE_LIMIT);
-        let names: Vec<_> = all().map(|item| item.as_str()).collect();
-        let what = format!("{} items match and differ: {}", others.len() + 1, names.join(", "));
         let mut candidates = Vec::new();
-        for item in all() {
+        for item in std::iter::once(first).chain(others).take(DUPLICATE_LIMIT) {
             match self.described(item).await {
                 Ok(line) => candidates.push(line),
                 Err(error) => return error.into(),
             }
         }
+        let what = format!("{} items match and differ: {}", others.len() + 1, candidates.join("; "));
         let error = Error::new(ErrorKind::Ambiguous, what)
             .remedy("Remove all but the right one with the desktop's password program, such as Seahorse");
         error.among(candidates).into()
@@ -384,6 +385,16 @@ impl Operation<'_> {
         for (name, value) in self.client.attributes(item, &self.deadline).await? {
             // Debug form: another program's text must not forge a line.
             line.push_str(&format!(" {}={value:?}", name.escape_debug()));
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        match self.client.modified(item, &self.deadline).await {
+            Ok(modified) => {
+                let age = now.saturating_sub(modified).as_secs();
+                line.push_str(&format!(", changed {} days {} min ago", age / 86_400, age % 86_400 / 60));
+            }
+            // A service does not have to keep times.
+            Err(error) if error.is_of_the_service() => {}
+            Err(error) => return Err(error),
         }
         Ok(line)
     }

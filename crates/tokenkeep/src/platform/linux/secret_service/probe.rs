@@ -1,8 +1,8 @@
-//! Verifies that the store keeps an item.
+//! Verifies that the store keeps an item, and that a session has one key.
 //!
 //! A probe is an item under a random name that no other process uses. It is removed at the end, after an error too.
-//! Only a killed process leaves one behind, and a later verification removes it. Probes never prompt: the operation
-//! that runs them does not allow it by then.
+//! A killed process leaves one behind, and a later verification removes it; so does a KeePassXC without a recycle bin, where
+//! only a person removes. Probes never ask a person: the operation that runs them does not allow it by then.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,9 +11,10 @@ use zbus::wire::ObjectPath;
 use super::bus::{BusError, Deadline};
 use super::failure::Failure;
 use super::operation::{NewItem, Operation};
-use super::service::{Attributes, Client, attributes};
+use super::service::{Attributes, attributes};
 use super::{SCHEMA, SCHEMA_ATTRIBUTE};
-use crate::{Error, ErrorKind, Secret};
+use crate::item_shape::Payload;
+use crate::{ErrorKind, Secret};
 
 /// The service name of all probes, by which abandoned ones are found.
 const SERVICE: &str = "tokenkeep-probe";
@@ -29,66 +30,73 @@ const CLEANING_LIMIT: usize = 8;
 /// The time to remove the probe after a failure that may have used the whole time limit.
 const CLEANING_TIME: Duration = Duration::from_secs(1);
 
-/// Proves that `collection` returns, over another connection, the item that was stored.
+/// Proves that `collection` returns an item that was stored.
 pub(super) async fn try_out(
     operation: &mut Operation<'_>,
-    bus: Option<&str>,
     collection: &ObjectPath<'_>,
 ) -> Result<(), Failure> {
-    remove_abandoned(operation).await?;
+    let removable = remove_abandoned(operation).await?;
     let account = random_hex()?;
     let attributes = attributes([(SCHEMA_ATTRIBUTE, SCHEMA), ("service", SERVICE), ("account", &account)]);
     let content = random_hex()?;
-
-    let created = {
-        let new = NewItem { attributes: &attributes, label: LABEL };
-        operation.create(collection, &attributes, &new, content.as_bytes()).await
-    };
-    let outcome = match created {
-        Ok(_) => read_elsewhere(bus, &operation.deadline, &attributes).await,
+    let new = NewItem { attributes: &attributes, label: LABEL };
+    let outcome = match operation.create(collection, &attributes, &new, content.as_bytes()).await {
+        Ok(_) => operation.read(&attributes).await,
         Err(failure) => Err(failure),
     };
     match outcome {
         Ok(found) => {
-            operation.remove(&attributes).await?;
-            if found.as_ref().map(Secret::expose) == Some(content.as_bytes()) {
-                return Ok(());
+            if removable {
+                removed(operation.remove(&attributes).await)?;
             }
-            let what = "the Secret Service did not give back what it was given";
-            let error = Error::new(ErrorKind::NotVerified, what);
-            Err(error.remedy("Restart the keyring service").into())
+            if found.content.as_ref().map(Secret::expose) != Some(content.as_bytes()) {
+                return Err(BusError::Altered.into());
+            }
+            operation.client.is_proven = true;
+            Ok(())
         }
         Err(failure) => {
             // The probe may exist, even if the answer to its creation was lost. If it cannot be removed now, a later
             // verification does it. Report the first failure.
-            let _ = remove_after_failure(bus, &attributes).await;
+            if failure.leaves_connection_usable() {
+                operation.deadline = Deadline::after(CLEANING_TIME);
+                let _ = operation.remove(&attributes).await;
+            }
             Err(failure)
         }
     }
 }
 
-/// Reads the probe like another process: over a separate connection and session.
-async fn read_elsewhere(
-    bus: Option<&str>,
-    deadline: &Deadline,
+/// Reads back the first write of a session: a service with another key for it can keep rubbish without an error.
+pub(super) async fn read_back(
+    operation: &mut Operation<'_>,
     attributes: &Attributes<'_>,
-) -> Result<Option<Secret>, Failure> {
-    let mut client = Client::connect(bus, deadline).await?;
-    let mut reader = quiet(&mut client, *deadline);
-    Ok(reader.read(attributes).await?.content)
+    payload: Payload,
+    written: &Secret,
+) -> Result<(), Failure> {
+    let stored = operation.read(attributes).await?.content;
+    if stored.is_some_and(|stored| stored == *written || payload.read(stored) == *written) {
+        operation.client.is_proven = true;
+        return Ok(());
+    }
+    // Another program has written in between, or the session has two keys.
+    match operation.client.default_collection(&operation.deadline).await? {
+        Some(collection) => try_out(operation, &collection).await,
+        None => Err(BusError::Altered.into()),
+    }
 }
 
-async fn remove_after_failure(bus: Option<&str>, attributes: &Attributes<'_>) -> Result<(), Failure> {
-    let deadline = Deadline::after(CLEANING_TIME);
-    let mut client = Client::connect(bus, &deadline).await?;
-    quiet(&mut client, deadline).remove(attributes).await.map(|_| ())
+/// Returns whether a removal was made; `false` if only a person may remove, which is no fault of the store.
+fn removed(outcome: Result<bool, Failure>) -> Result<bool, Failure> {
+    match outcome {
+        Ok(_) => Ok(true),
+        Err(Failure::Final(error)) if error.kind() == ErrorKind::StoreLocked => Ok(false),
+        Err(failure) => Err(failure),
+    }
 }
 
-fn quiet(client: &mut Client, deadline: Deadline) -> Operation<'_> {
-    Operation { client, deadline, prompting: crate::options::Prompting::Never }
-}
-
-async fn remove_abandoned(operation: &mut Operation<'_>) -> Result<(), Failure> {
+/// Returns whether the service lets us remove without a person, as far as it has shown.
+async fn remove_abandoned(operation: &mut Operation<'_>) -> Result<bool, Failure> {
     let attributes = attributes([(SCHEMA_ATTRIBUTE, SCHEMA), ("service", SERVICE)]);
     let probes = operation.client.search(&attributes, &operation.deadline).await?.unlocked;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -97,15 +105,17 @@ async fn remove_abandoned(operation: &mut Operation<'_>) -> Result<(), Failure> 
         match created {
             // Compare in both directions, because a clock that was set back would keep a probe permanently.
             Ok(created) if created.abs_diff(now) > ABANDONED => {
-                operation.remove_item(probe).await?;
+                if !removed(operation.remove_item(probe).await)? {
+                    return Ok(false);
+                }
             }
             Ok(_) => {}
-            // Its owner has removed it.
-            Err(failure) if failure.is_missing_object() => {}
+            // Its owner has removed it, or the service does not keep times.
+            Err(failure) if failure.is_of_the_service() => {}
             Err(failure) => return Err(failure),
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// 128 random bits in hexadecimal.

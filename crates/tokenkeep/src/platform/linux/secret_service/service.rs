@@ -22,15 +22,24 @@ use super::whereabouts::Whereabouts;
 use crate::Secret;
 
 const NAME: &str = "org.freedesktop.secrets";
+/// The other name of gnome-keyring-daemon on the bus.
+const GNOME_KEYRING: &str = "org.gnome.keyring";
 const PATH: &str = "/org/freedesktop/secrets";
 const SERVICE: &str = "org.freedesktop.Secret.Service";
 const COLLECTION: &str = "org.freedesktop.Secret.Collection";
 const ITEM: &str = "org.freedesktop.Secret.Item";
+const SESSION: &str = "org.freedesktop.Secret.Session";
 const PROMPT: &str = "org.freedesktop.Secret.Prompt";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 /// The only content type that libsecret's text readers accept, exactly.
 const CONTENT_TYPE: &str = "text/plain";
+
+/// How often a session is opened again for a key that every service derives alike. Each time one in 256 is not such.
+const REOPENINGS: u32 = 4;
+
+/// The time for an answer that no operation depends on.
+const REMARK: Duration = Duration::from_secs(1);
 
 /// A connection with an open session.
 #[derive(Debug)]
@@ -39,10 +48,23 @@ pub(super) struct Client {
     owner: String,
     session: OwnedObjectPath,
     key: SessionKey,
-    /// The collection that ends with the log-in session, once requested.
-    session_collection: Option<Option<OwnedObjectPath>>,
+    /// Whether the service is gnome-keyring: it searches locked collections without a wait, and its prompts always ask.
+    pub(super) is_gnome_keyring: bool,
+    /// Whether the service gave back over this session what was written over it: both have one key.
+    pub(super) is_proven: bool,
+    session_collection: SessionCollection,
     /// The path of the last item.
     pub(super) whereabouts: Whereabouts,
+}
+
+/// The collection that ends with the log-in session.
+#[derive(Debug)]
+enum SessionCollection {
+    NotAsked,
+    /// The service did not answer, or refused.
+    Unknown,
+    Is(OwnedObjectPath),
+    None,
 }
 
 /// The result of a search.
@@ -65,16 +87,29 @@ impl Client {
     pub(super) async fn connect(address: Option<&str>, deadline: &Deadline) -> Result<Self, BusError> {
         let bus = Bus::connect(address, deadline).await?;
         let service = introduce(&bus, deadline).await?;
-        let exchange = Exchange::begin().map_err(BusError::no_random)?;
-        let public = exchange.public();
-        let body = Body::Algorithm(ALGORITHM, Variant::from(&public[..]));
-        let answer = bus.call(&service, path(PATH), SERVICE, "OpenSession", &body, deadline).await?;
-        let (theirs, session): (OwnedVariant, OwnedObjectPath) = answer.body().deserialize()?;
-        let theirs = Vec::<u8>::try_from(theirs)?;
-        let key = exchange.finish(&theirs).ok_or_else(|| BusError::malformed("an unfit public key"))?;
-        let owner = answer.header().sender().map(ToString::to_string);
-        let owner = owner.ok_or_else(|| BusError::malformed("an answer without a sender"))?;
-        Ok(Self { bus, owner, session, key, session_collection: None, whereabouts: Whereabouts::default() })
+        let gnome = bus.owner(GNOME_KEYRING, deadline);
+        let (opened, gnome) = both(open_session(&bus, &service, deadline), gnome).await;
+        let mut opened = opened?;
+        for _ in 0..REOPENINGS {
+            if opened.is_unambiguous {
+                break;
+            }
+            let close = Body::Nothing;
+            bus.call(&opened.owner, opened.path.as_ref(), SESSION, "Close", &close, deadline).await?;
+            opened = open_session(&bus, &service, deadline).await?;
+        }
+        // The bus refuses to tell if the name has no owner.
+        let is_gnome_keyring = gnome.is_ok_and(|gnome| gnome == opened.owner);
+        Ok(Self {
+            bus,
+            owner: opened.owner,
+            session: opened.path,
+            key: opened.key,
+            is_gnome_keyring,
+            is_proven: false,
+            session_collection: SessionCollection::NotAsked,
+            whereabouts: Whereabouts::default(),
+        })
     }
 
     async fn call(
@@ -202,7 +237,16 @@ impl Client {
         item: &ObjectPath<'_>,
         deadline: &Deadline,
     ) -> Result<Duration, BusError> {
-        Ok(Duration::from_secs(self.property(item, ITEM, "Created", deadline).await?.try_into()?))
+        self.time(item, ITEM, "Created", deadline).await
+    }
+
+    /// Returns when an item was changed, since the epoch.
+    pub(super) async fn modified(
+        &self,
+        item: &ObjectPath<'_>,
+        deadline: &Deadline,
+    ) -> Result<Duration, BusError> {
+        self.time(item, ITEM, "Modified", deadline).await
     }
 
     /// Returns whether a collection is locked.
@@ -212,6 +256,25 @@ impl Client {
         deadline: &Deadline,
     ) -> Result<bool, BusError> {
         Ok(self.property(collection, COLLECTION, "Locked", deadline).await?.try_into()?)
+    }
+
+    /// Returns when a collection was created, since the epoch.
+    pub(super) async fn collection_created(
+        &self,
+        collection: &ObjectPath<'_>,
+        deadline: &Deadline,
+    ) -> Result<Duration, BusError> {
+        self.time(collection, COLLECTION, "Created", deadline).await
+    }
+
+    async fn time(
+        &self,
+        object: &ObjectPath<'_>,
+        interface: &'static str,
+        name: &'static str,
+        deadline: &Deadline,
+    ) -> Result<Duration, BusError> {
+        Ok(Duration::from_secs(self.property(object, interface, name, deadline).await?.try_into()?))
     }
 
     async fn property(
@@ -238,18 +301,26 @@ impl Client {
         Ok(some(answer.body().deserialize()?))
     }
 
-    /// Returns whether a collection, or the collection of an item, is lost when its user logs out.
+    /// Returns whether a collection, or the collection of an item, is lost when its user logs out. A remark beside an
+    /// operation that is done: `None`, soon, if the service does not answer.
     pub(super) async fn ends_with_login(
         &mut self,
         object: &ObjectPath<'_>,
         deadline: &Deadline,
-    ) -> Result<bool, BusError> {
-        if self.session_collection.is_none() {
-            self.session_collection = Some(self.alias("session", deadline).await?);
+    ) -> Option<bool> {
+        if matches!(self.session_collection, SessionCollection::NotAsked) {
+            let limit = deadline.left().min(REMARK);
+            self.session_collection = match self.alias("session", &Deadline::after(limit)).await {
+                Ok(Some(collection)) => SessionCollection::Is(collection),
+                Ok(None) => SessionCollection::None,
+                Err(_) => SessionCollection::Unknown,
+            };
         }
-        let Some(Some(session)) = &self.session_collection else { return Ok(false) };
-        let inside = object.as_str().strip_prefix(session.as_str());
-        Ok(inside.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+        match &self.session_collection {
+            SessionCollection::Is(session) => Some(*object == **session || is_inside(object, session)),
+            SessionCollection::None => Some(false),
+            SessionCollection::NotAsked | SessionCollection::Unknown => None,
+        }
     }
 
     /// Creates the default collection; the service prompts for a password.
@@ -276,14 +347,14 @@ impl Client {
         Ok(some(prompt).map_or(Answer::Done(()), Answer::AfterPrompt))
     }
 
-    /// Shows a prompt and waits, at most `patience`, until the user has answered it; returns `false` if the user
-    /// dismissed it.
+    /// Shows a prompt and waits, at most `patience`, until it has completed; returns its result, or `None` if it was
+    /// dismissed.
     pub(super) async fn show_prompt(
         &self,
         prompt: &ObjectPath<'_>,
         deadline: &Deadline,
         patience: &Deadline,
-    ) -> Result<bool, BusError> {
+    ) -> Result<Option<OwnedVariant>, BusError> {
         let completed = MatchRule::builder()
             .msg_type(message::Type::Signal)
             .sender(self.owner.as_str())
@@ -300,15 +371,18 @@ impl Client {
             .build()?;
         let mut completed = self.bus.subscribe(completed, deadline).await?;
         let mut gone = self.bus.subscribe(gone, deadline).await?;
-        // There is no window of ours for the prompt to belong to.
-        self.call(prompt, PROMPT, "Prompt", &Body::Text(""), deadline).await?;
-        match self.bus.signal(&mut completed, &mut gone, patience).await? {
-            Some(signal) => {
-                let (dismissed, _): (bool, OwnedVariant) = signal.body().deserialize()?;
-                Ok(!dismissed)
+        // There is no window of ours for the prompt to belong to. A service may answer only when the prompt has ended.
+        let shown = self.call(prompt, PROMPT, "Prompt", &Body::Text(""), patience);
+        let ended = async {
+            match self.bus.signal(&mut completed, &mut gone, patience).await? {
+                Some(signal) => {
+                    let (dismissed, result): (bool, OwnedVariant) = signal.body().deserialize()?;
+                    Ok((!dismissed).then_some(result))
+                }
+                None => Err(BusError::Closed("the service ended while its prompt was shown".to_owned())),
             }
-            None => Err(BusError::Closed("the service ended while its prompt was shown".to_owned())),
-        }
+        };
+        unless_it_fails(shown, ended).await
     }
 
     /// Removes a prompt from the screen.
@@ -397,6 +471,29 @@ impl Overview {
     }
 }
 
+/// An open session.
+struct Opened {
+    owner: String,
+    path: OwnedObjectPath,
+    key: SessionKey,
+    /// Whether every service derives this key from the numbers.
+    is_unambiguous: bool,
+}
+
+async fn open_session(bus: &Bus, service: &str, deadline: &Deadline) -> Result<Opened, BusError> {
+    let exchange = Exchange::begin().map_err(BusError::no_random)?;
+    let public = exchange.public();
+    let body = Body::Algorithm(ALGORITHM, Variant::from(&public[..]));
+    let answer = bus.call(service, path(PATH), SERVICE, "OpenSession", &body, deadline).await?;
+    let (theirs, path): (OwnedVariant, OwnedObjectPath) = answer.body().deserialize()?;
+    let theirs = Vec::<u8>::try_from(theirs)?;
+    let agreed = exchange.finish(&theirs).ok_or_else(|| BusError::malformed("an unfit public key"))?;
+    let (key, is_unambiguous) = agreed;
+    let owner = answer.header().sender().map(ToString::to_string);
+    let owner = owner.ok_or_else(|| BusError::malformed("an answer without a sender"))?;
+    Ok(Opened { owner, path, key, is_unambiguous })
+}
+
 /// Sends the first message of a connection and waits for its answer; returns the name to send all others to.
 ///
 /// gnome-keyring-daemon (3.36 to 51) makes its record of a client in a task of its main loop that it queues when the
@@ -441,6 +538,30 @@ async fn both<A, B>(first: impl Future<Output = A>, second: impl Future<Output =
         }
     })
     .await
+}
+
+/// Returns the outcome of `work`, or the error of `request` if that comes first.
+async fn unless_it_fails<T>(
+    request: impl Future<Output = Result<Message, BusError>>,
+    work: impl Future<Output = Result<T, BusError>>,
+) -> Result<T, BusError> {
+    let (mut request, mut work) = (pin!(request), pin!(work));
+    let mut requested = true;
+    poll_fn(|context| {
+        if requested && let Poll::Ready(answer) = request.as_mut().poll(context) {
+            requested = false;
+            if let Err(error) = answer {
+                return Poll::Ready(Err(error));
+            }
+        }
+        work.as_mut().poll(context)
+    })
+    .await
+}
+
+/// Returns whether a collection holds an item, by their paths.
+pub(super) fn is_inside(item: &ObjectPath<'_>, collection: &ObjectPath<'_>) -> bool {
+    item.as_str().strip_prefix(collection.as_str()).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// A fixed path, known to be valid.

@@ -58,8 +58,11 @@ impl Exchange {
         number_bytes(&Element::new(&U1024::from_u8(2)).pow(&self.private).retrieve())
     }
 
-    /// Returns the shared key; `None` if the other side's number is not valid.
-    pub(super) fn finish(self, theirs: &[u8]) -> Option<SessionKey> {
+    /// Returns the shared key, and whether every service derives it alike; `None` if the other side's number is not valid.
+    ///
+    /// A shared number with a leading zero byte, one in 256, has two keys: kwalletd5 and kwalletd6 drop such bytes before
+    /// they derive the key, all others keep them.
+    pub(super) fn finish(self, theirs: &[u8]) -> Option<(SessionKey, bool)> {
         // Services drop leading zeroes, or add one as in signed big integers.
         let significant = &theirs[theirs.iter().take_while(|byte| **byte == 0).count()..];
         let mut padded = [0; NUMBER];
@@ -75,7 +78,7 @@ impl Exchange {
         shared.zeroize();
         let mut key = Zeroizing::new([0; BLOCK]);
         Hkdf::<Sha256>::new(None, &*bytes).expand(&[], &mut *key).ok()?;
-        Some(SessionKey(key))
+        Some((SessionKey(key), bytes[0] != 0))
     }
 }
 
@@ -126,7 +129,7 @@ mod tests {
     fn agreed() -> (SessionKey, SessionKey) {
         let (ours, theirs) = (Exchange::begin().unwrap(), Exchange::begin().unwrap());
         let (our_number, their_number) = (ours.public(), theirs.public());
-        (ours.finish(&their_number).unwrap(), theirs.finish(&our_number).unwrap())
+        (ours.finish(&their_number).unwrap().0, theirs.finish(&our_number).unwrap().0)
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub struct SecretServiceProvider {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SecretServiceCollection {
-    /// The name that users see, such as `Login`.
+    /// The name that users see, such as `Login`; empty if it has none.
     pub label: String,
     /// Whether its items cannot be read until the user unlocks it.
     pub locked: bool,
@@ -139,9 +139,16 @@ async fn fill(
     }
     survey.default_collection = match collection {
         Some(path) => Some(SecretServiceCollection {
-            label: printable(&overview.label(&path, deadline).await?),
+            // A service does not have to keep a label, or to know the alias of the session.
+            label: match overview.label(&path, deadline).await {
+                Err(error) if error.is_of_the_service() => String::new(),
+                label => printable(&label?),
+            },
             locked: overview.is_locked(&path, deadline).await?,
-            ends_with_login: overview.ends_with_login(&path, deadline).await?,
+            ends_with_login: match overview.ends_with_login(&path, deadline).await {
+                Err(error) if error.is_of_the_service() => false,
+                ends => ends?,
+            },
         }),
         None => None,
     };

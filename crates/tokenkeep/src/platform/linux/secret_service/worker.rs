@@ -52,7 +52,7 @@ pub(super) struct Report {
     /// Whether there was an item, after a removal.
     pub(super) removed: bool,
     /// Whether the item is, or would be created, in a collection that ends with the log-in session; unknown after a
-    /// removal.
+    /// removal, and if the service does not say.
     pub(super) ends_with_login: Option<bool>,
 }
 
@@ -105,7 +105,8 @@ async fn serve(inbox: mpmc::Receiver<(Request, Reply)>) {
     }
 }
 
-/// Runs the operation on the kept or a new connection, and once more on a new one if the service went away during it.
+/// Runs the operation on the kept or a new connection, and once more on a new one if the service went away during it or
+/// has another key for its session.
 ///
 /// Repeating is safe: each operation reads the present state first and ends in the same state after any number of
 /// runs. After a timeout nothing is repeated.
@@ -118,13 +119,15 @@ async fn perform(request: &Request, kept: &mut Option<Client>) -> Result<Report,
         };
         let mut operation =
             Operation { client: &mut client, deadline: request.deadline, prompting: request.prompting };
-        let outcome = request.item.perform(&request.work, request.bus.as_deref(), &mut operation).await;
+        let outcome = request.item.perform(&request.work, &mut operation).await;
         match &outcome {
-            Err(failure) if failure.is_interruption() && !repeated => {
+            Err(failure)
+                if !repeated && (failure.is_interruption() || (failure.is_vague() && !client.is_proven)) =>
+            {
                 repeated = true;
                 continue;
             }
-            Err(Failure::Bus(error)) if !error.leaves_connection_usable() => {}
+            Err(failure) if !failure.leaves_connection_usable() => {}
             _ => *kept = Some(client),
         }
         return outcome;
@@ -132,12 +135,7 @@ async fn perform(request: &Request, kept: &mut Option<Client>) -> Result<Report,
 }
 
 impl Identity {
-    async fn perform(
-        &self,
-        work: &Work,
-        bus: Option<&str>,
-        operation: &mut Operation<'_>,
-    ) -> Result<Report, Failure> {
+    async fn perform(&self, work: &Work, operation: &mut Operation<'_>) -> Result<Report, Failure> {
         let attributes = self.sought();
         let (content, place) = match work {
             Work::Load => {
@@ -147,7 +145,11 @@ impl Identity {
             Work::Save(content) => {
                 let given = self.given();
                 let new = NewItem { attributes: &given, label: self.shape.label() };
-                (None, operation.write(&attributes, &new, self.payload, content.expose()).await?)
+                let place = operation.write(&attributes, &new, self.payload, content.expose()).await?;
+                if !operation.client.is_proven {
+                    probe::read_back(operation, &attributes, self.payload, content).await?;
+                }
+                (None, place)
             }
             Work::Delete => {
                 let removed = operation.remove(&attributes).await?;
@@ -159,13 +161,13 @@ impl Identity {
                 if found.content.is_none() {
                     // Prompts were allowed for the real item only.
                     operation.prompting = Prompting::Never;
-                    probe::try_out(operation, bus, &found.place).await?;
+                    probe::try_out(operation, &found.place).await?;
                 }
                 (None, found.place)
             }
         };
-        let ends_with_login = operation.ends_with_login(&place).await?;
-        Ok(Report { content, removed: false, ends_with_login: Some(ends_with_login) })
+        let ends_with_login = operation.client.ends_with_login(&place, &operation.deadline).await;
+        Ok(Report { content, removed: false, ends_with_login })
     }
 }
 
