@@ -11,6 +11,9 @@ use crate::keyring::{Bus, Daemon, Hand};
 /// The longest time for a daemon to become ready. Several test suites may share two cores.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The time for an answer of a daemon that works.
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+
 const PASSWORD: &str = "password";
 
 /// A daemon of the Secret Service that is no gnome-keyring.

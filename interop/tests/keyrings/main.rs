@@ -10,6 +10,7 @@ mod keyring;
 mod daemons;
 mod keepassxc;
 mod kwallet;
+mod proxy;
 
 use keyring::Bus;
 use tokenkeep::{Error, ErrorKind, storage::SecretServiceItem};

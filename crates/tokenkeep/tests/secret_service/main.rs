@@ -10,6 +10,9 @@ mod clock;
 mod keyring;
 #[path = "../support/scripted.rs"]
 mod scripted;
+#[path = "../support/user.rs"]
+#[allow(dead_code, reason = "a part of it is used here")]
+mod user;
 
 mod content;
 mod duplicates;

@@ -12,8 +12,8 @@ use tokenkeep::{
 };
 use zbus::wire::{OwnedObjectPath, OwnedVariant, Variant};
 
-use crate::keyring::{Bus, Hand, Keyring};
-use crate::{assert_kind, failure, item};
+use crate::keyring::{Bus, Daemon, Hand, Keyring};
+use crate::{assert_kind, failure, item, user};
 
 /// The upper limit of "at once", far below every deadline. How fast it is, `cargo xtask bench` measures.
 const AT_ONCE: Duration = Duration::from_millis(500);
@@ -100,6 +100,35 @@ fn a_bus_that_accepts_nobody_meets_the_deadline() {
         (0..10).map(|_| open()).take_while(|client| rustix::net::connect(client, &address).is_ok()).collect();
     assert!(crowd.len() < 10, "the queue has no end");
     meets_its_deadline(item_at(&format!("unix:path={}", socket.display())));
+}
+
+#[test]
+fn a_bus_of_another_user_gets_no_secret() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let socket = folder.path().join("bus");
+    let mut stranger = user::as_root("setpriv");
+    stranger.args(["--reuid=1", "--regid=1", "--clear-groups", "--", "dbus-daemon", "--session", "--nofork"]);
+    stranger.arg(format!("--address=unix:path={}", socket.display()));
+    let _stranger = Daemon::start(&mut stranger, "dbus");
+    let start = Instant::now();
+    while !socket.exists() {
+        assert!(start.elapsed() < Duration::from_secs(60), "there is no bus");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let item = item_at(&format!("unix:path={}", socket.display()));
+    for error in [item.load().unwrap_err(), item.save(&b"x".into()).unwrap_err()] {
+        assert_kind(&error, ErrorKind::StoreUnavailable, "belongs to user 1");
+    }
+}
+
+#[test]
+fn a_bus_at_an_address_with_an_identity_must_have_it() {
+    let bus = Bus::start();
+    let (address, guid) = (bus.address(), "0123456789abcdef0123456789abcdef");
+    let (error, _) = failure(|| item_at(&format!("{address},guid={guid}")).load());
+    assert_kind(&error, ErrorKind::StoreUnavailable, "another bus");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! with a connection; [`operation`], a read, a write or a removal; [`prompts`], those that the
 //! service demands; [`whereabouts`], the remembered path of the item;
 //! [`probe`], the verification of a store; [`service`], the methods of the Secret Service; [`body`], their arguments;
-//! [`session`], their encryption; [`bus`], D-Bus under a deadline. [`survey`] reads the state of the service.
+//! [`session`], their encryption; [`bus`], D-Bus under a deadline; [`socket`], the way to it. [`survey`] reads the state of the service.
 //! [`failure`] translates errors.
 //!
 //! By default the item has the shape of keytar and libsecret's simple functions, so that every program which reads
@@ -13,12 +13,15 @@
 
 mod body;
 mod bus;
+mod bus_error;
+mod deadline;
 mod failure;
 mod operation;
 mod probe;
 mod prompts;
 mod service;
 mod session;
+mod socket;
 mod survey;
 mod whereabouts;
 mod worker;

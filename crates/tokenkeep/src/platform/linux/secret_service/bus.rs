@@ -5,183 +5,25 @@
 //! knows, no other program would see the keyring.
 
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::path::Path;
 use std::pin::Pin;
 use std::str::FromStr;
 use std::task::Poll;
-use std::time::{Duration, Instant};
 
 use zbus::address::Transport;
 use zbus::address::transport::{Unix, UnixSocket};
 use zbus::export::futures_core::Stream;
 use zbus::message::Message;
 use zbus::wire::ObjectPath;
-use zbus::{Address, Connection, DBusError, MatchRule, MessageStream, connection};
+use zbus::{Address, Connection, MatchRule, MessageStream, connection};
 use zruntime::SharedRuntime;
 
 use super::body::Body;
-
-/// The moment at which an operation must end, with all of its calls.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Deadline {
-    end: Instant,
-    limit: Duration,
-}
-
-impl Deadline {
-    /// Returns the deadline `limit` from now.
-    pub(super) fn after(limit: Duration) -> Self {
-        // A limit beyond the range of the clock counts as unlimited.
-        let now = Instant::now();
-        let end = now.checked_add(limit).unwrap_or(now + Duration::from_secs(60 * 60 * 24 * 365));
-        Self { end, limit }
-    }
-
-    /// Returns the remaining time.
-    pub(super) fn left(&self) -> Duration {
-        self.end.saturating_duration_since(Instant::now())
-    }
-
-    /// Returns the deadline moved by the time since `start`: the user's time is not the service's.
-    pub(super) fn without_time_since(&self, start: Instant) -> Self {
-        Self { end: self.end + start.elapsed(), limit: self.limit }
-    }
-
-    /// Returns the whole time of the operation.
-    pub(super) fn limit(&self) -> Duration {
-        self.limit
-    }
-}
-
-/// The reason why a call failed.
-#[derive(Debug)]
-pub(super) enum BusError {
-    /// No address of a session bus is known; the text lists the places searched.
-    NoAddress(String),
-    /// The address is not valid.
-    BadAddress(String),
-    /// The address has no listener.
-    NotListening(String, io::Error),
-    /// The bus refused this user.
-    Refused(String),
-    /// The deadline passed, after this time.
-    TimedOut(Duration),
-    /// The connection ended.
-    Closed(String),
-    /// The answer breaks the Secret Service's protocol.
-    Malformed(String),
-    /// The service gave back other content than was written to it.
-    Altered,
-    /// This process has no more threads, descriptors or random numbers.
-    System(io::Error),
-    /// The bus or the service answered with an error.
-    Remote {
-        /// The error's D-Bus name, such as `org.freedesktop.DBus.Error.ServiceUnknown`.
-        name: String,
-        /// The sender's text.
-        text: String,
-    },
-}
-
-impl BusError {
-    /// An answer that breaks the protocol.
-    pub(super) fn malformed(what: &str) -> Self {
-        Self::Malformed(what.to_owned())
-    }
-
-    /// The system returned no random numbers.
-    pub(super) fn no_random(error: getrandom::Error) -> Self {
-        Self::System(io::Error::other(error.to_string()))
-    }
-
-    /// Returns the D-Bus name of the other side's error.
-    pub(super) fn remote_name(&self) -> Option<&str> {
-        match self {
-            Self::Remote { name, .. } => Some(name),
-            _ => None,
-        }
-    }
-
-    /// Returns whether the service itself sent this error, as opposed to the bus.
-    pub(super) fn is_of_the_service(&self) -> bool {
-        self.remote_name().is_some_and(|name| match name.strip_prefix("org.freedesktop.DBus.Error.") {
-            None => true,
-            Some(general) => {
-                general.starts_with("Unknown") || ["Failed", "InvalidArgs", "NotSupported"].contains(&general)
-            }
-        })
-    }
-
-    /// Returns whether the connection can carry another call after this error.
-    pub(super) fn leaves_connection_usable(&self) -> bool {
-        matches!(self, Self::Remote { .. })
-    }
-}
-
-impl fmt::Display for BusError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoAddress(text)
-            | Self::BadAddress(text)
-            | Self::Refused(text)
-            | Self::Closed(text)
-            | Self::Malformed(text) => f.write_str(text),
-            Self::Altered => f.write_str("other content than was written"),
-            Self::NotListening(address, cause) => write!(f, "{address}: {cause}"),
-            Self::TimedOut(limit) => write!(f, "no answer within {limit:?}"),
-            Self::System(cause) => cause.fmt(f),
-            Self::Remote { name, text } if text.is_empty() => f.write_str(name),
-            Self::Remote { name, text } => write!(f, "{name}: {text}"),
-        }
-    }
-}
-
-impl std::error::Error for BusError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::NotListening(_, cause) | Self::System(cause) => Some(cause),
-            _ => None,
-        }
-    }
-}
-
-impl From<zbus::Error> for BusError {
-    fn from(error: zbus::Error) -> Self {
-        match error {
-            zbus::Error::MethodError(name, text, _) => {
-                Self::Remote { name: printable(name.as_str()), text: printable(&text.unwrap_or_default()) }
-            }
-            zbus::Error::FDO(error) => match *error {
-                // The library's own errors, wrapped again.
-                zbus::fdo::Error::ZBus(error) => error.into(),
-                error => Self::Remote {
-                    name: printable(error.name().as_str()),
-                    text: printable(error.description().unwrap_or_default()),
-                },
-            },
-            zbus::Error::InputOutput(cause) => Self::Closed(cause.to_string()),
-            zbus::Error::Handshake(text) => Self::Refused(printable(&text)),
-            zbus::Error::Address(text) => Self::BadAddress(printable(&text)),
-            zbus::Error::Unsupported => Self::BadAddress("only unix: addresses are supported".to_owned()),
-            zbus::Error::Connection(cause, address) => {
-                let cause =
-                    cause.raw_os_error().map_or_else(|| cause.kind().into(), io::Error::from_raw_os_error);
-                Self::NotListening(printable(&address.to_string()), cause)
-            }
-            // The remaining errors concern the form of messages. Their content is ciphertext and not in the text.
-            error => Self::Malformed(printable(&error.to_string())),
-        }
-    }
-}
-
-/// Makes foreign text fit for a log line: short, without control characters.
-fn printable(text: &str) -> String {
-    const LONGEST: usize = 300;
-    text.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
+pub(super) use super::bus_error::BusError;
+pub(super) use super::deadline::Deadline;
+use super::socket;
 
 /// A signed-in connection to the session bus. It belongs to the thread that created it.
 #[derive(Debug)]
@@ -196,14 +38,40 @@ impl Bus {
         let runtime = SharedRuntime::current().map_err(BusError::System)?;
         let mut failure = None;
         for address in addresses(address)? {
-            let building = connection::Builder::address(address).build();
-            match within(&runtime, deadline, building).await {
+            match Self::over(&runtime, &address, deadline).await {
                 Ok(connection) => return Ok(Self { connection, runtime }),
                 Err(error @ (BusError::NotListening(..) | BusError::BadAddress(_))) => failure = Some(error),
                 Err(error) => return Err(error),
             }
         }
         Err(failure.unwrap_or_else(|| BusError::BadAddress("the list of addresses is empty".to_owned())))
+    }
+
+    async fn over(
+        runtime: &SharedRuntime,
+        address: &Address,
+        deadline: &Deadline,
+    ) -> Result<Connection, BusError> {
+        let stream = timely(runtime, deadline, socket::connect(runtime, address)).await?;
+        let building = connection::Builder::unix_stream(stream).build();
+        let connection = match within(runtime, deadline, building).await {
+            Err(first @ (BusError::Closed(_) | BusError::Refused(_))) => {
+                // It may be an old proxy of a sandbox. If it is not, the first answer tells more.
+                let again = async {
+                    let stream = timely(runtime, deadline, socket::connect(runtime, address)).await?;
+                    let stream = socket::line_by_line(stream, deadline).map_err(BusError::System)?;
+                    within(runtime, deadline, connection::Builder::unix_stream(stream).build()).await
+                };
+                again.await.map_err(|_| first)?
+            }
+            outcome => outcome?,
+        };
+        match address.guid() {
+            Some(guid) if guid != connection.server_guid().inner() => {
+                Err(BusError::Refused(format!("another bus than {address} listens there")))
+            }
+            _ => Ok(connection),
+        }
     }
 
     /// Calls `interface.member` on the object `path` of `destination` and waits for the answer.
@@ -262,10 +130,16 @@ async fn within<T>(
     deadline: &Deadline,
     future: impl Future<Output = zbus::Result<T>>,
 ) -> Result<T, BusError> {
-    match runtime.timeout_at(deadline.end, future).await {
-        Ok(outcome) => Ok(outcome?),
-        Err(_) => Err(BusError::TimedOut(deadline.limit)),
-    }
+    timely(runtime, deadline, async { Ok(future.await?) }).await
+}
+
+async fn timely<T>(
+    runtime: &SharedRuntime,
+    deadline: &Deadline,
+    future: impl Future<Output = Result<T, BusError>>,
+) -> Result<T, BusError> {
+    let timed_out = Err(BusError::TimedOut(deadline.limit()));
+    runtime.timeout_at(deadline.end, future).await.unwrap_or(timed_out)
 }
 
 /// Returns the possible addresses of the bus at `address`, or of the session bus.
@@ -349,26 +223,5 @@ mod tests {
     fn an_empty_environment_is_an_error_that_names_what_is_missing() {
         let error = found(&[]).unwrap_err().to_string();
         assert!(error.contains("DBUS_SESSION_BUS_ADDRESS") && error.contains("XDG_RUNTIME_DIR"), "{error}");
-    }
-
-    #[test]
-    fn an_error_of_the_bus_is_not_one_of_the_service() {
-        let of_the_service =
-            |name: &str| BusError::Remote { name: name.to_owned(), text: String::new() }.is_of_the_service();
-        for name in
-            ["ServiceUnknown", "NameHasNoOwner", "NoReply", "AccessDenied", "Spawn.ExecFailed", "TimedOut"]
-        {
-            assert!(!of_the_service(&format!("org.freedesktop.DBus.Error.{name}")), "{name}");
-        }
-        for name in ["UnknownMethod", "InvalidArgs"] {
-            assert!(of_the_service(&format!("org.freedesktop.DBus.Error.{name}")), "{name}");
-        }
-        assert!(of_the_service("org.freedesktop.Secret.Error.NoSuchObject"));
-    }
-
-    #[test]
-    fn an_error_from_elsewhere_cannot_forge_a_line() {
-        assert_eq!(printable("a\nb\u{1b}[1mc"), "a b [1mc");
-        assert_eq!(printable(&"x".repeat(5000)).len(), 300);
     }
 }

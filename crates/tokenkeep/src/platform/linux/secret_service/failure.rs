@@ -151,6 +151,11 @@ fn explain(error: &BusError) -> (ErrorKind, &'static str, &'static str) {
             "the D-Bus session bus refused the connection",
             "Run the program as the user whose session it is",
         ),
+        Bus::Foreign(_) => (
+            ErrorKind::StoreUnavailable,
+            "the D-Bus session bus belongs to another user",
+            "Run the program as the user whose session it is, or set DBUS_SESSION_BUS_ADDRESS to a bus of this user",
+        ),
         Bus::TimedOut(_) => (
             ErrorKind::StoreTimeout,
             "the D-Bus session bus or the Secret Service on it did not answer",

@@ -1,0 +1,163 @@
+//! The reason why a call over the bus failed.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use zbus::DBusError;
+
+/// The reason why a call failed.
+#[derive(Debug)]
+pub(super) enum BusError {
+    /// No address of a session bus is known; the text lists the places searched.
+    NoAddress(String),
+    /// The address is not valid.
+    BadAddress(String),
+    /// The address has no listener.
+    NotListening(String, io::Error),
+    /// The bus refused this user.
+    Refused(String),
+    /// The bus belongs to another user.
+    Foreign(u32),
+    /// The deadline passed, after this time.
+    TimedOut(Duration),
+    /// The connection ended.
+    Closed(String),
+    /// The answer breaks the Secret Service's protocol.
+    Malformed(String),
+    /// The service gave back other content than was written to it.
+    Altered,
+    /// This process has no more threads, descriptors or random numbers.
+    System(io::Error),
+    /// The bus or the service answered with an error.
+    Remote {
+        /// The error's D-Bus name, such as `org.freedesktop.DBus.Error.ServiceUnknown`.
+        name: String,
+        /// The sender's text.
+        text: String,
+    },
+}
+
+impl BusError {
+    /// An answer that breaks the protocol.
+    pub(super) fn malformed(what: &str) -> Self {
+        Self::Malformed(what.to_owned())
+    }
+
+    /// The system returned no random numbers.
+    pub(super) fn no_random(error: getrandom::Error) -> Self {
+        Self::System(io::Error::other(error.to_string()))
+    }
+
+    /// Returns the D-Bus name of the other side's error.
+    pub(super) fn remote_name(&self) -> Option<&str> {
+        match self {
+            Self::Remote { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the service itself sent this error, as opposed to the bus.
+    pub(super) fn is_of_the_service(&self) -> bool {
+        self.remote_name().is_some_and(|name| match name.strip_prefix("org.freedesktop.DBus.Error.") {
+            None => true,
+            Some(general) => {
+                general.starts_with("Unknown") || ["Failed", "InvalidArgs", "NotSupported"].contains(&general)
+            }
+        })
+    }
+
+    /// Returns whether the connection can carry another call after this error.
+    pub(super) fn leaves_connection_usable(&self) -> bool {
+        matches!(self, Self::Remote { .. })
+    }
+}
+
+impl fmt::Display for BusError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAddress(text)
+            | Self::BadAddress(text)
+            | Self::Refused(text)
+            | Self::Closed(text)
+            | Self::Malformed(text) => f.write_str(text),
+            Self::Foreign(user) => write!(f, "it belongs to user {user}"),
+            Self::Altered => f.write_str("other content than was written"),
+            Self::NotListening(address, cause) => write!(f, "{address}: {cause}"),
+            Self::TimedOut(limit) => write!(f, "no answer within {limit:?}"),
+            Self::System(cause) => cause.fmt(f),
+            Self::Remote { name, text } if text.is_empty() => f.write_str(name),
+            Self::Remote { name, text } => write!(f, "{name}: {text}"),
+        }
+    }
+}
+
+impl std::error::Error for BusError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NotListening(_, cause) | Self::System(cause) => Some(cause),
+            _ => None,
+        }
+    }
+}
+
+impl From<zbus::Error> for BusError {
+    fn from(error: zbus::Error) -> Self {
+        match error {
+            zbus::Error::MethodError(name, text, _) => {
+                Self::Remote { name: printable(name.as_str()), text: printable(&text.unwrap_or_default()) }
+            }
+            zbus::Error::FDO(error) => match *error {
+                // The library's own errors, wrapped again.
+                zbus::fdo::Error::ZBus(error) => error.into(),
+                error => Self::Remote {
+                    name: printable(error.name().as_str()),
+                    text: printable(error.description().unwrap_or_default()),
+                },
+            },
+            zbus::Error::InputOutput(cause) => Self::Closed(cause.to_string()),
+            zbus::Error::Handshake(text) => Self::Refused(printable(&text)),
+            zbus::Error::Address(text) => Self::BadAddress(printable(&text)),
+            zbus::Error::Unsupported => Self::BadAddress("only unix: addresses are supported".to_owned()),
+            zbus::Error::Connection(cause, address) => {
+                let cause =
+                    cause.raw_os_error().map_or_else(|| cause.kind().into(), io::Error::from_raw_os_error);
+                Self::NotListening(printable(&address.to_string()), cause)
+            }
+            // The remaining errors concern the form of messages. Their content is ciphertext and not in the text.
+            error => Self::Malformed(printable(&error.to_string())),
+        }
+    }
+}
+
+/// Makes foreign text fit for a log line: short, without control characters.
+fn printable(text: &str) -> String {
+    const LONGEST: usize = 300;
+    text.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_bus_is_not_one_of_the_service() {
+        let of_the_service =
+            |name: &str| BusError::Remote { name: name.to_owned(), text: String::new() }.is_of_the_service();
+        for name in
+            ["ServiceUnknown", "NameHasNoOwner", "NoReply", "AccessDenied", "Spawn.ExecFailed", "TimedOut"]
+        {
+            assert!(!of_the_service(&format!("org.freedesktop.DBus.Error.{name}")), "{name}");
+        }
+        for name in ["UnknownMethod", "InvalidArgs"] {
+            assert!(of_the_service(&format!("org.freedesktop.DBus.Error.{name}")), "{name}");
+        }
+        assert!(of_the_service("org.freedesktop.Secret.Error.NoSuchObject"));
+    }
+
+    #[test]
+    fn an_error_from_elsewhere_cannot_forge_a_line() {
+        assert_eq!(printable("a\nb\u{1b}[1mc"), "a b [1mc");
+        assert_eq!(printable(&"x".repeat(5000)).len(), 300);
+    }
+}
