@@ -1,5 +1,6 @@
 // The one error type of the package. It owns the `errorCode` strings that programs already compare with.
 import type { PersistenceErrorCode } from "./error-codes";
+import { setName } from "./error-name";
 
 /** The mark of an error of this package, in whichever copy of it the error was made. */
 const BRAND: unique symbol = Symbol.for("tokenkeep.PersistenceError") as never;
@@ -36,7 +37,7 @@ export class PersistenceError extends Error {
 
   constructor(errorCode: string, errorMessage: string, options: PersistenceErrorOptions = {}) {
     super(errorMessage ? `${errorCode}: ${errorMessage}` : errorCode);
-    this.name = "PersistenceError";
+    setName(this, "PersistenceError");
     this.errorCode = errorCode;
     this.errorMessage = errorMessage;
     if (options.code !== undefined) {

@@ -1,5 +1,6 @@
 // The broker's failures as msal-node's errors. Programs tell those apart by `name` and `errorCode`; the classes cannot be
 // msal's own, which belong to whichever copy of msal a program has, so that these have their names and fields.
+import { setName } from "../error-name";
 import { type RuntimeError, STATUSES } from "./runtime";
 
 /** An error with the face of msal's `AuthError`. */
@@ -14,7 +15,7 @@ export class AuthError extends Error {
   constructor(name: string, errorCode: string, correlationId: string, message?: string) {
     const errorMessage = message || `See https://aka.ms/msal.js.errors#${errorCode} for details`;
     super(`${errorCode}: ${errorMessage}`);
-    this.name = name;
+    setName(this, name);
     this.errorCode = errorCode;
     this.errorMessage = errorMessage;
     this.correlationId = correlationId;

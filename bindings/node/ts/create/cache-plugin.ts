@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import { ASYNC_DISPOSE, type AsyncDisposing } from "../disposing";
 import type { LockOptions } from "../lock-options";
+import { membersOf } from "../members";
 import type { CachePlugin, TokenCacheContext } from "../msal-types";
 import { type CachePluginOptions, PersistenceCachePlugin } from "../plugin/cache-plugin";
 import type { CacheChange } from "../plugin/watch/accounts";
@@ -48,7 +49,9 @@ export function createCachePlugin(
   const { cachePath } = configuration;
   // Now: a `chdir` before the first access must not move it.
   const config =
-    typeof cachePath === "string" ? { ...configuration, cachePath: resolve(cachePath) } : configuration;
+    typeof cachePath === "string"
+      ? { ...membersOf(configuration), cachePath: resolve(cachePath) }
+      : configuration;
   let opening: Promise<PersistenceCachePlugin> | undefined;
   // msal-node calls `after` even when `before` failed: then the client holds nothing that may be written.
   const failed = new WeakSet<TokenCacheContext>();

@@ -4,6 +4,7 @@ import { Environment } from "../environment";
 import { PersistenceError } from "../error";
 import type { Cache, StoreDescription } from "../handle/cache";
 import { CheckedKey } from "../handle/key";
+import { membersOf } from "../members";
 import { adopt, OVER } from "../stores/base";
 import {
   dataProtectionStore,
@@ -102,7 +103,8 @@ export function platformCandidate(
  *
  * @throws PersistenceError `ERR_INVALID_ARG_TYPE` for what is no fallback, without anything secret.
  */
-export function fallbackCandidate(fallback: Fallback, config: IPersistenceConfiguration): Candidate {
+export function fallbackCandidate(given: Fallback, config: IPersistenceConfiguration): Candidate {
+  const fallback = given !== null && typeof given === "object" ? membersOf(given) : given;
   switch (fallback?.type) {
     case "encryptedFile":
       return encryptedFile(fallback.key, config);

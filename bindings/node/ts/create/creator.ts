@@ -10,6 +10,7 @@ import { reportTo } from "../events";
 import { Cache, type CacheDescription, type StoreDescription } from "../handle/cache";
 import { lockLimit } from "../lock-options";
 import { log } from "../logger";
+import { membersOf } from "../members";
 import { placeOf } from "../place";
 import { promptLimit } from "../prompting";
 import { notVerified } from "../stores/base";
@@ -41,11 +42,12 @@ export class PersistenceCreator {
   }
 }
 
-async function create(config: IPersistenceConfiguration): Promise<InformedPersistence> {
-  if (config === null || typeof config !== "object") {
-    const { message } = wrongArgument("config", "an object", config);
+async function create(given: IPersistenceConfiguration): Promise<InformedPersistence> {
+  if (given === null || typeof given !== "object") {
+    const { message } = wrongArgument("config", "an object", given);
     throw PersistenceError.createPersistenceNotValidatedError(message);
   }
+  const config = membersOf(given);
   const { fallback = [], durability } = config;
   if (!Array.isArray(fallback)) {
     throw wrongArgument("fallback", "an array of fallbacks", fallback);

@@ -1,6 +1,7 @@
 // Turns failures that Rust reports into the errors programs know.
 import { getSystemErrorName } from "node:util";
 import { PersistenceError } from "../error";
+import { setName } from "../error-name";
 import type { Failure } from "../face";
 
 /** The sentence every lock time-out has always begun with; programs match on it. */
@@ -17,7 +18,7 @@ export class NativeFailure extends Error {
 
   constructor(failure: Failure) {
     super(failure.message);
-    this.name = "NativeFailure";
+    setName(this, "NativeFailure");
     this.kind = failure.kind;
     this.errno = failure.osCode === undefined ? undefined : getSystemErrorName(-failure.osCode);
     this.path = failure.path;

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { inspect } from "node:util";
 import { requireText, wrongArgument } from "../arguments";
 import type { KeyOptions } from "../face";
+import { membersOf } from "../members";
 import { promptLimit, promptTimeout } from "../prompting";
 import type { EncryptionKey, PassphraseKey, PassphraseVariableKey, PromptOptions } from "../types";
 import { type AskForPassphrase, askWithin } from "./ask";
@@ -15,13 +16,17 @@ export class CheckedKey {
   readonly #place: string;
 
   /** @throws PersistenceError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, without anything secret. */
-  constructor(key: EncryptionKey, prompts: PromptOptions = {}) {
-    check(key);
-    promptLimit(prompts);
+  constructor(given: EncryptionKey, prompts: PromptOptions = {}) {
+    if (given === null || typeof given !== "object") {
+      throw wrongArgument("key", "an object that says where the key is", given);
+    }
     // Copies: a program that changes its objects, or its directory, later does not change an open cache.
-    this.#key = { ...key };
+    const key = membersOf(given);
+    check(key);
+    this.#key = key;
     this.#place = key.type === "keyFile" ? resolve(key.path) : "";
-    this.#prompts = { ...prompts };
+    this.#prompts = membersOf(prompts);
+    promptLimit(this.#prompts);
   }
 
   /** The key, as the addon is told of it. */
@@ -94,9 +99,6 @@ export class CheckedKey {
 }
 
 function check(key: EncryptionKey): void {
-  if (key === null || typeof key !== "object") {
-    throw wrongArgument("key", "an object that says where the key is", key);
-  }
   switch (key.type) {
     case "keystore":
       requireText("key.serviceName", key.serviceName);

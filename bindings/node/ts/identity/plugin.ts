@@ -13,6 +13,7 @@ import {
   PersistenceError,
   type PromptOptions,
 } from "../index.js";
+import { membersOf } from "../members";
 import { Names, type Place, placeOf } from "./names";
 import { SERVICE, takeIn } from "./original";
 
@@ -71,20 +72,22 @@ export const cachePersistencePlugin: IdentityPlugin = createCachePersistencePlug
  *
  * @throws PersistenceError never by itself: what is wrong with the options rejects the first token that is asked for.
  */
-export function createCachePersistencePlugin(options: CachePersistenceOptions = {}): IdentityPlugin {
+export function createCachePersistencePlugin(given: CachePersistenceOptions = {}): IdentityPlugin {
   const names = new Names();
   const open = new Map<string, Promise<PersistenceCachePlugin>>();
   // Now: a later `chdir` must not move the caches.
-  const directory = typeof options.directory === "string" ? resolve(options.directory) : options.directory;
+  const directory = typeof given.directory === "string" ? resolve(given.directory) : given.directory;
+  const options = membersOf({ ...membersOf(given), directory });
 
   return (context) => {
-    (context as Context).cachePluginControl.setPersistence((asked = {}) => {
+    (context as Context).cachePluginControl.setPersistence((cache = {}) => {
+      const asked = membersOf(cache);
       const name = names.suffixed(asked.name);
       const unencrypted = asked.unsafeAllowUnencryptedStorage === true;
       const key = JSON.stringify([name, asked.name, unencrypted, Environment.getUserRootDirectory()]);
       let opening = open.get(key);
       if (opening === undefined) {
-        opening = openPlugin(name, asked.name, unencrypted, { ...options, directory });
+        opening = openPlugin(name, asked.name, unencrypted, options);
         open.set(key, opening);
         // @azure/identity asks for both caches and waits for the one it needs: the other's failure is no crash. And what
         // failed may work for the next credential.

@@ -1,4 +1,5 @@
 // The one error type of `tokenkeep/server`. It never holds a token, a key, or the text of a partition.
+import { setName } from "../error-name";
 
 /** Why a call of the store failed. Stable; docs/server.md says for each what to do. */
 export type StoreErrorCode =
@@ -61,7 +62,7 @@ export class StoreError extends Error {
     options: { cause?: unknown; partitionKind?: string } = {},
   ) {
     super(message);
-    this.name = "StoreError";
+    setName(this, "StoreError");
     this.code = code;
     this.retryable = RETRYABLE.has(code);
     Object.defineProperty(this, BRAND, { value: true });

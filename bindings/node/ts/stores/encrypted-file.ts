@@ -5,6 +5,7 @@ import type { CacheDescription, StoreDescription } from "../handle/cache";
 import { keyErrors } from "../handle/errors";
 import { CheckedKey } from "../handle/key";
 import type { Logger, LoggerOptions } from "../logger";
+import { membersOf } from "../members";
 import { placeBeside, placeOf } from "../place";
 import type { Durability, EncryptionKey, IPersistence, PersistenceInfo, PromptOptions } from "../types";
 import {
@@ -76,8 +77,8 @@ export class EncryptedFilePersistence extends BasePersistence implements IPersis
     if (options === null || typeof options !== "object") {
       throw wrongArgument("options", "an object", options);
     }
-    const { partition = PARTITION, ...prompts } = options;
-    const durability = requireDurability(options.durability);
+    const { partition = PARTITION, durability: given, ...prompts } = membersOf(options);
+    const durability = requireDurability(given);
     requireText("partition", partition);
     const checked = new CheckedKey(key, prompts);
     const file = await FilePersistence.create(fileLocation, loggerOptions);
