@@ -4,9 +4,9 @@
 
 mod shelf;
 
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use azure_core::async_runtime::get_async_runtime;
@@ -68,8 +68,8 @@ pub struct PersistentTokenCredential<C: ?Sized> {
     partition: Partition,
     options: PersistentTokenCredentialOptions,
     flight: Flight,
-    /// A background replacement is running.
-    refreshing: AtomicBool,
+    /// The scopes whose tokens are being replaced in the background.
+    refreshing: Mutex<HashSet<Vec<String>>>,
     me: Weak<Self>,
 }
 
@@ -143,7 +143,7 @@ impl<C: TokenCredential + ?Sized + 'static> PersistentTokenCredential<C> {
             partition,
             options: options.unwrap_or_default(),
             flight: Flight::new(cache),
-            refreshing: AtomicBool::new(false),
+            refreshing: Mutex::default(),
             me: me.clone(),
         })
     }
@@ -228,12 +228,12 @@ impl<C: TokenCredential + ?Sized + 'static> PersistentTokenCredential<C> {
 
     fn renew_in_background(&self, scopes: &[&str]) {
         let Some(me) = self.me.upgrade() else { return };
-        if self.refreshing.swap(true, Ordering::SeqCst) {
+        let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
+        if !self.refreshing.lock().unwrap_or_else(PoisonError::into_inner).insert(scopes.clone()) {
             return;
         }
-        let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
         let task = get_async_runtime().spawn(Box::pin(async move {
-            let _done = Done(&me.refreshing);
+            let _done = Done { refreshing: &me.refreshing, scopes: &scopes };
             let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
             // A credential that never answers must not end all replacements.
             if let Err(error) = within(REQUEST, me.renew(&scopes, None, false)).await {
@@ -251,12 +251,15 @@ impl<C: TokenCredential + ?Sized + 'static> PersistentTokenCredential<C> {
     }
 }
 
-/// Lets the next task begin when this one ends, also by a panic.
-struct Done<'a>(&'a AtomicBool);
+/// Lets the next task for these scopes begin when this one ends, also by a panic.
+struct Done<'a> {
+    refreshing: &'a Mutex<HashSet<Vec<String>>>,
+    scopes: &'a Vec<String>,
+}
 
 impl Drop for Done<'_> {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::SeqCst);
+        self.refreshing.lock().unwrap_or_else(PoisonError::into_inner).remove(self.scopes);
     }
 }
 

@@ -1,7 +1,7 @@
 //! A wrapped credential with a persistent cache: the number of calls to the credential.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
@@ -11,17 +11,18 @@ use tokenkeep_azure::{Partition, PersistentTokenCredential, PersistentTokenCrede
 
 use crate::support::{Broken, Place, Told, eventually};
 
-/// Invents tokens, each valid for a given time.
+/// Invents tokens, each valid for a given time. For the scope `silence` it never answers, from the second call on.
 #[derive(Debug)]
 pub(crate) struct Inner {
     asked: AtomicU32,
     lifetime: Duration,
     fails: bool,
+    silenced: AtomicBool,
 }
 
 impl Inner {
     fn good_for(lifetime: Duration) -> Arc<Self> {
-        Arc::new(Self { asked: AtomicU32::new(0), lifetime, fails: false })
+        Arc::new(Self { asked: AtomicU32::new(0), lifetime, fails: false, silenced: AtomicBool::new(false) })
     }
 
     fn asked(&self) -> u32 {
@@ -37,6 +38,9 @@ impl TokenCredential for Inner {
         _options: Option<TokenRequestOptions<'_>>,
     ) -> azure_core::Result<AccessToken> {
         let number = self.asked.fetch_add(1, Ordering::SeqCst);
+        if scopes == ["silence"] && self.silenced.swap(true, Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         tokio::time::sleep(Duration::from_millis(30)).await;
         if self.fails {
             return Err(Error::with_message(ErrorKind::Credential, "the credential underneath fails"));
@@ -154,6 +158,20 @@ async fn a_token_within_the_margin_is_replaced_before_it_is_returned() {
 }
 
 #[tokio::test]
+async fn a_replacement_that_never_ends_stops_no_other_one() {
+    let place = Place::new();
+    let inner = Inner::good_for(Duration::from_secs(7 * 60));
+    let credential = PersistentTokenCredential::new(Arc::clone(&inner), &place.open(), partition(), None);
+    for scope in ["silence", "a"] {
+        token(&*credential, &[scope]).await;
+    }
+    token(&*credential, &["silence"]).await;
+    eventually("the replacement hangs", || inner.asked() == 3).await;
+    token(&*credential, &["a"]).await;
+    eventually("the other token is replaced", || inner.asked() == 4).await;
+}
+
+#[tokio::test]
 async fn an_aging_token_is_returned_and_replaced_in_the_background() {
     let place = Place::new();
     let aging = Inner::good_for(Duration::from_secs(7 * 60));
@@ -213,7 +231,12 @@ async fn a_damaged_cache_is_moved_aside_and_the_token_is_stored() {
 #[tokio::test]
 async fn an_error_of_the_wrapped_credential_is_returned_and_not_stored() {
     let place = Place::new();
-    let failing = Arc::new(Inner { asked: AtomicU32::new(0), lifetime: HOUR, fails: true });
+    let failing = Arc::new(Inner {
+        asked: AtomicU32::new(0),
+        lifetime: HOUR,
+        fails: true,
+        silenced: AtomicBool::new(false),
+    });
     let credential = PersistentTokenCredential::new(Arc::clone(&failing), &place.open(), partition(), None);
     for _ in 0..2 {
         let error = credential.get_token(&["a"], None).await.unwrap_err();
