@@ -54,6 +54,17 @@ fn an_item_of_another_connection_wants_a_person_by_default_and_none_where_access
 }
 
 #[test]
+fn items_of_one_process_are_let_in_together() {
+    let keepassxc = Other::keepassxc(State::Open, Questions::Access);
+    item(&keepassxc.bus).save(&b"content".into()).unwrap();
+    for _ in 0..3 {
+        let another = item(&keepassxc.bus);
+        another.verify().unwrap();
+        assert_eq!(another.load().unwrap().unwrap().expose(), b"content");
+    }
+}
+
+#[test]
 fn a_locked_database_is_locked_at_once_where_no_person_may_be_asked() {
     let keepassxc = Other::keepassxc(State::Locked, Questions::None);
     assert!(keepassxc.is_locked());

@@ -157,6 +157,42 @@ fn a_service_that_never_answers_meets_the_deadline() {
     });
 }
 
+#[test]
+fn a_process_that_opens_stores_one_after_another_waits_for_a_silent_bus_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("bus");
+    let _listener = UnixListener::bind(&socket).unwrap();
+    let address = format!("unix:path={}", socket.display());
+    let verify = |deadline| failure(|| item_at(&address).deadline(deadline).verify());
+    let (error, time) = verify(DEADLINE);
+    assert_kind(&error, ErrorKind::StoreTimeout, "did not answer");
+    assert!(time.clock >= DEADLINE);
+    for _ in 0..3 {
+        let (error, time) = verify(DEADLINE);
+        assert_kind(&error, ErrorKind::StoreTimeout, "did not answer");
+        assert!(time.naps < DEADLINE, "{time:?}");
+    }
+    // With more time than the silence has taken, it is tried.
+    assert!(verify(DEADLINE * 2).1.clock >= DEADLINE * 2);
+}
+
+#[test]
+fn a_service_that_answers_again_is_used_at_once() {
+    use crate::scripted::{Habits, Scripted};
+    let bus = Bus::start();
+    let (error, _) = zbus::block_on(async {
+        let mute = bus.connect().await;
+        mute.request_name("org.freedesktop.secrets").await.unwrap();
+        let outcome = failure(|| item(&bus).deadline(DEADLINE).verify());
+        mute.close().await.unwrap();
+        outcome
+    });
+    assert_kind(&error, ErrorKind::StoreTimeout, "did not answer");
+    let (_service, _connection) = Scripted::serve(&bus, Habits::default());
+    assert_eq!(item(&bus).deadline(DEADLINE).load().unwrap(), None);
+    item(&bus).deadline(DEADLINE).verify().unwrap();
+}
+
 /// A service that answers everything but a write.
 struct Mute;
 

@@ -1,7 +1,7 @@
 //! The Linux Secret Service (gnome-keyring, KWallet, KeePassXC) as a keystore.
 //!
-//! This file owns [`SecretServiceItem`]: its settings and its connections. From here inwards: [`worker`], the thread
-//! with a connection; [`operation`], a read, a write or a removal; [`prompts`], those that the
+//! This file owns [`SecretServiceItem`] and its settings. From here inwards: [`lines`], the connections of the process;
+//! [`worker`], the thread with a connection; [`operation`], a read, a write or a removal; [`prompts`], those that the
 //! service demands; [`whereabouts`], the remembered path of the item;
 //! [`probe`], the verification of a store; [`service`], the methods of the Secret Service; [`body`], their arguments;
 //! [`session`], their encryption; [`bus`], D-Bus under a deadline; [`socket`], the way to it. [`survey`] reads the state of the service.
@@ -16,6 +16,7 @@ mod bus;
 mod bus_error;
 mod deadline;
 mod failure;
+mod lines;
 mod operation;
 mod probe;
 mod prompts;
@@ -28,7 +29,7 @@ mod worker;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use self::bus::Deadline;
@@ -45,9 +46,6 @@ use crate::{Backend, Error, ErrorKind, Result, Secret, names};
 /// within milliseconds; starting one takes less than a second.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Connections kept for the next operation. Threads that work at the same moment each have their own.
-const IDLE_LIMIT: usize = 2;
-
 /// D-Bus carries arrays of 64 MiB; the cipher adds at most a block.
 const CONTENT_LIMIT: usize = (64 << 20) - session::BLOCK;
 
@@ -60,8 +58,8 @@ const SCHEMA_ATTRIBUTE: &str = "xdg:schema";
 /// the default collection. Content is kept byte for byte, but readers built on libsecret's text functions, such as
 /// keytar, stop at a NUL byte.
 ///
-/// Connections are made at the first use, kept, and shared by threads; a connection inherited through `fork` is never
-/// used. Secrets cross the bus encrypted, and plaintext in this process is wiped afterwards. The memory of the
+/// A process has one connection to a bus, made at the first use and shared by its items and threads; it is closed some time
+/// after the last of them. A connection inherited through `fork` is never used. Secrets cross the bus encrypted, and plaintext in this process is wiped afterwards. The memory of the
 /// keyring service is not under this library's control.
 ///
 /// ```
@@ -83,7 +81,8 @@ pub struct SecretServiceItem {
     bus: Option<String>,
     deadline: Duration,
     prompting: Prompting,
-    idle: Mutex<Vec<Worker>>,
+    /// The connection that was used last, so that it stays open.
+    worker: Mutex<Option<Arc<Worker>>>,
     /// Whether the item was last found in, or would be created in, a collection that ends with the log-in session.
     ends_with_login: AtomicBool,
 }
@@ -167,7 +166,7 @@ impl SecretServiceItem {
             bus: None,
             deadline: DEADLINE,
             prompting: Prompting::Never,
-            idle: Mutex::default(),
+            worker: Mutex::default(),
             ends_with_login: AtomicBool::new(false),
         })
     }
@@ -195,62 +194,69 @@ impl SecretServiceItem {
         self
     }
 
-    fn perform(&self, what: &str, work: Work, prompting: Prompting) -> Result<Report> {
-        let report = self.perform_on(self.identity.clone(), what, work, prompting)?;
+    fn perform(&self, what: &str, work: Work) -> Result<Report> {
+        let report = self.perform_on(self.identity.clone(), what, work, false)?;
         if let Some(ends_with_login) = report.ends_with_login {
             self.ends_with_login.store(ends_with_login, Ordering::Relaxed);
         }
         Ok(report)
     }
 
-    fn perform_on(&self, item: Identity, what: &str, work: Work, prompting: Prompting) -> Result<Report> {
+    fn perform_on(&self, item: Identity, what: &str, work: Work, anew: bool) -> Result<Report> {
         let location = item.to_string();
-        let deadline = Deadline::after(self.deadline);
-        let request = Request { item, bus: self.bus.clone(), work, deadline, prompting };
-        let worker = self.idle_worker().map_or_else(|| self.new_worker(), Ok);
-        let outcome = worker.and_then(|worker| match worker.ask(request) {
-            Some(outcome) => {
-                self.put_back(worker);
-                outcome
-            }
-            None => Err(worker::stuck(&deadline)),
-        });
+        let outcome = self.ask(item, work, anew);
         outcome.map_err(|failure| failure.into_error(what, &location))
     }
 
-    fn idle_workers(&self) -> std::sync::MutexGuard<'_, Vec<Worker>> {
-        // A list of workers is whole at every moment, also after a panic.
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn ask(&self, item: Identity, work: Work, anew: bool) -> std::result::Result<Report, Failure> {
+        let deadline = Deadline::after(self.deadline);
+        // No thread is started without a bus, as on most machines without a desktop: that takes longer than the rest.
+        let bus = bus::addresses(self.bus.as_deref())?
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(";");
+        if matches!(work, Work::Verify) {
+            lines::require_sound(&bus, &deadline)?;
+        }
+        let worker = lines::to(&bus)?;
+        self.keep(&worker);
+        let outcome = worker.ask(Request { item, work, anew, deadline, prompting: self.prompting });
+        let outcome = outcome.unwrap_or_else(|| {
+            lines::give_up(&worker);
+            Err(worker::stuck(&deadline))
+        });
+        let silent = outcome.as_ref().is_err_and(Failure::is_silence).then_some(self.deadline);
+        lines::note_silence(&bus, silent);
+        outcome
     }
 
-    fn idle_worker(&self) -> Option<Worker> {
-        let mut idle = self.idle_workers();
-        idle.retain(Worker::is_ours);
-        idle.pop()
+    fn keep(&self, worker: &Arc<Worker>) {
+        // A plain value is whole at every moment, also after a panic.
+        let mut kept = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(other) = kept.replace(Arc::clone(worker))
+            && !Arc::ptr_eq(&other, worker)
+        {
+            other.release();
+        }
     }
+}
 
-    /// Not started without a bus, as on most machines without a desktop, because a thread and its runtime take longer
-    /// than the rest of the failed attempt.
-    fn new_worker(&self) -> std::result::Result<Worker, Failure> {
-        bus::addresses(self.bus.as_deref()).and_then(|_| Worker::start()).map_err(Failure::Bus)
-    }
-
-    fn put_back(&self, worker: Worker) {
-        let mut idle = self.idle_workers();
-        if idle.len() < IDLE_LIMIT {
-            idle.push(worker);
+impl Drop for SecretServiceItem {
+    fn drop(&mut self) {
+        if let Some(worker) = self.worker.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            worker.release();
         }
     }
 }
 
 impl Keystore for SecretServiceItem {
     fn load(&self) -> Result<Option<Secret>> {
-        Ok(self.perform("Cannot read", Work::Load, self.prompting)?.content)
+        Ok(self.perform("Cannot read", Work::Load)?.content)
     }
 
     fn load_anew(&self) -> Result<Option<Secret>> {
-        self.idle_workers().clear();
-        self.load()
+        Ok(self.perform_on(self.identity.clone(), "Cannot read", Work::Load, true)?.content)
     }
 
     fn save(&self, content: &Secret) -> Result<()> {
@@ -258,26 +264,26 @@ impl Keystore for SecretServiceItem {
             let what = format!("{} bytes are more than D-Bus carries to the Secret Service", content.len());
             return Err(Error::new(ErrorKind::InvalidInput, what).remedy("Keep content this large in a file"));
         }
-        self.perform("Cannot write", Work::Save(content.clone()), self.prompting).map(|_| ())
+        self.perform("Cannot write", Work::Save(content.clone())).map(|_| ())
     }
 
     fn delete(&self) -> Result<bool> {
-        Ok(self.perform("Cannot remove", Work::Delete, self.prompting)?.removed)
+        Ok(self.perform("Cannot remove", Work::Delete)?.removed)
     }
 
     fn set_aside(&self) -> Result<String> {
-        let content = self.perform("Cannot read", Work::Load, self.prompting)?.content;
+        let content = self.perform("Cannot read", Work::Load)?.content;
         let content = content
             .ok_or_else(|| Error::new(ErrorKind::Damaged, "There is no keystore item to set aside"))?;
         // Named after the content, so that the same damage found twice is copied once.
         let copy = self.identity.copy(&format!("corrupt-{:016x}", names::fnv(content.expose())));
         let location = copy.to_string();
-        self.perform_on(copy, "Cannot write", Work::Save(content), self.prompting)?;
+        self.perform_on(copy, "Cannot write", Work::Save(content), false)?;
         Ok(location)
     }
 
     fn verify(&self) -> Result<()> {
-        self.perform("Cannot verify the store of", Work::Verify, self.prompting).map(|_| ())
+        self.perform("Cannot verify the store of", Work::Verify).map(|_| ())
     }
 
     fn location(&self) -> String {

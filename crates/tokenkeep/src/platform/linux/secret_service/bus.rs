@@ -133,7 +133,8 @@ async fn within<T>(
     timely(runtime, deadline, async { Ok(future.await?) }).await
 }
 
-async fn timely<T>(
+/// Like [`within`], for work of ours.
+pub(super) async fn timely<T>(
     runtime: &SharedRuntime,
     deadline: &Deadline,
     future: impl Future<Output = Result<T, BusError>>,

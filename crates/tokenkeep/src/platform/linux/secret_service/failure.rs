@@ -67,6 +67,14 @@ impl Failure {
         }
     }
 
+    /// Returns whether the bus or the service did not answer in time.
+    pub(super) fn is_silence(&self) -> bool {
+        match self {
+            Self::Bus(error) => matches!(error, BusError::TimedOut(_)),
+            Self::Final(error) => error.kind() == ErrorKind::StoreTimeout,
+        }
+    }
+
     /// Returns whether the service could do nothing with a request: perhaps it could not decrypt a secret.
     pub(super) fn is_vague(&self) -> bool {
         matches!(self, Self::Bus(error) if matches!(error.remote_name(), Some(name::FAILED | name::INVALID_ARGS)))

@@ -29,7 +29,7 @@ const DUPLICATE_LIMIT: usize = 16;
 /// A connection in use, with the limits of the operation.
 #[derive(Debug)]
 pub(super) struct Operation<'c> {
-    pub(super) client: &'c mut Client,
+    pub(super) client: &'c Client,
     pub(super) deadline: Deadline,
     pub(super) prompting: Prompting,
 }
@@ -98,7 +98,7 @@ impl Operation<'_> {
                 Ok(Some(Found { place: item, content: Some(content) }))
             }
             _ => {
-                self.client.whereabouts.forget();
+                self.client.whereabouts.forget(attributes);
                 Ok(None)
             }
         }
@@ -134,7 +134,7 @@ impl Operation<'_> {
         {
             match self.client.set_secret(&item, content, &self.deadline).await.map_err(Failure::from) {
                 Err(failure) if failure.is_missing_object() || failure.is_locked() => {
-                    self.client.whereabouts.forget();
+                    self.client.whereabouts.forget(sought);
                 }
                 outcome => return outcome.map(|()| item),
             }
@@ -171,7 +171,7 @@ impl Operation<'_> {
                 if self.with_attributes_of(&first, &others).await?.len() < others.len() {
                     self.agreed_content(&first, &others).await?;
                 }
-                self.client.whereabouts.forget();
+                self.client.whereabouts.forget(attributes);
                 let mut removed = false;
                 for item in std::iter::once(&first).chain(&others) {
                     removed |= self.remove_item(item).await?;
@@ -247,7 +247,7 @@ impl Operation<'_> {
         let mut asked = false;
         loop {
             if let Some(collection) = self.default_that_hides().await? {
-                self.client.whereabouts.forget();
+                self.client.whereabouts.forget(attributes);
                 self.unlock(&[collection], false, &mut asked).await?;
                 continue;
             }
@@ -259,11 +259,11 @@ impl Operation<'_> {
                 if others.is_empty() {
                     self.client.whereabouts.note(attributes, &first, searched);
                 } else {
-                    self.client.whereabouts.forget();
+                    self.client.whereabouts.forget(attributes);
                 }
                 return Ok(Place::Items { first, others });
             }
-            self.client.whereabouts.forget();
+            self.client.whereabouts.forget(attributes);
             if found.locked.is_empty()
                 && let Some(place) = self.locate_without_schema(attributes).await?
             {

@@ -52,7 +52,7 @@ pub(super) async fn try_out(
             if found.content.as_ref().map(Secret::expose) != Some(content.as_bytes()) {
                 return Err(BusError::Altered.into());
             }
-            operation.client.is_proven = true;
+            operation.client.is_proven.set(true);
             Ok(())
         }
         Err(failure) => {
@@ -76,7 +76,7 @@ pub(super) async fn read_back(
 ) -> Result<(), Failure> {
     let stored = operation.read(attributes).await?.content;
     if stored.is_some_and(|stored| stored == *written || payload.read(stored) == *written) {
-        operation.client.is_proven = true;
+        operation.client.is_proven.set(true);
         return Ok(());
     }
     // Another program has written in between, or the session has two keys.

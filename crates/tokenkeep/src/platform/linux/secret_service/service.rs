@@ -3,6 +3,7 @@
 //! A [`Client`] is one connection with one encrypted session. It sends to the unique name of the service that opened
 //! the session, so that a restarted service never gets messages of the old session.
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -51,9 +52,9 @@ pub(super) struct Client {
     /// Whether the service is gnome-keyring: it searches locked collections without a wait, and its prompts always ask.
     pub(super) is_gnome_keyring: bool,
     /// Whether the service gave back over this session what was written over it: both have one key.
-    pub(super) is_proven: bool,
-    session_collection: SessionCollection,
-    /// The path of the last item.
+    pub(super) is_proven: Cell<bool>,
+    session_collection: RefCell<SessionCollection>,
+    /// The paths of the last items.
     pub(super) whereabouts: Whereabouts,
 }
 
@@ -82,10 +83,9 @@ pub(super) enum Answer<T> {
 }
 
 impl Client {
-    /// Connects to the bus at `address`, or to the session bus, and opens an encrypted session. Starts the service if
-    /// the bus can.
-    pub(super) async fn connect(address: Option<&str>, deadline: &Deadline) -> Result<Self, BusError> {
-        let bus = Bus::connect(address, deadline).await?;
+    /// Connects to the bus at these addresses and opens an encrypted session. Starts the service if the bus can.
+    pub(super) async fn connect(addresses: &str, deadline: &Deadline) -> Result<Self, BusError> {
+        let bus = Bus::connect(Some(addresses), deadline).await?;
         let service = introduce(&bus, deadline).await?;
         let gnome = bus.owner(GNOME_KEYRING, deadline);
         let (opened, gnome) = both(open_session(&bus, &service, deadline), gnome).await;
@@ -106,8 +106,8 @@ impl Client {
             session: opened.path,
             key: opened.key,
             is_gnome_keyring,
-            is_proven: false,
-            session_collection: SessionCollection::NotAsked,
+            is_proven: Cell::new(false),
+            session_collection: RefCell::new(SessionCollection::NotAsked),
             whereabouts: Whereabouts::default(),
         })
     }
@@ -303,20 +303,17 @@ impl Client {
 
     /// Returns whether a collection, or the collection of an item, is lost when its user logs out. A remark beside an
     /// operation that is done: `None`, soon, if the service does not answer.
-    pub(super) async fn ends_with_login(
-        &mut self,
-        object: &ObjectPath<'_>,
-        deadline: &Deadline,
-    ) -> Option<bool> {
-        if matches!(self.session_collection, SessionCollection::NotAsked) {
+    pub(super) async fn ends_with_login(&self, object: &ObjectPath<'_>, deadline: &Deadline) -> Option<bool> {
+        if matches!(*self.session_collection.borrow(), SessionCollection::NotAsked) {
             let limit = deadline.left().min(REMARK);
-            self.session_collection = match self.alias("session", &Deadline::after(limit)).await {
+            let known = match self.alias("session", &Deadline::after(limit)).await {
                 Ok(Some(collection)) => SessionCollection::Is(collection),
                 Ok(None) => SessionCollection::None,
                 Err(_) => SessionCollection::Unknown,
             };
+            self.session_collection.replace(known);
         }
-        match &self.session_collection {
+        match &*self.session_collection.borrow() {
             SessionCollection::Is(session) => Some(*object == **session || is_inside(object, session)),
             SessionCollection::None => Some(false),
             SessionCollection::NotAsked | SessionCollection::Unknown => None,

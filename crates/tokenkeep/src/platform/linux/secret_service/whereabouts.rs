@@ -5,6 +5,7 @@
 //! the read is a stronger proof than an earlier search, and the service searches while it still sends large content.
 //! A write cannot be taken back, so it relies on a finished search, and only on a recent one.
 
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use zbus::wire::OwnedObjectPath;
@@ -15,9 +16,12 @@ use super::body::Attributes;
 /// between the two; a slower program causes another search.
 const FRESH: Duration = Duration::from_millis(500);
 
-/// The item that the last search on one connection found.
+/// How many items are remembered. A process has few, and each costs a comparison.
+const REMEMBERED: usize = 8;
+
+/// The items that the last searches on one connection found, each alone.
 #[derive(Debug, Default)]
-pub(super) struct Whereabouts(Option<Known>);
+pub(super) struct Whereabouts(RefCell<Vec<Known>>);
 
 #[derive(Debug)]
 struct Known {
@@ -29,39 +33,38 @@ struct Known {
 
 impl Whereabouts {
     /// Records that a search for `attributes`, begun at `searched`, found `item` and no other.
-    pub(super) fn note(&mut self, attributes: &Attributes<'_>, item: &OwnedObjectPath, searched: Instant) {
-        match self.known(attributes) {
-            Some(known) if known.item == *item => known.searched = Some(searched),
-            _ => {
-                let own = |(name, value): (&&str, &&str)| ((*name).to_owned(), (*value).to_owned());
-                let attributes = attributes.iter().map(own).collect();
-                self.0 = Some(Known { attributes, item: item.clone(), searched: Some(searched) });
-            }
-        }
+    pub(super) fn note(&self, attributes: &Attributes<'_>, item: &OwnedObjectPath, searched: Instant) {
+        let own = |(name, value): (&&str, &&str)| ((*name).to_owned(), (*value).to_owned());
+        self.forget(attributes);
+        let mut all = self.0.borrow_mut();
+        all.truncate(REMEMBERED - 1);
+        let attributes = attributes.iter().map(own).collect();
+        all.insert(0, Known { attributes, item: item.clone(), searched: Some(searched) });
     }
 
     /// Returns the probable path of the item with `attributes`.
-    pub(super) fn probable(&mut self, attributes: &Attributes<'_>) -> Option<OwnedObjectPath> {
-        self.known(attributes).map(|known| known.item.clone())
+    pub(super) fn probable(&self, attributes: &Attributes<'_>) -> Option<OwnedObjectPath> {
+        self.0.borrow().iter().find(|known| known.has(attributes)).map(|known| known.item.clone())
     }
 
     /// Returns the path of the item with `attributes` from a recent search. Each search is used once.
-    pub(super) fn fresh(&mut self, attributes: &Attributes<'_>) -> Option<OwnedObjectPath> {
-        let known = self.known(attributes)?;
+    pub(super) fn fresh(&self, attributes: &Attributes<'_>) -> Option<OwnedObjectPath> {
+        let mut all = self.0.borrow_mut();
+        let known = all.iter_mut().find(|known| known.has(attributes))?;
         let searched = known.searched.take()?;
         (searched.elapsed() < FRESH).then(|| known.item.clone())
     }
 
-    /// Forgets the path.
-    pub(super) fn forget(&mut self) {
-        self.0 = None;
+    /// Forgets the path of the item with `attributes`.
+    pub(super) fn forget(&self, attributes: &Attributes<'_>) {
+        self.0.borrow_mut().retain(|known| !known.has(attributes));
     }
+}
 
-    fn known(&mut self, attributes: &Attributes<'_>) -> Option<&mut Known> {
-        self.0.as_mut().filter(|known| {
-            known.attributes.len() == attributes.len()
-                && known.attributes.iter().all(|(name, value)| attributes.get(&**name) == Some(&&**value))
-        })
+impl Known {
+    fn has(&self, attributes: &Attributes<'_>) -> bool {
+        self.attributes.len() == attributes.len()
+            && self.attributes.iter().all(|(name, value)| attributes.get(&**name) == Some(&&**value))
     }
 }
 
@@ -76,7 +79,7 @@ mod tests {
     #[test]
     fn a_search_is_valid_for_one_write_and_any_number_of_reads() {
         let ada = Attributes::from([("account", "ada")]);
-        let mut whereabouts = Whereabouts::default();
+        let whereabouts = Whereabouts::default();
         assert_eq!(whereabouts.fresh(&ada), None);
         whereabouts.note(&ada, &path("/1"), Instant::now());
         assert_eq!(whereabouts.fresh(&ada), Some(path("/1")));
@@ -84,14 +87,14 @@ mod tests {
         assert_eq!(whereabouts.probable(&ada), Some(path("/1")));
         whereabouts.note(&ada, &path("/1"), Instant::now());
         assert_eq!(whereabouts.fresh(&ada), Some(path("/1")));
-        whereabouts.forget();
+        whereabouts.forget(&ada);
         assert_eq!(whereabouts.probable(&ada), None);
     }
 
     #[test]
     fn an_old_search_is_not_valid_for_a_write() {
         let ada = Attributes::from([("account", "ada")]);
-        let mut whereabouts = Whereabouts::default();
+        let whereabouts = Whereabouts::default();
         let long_ago = Instant::now().checked_sub(FRESH).unwrap();
         whereabouts.note(&ada, &path("/1"), long_ago);
         assert_eq!(whereabouts.fresh(&ada), None);
@@ -101,12 +104,20 @@ mod tests {
     #[test]
     fn the_path_of_one_item_is_not_used_for_another() {
         let (ada, bob) = (Attributes::from([("account", "ada")]), Attributes::from([("account", "bob")]));
-        let mut whereabouts = Whereabouts::default();
+        let whereabouts = Whereabouts::default();
         whereabouts.note(&ada, &path("/1"), Instant::now());
         assert_eq!((whereabouts.probable(&bob), whereabouts.fresh(&bob)), (None, None));
         let more = Attributes::from([("account", "ada"), ("service", "s")]);
         assert_eq!(whereabouts.probable(&more), None);
         whereabouts.note(&bob, &path("/2"), Instant::now());
-        assert_eq!(whereabouts.probable(&ada), None);
+        assert_eq!(
+            (whereabouts.probable(&ada), whereabouts.probable(&bob)),
+            (Some(path("/1")), Some(path("/2")))
+        );
+        for number in 0..REMEMBERED {
+            let account = number.to_string();
+            whereabouts.note(&Attributes::from([("account", &*account)]), &path("/3"), Instant::now());
+        }
+        assert_eq!((whereabouts.probable(&ada), whereabouts.0.borrow().len()), (None, REMEMBERED));
     }
 }
