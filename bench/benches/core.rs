@@ -63,6 +63,15 @@ fn write(criterion: &mut Criterion) {
     }
 }
 
+fn read(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = TokenCache::new(FilePersistence::new(folder.path().join("cache")).unwrap());
+    let seen = store.update(|_| cache(SIZES[0], "a")).unwrap().generation;
+    criterion.bench_function("read/unchanged", |bencher| {
+        bencher.iter(|| assert!(store.is_current(black_box(seen))));
+    });
+}
+
 fn schema(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("schema");
     for bytes in SIZES {
@@ -108,5 +117,5 @@ fn protectors(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(core, lock, crowd, write, schema, protectors);
+criterion_group!(core, lock, crowd, write, read, schema, protectors);
 criterion_main!(core);

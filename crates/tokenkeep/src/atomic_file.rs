@@ -11,7 +11,7 @@ pub(crate) mod remains;
 
 use std::fs::{File, FileTimes};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::names;
@@ -327,7 +327,7 @@ fn next_modified(old: Option<&Status>) -> SystemTime {
 
 /// Returns the stamp of the written content, trusted only if only the rename has touched the file since. The content
 /// is in place by now, so a failure here costs the next reader a reload and is not an error.
-fn own_stamp(file: &File, target: &Path, size: u64, modified: SystemTime) -> Stamp {
+fn own_stamp(file: &File, target: &Entry, size: u64, modified: SystemTime) -> Stamp {
     let tick = Tick::now();
     let Ok(status) = files::status_of(file, target) else { return Stamp::UNKNOWN };
     let fingerprint = files::fingerprint(&status);

@@ -403,7 +403,7 @@ impl Shared {
         if !self.cached().belief.can_hold(look) {
             return Ok(None);
         }
-        let stamp = self.persistence.stamp()?;
+        let stamp = self.persistence.glance()?;
         let cached = self.cached();
         Ok(cached.belief.holds(&stamp, look).then(|| cached.snapshot.clone()))
     }

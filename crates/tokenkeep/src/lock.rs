@@ -208,18 +208,19 @@ impl CacheLock {
 
     /// Finds the file behind the path; the directory is created if it is missing.
     fn resolve(&self) -> Result<Resolved> {
-        if !self.within_process() {
-            files::create_directory(files::directory_of(&self.path))?;
-        }
-        self.look()
+        self.resolve_by(directory::locate_or_create)
     }
 
     /// As [`CacheLock::resolve`], without creating anything.
     fn look(&self) -> Result<Resolved> {
+        self.resolve_by(directory::locate)
+    }
+
+    fn resolve_by(&self, locate: fn(&Path) -> Result<Entry>) -> Result<Resolved> {
         let path = self.path.clone();
         let given = match self.scope {
             Scope::Process => Entry::nowhere(&path),
-            Scope::Over | Scope::Beside => directory::locate(&path)?,
+            Scope::Over | Scope::Beside => locate(&path)?,
         };
         let (target, paths) = match self.scope {
             Scope::Process => (given.clone(), None),
@@ -303,8 +304,7 @@ impl CacheLock {
         let recovered = acquired.recovered();
         let guard = LockGuard::of_files(acquired, waiter, &path, target.clone(), paths);
         // The directory may have been exchanged since it was resolved, or a link may have been given another target.
-        let now = directory::locate(&path)?;
-        if now != given || self.scope == Scope::Beside && directory::follow(&now)? != target {
+        if !given.is_current()? || self.scope == Scope::Beside && directory::follow(&given)? != target {
             return Ok(None);
         }
         if recovered | self.unswept.swap(false, Ordering::Relaxed) {

@@ -50,6 +50,8 @@ use crate::item_shape::ItemShape;
 use crate::keychain::KeychainItem;
 use crate::options::Prompting;
 use crate::persistence::keystore::Keystore;
+#[cfg(unix)]
+use crate::stamp::belief::Times;
 #[cfg(not(windows))]
 use crate::{Error, ErrorKind, Protector, Secret, options::DataProtectionScope};
 
@@ -76,6 +78,15 @@ pub(crate) struct FileEvents {
     pub(crate) directories: usize,
     /// Whether events have the spelling on the disk, which may differ from the program's in case.
     pub(crate) own_spelling: bool,
+}
+
+/// The kind of a file system, as far as it decides about locks and stamps.
+#[cfg(unix)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FileSystemKind {
+    /// Whether other machines, or a daemon, may change its files.
+    pub(crate) remote: bool,
+    pub(crate) times: Times,
 }
 
 /// An item of the platform's keystore, and the limits of its use.

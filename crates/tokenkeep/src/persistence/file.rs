@@ -21,7 +21,7 @@ use crate::options::Durability;
 use crate::persistence::Loaded;
 use crate::persistence::{BuiltIn, OldCopy, StoreKind};
 use crate::platform::directory::{self, Entry};
-use crate::platform::files::{self, Tick};
+use crate::platform::files::{self, Status, Tick};
 use crate::platform::writing;
 use crate::protector::Plain;
 use crate::{Error, ErrorKind, Info, LockGuard, Persistence, Protection, Protector, Result, Secret, Stamp};
@@ -250,11 +250,13 @@ impl FilePersistence {
 
     /// Looks at the file. A network file system answers for a file that is opened; for another one it answers from what it
     /// saw seconds ago.
-    fn look(&self) -> Result<Stamp> {
+    ///
+    /// `at_rest` makes the stamp of a file that is neither a link nor remote.
+    fn look(&self, at_rest: fn(Tick, &Path, &Status) -> Stamp) -> Result<Stamp> {
         let tick = Tick::now();
         let Some(status) = files::look_at(&self.path)? else { return Ok(Stamp::ABSENT) };
         if !status.is_symlink() && !self.remote {
-            return Ok(tick.stamp_at(&self.path, &status));
+            return Ok(at_rest(tick, &self.path, &status));
         }
         let target = directory::resolve(&self.path)?;
         let open = files::open_existing(&target, files::careful().read(true))?;
@@ -399,11 +401,7 @@ impl Persistence for FilePersistence {
     }
 
     fn stamp(&self) -> Result<Stamp> {
-        match self.look() {
-            // Another machine has replaced the file.
-            Err(error) if error.io_kind() == Some(IoErrorKind::StaleNetworkFileHandle) => Ok(Stamp::UNKNOWN),
-            looked => looked,
-        }
+        unless_stale(self.look(Tick::stamp_at))
     }
 
     fn load(&self, guard: Option<&LockGuard>) -> Result<Loaded> {
@@ -480,6 +478,10 @@ impl BuiltIn for FilePersistence {
         Ok(stamp)
     }
 
+    fn glance(&self) -> Result<Stamp> {
+        unless_stale(self.look(|tick, _, status| tick.glance(status)))
+    }
+
     fn load_own(&self, guard: &LockGuard) -> Result<Option<Secret>> {
         guard.require(&self.path)?;
         self.open(self.read(guard.target(), true)?.content)
@@ -549,6 +551,14 @@ impl FilePersistence {
         }
         Err(Error::new(ErrorKind::NotVerified, "The probe file did not read back as it was written")
             .at(probe))
+    }
+}
+
+fn unless_stale(looked: Result<Stamp>) -> Result<Stamp> {
+    match looked {
+        // Another machine has replaced the file.
+        Err(error) if error.io_kind() == Some(IoErrorKind::StaleNetworkFileHandle) => Ok(Stamp::UNKNOWN),
+        looked => looked,
     }
 }
 

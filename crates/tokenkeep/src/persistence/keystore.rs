@@ -393,6 +393,10 @@ impl BuiltIn for KeystorePersistence {
         self.between_marks(guard, content)
     }
 
+    fn glance(&self) -> Result<Stamp> {
+        self.marker.glance()
+    }
+
     fn load_own(&self, guard: &LockGuard) -> Result<Option<Secret>> {
         guard.require(self.path())?;
         self.keystore.load_anew()

@@ -24,7 +24,7 @@ use crate::fork::PerProcess;
 use crate::persistence::keystore::Keystore;
 use crate::platform::SecretServiceItem;
 
-pub(crate) use self::file_system::{file_system, is_remote, is_remote_at, times_at, times_of};
+pub(crate) use self::file_system::{file_system, is_remote, kind_of, times_at};
 pub(crate) use self::places::{PLACE, is_unmapped, open_without_links, read_link, set_mode};
 pub(crate) use self::writers::writes;
 

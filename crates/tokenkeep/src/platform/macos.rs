@@ -13,7 +13,7 @@ use rustix::fs::{RenameFlags, StatFs, renameat_with};
 
 #[cfg(feature = "watch")]
 use super::FileEvents;
-use super::{ItemRequest, OwnStore};
+use super::{FileSystemKind, ItemRequest, OwnStore};
 use crate::Result;
 use crate::inspect::FileSystem;
 use crate::keychain::KeychainItem;
@@ -64,17 +64,14 @@ pub(crate) fn is_remote(directory: &Path) -> bool {
     file_system(directory).remote
 }
 
-/// Like [`is_remote`], for an open directory.
-pub(crate) fn is_remote_at(directory: &File) -> bool {
-    rustix::fs::fstatfs(directory).is_ok_and(|status| !is_local(&status))
+/// Returns the kind of file system that has an open file or directory.
+pub(crate) fn kind_of(file: &File) -> FileSystemKind {
+    let status = rustix::fs::fstatfs(file);
+    let remote = status.as_ref().is_ok_and(|status| !is_local(status));
+    FileSystemKind { remote, times: times(status) }
 }
 
-/// Returns the times of the file system that has an open file.
-pub(crate) fn times_of(file: &File) -> Times {
-    times(rustix::fs::fstatfs(file))
-}
-
-/// Like [`times_of`], for a file that is not open.
+/// Returns the times of the file system that has a file which is not open.
 pub(crate) fn times_at(path: &Path) -> Times {
     times(rustix::fs::statfs(path))
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 #[cfg(feature = "watch")]
 use super::FileEvents;
-use super::{ItemRequest, OwnStore};
+use super::{FileSystemKind, ItemRequest, OwnStore};
 use crate::inspect::FileSystem;
 use crate::persistence::keystore::Keystore;
 use crate::stamp::belief::Times;
@@ -65,13 +65,8 @@ pub(crate) fn is_remote(_directory: &Path) -> bool {
 }
 
 /// Remote, because nothing is known.
-pub(crate) fn is_remote_at(_directory: &File) -> bool {
-    true
-}
-
-/// Unknown.
-pub(crate) fn times_of(_file: &File) -> Times {
-    Times::Unknown
+pub(crate) fn kind_of(_file: &File) -> FileSystemKind {
+    FileSystemKind { remote: true, times: Times::Unknown }
 }
 
 /// Unknown.

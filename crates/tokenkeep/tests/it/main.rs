@@ -22,6 +22,7 @@ mod support;
 mod keyring;
 
 mod cache;
+mod calls;
 mod crash;
 #[cfg(target_os = "linux")]
 mod crash_keyring;

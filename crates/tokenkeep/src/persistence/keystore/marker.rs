@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::atomic_file;
 use crate::cache::motion;
 use crate::options::Durability;
+use crate::persistence::BuiltIn;
 use crate::persistence::file::FilePersistence;
 use crate::{Error, ErrorKind, LockGuard, Persistence, Result, Secret, Stamp, schema};
 
@@ -27,13 +28,17 @@ impl Marker {
 
     /// Returns the stamp to compare. A missing marker matches no stamp, so it never hides a change.
     pub(super) fn stamp(&self) -> Result<Stamp> {
-        let stamp = self.file.stamp()?;
-        Ok(if stamp.is_absent() { Stamp::UNKNOWN } else { stamp })
+        self.file.stamp().map(unless_absent)
+    }
+
+    /// Returns the stamp to compare with an earlier one.
+    pub(super) fn glance(&self) -> Result<Stamp> {
+        self.file.glance().map(unless_absent)
     }
 
     /// Returns whether there is a marker.
     pub(super) fn exists(&self) -> Result<bool> {
-        Ok(!self.file.stamp()?.is_absent())
+        Ok(!self.file.glance()?.is_absent())
     }
 
     /// Changes the marker so that it differs from every stamp that a process has seen.
@@ -66,6 +71,10 @@ impl Marker {
     pub(super) fn is_being_written(&self) -> Result<bool> {
         motion::has_lock_file(self.file.path())
     }
+}
+
+fn unless_absent(stamp: Stamp) -> Stamp {
+    if stamp.is_absent() { Stamp::UNKNOWN } else { stamp }
 }
 
 /// The error for a marker file with content that this store cannot open.

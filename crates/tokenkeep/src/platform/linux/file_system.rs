@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use crate::inspect::FileSystem;
+use crate::platform::FileSystemKind;
 use crate::stamp::belief::Times;
 
 /// The f_type numbers of statfs(2), and of file systems outside the kernel.
@@ -59,18 +60,14 @@ pub(crate) fn is_remote(directory: &Path) -> bool {
     rustix::fs::statfs(directory).is_ok_and(|status| REMOTE.contains(&number(&status)))
 }
 
-/// Like [`is_remote`], for an open directory.
-pub(crate) fn is_remote_at(directory: &File) -> bool {
-    rustix::fs::fstatfs(directory).is_ok_and(|status| REMOTE.contains(&number(&status)))
+/// Returns the kind of file system that has an open file or directory.
+pub(crate) fn kind_of(file: &File) -> FileSystemKind {
+    let status = rustix::fs::fstatfs(file);
+    let remote = status.as_ref().is_ok_and(|status| REMOTE.contains(&number(status)));
+    FileSystemKind { remote, times: times(status) }
 }
 
-/// Returns the times of the file system that has an open file. The file, not its directory, because a link or a mount
-/// leads to another file system.
-pub(crate) fn times_of(file: &File) -> Times {
-    times(rustix::fs::fstatfs(file))
-}
-
-/// Like [`times_of`], for a file that is not open.
+/// Returns the times of the file system that has a file which is not open.
 pub(crate) fn times_at(path: &Path) -> Times {
     times(rustix::fs::statfs(path))
 }

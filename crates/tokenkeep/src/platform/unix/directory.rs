@@ -13,14 +13,16 @@ use std::fs::File;
 use std::io;
 use std::ops::Deref;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::calls::{effective_user, retry, without_modes};
 use super::status::Status;
-use crate::platform::os;
+use crate::platform::{FileSystemKind, os};
+use crate::stamp::Fingerprint;
+use crate::stamp::belief::Times;
 use crate::{Error, ErrorKind, Result};
 
 /// The owner may enter, list and change; all others nothing.
@@ -34,6 +36,17 @@ struct Directory {
     /// Only a place in the file system, where the system has such descriptors: no right to read is needed.
     file: File,
     status: Status,
+    kind: OnceLock<FileSystemKind>,
+}
+
+impl Directory {
+    fn new(file: File, status: Status) -> Self {
+        Self { file, status, kind: OnceLock::new() }
+    }
+
+    fn kind(&self) -> FileSystemKind {
+        *self.kind.get_or_init(|| os::kind_of(&self.file))
+    }
 }
 
 /// A name in an open directory, or in one that does not exist.
@@ -100,26 +113,31 @@ impl Entry {
         names.filter(|name| name != "." && name != "..").collect()
     }
 
+    /// Returns whether the path still leads to the directory that is open.
+    ///
+    /// # Errors
+    /// `PermissionDenied`, `Io`.
+    pub(crate) fn is_current(&self) -> Result<bool> {
+        let Some(directory) = &self.directory else { return Ok(true) };
+        let path = directory_of(&self.path);
+        match retry(|| Ok(rustix::fs::stat(path)?)) {
+            Ok(now) => Ok(Status::of(&now).identity() == directory.status.identity()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::io("Cannot look at the cache's directory", path, error)),
+        }
+    }
+
     /// Refuses to go on if the path leads to another directory by now.
     ///
     /// # Errors
-    /// `UnsafeFile`, `Io`.
+    /// `UnsafeFile`, `PermissionDenied`, `Io`.
     pub(crate) fn require_current(&self) -> Result<()> {
-        let Some(directory) = &self.directory else { return Ok(()) };
-        let path = directory_of(&self.path);
-        let now = retry(|| Ok(rustix::fs::stat(path)?));
-        match now {
-            Ok(now) if Status::of(&now).identity() == directory.status.identity() => Ok(()),
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Error::io("Cannot look at the cache's directory", path, error))
-            }
-            _ => Err(Error::new(
-                ErrorKind::UnsafeFile,
-                "The directory was exchanged for another one meanwhile",
-            )
-            .at(path)
-            .remedy("Try again; if it happens again, choose a directory that only this user can change")),
+        if self.is_current()? {
+            return Ok(());
         }
+        Err(Error::new(ErrorKind::UnsafeFile, "The directory was exchanged for another one meanwhile")
+            .at(directory_of(&self.path))
+            .remedy("Try again; if it happens again, choose a directory that only this user can change"))
     }
 
     /// Returns whether only root can have put a file into the directory.
@@ -144,7 +162,18 @@ impl Entry {
 
     /// Returns whether other machines, or a daemon, may change the files of the directory.
     pub(super) fn is_remote(&self) -> bool {
-        self.directory.as_ref().is_some_and(|directory| os::is_remote_at(&directory.file))
+        self.directory.as_ref().is_some_and(|directory| directory.kind().remote)
+    }
+
+    /// Returns the times of the file system that has the open `file`: a link or a mount may lead to another one than the
+    /// directory's. The number of the device is that of the directory as long as that is open.
+    pub(super) fn times_of(&self, file: &File, fingerprint: &Fingerprint) -> Times {
+        match &self.directory {
+            Some(directory) if directory.status.fingerprint().device == fingerprint.device => {
+                directory.kind().times
+            }
+            _ => os::kind_of(file).times,
+        }
     }
 
     /// Opens the directory itself, to list or to sync it.
@@ -201,6 +230,15 @@ impl Entry {
 pub(crate) fn locate(path: &Path) -> Result<Entry> {
     let directory = find(directory_of(path))?.map(Arc::new);
     Ok(Entry { directory, path: path.to_owned() })
+}
+
+/// Like [`locate`]; creates the directory and its missing parents, each 0700 with any umask.
+///
+/// # Errors
+/// Like [`locate`] and [`create`].
+pub(crate) fn locate_or_create(path: &Path) -> Result<Entry> {
+    let directory = create_open(directory_of(path))?;
+    Ok(Entry { directory: Some(Arc::new(directory)), path: path.to_owned() })
 }
 
 /// Resolves the file that `path` stands for: itself, or the target of a final symbolic link that no other user can have
@@ -307,26 +345,24 @@ fn create_open(path: &Path) -> Result<Directory> {
     if status.mode() & 0o777 != DIRECTORY_MODE && status.uid() == effective_user() {
         without_modes(os::set_mode(&parent.file, name, &file, DIRECTORY_MODE)).map_err(failed)?;
     }
-    Ok(Directory { file, status })
+    Ok(Directory::new(file, status))
 }
 
 /// Opens a directory; `None` if there is none.
 fn find(path: &Path) -> Result<Option<Directory>> {
-    // Root's way is judged step by step.
-    let at_once = if effective_user() == 0 { None } else { os::open_without_links(path) };
-    let file = match at_once {
-        Some(Ok(file)) => Ok(file),
-        // A path that is too long as a whole is refused before a part of it is created.
-        None | Some(Err(_)) => match rustix::fs::stat(path) {
-            Err(error @ Errno::NAMETOOLONG) => Err(error.into()),
-            _ => Walk::of(path).go(false)?.map(|end| end.directory),
-        },
+    if let Some(directory) = find_without_links(path)? {
+        return Ok(Some(directory));
+    }
+    // A path that is too long as a whole is refused before a part of it is created.
+    let file = match rustix::fs::stat(path) {
+        Err(error @ Errno::NAMETOOLONG) => Err(error.into()),
+        _ => Walk::of(path).go(false)?.map(|end| end.directory),
     };
     match file {
         Ok(file) => {
             let status = Status::of_open(&file)
                 .map_err(|error| Error::io("Cannot look at the cache's directory", path, error))?;
-            Ok(Some(Directory { file, status }))
+            Ok(Some(Directory::new(file, status)))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) if error.raw_os_error() == Some(Errno::NOTDIR.raw_os_error()) => {
@@ -334,6 +370,57 @@ fn find(path: &Path) -> Result<Option<Directory>> {
         }
         Err(error) => Err(Error::io("Cannot look at the cache's directory", path, error)),
     }
+}
+
+/// The way up from a directory: a part of it leads to each directory above.
+const UP: &str = "../../../../../../../../../../../../../../../..";
+
+/// Opens a directory in one call. `None` where that is not possible, for example because a part of the path is a link.
+///
+/// # Errors
+/// `UnsafeFile`.
+fn find_without_links(path: &Path) -> Result<Option<Directory>> {
+    let Some(Ok(file)) = os::open_without_links(path) else { return Ok(None) };
+    let Ok(status) = Status::of_open(&file) else { return Ok(None) };
+    let directory = Directory::new(file, status);
+    let user = effective_user();
+    if user != 0 {
+        return Ok(Some(directory));
+    }
+    // Each directory that the path names is above this one, as long as the path does not go up itself.
+    let mut above = 0;
+    for part in path.components() {
+        match part {
+            Component::Normal(_) => above += 1,
+            Component::ParentDir => return Ok(None),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    judge_directory(user, path, &directory.status)?;
+    for steps in 1..=above {
+        let Some(way) = UP.get(..steps * 3 - 1) else { return Ok(None) };
+        let look = retry(|| Ok(rustix::fs::statat(&directory.file, way, AtFlags::empty())?));
+        let Ok(status) = look else { return Ok(None) };
+        judge_directory(user, path, &Status::of(&status))?;
+    }
+    Ok(Some(directory))
+}
+
+/// Refuses a directory of another user on root's way along `path`; `user` is the user of this process.
+fn judge_directory(user: u32, path: &Path, status: &Status) -> Result<()> {
+    let owner = status.uid();
+    if user != 0 || owner == 0 || os::is_unmapped(owner) {
+        return Ok(());
+    }
+    let text = format!(
+        "A directory on this path belongs to user {owner}, who could exchange it while root works in it"
+    );
+    let remedy = format!(
+        "Run the program as that user (setpriv --reuid={owner} --regid={} --clear-groups PROGRAM; in a container \
+         --user {owner}), or choose a path in a directory of root",
+        status.gid()
+    );
+    Err(Error::new(ErrorKind::UnsafeFile, text).at(path).remedy(remedy))
 }
 
 /// A path, resolved one name after the other.
@@ -383,7 +470,7 @@ impl<'p> Walk<'p> {
                 Ok(next) => {
                     here = next;
                     match Status::of_open(&here) {
-                        Ok(status) => self.judge(&status)?,
+                        Ok(status) => judge_directory(effective_user(), self.path, &status)?,
                         Err(error) => return Ok(Err(error)),
                     }
                     continue;
@@ -417,22 +504,6 @@ impl<'p> Walk<'p> {
             }
         }
         Ok(Ok(End { directory: here, name: None }))
-    }
-
-    fn judge(&self, status: &Status) -> Result<()> {
-        let owner = status.uid();
-        if effective_user() != 0 || owner == 0 || os::is_unmapped(owner) {
-            return Ok(());
-        }
-        let text = format!(
-            "A directory on this path belongs to user {owner}, who could exchange it while root works in it"
-        );
-        let remedy = format!(
-            "Run the program as that user (setpriv --reuid={owner} --regid={} --clear-groups PROGRAM; in a container \
-             --user {owner}), or choose a path in a directory of root",
-            status.gid()
-        );
-        Err(Error::new(ErrorKind::UnsafeFile, text).at(self.path).remedy(remedy))
     }
 
     fn judge_link(&self, status: &Status) -> Result<()> {

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::inspect::FileSystem;
 use crate::platform::{os, room};
+use crate::stamp::belief::Times;
 use crate::stamp::{Fingerprint, Stamp};
 use crate::{Error, ErrorKind, Result};
 
@@ -218,8 +219,14 @@ impl Tick {
     }
 
     /// The stamp of an open file whose status was taken after this tick.
-    pub(crate) fn stamp(self, file: &File, _path: &Path, status: &Status) -> Stamp {
-        Stamp::of_file(fingerprint(status), self.0, os::times_of(file))
+    pub(crate) fn stamp(self, file: &File, entry: &Entry, status: &Status) -> Stamp {
+        let fingerprint = fingerprint(status);
+        Stamp::of_file(fingerprint, self.0, entry.times_of(file, &fingerprint))
+    }
+
+    /// The stamp of a file whose status was taken after this tick, only to be compared with an earlier one.
+    pub(crate) fn glance(self, status: &Status) -> Stamp {
+        Stamp::of_file(fingerprint(status), self.0, Times::Unknown)
     }
 
     /// The stamp of a file that is not open, whose status was taken after this tick.
@@ -228,8 +235,8 @@ impl Tick {
     }
 
     /// The stamp of an open file that this process has just written.
-    pub(crate) fn own_stamp(self, file: &File, _path: &Path, fingerprint: Fingerprint) -> Stamp {
-        Stamp::of_own_write(fingerprint, self.0, os::times_of(file))
+    pub(crate) fn own_stamp(self, file: &File, entry: &Entry, fingerprint: Fingerprint) -> Stamp {
+        Stamp::of_own_write(fingerprint, self.0, entry.times_of(file, &fingerprint))
     }
 }
 

@@ -55,6 +55,12 @@ impl Entry {
 
     /// The directory is still the same one: it holds the open lock files.
     #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "elsewhere it has to be looked at")]
+    pub(crate) fn is_current(&self) -> Result<bool> {
+        Ok(true)
+    }
+
+    /// Like [`Entry::is_current`].
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "elsewhere it has to be looked at")]
     pub(crate) fn require_current(&self) -> Result<()> {
         Ok(())
     }
@@ -64,6 +70,15 @@ impl Entry {
 #[allow(clippy::unnecessary_wraps, reason = "elsewhere the directory is opened")]
 pub(crate) fn locate(path: &Path) -> Result<Entry> {
     Ok(Entry(path.to_owned()))
+}
+
+/// Like [`locate`]; creates the directory and its missing parents.
+///
+/// # Errors
+/// Like [`files::create_directory`].
+pub(crate) fn locate_or_create(path: &Path) -> Result<Entry> {
+    files::create_directory(files::directory_of(path))?;
+    locate(path)
 }
 
 /// Returns the file that `path` stands for: itself. Links at the end of a cache path are refused, because Windows

@@ -331,6 +331,11 @@ impl Tick {
         self.stamp_at(path, status)
     }
 
+    /// The stamp of a file whose status was taken after this tick, only to be compared with an earlier one.
+    pub(crate) fn glance(self, status: &Status) -> Stamp {
+        Stamp::of_file(fingerprint(status), self.0, Times::Unknown)
+    }
+
     /// The stamp of a file that is not open, whose status was taken after this tick.
     pub(crate) fn stamp_at(self, path: &Path, status: &Status) -> Stamp {
         // FAT and exFAT have no time of a change.
