@@ -15,7 +15,7 @@ use crate::output::{Output, title};
 use crate::platform::HAS_KEYCHAIN;
 use crate::progress::Progress;
 use crate::stores::{Named, PATIENCE};
-use crate::words::printable;
+use tokenkeep::inspect::printable;
 
 /// Removes the content of the named cache.
 pub(crate) fn run(

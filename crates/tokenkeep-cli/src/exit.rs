@@ -4,6 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
+use tokenkeep::inspect::printable;
 use tokenkeep::{Error, ErrorKind};
 
 /// The exit code of a command.
@@ -58,22 +59,22 @@ pub(crate) struct Failure {
 impl Failure {
     /// A usage error that only the command itself detects.
     pub(crate) fn usage(text: impl Into<String>) -> Self {
-        Self { code: Code::Usage, kind: "usage", text: text.into(), remedy: None }
+        Self { code: Code::Usage, kind: "usage", text: printable(&text.into()), remedy: None }
     }
 
     /// The named cache, account or lock does not exist.
     pub(crate) fn nothing(text: impl Into<String>) -> Self {
-        Self { code: Code::Nothing, kind: "nothing_found", text: text.into(), remedy: None }
+        Self { code: Code::Nothing, kind: "nothing_found", text: printable(&text.into()), remedy: None }
     }
 
     /// The user answered no.
     pub(crate) fn declined(text: impl Into<String>) -> Self {
-        Self { code: Code::Failed, kind: "declined", text: text.into(), remedy: None }
+        Self { code: Code::Failed, kind: "declined", text: printable(&text.into()), remedy: None }
     }
 
     /// Returns the failure with a remedy.
     pub(crate) fn remedied(mut self, remedy: impl Into<String>) -> Self {
-        self.remedy = Some(remedy.into());
+        self.remedy = Some(printable(&remedy.into()));
         self
     }
 

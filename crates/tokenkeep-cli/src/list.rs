@@ -15,7 +15,7 @@ use crate::interrupt::Interrupt;
 use crate::known::{self, Known};
 use crate::output::{Output, bad, odd, title};
 use crate::stores::{Named, PATIENCE};
-use crate::words::printable;
+use tokenkeep::inspect::printable;
 pub(crate) use view::Listing;
 
 /// Lists the named cache, or all known ones.

@@ -19,7 +19,8 @@ use crate::exit::{Code, Failure, Outcome};
 use crate::interrupt::Interrupt;
 use crate::output::{Output, bad, good, odd, title};
 use crate::stores;
-use crate::words::{duration, printable, rfc3339};
+use crate::words::{duration, rfc3339};
+use tokenkeep::inspect::printable;
 
 /// The lock file of another library must be unchanged for up to 20 seconds before its owner counts as dead.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -18,7 +18,8 @@ use crate::interrupt::Interrupt;
 use crate::output::{Output, odd, title};
 use crate::progress::Progress;
 use crate::stores::{Named, PATIENCE};
-use crate::words::{number, printable};
+use crate::words::number;
+use tokenkeep::inspect::printable;
 
 /// Shows what would move, and moves it.
 pub(crate) fn run(

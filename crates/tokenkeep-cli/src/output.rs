@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind, Write};
 use anstream::{AutoStream, ColorChoice};
 use clap::builder::styling::{AnsiColor, Style};
 use serde_json::{Map, Value};
+use tokenkeep::inspect::printable;
 
 /// The version of the JSON objects. It grows when a field changes its meaning or goes away, not when one is added.
 const SCHEMA_VERSION: u32 = 1;
@@ -42,7 +43,7 @@ impl Output {
         if let Value::Object(fields) = result {
             object.extend(fields.clone());
         }
-        self.raw(format!("{:#}\n", Value::Object(object)).as_bytes())
+        self.raw(escaped(&format!("{:#}\n", Value::Object(object))).as_bytes())
     }
 
     /// Prints text, without colours that the terminal does not have.
@@ -56,6 +57,20 @@ impl Output {
         let mut stream = io::stdout().lock();
         unless_closed(stream.write_all(bytes).and_then(|()| stream.flush()))
     }
+}
+
+/// Escapes the characters in the texts of JSON that are not safe to show: a terminal may be the reader.
+fn escaped(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        // A line feed in a text is escaped already.
+        if c == '\n' || printable(c.encode_utf8(&mut [0; 4])).starts_with(c) {
+            shown.push(c);
+        } else {
+            shown.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    shown
 }
 
 fn unless_closed(written: io::Result<()>) -> io::Result<()> {

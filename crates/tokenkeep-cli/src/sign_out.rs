@@ -19,7 +19,8 @@ use crate::interrupt::Interrupt;
 use crate::output::{Output, title};
 use crate::progress::Progress;
 use crate::stores::{Named, PATIENCE};
-use crate::words::{account_id, number, printable};
+use crate::words::{account_id, number};
+use tokenkeep::inspect::printable;
 
 /// An account to sign out.
 #[derive(Clone, Debug, PartialEq, Eq)]

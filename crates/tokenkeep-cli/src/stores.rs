@@ -15,6 +15,7 @@ use tokenkeep::{Backend, Config, ErrorKind, Persistence, Secret, TokenCache, env
 use crate::arguments::{self, Key, Kind};
 use crate::exit::{Failure, Outcome};
 use crate::platform::HAS_KEYCHAIN;
+use crate::words::move_away;
 
 /// How long to wait for the lock and the keystore without `--timeout`.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
@@ -383,8 +384,7 @@ fn keyless(path: Option<&Path>) -> Failure {
     let name = "Name the source of its key with --key, such as kernel:NAME or file:PATH";
     Failure::usage("The file is encrypted").remedied(match path {
         Some(path) => {
-            let shown = path.display();
-            format!("{name}; if the key is lost, move the file away: mv '{shown}' '{shown}.old'")
+            format!("{name}; if the key is lost, move the file away: {}", move_away(path))
         }
         None => name.to_owned(),
     })

@@ -8,10 +8,12 @@ mod page;
 mod system;
 mod table;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::text;
 pub use table::{ErrorKind, Explanation};
 
 /// The result of every fallible call in this crate.
@@ -73,7 +75,14 @@ impl Error {
     /// Public, so that a custom [`Persistence`](crate::Persistence) can return the library's errors.
     pub fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
         let candidates = Vec::new();
-        Self(Box::new(Inner { kind, what: what.into(), path: None, remedy: None, cause: None, candidates }))
+        Self(Box::new(Inner {
+            kind,
+            what: shown(what.into()),
+            path: None,
+            remedy: None,
+            cause: None,
+            candidates,
+        }))
     }
 
     /// Creates an error from a failed file-system call on `path`; the operating system's code decides the kind.
@@ -107,18 +116,18 @@ impl Error {
     /// Returns the error with a remedy.
     #[must_use]
     pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
-        self.0.remedy = Some(remedy.into());
+        self.0.remedy = Some(shown(remedy.into()));
         self
     }
 
     /// Returns the error with another way beside its remedy.
     #[must_use]
     pub(crate) fn or(mut self, way: &str) -> Self {
-        self.0.remedy = Some(match self.0.remedy.take() {
+        let remedy = match self.0.remedy.take() {
             Some(remedy) => format!("{remedy}; or {way}"),
             None => way.to_owned(),
-        });
-        self
+        };
+        self.remedy(remedy)
     }
 
     /// Returns the error with its cause as `source()`.
@@ -213,6 +222,14 @@ impl Error {
     }
 }
 
+/// A path in a sentence may hold a line feed.
+fn shown(sentence: String) -> String {
+    match text::whole(&sentence) {
+        Cow::Borrowed(_) => sentence,
+        Cow::Owned(shown) => shown,
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.what)?;
@@ -221,7 +238,7 @@ impl fmt::Display for Error {
             write!(f, " ({path:?})")?;
         }
         if let Some(cause) = &self.0.cause {
-            write!(f, ": {cause}")?;
+            write!(f, ": {}", text::whole(&cause.to_string()))?;
         }
         if let Some(remedy) = &self.0.remedy {
             write!(f, ". {remedy}")?;

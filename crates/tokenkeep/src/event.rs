@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::Info;
 use crate::options::{Attempt, Store, listed};
+use crate::text;
 
 /// An event for the user. More kinds may be added.
 ///
@@ -76,21 +77,30 @@ pub enum Event {
 /// Formats the event as a sentence, without any of the content.
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SetAside { path, copy, reason } => {
+        f.write_str(&text::whole(&Sentence(self).to_string()))
+    }
+}
+
+/// The sentence, with paths as they are.
+struct Sentence<'e>(&'e Event);
+
+impl fmt::Display for Sentence<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Event::SetAside { path, copy, reason } => {
                 write!(f, "{} could not be used: {reason}. A copy was kept at {copy}", path.display())
             }
-            Self::Lapsed { path, reason } => {
+            Event::Lapsed { path, reason } => {
                 write!(f, "The sign-ins in {} have lapsed: {reason}", path.display())
             }
-            Self::Encrypted { path } => {
+            Event::Encrypted { path } => {
                 write!(f, "A plaintext cache was found at {} and encrypted in its place", path.display())
             }
-            Self::Moved { path, from, to } => {
+            Event::Moved { path, from, to } => {
                 let path = path.display();
                 write!(f, "The sign-ins of {path} have moved from {} to {}", from.location, to.location)
             }
-            Self::FellBack { to, info, because, earlier } => {
+            Event::FellBack { to, info, because, earlier } => {
                 let causes = listed(because);
                 write!(f, "The cache is kept in {to} ({:?}) because {causes}", info.location)?;
                 match earlier {
@@ -98,7 +108,7 @@ impl fmt::Display for Event {
                     None => Ok(()),
                 }
             }
-            Self::Warning(text) | Self::Notice(text) => f.write_str(text),
+            Event::Warning(text) | Event::Notice(text) => f.write_str(text),
         }
     }
 }

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::platform::files;
+pub use crate::text::{printable, quoted};
 
 #[cfg(target_os = "linux")]
 pub use crate::platform::{SecretServiceCollection, SecretServiceProvider, SecretServiceSurvey};

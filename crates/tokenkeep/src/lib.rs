@@ -24,6 +24,7 @@ mod protector;
 mod error;
 mod secret;
 mod stamp;
+mod text;
 
 pub mod environment;
 pub mod event;

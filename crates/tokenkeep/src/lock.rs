@@ -28,7 +28,8 @@ use crate::fork::PerProcess;
 use crate::platform::directory::{self, Entry};
 use crate::platform::files;
 use crate::platform::lock_file::{self, Paths, Private, Watch};
-use crate::platform::{lock_record, process};
+use crate::platform::process;
+use crate::text::printable;
 use crate::threads::unpark_me;
 use crate::{Error, ErrorKind, Result, options::WaitOptions};
 pub(crate) use acquisition::Outcome;
@@ -333,8 +334,7 @@ impl CacheLock {
                     .to_owned(),
             ),
             Some(holder) => {
-                let command =
-                    process::command(holder.pid).map(|name| lock_record::printable(&name)).or(holder.command);
+                let command = process::command(holder.pid).map(|name| printable(&name)).or(holder.command);
                 let command = command.unwrap_or_else(|| "unknown".into());
                 let age = holder.age.map_or_else(String::new, |age| format!(", for {} s", age.as_secs()));
                 (

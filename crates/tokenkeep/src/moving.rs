@@ -18,6 +18,7 @@ mod sidecar;
 use std::path::Path;
 
 use crate::persistence::{OldCopy, StoreKind};
+use crate::text;
 use crate::{
     Error, ErrorKind, Info, LockGuard, Persistence, Result, Secret, TokenCache, options::WaitOptions, schema,
 };
@@ -275,9 +276,10 @@ impl Plan {
         let Some(source) = source else { return Ok(plan) };
         if !schema::is_whole(source.expose()) {
             let what = "What is to be moved is damaged: it is only a part of a token cache";
-            let file = from.path().display();
             let remedy = match from.kind() {
-                StoreKind::File => format!("Move it away and sign in again: mv '{file}' '{file}.damaged'"),
+                StoreKind::File => {
+                    format!("Move it away and sign in again: {}", text::move_away(from.path(), ".damaged"))
+                }
                 _ => "Sign in again: the next write sets the damaged content aside as a copy".to_owned(),
             };
             return Err(Error::new(ErrorKind::Damaged, what).at(from.path()).remedy(remedy));

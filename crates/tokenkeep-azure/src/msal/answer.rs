@@ -6,6 +6,7 @@ use azure_core::base64;
 use azure_core::json;
 use serde::{Deserialize, Deserializer};
 use tokenkeep::Secret;
+use tokenkeep::inspect::printable;
 
 use crate::moment;
 
@@ -93,7 +94,10 @@ impl Refusal {
     /// Formats the error for the user, without parts that may be long or malformed.
     pub(super) fn explain(&self) -> String {
         let first = self.error_description.lines().next().unwrap_or_default();
-        if first.is_empty() { self.error.clone() } else { format!("{}: {first}", self.error) }
+        match first {
+            "" => printable(&self.error),
+            first => format!("{}: {}", printable(&self.error), printable(first)),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use azure_core::error::{Error, ErrorKind};
 use azure_core::http::Context;
 use azure_core::sleep::sleep;
+use tokenkeep::inspect::printable;
 
 use super::answer::SignIn;
 use super::service::{Answer, Service};
@@ -83,9 +84,9 @@ pub(super) async fn sign_in(
         }
     };
     (prompt.0)(&DeviceCode {
-        user_code: code.user_code.clone(),
-        verification_uri: code.verification_uri.clone(),
-        message: code.message.clone(),
+        user_code: printable(&code.user_code),
+        verification_uri: printable(&code.verification_uri),
+        message: printable(&code.message),
         lifetime: code.expires_in.min(LONGEST),
     });
     let lifetime = code.expires_in.min(LONGEST);

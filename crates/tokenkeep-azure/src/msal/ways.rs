@@ -11,6 +11,7 @@ use azure_core::error::{Error, ErrorKind};
 use azure_core::http::Context;
 use azure_core::time::OffsetDateTime;
 use tokenkeep::Secret;
+use tokenkeep::inspect::printable;
 use tokenkeep::nonblocking::Nonblocking;
 
 use super::answer::SignIn;
@@ -157,7 +158,7 @@ impl Ways {
             [] => Ok(None),
             [only] => Ok(Some(only.clone())),
             several => {
-                let names: Vec<_> = several.iter().map(AuthenticationRecord::username).collect();
+                let names: Vec<_> = several.iter().map(|account| printable(account.username())).collect();
                 let names = names.join(", ");
                 Err(failed(format!("several accounts are signed in ({names}); choose one by its record")))
             }
@@ -264,7 +265,8 @@ impl Ways {
         {
             return Err(failed(format!(
                 "{} signed in, but {} was expected",
-                person.username, expected.username
+                printable(&person.username),
+                printable(&expected.username)
             )));
         }
         let (token, kept) = self.keep(sign_in, None, scopes).await;

@@ -10,3 +10,4 @@ mod failures;
 mod msal;
 mod numbers;
 mod persistent;
+mod shown;

@@ -13,7 +13,8 @@ use crate::known::Known;
 use crate::list;
 use crate::platform;
 use crate::stores::Occupant;
-use crate::words::printable;
+use crate::words::move_away;
+use tokenkeep::inspect::{printable, quoted};
 
 /// The heading of the section.
 pub(super) const TITLE: &str = "caches";
@@ -112,7 +113,8 @@ fn occupied(path: &Path, occupant: Occupant) -> Finding {
             "marker-occupied",
             what,
             format!(
-                "Nothing has to be done. To look into the file yourself, move it away: mv '{shown}' '{shown}.old'"
+                "Nothing has to be done. To look into the file yourself, move it away: {}",
+                move_away(path)
             ),
         ),
         Occupant::Encrypted => Finding::problem(
@@ -120,7 +122,8 @@ fn occupied(path: &Path, occupant: Occupant) -> Finding {
             what,
             format!(
                 "If its sign-ins are wanted, tokenkeep migrate --from cache-path={shown},key=...,... --to ...; if not, or if \
-                 its key is lost, move it away: mv '{shown}' '{shown}.old'"
+                 its key is lost, move it away: {}",
+                move_away(path)
             ),
         ),
     }
@@ -133,21 +136,21 @@ fn examine_file(section: &mut Section, path: &Path, kind: Kind) {
         section.finding(Finding::problem(
             "file-open",
             format!("Other users of this machine may be able to read {shown}"),
-            format!("chmod 600 {shown}"),
+            format!("chmod 600 {}", quoted(path)),
         ));
     }
     if platform::is_own(&status) == Some(false) {
         section.finding(Finding::warning(
             "file-of-another",
             format!("{shown} belongs to another user, often root after a command was run with sudo"),
-            format!("Make it your own again: sudo chown \"$USER\" {shown}"),
+            format!("Make it your own again: sudo chown \"$USER\" {}", quoted(path)),
         ));
     }
     if kind == Kind::PlaintextFile && status.len() > 2 {
         section.finding(Finding::warning(
             "plaintext",
             format!("{shown} holds sign-ins that are not encrypted"),
-            format!("If its program can use a keyring, let it; tokenkeep migrate --from {shown} --to CACHE moves what is there"),
+            format!("If its program can use a keyring, let it; tokenkeep migrate --from {} --to CACHE moves what is there", quoted(path)),
         ));
     }
 }

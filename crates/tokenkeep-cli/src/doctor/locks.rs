@@ -7,7 +7,8 @@ use tokenkeep::inspect::{LockHolder, LockState};
 use tokenkeep::{CacheLock, Result};
 
 use super::report::{Finding, Section};
-use crate::words::{duration, printable};
+use crate::words::duration;
+use tokenkeep::inspect::{printable, quoted};
 
 /// A write takes milliseconds, so a living holder of this age has most likely forgotten its lock.
 const LONG: Duration = Duration::from_secs(60);
@@ -30,7 +31,8 @@ pub(super) fn examine(section: &mut Section, path: &Path) {
                 who(&holder)
             ),
             format!(
-                "tokenkeep lock --break --cache-path {shown} (a program with tokenkeep does it by itself)"
+                "tokenkeep lock --break --cache-path {} (a program with tokenkeep does it by itself)",
+                quoted(path)
             ),
         )),
         LockState::Held(holder) if holder.age.is_some_and(|age| age >= LONG) => {
@@ -38,7 +40,10 @@ pub(super) fn examine(section: &mut Section, path: &Path) {
             section.finding(Finding::warning(
                 "lock-held-long",
                 format!("The lock of {shown} is held by {}: a write takes milliseconds", who(&holder)),
-                format!("Look at what {pid} is waiting for; tokenkeep lock --cache-path {shown} tells more"),
+                format!(
+                    "Look at what {pid} is waiting for; tokenkeep lock --cache-path {} tells more",
+                    quoted(path)
+                ),
             ));
         }
         _ => {}

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use tokenkeep::environment;
-use tokenkeep::inspect::{self, FileSystem};
+use tokenkeep::inspect::{self, FileSystem, quoted};
 
 use super::report::{Finding, Section};
 use crate::platform;
@@ -121,7 +121,10 @@ fn examine_rights(section: &mut Section, directory: &Path, is_the_one: bool) {
         section.finding(Finding::problem(
             "directory-read-only",
             format!("{shown} cannot be written: no sign-in can be kept there"),
-            format!("Give yourself the right to write (chmod u+wx {shown}), or choose another cache path"),
+            format!(
+                "Give yourself the right to write (chmod u+wx {}), or choose another cache path",
+                quoted(directory)
+            ),
         ));
     }
     if own == Some(false) && is_the_one {
@@ -136,7 +139,7 @@ fn examine_rights(section: &mut Section, directory: &Path, is_the_one: bool) {
         section.finding(Finding::warning(
             "directory-open",
             format!("Other users may write to {shown}, and put files of their own in the place of a cache"),
-            format!("Take the right from them: chmod go-w {shown}"),
+            format!("Take the right from them: chmod go-w {}", quoted(directory)),
         ));
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::output::{bad, good, odd, title};
 use crate::words::number;
+use tokenkeep::inspect::printable;
 
 /// All sections.
 #[derive(Debug)]
@@ -47,11 +48,21 @@ enum Severity {
 
 impl Finding {
     pub(crate) fn problem(code: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { code, severity: Severity::Problem, what: what.into(), remedy: remedy.into() }
+        Self {
+            code,
+            severity: Severity::Problem,
+            what: printable(&what.into()),
+            remedy: printable(&remedy.into()),
+        }
     }
 
     pub(crate) fn warning(code: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { code, severity: Severity::Warning, what: what.into(), remedy: remedy.into() }
+        Self {
+            code,
+            severity: Severity::Warning,
+            what: printable(&what.into()),
+            remedy: printable(&remedy.into()),
+        }
     }
 
     /// A finding with the message and the remedy of an error of the library.
@@ -93,7 +104,7 @@ impl Section {
     }
 
     pub(crate) fn fact(&mut self, name: impl Into<String>, text: impl Into<String>) {
-        self.facts.push(Fact { name: name.into(), text: text.into() });
+        self.facts.push(Fact { name: printable(&name.into()), text: printable(&text.into()) });
     }
 
     pub(crate) fn finding(&mut self, finding: Finding) {

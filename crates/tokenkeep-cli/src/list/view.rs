@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use tokenkeep::schema::{self, AccessToken, Account, Contents, IdToken, RefreshToken};
 
 use crate::output::{good, odd};
-use crate::words::{account_id, expiry, number, printable, rfc3339};
+use crate::words::{account_id, expiry, number, rfc3339};
+use tokenkeep::inspect::printable;
 
 /// The accounts of a cache, and tokens without an account.
 #[derive(Debug, Default)]

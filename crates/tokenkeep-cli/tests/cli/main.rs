@@ -26,3 +26,4 @@ mod lock;
 mod migrate;
 mod preset;
 mod removal;
+mod shown;

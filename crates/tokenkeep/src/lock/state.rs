@@ -3,8 +3,9 @@
 use super::CacheLock;
 use crate::inspect::{LockHolder, LockState};
 use crate::platform::lock_file;
-use crate::platform::lock_record::{Author, Record, printable};
+use crate::platform::lock_record::{Author, Record};
 use crate::platform::{files, process};
+use crate::text::printable;
 use crate::{Error, Result};
 
 impl CacheLock {

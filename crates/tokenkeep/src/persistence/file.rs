@@ -24,6 +24,7 @@ use crate::platform::directory::{self, Entry};
 use crate::platform::files::{self, Status, Tick};
 use crate::platform::writing;
 use crate::protector::Plain;
+use crate::text;
 use crate::{Error, ErrorKind, Info, LockGuard, Persistence, Protection, Protector, Result, Secret, Stamp};
 
 /// The content of the probe; the sibling libraries write a similar harmless text.
@@ -287,8 +288,8 @@ impl FilePersistence {
         };
         match error.kind() {
             ErrorKind::MissingKey if holds() => {
-                let file = self.path.display();
-                error.or(&format!("if the key is lost, move the file away: mv '{file}' '{file}.old'"))
+                let command = text::move_away(&self.path, ".old");
+                error.or(&format!("if the key is lost, move the file away: {command}"))
             }
             _ => error,
         }

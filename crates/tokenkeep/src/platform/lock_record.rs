@@ -13,6 +13,7 @@ use crate::platform::files::{Status, fingerprint};
 use crate::platform::process::{self, Life};
 use crate::platform::writing;
 use crate::stamp::belief;
+use crate::text::printable;
 
 const MARK: &str = "tokenkeep-lock";
 pub(crate) const LENGTH: usize = 128;
@@ -117,11 +118,6 @@ impl Record {
 
 fn without_braces(word: &str) -> &str {
     word.trim_start_matches('{').trim_end_matches('}')
-}
-
-/// Makes a foreign name safe to show: without characters that could forge a log line.
-pub(crate) fn printable(name: &str) -> String {
-    name.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
 /// Returns whether the sibling process that wrote a lock file has ended. A process with its pid that started later is

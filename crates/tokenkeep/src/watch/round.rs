@@ -231,8 +231,8 @@ fn arm(cache: &TokenCache, path: &Path, signals: Sender<Signal>) -> Option<Signs
 /// Warns that from now on there are only checks at intervals.
 fn blind(cache: &TokenCache, error: &notify::Error) {
     cache.warn(|| {
-        let path = cache.persistence().path().display();
-        format!("There are no file events for {path}, so that it is looked at now and then: {error}")
+        let path = cache.persistence().path();
+        format!("There are no file events for {path:?}, so that it is looked at now and then: {error}")
     });
 }
 

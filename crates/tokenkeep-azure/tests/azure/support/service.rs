@@ -39,6 +39,8 @@ pub(crate) struct Behaviour {
     pub(crate) lifetime: u64,
     /// Sent in its place.
     pub(crate) odd_lifetime: Option<serde_json::Value>,
+    /// Stands in the texts of a device code, whose sign-in it also ends, as a refusal.
+    pub(crate) odd_text: Option<String>,
     /// Seconds after which they should be replaced.
     pub(crate) refresh_in: Option<u64>,
     /// Seconds by which the service's clock is ahead.
@@ -190,6 +192,9 @@ impl Service {
         hook.iter().for_each(|hook| hook());
         let mut behaviour = self.behaviour();
         let scope = form.get("scope").cloned().unwrap_or_default();
+        if let Some(odd) = &behaviour.odd_text {
+            return Some(refusal(&format!("access_denied{odd}"), ""));
+        }
         match &*grant {
             "device_code" => match behaviour.codes.remove(form.get("device_code")?) {
                 Some((user, scope)) => {
@@ -221,11 +226,12 @@ impl Behaviour {
         let user = user.map_or("ada@contoso.example", |user| user).to_owned();
         let scope = form.get("scope").cloned().unwrap_or_default();
         self.codes.insert(code.clone(), (user, scope));
+        let odd = self.odd_text.clone().unwrap_or_default();
         json!({
             "device_code": code,
-            "user_code": "ABCD-EFGH",
-            "verification_uri": "https://microsoft.com/devicelogin",
-            "message": "Open the page and enter ABCD-EFGH.",
+            "user_code": format!("ABCD-EFGH{odd}"),
+            "verification_uri": format!("https://microsoft.com/devicelogin{odd}"),
+            "message": format!("Open the page and enter ABCD-EFGH.{odd}"),
             "expires_in": "900",
             "interval": 0,
         })

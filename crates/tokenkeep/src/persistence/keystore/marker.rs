@@ -10,7 +10,7 @@ use crate::cache::motion;
 use crate::options::Durability;
 use crate::persistence::BuiltIn;
 use crate::persistence::file::FilePersistence;
-use crate::{Error, ErrorKind, LockGuard, Persistence, Result, Secret, Stamp, schema};
+use crate::{Error, ErrorKind, LockGuard, Persistence, Result, Secret, Stamp, schema, text};
 
 /// The content that the JavaScript sibling writes; it means that there is no other content.
 const CONTENT: &[u8] = b"{}";
@@ -80,9 +80,9 @@ fn unless_absent(stamp: Stamp) -> Stamp {
 /// The error for a marker file with content that this store cannot open.
 pub(super) fn occupied(path: &Path) -> Error {
     let what = "The marker file of the keystore item holds the content of another store";
-    let (file, aside) = (path.display(), path.display());
     Error::new(ErrorKind::MarkerOccupied, what).at(path).remedy(format!(
         "Move its sign-ins into the keystore with migrate(), from the store that wrote it; if they are not wanted, or the key \
-         is lost, move the file away: mv '{file}' '{aside}.old'"
+         is lost, move the file away: {}",
+        text::move_away(path, ".old")
     ))
 }

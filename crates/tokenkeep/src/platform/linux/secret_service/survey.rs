@@ -9,8 +9,8 @@ use super::failure::Failure;
 use super::service::Overview;
 use super::worker;
 use crate::Error;
-use crate::platform::lock_record::printable;
 use crate::platform::process;
+use crate::text::printable;
 
 /// The time by which a survey may exceed its deadline.
 const GRACE: Duration = Duration::from_millis(500);
