@@ -14,6 +14,7 @@ const TOOLS: &[Tool] = &[
         "libqca-qt5-2-plugins",
     ),
     debian("the proxy of sandboxes", &["xdg-dbus-proxy", "--version"], "xdg-dbus-proxy"),
+    debian("a sandbox", &["bwrap", "--version"], "bubblewrap"),
 ];
 
 /// Installs what is missing, then runs the tests.

@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask test --only keyrings` installs the daemons and runs these tests.
 #![cfg(target_os = "linux")]
+#![allow(clippy::print_stdout, reason = "a copy of this program in a sandbox tells its result")]
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping it")]
 
 #[path = "../../../crates/tokenkeep/tests/support/keyring.rs"]

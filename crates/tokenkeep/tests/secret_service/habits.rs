@@ -106,3 +106,30 @@ fn an_answer_that_breaks_the_protocol_is_asked_for_once_more_over_a_new_connecti
     service.habits(|habits| habits.broken_secrets = 9);
     assert_kind(&item.load().unwrap_err(), ErrorKind::StoreFailed, "breaks its protocol");
 }
+
+#[test]
+fn a_failure_has_the_name_and_the_words_of_the_daemon() {
+    let own_name = std::fs::read_to_string("/proc/self/comm").unwrap();
+    for method in ["OpenSession", "CreateItem"] {
+        let bus = Bus::start();
+        let habits = Habits { errors: vec![(method, "Failed"); 9], ..Habits::default() };
+        let (_service, _connection) = Scripted::serve(&bus, habits);
+        let error = item(&bus).save(&b"content".into()).unwrap_err();
+        assert_kind(&error, ErrorKind::StoreFailed, &format!("{} says ", own_name.trim()));
+        assert_kind(&error, ErrorKind::StoreFailed, "in the service's own words");
+    }
+}
+
+#[test]
+fn a_write_whose_time_is_over_is_not_sent() {
+    let bus = Bus::start();
+    let (service, _connection) = Scripted::serve(&bus, Habits::default());
+    let open = item(&bus);
+    open.save(&b"content".into()).unwrap();
+    open.load().unwrap();
+    let late = item(&bus).deadline(std::time::Duration::ZERO);
+    assert_kind(&late.save(&b"late".into()).unwrap_err(), ErrorKind::StoreTimeout, "did not answer");
+    assert_kind(&late.delete().unwrap_err(), ErrorKind::StoreTimeout, "did not answer");
+    assert_eq!(open.load().unwrap().unwrap().expose(), b"content");
+    assert_eq!((service.count("SetSecret"), service.count("Delete")), (0, 0));
+}

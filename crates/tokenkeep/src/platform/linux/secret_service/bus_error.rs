@@ -37,6 +37,8 @@ pub(super) enum BusError {
         name: String,
         /// The sender's text.
         text: String,
+        /// The program that sent it, if known.
+        by: Option<String>,
     },
 }
 
@@ -49,6 +51,18 @@ impl BusError {
     /// The system returned no random numbers.
     pub(super) fn no_random(error: getrandom::Error) -> Self {
         Self::System(io::Error::other(error.to_string()))
+    }
+
+    fn remote(name: &str, text: Option<&str>) -> Self {
+        Self::Remote { name: printable(name), text: printable(text.unwrap_or_default()), by: None }
+    }
+
+    /// Returns the error with the program that sent it.
+    pub(super) fn said_by(mut self, program: Option<String>) -> Self {
+        if let Self::Remote { by, .. } = &mut self {
+            *by = program.map(|program| printable(&program));
+        }
+        self
     }
 
     /// Returns the D-Bus name of the other side's error.
@@ -88,8 +102,13 @@ impl fmt::Display for BusError {
             Self::NotListening(address, cause) => write!(f, "{address}: {cause}"),
             Self::TimedOut(limit) => write!(f, "no answer within {limit:?}"),
             Self::System(cause) => cause.fmt(f),
-            Self::Remote { name, text } if text.is_empty() => f.write_str(name),
-            Self::Remote { name, text } => write!(f, "{name}: {text}"),
+            Self::Remote { name, text, by } => {
+                if let Some(program) = by {
+                    write!(f, "{program} says ")?;
+                }
+                f.write_str(name)?;
+                if text.is_empty() { Ok(()) } else { write!(f, ": {text}") }
+            }
         }
     }
 }
@@ -106,16 +125,11 @@ impl std::error::Error for BusError {
 impl From<zbus::Error> for BusError {
     fn from(error: zbus::Error) -> Self {
         match error {
-            zbus::Error::MethodError(name, text, _) => {
-                Self::Remote { name: printable(name.as_str()), text: printable(&text.unwrap_or_default()) }
-            }
+            zbus::Error::MethodError(name, text, _) => Self::remote(name.as_str(), text.as_deref()),
             zbus::Error::FDO(error) => match *error {
                 // The library's own errors, wrapped again.
                 zbus::fdo::Error::ZBus(error) => error.into(),
-                error => Self::Remote {
-                    name: printable(error.name().as_str()),
-                    text: printable(error.description().unwrap_or_default()),
-                },
+                error => Self::remote(error.name().as_str(), error.description()),
             },
             zbus::Error::InputOutput(cause) => Self::Closed(cause.to_string()),
             zbus::Error::Handshake(text) => Self::Refused(printable(&text)),
@@ -138,8 +152,7 @@ mod tests {
 
     #[test]
     fn an_error_of_the_bus_is_not_one_of_the_service() {
-        let of_the_service =
-            |name: &str| BusError::Remote { name: name.to_owned(), text: String::new() }.is_of_the_service();
+        let of_the_service = |name: &str| BusError::remote(name, None).is_of_the_service();
         for name in
             ["ServiceUnknown", "NameHasNoOwner", "NoReply", "AccessDenied", "Spawn.ExecFailed", "TimedOut"]
         {

@@ -1,6 +1,7 @@
 //! Translates failures into the library's errors: kind, sentence, remedy.
 
-use super::bus::BusError;
+use super::bus_error::BusError;
+use super::sandbox::Sandbox;
 use crate::{Error, ErrorKind};
 
 /// The reason why an operation failed.
@@ -131,8 +132,29 @@ impl Failure {
             Self::Final(error) => error.within(what),
             Self::Bus(error) => {
                 let (kind, reason, remedy) = explain(&error);
+                let sandbox = Sandbox::around_us().filter(|_| error.is_for_want_of_a_service());
+                let (reason, remedy) = match &sandbox {
+                    Some(sandbox) => (
+                        "this sandbox does not let the program talk to a Secret Service, or there is none",
+                        sandbox.remedy(),
+                    ),
+                    None => (reason, remedy.to_owned()),
+                };
                 Error::new(kind, format!("{what}: {reason}")).remedy(remedy).because(error)
             }
+        }
+    }
+}
+
+impl BusError {
+    /// Returns whether the bus or its service is missing for this program.
+    fn is_for_want_of_a_service(&self) -> bool {
+        match self {
+            Self::NoAddress(_) | Self::NotListening(..) | Self::Refused(_) => true,
+            _ => matches!(
+                self.remote_name(),
+                Some(name::SERVICE_UNKNOWN | name::NO_OWNER | name::ACCESS_DENIED)
+            ),
         }
     }
 }
@@ -211,7 +233,7 @@ fn explain_remote(error: &str) -> (ErrorKind, &'static str, &'static str) {
         name::ACCESS_DENIED => (
             ErrorKind::StoreUnavailable,
             "this program may not talk to the Secret Service",
-            "Allow org.freedesktop.secrets in the sandbox or bus policy (Flatpak: --talk-name, Snap: password-manager-service)",
+            "Allow org.freedesktop.secrets in the policy of the bus or of the sandbox",
         ),
         name::NOT_SUPPORTED => (
             ErrorKind::StoreFailed,

@@ -21,6 +21,7 @@ use super::bus::{Bus, BusError, Deadline};
 use super::session::{ALGORITHM, BLOCK, Exchange, SessionKey};
 use super::whereabouts::Whereabouts;
 use crate::Secret;
+use crate::platform::process;
 
 const NAME: &str = "org.freedesktop.secrets";
 /// The other name of gnome-keyring-daemon on the bus.
@@ -89,7 +90,10 @@ impl Client {
         let service = introduce(&bus, deadline).await?;
         let gnome = bus.owner(GNOME_KEYRING, deadline);
         let (opened, gnome) = both(open_session(&bus, &service, deadline), gnome).await;
-        let mut opened = opened?;
+        let mut opened = match opened {
+            Err(error) if error.is_of_the_service() => return Err(explained(&bus, error).await),
+            opened => opened?,
+        };
         for _ in 0..REOPENINGS {
             if opened.is_unambiguous {
                 break;
@@ -110,6 +114,11 @@ impl Client {
             session_collection: RefCell::new(SessionCollection::NotAsked),
             whereabouts: Whereabouts::default(),
         })
+    }
+
+    /// Adds the name of the service's program to its error.
+    pub(super) async fn explained(&self, error: BusError) -> BusError {
+        explained(&self.bus, error).await
     }
 
     async fn call(
@@ -408,11 +417,7 @@ impl Overview {
 
     /// Returns the process that provides the service. Does not start one.
     pub(super) async fn provider(&self, deadline: &Deadline) -> Result<u32, BusError> {
-        const BUS: &str = "org.freedesktop.DBus";
-        let member = "GetConnectionUnixProcessID";
-        let answer =
-            self.0.call(BUS, path("/org/freedesktop/DBus"), BUS, member, &Body::Text(NAME), deadline).await?;
-        Ok(answer.body().deserialize()?)
+        self.0.process(NAME, deadline).await
     }
 
     /// Returns the collection with the alias `default`.
@@ -466,6 +471,11 @@ impl Overview {
         let answer = self.0.call(NAME, collection.as_ref(), PROPERTIES, "Get", &body, deadline).await?;
         Ok(answer.body().deserialize()?)
     }
+}
+
+async fn explained(bus: &Bus, error: BusError) -> BusError {
+    let process = bus.process(NAME, &Deadline::after(REMARK)).await.ok();
+    error.said_by(process.and_then(process::command))
 }
 
 /// An open session.

@@ -64,7 +64,7 @@ pub(super) struct Report {
 }
 
 /// The time that a connection is kept after its last item: a program may open the next one.
-const LINGERING: Duration = Duration::from_secs(20);
+const LINGERING: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 enum Message {
@@ -173,7 +173,7 @@ impl Line {
             let mut operation =
                 Operation { client: &client, deadline: request.deadline, prompting: request.prompting };
             let outcome = request.item.perform(&request.work, &mut operation).await;
-            let Err(failure) = &outcome else { return outcome };
+            let Err(failure) = outcome else { return outcome };
             let again = failure.is_interruption() || (failure.is_vague() && !client.is_proven.get());
             if (again || !failure.leaves_connection_usable())
                 && let Some(mut kept) = self.client.try_lock()
@@ -182,7 +182,12 @@ impl Line {
                 kept.take_if(|kept| Rc::ptr_eq(kept, &client));
             }
             if !again || std::mem::replace(&mut repeated, true) {
-                return outcome;
+                return Err(match failure {
+                    Failure::Bus(error) if error.is_of_the_service() => {
+                        Failure::Bus(client.explained(error).await)
+                    }
+                    failure => failure,
+                });
             }
             anew = false;
         }
