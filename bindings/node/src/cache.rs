@@ -195,7 +195,7 @@ impl Cache {
         let proposal = Proposal { held, base, ours: ours.into(), disturbed };
         let answer = move |access: WriteAccess| {
             let snapshot = proposal.commit(access)?;
-            Ok(Reply::Snapshot(View::after(&snapshot, &proposal.ours, keys)))
+            Ok(Reply::Snapshot(View::after(&snapshot, &proposal.ours, keys)?))
         };
         if hold == 0 {
             let cache = self.ruled(strict)?.nonblocking();

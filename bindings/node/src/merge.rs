@@ -50,7 +50,7 @@ pub fn merge(
             (ours.clone(), None)
         };
         let keys = keys.then(|| keys_of(Some(ours.expose())));
-        Ok(Reply::Merged(Text::of(&content), keys, conflict))
+        Ok(Reply::Merged(Text::of(&content)?, keys, conflict))
     });
     Ok(())
 }

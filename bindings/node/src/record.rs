@@ -70,7 +70,7 @@ impl Partition {
     ) -> Result<Unknown<'env>, Thrown> {
         answer(|| {
             let (_, content) = record::open(&self.0, &keys_of(&keys)?, &record)?;
-            Ok(Text::of(&content).to_js(env)?)
+            Ok(Text::of(&content)?.to_js(env)?)
         })
     }
 
@@ -83,7 +83,7 @@ impl Partition {
             let mut object = Object::new(env)?;
             let pruned = found.content != content;
             if pruned {
-                object.set("content", Text::of(&found.content).to_js(env)?)?;
+                object.set("content", Text::of(&found.content)?.to_js(env)?)?;
             }
             object.set("foreign", count(found.foreign))?;
             object.set("isEmpty", found.is_empty)?;
@@ -106,7 +106,7 @@ pub fn open_record(
 ) -> Result<Unknown<'_>, Thrown> {
     answer(|| {
         let (_, content) = record::open_named(&name, &keys_of(&keys)?, &record)?;
-        Ok(Text::of(&content).to_js(env)?)
+        Ok(Text::of(&content)?.to_js(env)?)
     })
 }
 
@@ -151,7 +151,7 @@ pub fn merge_caches(
         };
         let merged = schema::merge(&change, theirs.as_ref().map(Secret::expose))?;
         let mut object = Object::new(env)?;
-        object.set("content", Text::of(&merged.content).to_js(env)?)?;
+        object.set("content", Text::of(&merged.content)?.to_js(env)?)?;
         object.set("unchanged", merged.unchanged)?;
         object.set("dropped", count(merged.dropped))?;
         Ok(object)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use napi::bindgen_prelude::{Array, BufferSlice, Env, JsValue, Object, ToNapiValue, Unknown};
 use tokenkeep::moving::Migration;
 use tokenkeep::options::Attempt;
-use tokenkeep::{Info, Secret, Snapshot, schema, storage::OldCopy};
+use tokenkeep::{Error, ErrorKind, Info, Result, Secret, Snapshot, schema, storage::OldCopy};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
@@ -16,11 +16,11 @@ pub(crate) enum Reply {
     Flag(bool),
     Number(u32),
     Bytes(Option<Secret>),
-    Keys(Vec<String>),
+    Keys(Vec<EntryKey>),
     Info(Info),
     Snapshot(View),
     Hold(u32, View),
-    Merged(Text, Option<Vec<String>>, Option<Failure>),
+    Merged(Text, Option<Vec<EntryKey>>, Option<Failure>),
     Event(Told),
     Migration(Box<Migration>),
     /// The number of the store that was opened, and those that were tried in vain.
@@ -81,23 +81,37 @@ pub(crate) struct View {
     generation: u64,
     /// `None` where the caller has it already.
     content: Option<Option<Text>>,
-    keys: Option<Vec<String>>,
+    /// Whether there is content that no string can hold.
+    unreadable: bool,
+    keys: Option<Vec<EntryKey>>,
 }
+
+/// In UTF-16.
+type EntryKey = Vec<u16>;
 
 impl View {
     /// The snapshot for a caller that has seen the generation `known`.
     pub(crate) fn of(snapshot: &Snapshot, known: u64, keys: bool) -> Self {
         let content = (snapshot.generation != known).then_some(snapshot.content.as_ref());
         let keys = content.filter(|_| keys).map(|content| keys_of(content.map(Secret::expose)));
-        Self { generation: snapshot.generation, content: content.map(|content| content.map(Text::of)), keys }
+        let text = content.map(|content| content.map(Text::of).transpose());
+        let (content, unreadable) = match text {
+            Some(Ok(text)) => (Some(text), false),
+            Some(Err(_)) => (Some(None), true),
+            None => (None, false),
+        };
+        Self { generation: snapshot.generation, content, unreadable, keys }
     }
 
     /// The snapshot for a caller that has just handed in `ours`.
-    pub(crate) fn after(snapshot: &Snapshot, ours: &Secret, keys: bool) -> Self {
-        let stored = snapshot.content.as_ref();
-        let content = stored.filter(|stored| *stored != ours).map(|stored| Some(Text::of(stored)));
+    ///
+    /// # Errors
+    /// `Damaged` for content that is no text.
+    pub(crate) fn after(snapshot: &Snapshot, ours: &Secret, keys: bool) -> Result<Self> {
+        let stored = snapshot.content.as_ref().filter(|stored| *stored != ours);
+        let content = stored.map(|stored| Text::of(stored).map(Some)).transpose()?;
         let keys = keys.then(|| keys_of(Some(ours.expose())));
-        Self { generation: snapshot.generation, content, keys }
+        Ok(Self { generation: snapshot.generation, content, unreadable: false, keys })
     }
 
     fn to_object<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
@@ -108,6 +122,9 @@ impl View {
             Some(None) => object.set("content", napi::bindgen_prelude::Null)?,
             None => {}
         }
+        if self.unreadable {
+            object.set("unreadable", true)?;
+        }
         if let Some(keys) = &self.keys {
             object.set("keys", list(env, keys)?)?;
         }
@@ -116,7 +133,7 @@ impl View {
 }
 
 /// The key of every entry; none for content that is no token cache.
-pub(crate) fn keys_of(content: Option<&[u8]>) -> Vec<String> {
+pub(crate) fn keys_of(content: Option<&[u8]>) -> Vec<EntryKey> {
     content.map(schema::entry_keys).unwrap_or_default()
 }
 
@@ -128,12 +145,20 @@ pub(crate) enum Text {
 }
 
 impl Text {
-    pub(crate) fn of(content: &Secret) -> Self {
+    /// # Errors
+    /// `Damaged` for bytes that are not UTF-8: replaced by others, they would be written back as a part of a token.
+    pub(crate) fn of(content: &Secret) -> Result<Self> {
         let bytes = content.expose();
         if bytes.is_ascii() {
-            return Self::Ascii(content.clone());
+            return Ok(Self::Ascii(content.clone()));
         }
-        Self::Unicode(Zeroizing::new(String::from_utf8_lossy(bytes).into_owned()))
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Self::Unicode(Zeroizing::new(text.to_owned()))),
+            Err(_) => {
+                Err(Error::new(ErrorKind::Damaged, "The stored content is damaged: it is not text in UTF-8")
+                    .remedy("Restore it from a copy, or sign in again after removing it"))
+            }
+        }
     }
 
     pub(crate) fn to_js<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
@@ -237,11 +262,11 @@ fn info_object<'env>(env: &'env Env, info: &Info) -> napi::Result<Object<'env>> 
     Ok(object)
 }
 
-fn list<'env>(env: &'env Env, texts: &[String]) -> napi::Result<Array<'env>> {
-    let length = u32::try_from(texts.len()).unwrap_or(u32::MAX);
+fn list<'env>(env: &'env Env, keys: &[EntryKey]) -> napi::Result<Array<'env>> {
+    let length = u32::try_from(keys.len()).unwrap_or(u32::MAX);
     let mut array = env.create_array(length)?;
-    for (index, text) in (0..length).zip(texts) {
-        array.set(index, text)?;
+    for (index, key) in (0..length).zip(keys) {
+        array.set(index, env.create_string_utf16(key)?)?;
     }
     Ok(array)
 }

@@ -25,6 +25,17 @@ export function requireText(name: string, value: unknown): string {
   return value;
 }
 
+const UTF_8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** The text of bytes in UTF-8; `undefined` for others: a replaced byte would change a token. */
+export function textOf(bytes: Uint8Array): string | undefined {
+  try {
+    return UTF_8.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Requires a durability; `synced` where none is given. */
 export function requireDurability(value: unknown): Durability {
   if (value === undefined || value === "synced" || value === "cached") {

@@ -16,6 +16,8 @@ export interface SnapshotReply {
   generation: number;
   /** Absent when the caller already knows this generation; `null` when nothing is stored. */
   content?: string | null;
+  /** Whether there is content that is not text in UTF-8. `content` is then `null`. */
+  unreadable?: boolean;
   /** The key of every entry, where asked for. */
   keys?: string[];
 }

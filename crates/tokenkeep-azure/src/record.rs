@@ -84,7 +84,7 @@ impl AuthenticationRecord {
     /// Returns the record as JSON, for a settings file.
     ///
     /// # Errors
-    /// None known; the type is that of the JSON writer.
+    /// `DataConversion`; none is known.
     pub fn to_json(&self) -> azure_core::Result<String> {
         let written = Written {
             authority: Cow::Borrowed(&self.authority),
@@ -95,7 +95,8 @@ impl AuthenticationRecord {
             version: Version::V1,
         };
         let bytes = azure_core::json::to_json(&written)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        String::from_utf8(bytes.to_vec())
+            .map_err(|error| Error::with_error(ErrorKind::DataConversion, error, "the record is no text"))
     }
 
     /// Returns the name with which the user signs in.

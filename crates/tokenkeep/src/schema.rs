@@ -127,16 +127,17 @@ pub fn is_whole(content: &[u8]) -> bool {
 
 /// Returns the key of every entry of the cache, section by section; none for content that is not a token cache.
 ///
-/// For clients that hold entries in memory by their keys and must find the removed ones.
+/// For clients that hold entries in memory by their keys and must find the removed ones. In UTF-16, because JSON allows half
+/// of a surrogate pair in a key, which UTF-8 has no form for: different keys stay different.
 ///
 /// ```
-/// let keys = tokenkeep::schema::entry_keys(br#"{"Account":{"a":{}},"IdToken":{"b":{}}}"#);
-/// assert_eq!(keys, ["b", "a"]);
+/// let keys = tokenkeep::schema::entry_keys(br#"{"Account":{"a":{}},"IdToken":{"b\ud800":{}}}"#);
+/// assert_eq!(keys, [vec![u16::from(b'b'), 0xd800], vec![u16::from(b'a')]]);
 /// ```
-pub fn entry_keys(content: &[u8]) -> Vec<String> {
+pub fn entry_keys(content: &[u8]) -> Vec<Vec<u16>> {
     let Ok(document) = document::Document::parse(content) else { return Vec::new() };
     let entries = Section::ALL.into_iter().flat_map(|section| document.entries(section));
-    entries.map(|entry| String::from_utf8_lossy(&entry.key).into_owned()).collect()
+    entries.map(|entry| meaning::utf16(&entry.key)).collect()
 }
 
 /// Returns whether both caches have an entry under the same key. The metadata of an application does not count: every

@@ -4,6 +4,7 @@
  * the program asked for one.
  */
 import assert from "node:assert/strict";
+import { isUtf8 } from "node:buffer";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
@@ -19,6 +20,7 @@ const DAMAGED = {
   "cut off": '{"Account":{"ada.utid":{"home_account_id":"ada.utid","username":"secret of ada',
   NUL: "\0\0\0\0\0\0\0\0",
   "invalid UTF-8": Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0xc3, 0x28, 0x22]),
+  "one byte of a token": Buffer.from('{"RefreshToken":{"r":{"secret":"of ad\xff"}}}', "latin1"),
   "two caches": "{}{}",
   "a page of a proxy": "<html>secret of ada</html>",
 };
@@ -45,7 +47,12 @@ for (const [what, content] of Object.entries(DAMAGED)) {
       const { path, persistence, plugin, events, left } = await bench(t, content);
       const before = await readFile(path);
       assert.deepEqual(await list(plugin, new Memory()), []);
-      assert.equal(await persistence.load(), before.toString("utf8"), "a direct load gives what is there");
+      if (isUtf8(before)) {
+        assert.equal(await persistence.load(), before.toString("utf8"), "a direct load gives what is there");
+      } else {
+        const refused = { errorCode: "DamagedError", code: "damaged" };
+        await assert.rejects(persistence.load(), refused, "a string would hold another token");
+      }
       assert.deepEqual(Buffer.from(await persistence.loadBuffer()), before);
       await heard();
       assert.deepEqual(
@@ -61,7 +68,9 @@ for (const [what, content] of Object.entries(DAMAGED)) {
       const { path, plugin, events, left } = await bench(t, content);
       const before = await readFile(path);
       await change(plugin, new Memory(), (memory) => memory.signIn("bob"));
-      assert.deepEqual(namesIn(await readFile(path, "utf8")), ["bob"]);
+      const written = await readFile(path, "utf8");
+      assert.deepEqual(namesIn(written), ["bob"]);
+      assert.doesNotMatch(written, /\ufffd/, "nothing of the damaged content, in other bytes");
       await keptWhole(events, path, before);
       assert.equal((await left()).length, 2);
     });
@@ -132,6 +141,24 @@ test("a byte order mark in front of a cache, as .NET writes one, hides no accoun
   await heard();
   assert.deepEqual(events, []);
   assert.deepEqual(await left(), ["cache.json"]);
+});
+
+test("a byte of a token that is no UTF-8 is never replaced by others, also where the lock is held", async (t) => {
+  const content = Buffer.from('{"RefreshToken":{"r":{"secret":"of ad\xff"}}}', "latin1");
+  const { persistence, plugin } = await bench(t, content);
+  await plugin.beforeCacheAccess(contextOf(new Memory(), true)).then(async () => {
+    await assert.rejects(persistence.load(), { code: "damaged" });
+  });
+});
+
+test("keys with halves of surrogate pairs stay different: the client loses the entry that another program removed", async (t) => {
+  const entry = (/** @type {string} */ name) => ({ home_account_id: name, username: name });
+  const both = { "k\ud800": entry("ada"), "k\udbff": entry("bob") };
+  const { path, plugin } = await bench(t, JSON.stringify({ Account: both }));
+  const client = new Memory();
+  assert.deepEqual(await list(plugin, client), ["ada", "bob"]);
+  await writeFile(path, JSON.stringify({ Account: { "k\ud800": entry("ada") } }));
+  assert.deepEqual(await list(plugin, client), ["ada"]);
 });
 
 test("an unknown rule is refused", async (t) => {

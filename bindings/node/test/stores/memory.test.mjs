@@ -23,6 +23,9 @@ test("saved content is loaded, and absent after a delete", async () => {
   assert.equal(await persistence.load(), "{}");
   await persistence.save(Buffer.from("bytes"));
   assert.equal(await persistence.load(), "bytes");
+  const noText = await rejection(persistence.save(Buffer.from([0x61, 0xff])));
+  assert.equal(noText.errorCode, "ERR_INVALID_ARG_TYPE");
+  assert.equal(await persistence.load(), "bytes", "a byte is not replaced by others");
   assert.equal(await persistence.delete(), true);
   assert.equal(await persistence.load(), null);
   assert.equal((await rejection(persistence.save(5))).errorCode, "ERR_INVALID_ARG_TYPE");

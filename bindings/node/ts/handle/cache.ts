@@ -1,4 +1,6 @@
 // One cache as Rust keeps it, with promises: what the persistences of this package are a face of.
+import { textOf } from "../arguments";
+import { damagedError, type PersistenceError } from "../error";
 import type {
   AttemptReply,
   CacheOptions,
@@ -24,8 +26,26 @@ import { Asker, withPassphrases } from "./passphrases";
 export interface Snapshot {
   readonly generation: number;
   readonly content: string | null;
+  /** Whether there is content that is not text in UTF-8. `content` is then `null`. */
+  readonly unreadable?: boolean;
   /** The key of every entry; `null` if they were not asked for. */
   readonly keys: readonly string[] | null;
+}
+
+/**
+ * The content of a snapshot.
+ *
+ * @throws `DamagedError` where it is not text in UTF-8.
+ */
+export function textIn({ content, unreadable }: Snapshot): string | null {
+  if (unreadable) {
+    throw unreadableError();
+  }
+  return content;
+}
+
+function unreadableError(): PersistenceError {
+  return damagedError("The stored content is damaged: it is not text in UTF-8");
 }
 
 /** A snapshot that stays true until the hold is committed, released, or expires ten seconds after it was given. */
@@ -253,9 +273,14 @@ export class Cache {
   /** What is stored, read under `hold` or, where that is 0, without a lock of its own; `null` when there is nothing. */
   async load(hold: number): Promise<string | null> {
     if (hold === 0) {
-      return (await this.read()).content;
+      return textIn(await this.read());
     }
-    return (await this.loadBytes(hold))?.toString("utf8") ?? null;
+    const bytes = await this.loadBytes(hold);
+    const text = bytes === null ? null : textOf(bytes);
+    if (text === undefined) {
+      throw unreadableError();
+    }
+    return text;
   }
 
   /** Like `load`, as bytes. */
@@ -303,7 +328,12 @@ export class Cache {
     const snapshot =
       reply.content === undefined
         ? known
-        : { generation: reply.generation, content: reply.content, keys: reply.keys ?? null };
+        : {
+            generation: reply.generation,
+            content: reply.content,
+            keys: reply.keys ?? null,
+            ...(reply.unreadable && { unreadable: true }),
+          };
     this.remember(snapshot);
     return snapshot;
   }

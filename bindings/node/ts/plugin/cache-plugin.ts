@@ -8,7 +8,7 @@ import { programTime, setImmediate } from "../clock";
 import { ASYNC_DISPOSE, type AsyncDisposing } from "../disposing";
 import { damagedError, isPersistenceError, nameOf } from "../error";
 import { type CacheEvent, report, type Subscription, subscribe, unsubscribe } from "../events";
-import type { Snapshot } from "../handle/cache";
+import { type Snapshot, textIn } from "../handle/cache";
 import { noteAccess, refuseOwnWait } from "../handle/held";
 import { type LockOptions, lockLimit } from "../lock-options";
 import { type Logger, log } from "../logger";
@@ -244,7 +244,7 @@ export class PersistenceCachePlugin implements CachePlugin {
       {
         path,
         ...(kin?.memory && { signs: (onSign: () => void) => signsOfMemory(kin.memory as Memory, onSign) }),
-        read: async (force) => (await this.store().read(force, false)).content,
+        read: async (force) => textIn(await this.store().read(force, false)),
         warn: (message) => report(logger, { kind: "warning", message }),
         failed: (error) => log(logger, "error", `A listener of changes failed: ${nameOf(error)}`),
         ended: (one) => void watchers.delete(one),
@@ -346,7 +346,7 @@ export class PersistenceCachePlugin implements CachePlugin {
       return;
     }
     try {
-      client.adopt(store, snapshot.generation, snapshot.content, snapshot.keys);
+      client.adopt(store, snapshot.generation, textIn(snapshot), snapshot.keys);
     } catch (error) {
       if (this.state.strict) {
         throw damagedError(refusal(this.persistence, error));
@@ -369,9 +369,9 @@ export class PersistenceCachePlugin implements CachePlugin {
       this.synced(store, hold.snapshot);
       // An older window of this client, whose end never came, must not take what follows for its own changes.
       client.disturb();
-      const { generation, content, keys } = hold.snapshot;
+      const { generation, keys } = hold.snapshot;
       try {
-        client.adopt(store, generation, content, keys);
+        client.adopt(store, generation, textIn(hold.snapshot), keys);
       } catch (error) {
         await store.setAside(hold, refusal(this.persistence, error));
         client.adoptNothing(store, generation);

@@ -1,5 +1,5 @@
 // A cache in the memory of this process: nothing on disk, nothing shared, nothing kept.
-import { requireContents } from "../arguments";
+import { requireContents, textOf, wrongArgument } from "../arguments";
 import { programTime } from "../clock";
 import { writeHeld } from "../handle/held";
 import { Lock } from "../handle/lock";
@@ -54,7 +54,10 @@ export class MemoryPersistence implements IPersistence {
 
   async save(contents: string): Promise<void> {
     const checked = requireContents("contents", contents);
-    const text = typeof checked === "string" ? checked : Buffer.from(checked).toString("utf8");
+    const text = typeof checked === "string" ? checked : textOf(checked);
+    if (text === undefined) {
+      throw wrongArgument("contents", "a string, or text in UTF-8", contents);
+    }
     await this.locked(() => this.set(text), text);
   }
 

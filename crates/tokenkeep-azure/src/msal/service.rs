@@ -113,9 +113,9 @@ impl Service {
         scopes: &[&str],
         context: &Context<'_>,
     ) -> azure_core::Result<Answer<SignIn>> {
-        let token = String::from_utf8_lossy(token.expose());
+        let token = text(token)?;
         let scope = with_always(scopes);
-        let form = [("grant_type", "refresh_token"), ("refresh_token", &*token), ("scope", &*scope)];
+        let form = [("grant_type", "refresh_token"), ("refresh_token", token), ("scope", &*scope)];
         self.tokens(&form, context).await
     }
 
@@ -174,6 +174,15 @@ impl Service {
         // The lock of the account is held meanwhile, and others wait.
         within(REQUEST, self.pipeline.send(context, &mut request, Some(options))).await
     }
+}
+
+/// Returns a token as text.
+///
+/// # Errors
+/// `DataConversion` for bytes that are not UTF-8: replaced by others, they would be another token.
+pub(super) fn text(token: &Secret) -> azure_core::Result<&str> {
+    std::str::from_utf8(token.expose())
+        .map_err(|_| Error::with_message(ErrorKind::DataConversion, "a token is not text in UTF-8"))
 }
 
 fn with_always(scopes: &[&str]) -> String {

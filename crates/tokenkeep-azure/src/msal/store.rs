@@ -112,7 +112,8 @@ impl Owner {
             contents.refresh_tokens().filter(|token| self.may_redeem(token, &account.home_account_id));
         // Of two with one client id, take the one that a library marked as the latest.
         let best = usable.max_by_key(|token| (is(token.client_id(), &self.client_id), token.last_modified()));
-        Ok(best.and_then(|token| token.secret()))
+        // One that is no text is none of the service's.
+        Ok(best.and_then(|token| token.secret()).filter(|token| std::str::from_utf8(token.expose()).is_ok()))
     }
 
     fn may_redeem(&self, token: &schema::RefreshToken<'_>, home: &str) -> bool {

@@ -16,7 +16,7 @@ use tokenkeep::nonblocking::Nonblocking;
 
 use super::answer::SignIn;
 use super::device_code::{self, Prompt, failed, is_of_the_moment};
-use super::service::{Answer, Service};
+use super::service::{Answer, Service, text};
 use super::store::{self, Cached, Owner};
 use crate::detached::detached;
 use crate::flight::{Cleared, Flight};
@@ -242,7 +242,7 @@ impl Ways {
         if let Ok(None) = kept {
             return Ok(Silent::SignInNeeded("the account has been signed out meanwhile".to_owned()));
         }
-        Ok(Silent::Token(token))
+        Ok(Silent::Token(token?))
     }
 
     /// Signs a user in with a device code.
@@ -274,7 +274,7 @@ impl Ways {
         if record.is_some() {
             self.account.write().unwrap_or_else(PoisonError::into_inner).clone_from(&record);
         }
-        Ok((token, record))
+        Ok((token?, record))
     }
 
     /// Stores a sign-in in the cache. The token is returned even if that fails.
@@ -283,12 +283,9 @@ impl Ways {
         sign_in: SignIn,
         account: Option<AuthenticationRecord>,
         scopes: &[&str],
-    ) -> (AccessToken, tokenkeep::Result<Option<AuthenticationRecord>>) {
-        let secret = String::from_utf8_lossy(sign_in.access_token.expose()).into_owned();
-        let token = AccessToken::new(
-            secret,
-            moment::date(sign_in.expires, sign_in.obtained).unwrap_or(OffsetDateTime::UNIX_EPOCH),
-        );
+    ) -> (azure_core::Result<AccessToken>, tokenkeep::Result<Option<AuthenticationRecord>>) {
+        let expires = moment::date(sign_in.expires, sign_in.obtained).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let token = text(&sign_in.access_token).map(|token| AccessToken::new(token.to_owned(), expires));
         let (owner, scopes) =
             (self.owner.clone(), scopes.iter().map(ToString::to_string).collect::<Vec<_>>());
         let keep = self.cache.run(move |cache| owner.keep(cache, &sign_in, account.as_ref(), &scopes));

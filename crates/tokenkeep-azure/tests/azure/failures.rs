@@ -174,3 +174,20 @@ async fn a_kill_between_the_answer_and_the_save_costs_at_most_one_prompt_and_nev
     // Both outcomes must occur, or the kills came at the wrong time and proved nothing.
     assert!(lost > 0 && prompts < 24, "{prompts} of 24 rounds ended before the save");
 }
+
+#[tokio::test]
+async fn a_refresh_token_that_is_no_text_is_not_sent_with_other_bytes_in_its_place() {
+    let (place, service) = (Place::new(), Service::start());
+    place.sign_in(&service, "ada", EXPIRED);
+    place
+        .open()
+        .update(|old| {
+            let text = String::from_utf8(old.unwrap().to_vec()).unwrap();
+            // Half of a surrogate pair, which JSON allows.
+            text.replace("\"refresh token", "\"refresh\\ud800token")
+        })
+        .unwrap();
+    let one = signed(&place.open(), &service);
+    one.credential.get_token(&[SCOPE], None).await.unwrap();
+    assert_eq!((service.count("refresh_token"), one.prompts.all().len()), (0, 1));
+}

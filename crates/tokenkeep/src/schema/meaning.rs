@@ -120,6 +120,23 @@ impl<'a> Text<'a> {
     }
 }
 
+/// Returns unescaped text in UTF-16: where it is WTF-8, with its lone surrogates.
+pub(super) fn utf16(unescaped: &[u8]) -> Vec<u16> {
+    let mut units = Vec::with_capacity(unescaped.len());
+    let mut rest = unescaped;
+    loop {
+        let valid = match std::str::from_utf8(rest) {
+            Ok(text) => text,
+            Err(error) => std::str::from_utf8(&rest[..error.valid_up_to()]).unwrap_or_default(),
+        };
+        units.extend(valid.encode_utf16());
+        // A surrogate in the form of UTF-8 is ED, then A0 to BF, then 80 to BF.
+        let [_, second, third, after @ ..] = &rest[valid.len()..] else { return units };
+        units.push(0xd000 | u16::from(second & 0x3f) << 6 | u16::from(third & 0x3f));
+        rest = after;
+    }
+}
+
 fn inner(string: &[u8]) -> &[u8] {
     &string[1..string.len() - 1]
 }
