@@ -221,6 +221,14 @@ impl Key {
     }
 }
 
+/// The error for a cache that is encrypted with an `other` key than the `described` one.
+pub(crate) fn wrong_key(other: &str, described: &str) -> Error {
+    let text = format!("The cache is encrypted with {other}, not with {described}");
+    Error::new(ErrorKind::WrongKey, text).remedy(
+        "Open it with the key it was made with; nothing was written. If that key is lost, remove the file and sign in again",
+    )
+}
+
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Key")

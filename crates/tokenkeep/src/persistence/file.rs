@@ -49,7 +49,7 @@ const ABANDONED: Duration = Duration::from_secs(60);
 /// TokenCache::new(plain).update(|_| "{\"Account\":{}}")?;
 ///
 /// // The same file, from now on encrypted:
-/// let passphrase = Passphrase::new("correct horse battery staple").cost(Cost::new(8 * 1024, 1)?);
+/// let passphrase = Passphrase::new("correct horse battery staple").cost(Cost::new(19 * 1024, 2)?);
 /// let sealed = FilePersistence::with_protector(&path, Sealed::new(passphrase, "my-app/token_cache"))?
 ///     .on_event(|event| println!("{event:?}"));
 /// assert!(sealed.encrypt_plaintext(&WaitOptions::default())?);

@@ -18,7 +18,7 @@ use chacha20poly1305::{AeadInOut, KeyInit, Tag, XChaCha20Poly1305};
 use zeroize::Zeroizing;
 
 use super::refuse_data_protection;
-use crate::key_source::{Key, KeySource, Kind, fill_random};
+use crate::key_source::{Key, KeySource, Kind, fill_random, wrong_key};
 use crate::{Backend, Error, ErrorKind, Protection, Protector, Result, Secret, schema};
 use header::{Flaw, Header, TAG};
 
@@ -72,10 +72,7 @@ impl Sealed {
     }
 
     fn wrong_key(&self, other: &str) -> Error {
-        let text = format!("The cache is encrypted with {other}, not with {}", self.source.describe());
-        Error::new(ErrorKind::WrongKey, text).remedy(
-            "Open it with the key it was made with; nothing was written. If that key is lost, remove the file and sign in again",
-        )
+        wrong_key(other, &self.source.describe())
     }
 
     /// Returns the key and parameters for a file that replaces one beginning with `head`.

@@ -172,9 +172,17 @@ fn a_hostile_file_cannot_make_the_program_use_much_memory_or_time() {
         bytes
     };
     assert_eq!(kind_of(&protector, &with(64, 2, 1)), ErrorKind::WrongKey);
+    assert_eq!(
+        kind_of(&protector, &with(4 * 19 * 1024, 2, 1)),
+        ErrorKind::WrongKey,
+        "four times its own cost"
+    );
     // No time limit: deriving a key at these costs takes hours, or more memory than there is.
     for (memory, passes, lanes) in [
         (u32::MAX, 1, 1),
+        (4 * 19 * 1024 + 1, 1, 1),
+        (4 * 19 * 1024, 3, 1),
+        (19 * 1024, 9, 1),
         (512 * 1024 + 1, 1, 1),
         (512 * 1024, 9, 1),
         (64, u32::MAX, 1),
@@ -198,7 +206,7 @@ fn a_hostile_file_cannot_make_the_program_use_much_memory_or_time() {
 }
 
 pub(crate) fn cheap() -> tokenkeep::key_source::Cost {
-    tokenkeep::key_source::Cost::new(64, 1).unwrap()
+    tokenkeep::key_source::Cost::new(19 * 1024, 2).unwrap()
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tokenkeep::key_source::{Cost, Passphrase};
+use rustix::time::{ClockId, clock_gettime};
+use tokenkeep::key_source::{Cost, KeySource, Passphrase};
 use tokenkeep::{Error, ErrorKind, Protection, Secret};
 
 use crate::content::cheap;
@@ -88,6 +89,60 @@ fn a_missing_an_empty_and_a_refused_passphrase_are_errors() {
     assert_eq!(error.kind(), ErrorKind::Cancelled);
 }
 
+/// Returns the processor time of this thread for some work.
+fn work_of(work: impl FnOnce()) -> Duration {
+    let now = || {
+        let now = clock_gettime(ClockId::ThreadCPUTime);
+        Duration::new(now.tv_sec.try_into().unwrap(), now.tv_nsec.try_into().unwrap())
+    };
+    let before = now();
+    work();
+    now() - before
+}
+
+#[test]
+fn a_file_asks_for_at_most_four_times_the_own_cost_unless_the_program_allows_more() {
+    let place = Place::new();
+    let dear = Cost::new(5 * 19 * 1024, 2).unwrap();
+    Opened::new(&place.cache(), Passphrase::new("words").cost(dear), "app/cache").write(CONTENT);
+    let opened = |passphrase| Opened::new(&place.cache(), passphrase, "app/cache");
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counting = {
+        let asked = Arc::clone(&asked);
+        Passphrase::asking(move || {
+            asked.fetch_add(1, Ordering::Relaxed);
+            Ok(Secret::from("words"))
+        })
+    };
+    let error = opened(counting.cost(cheap())).read().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnknownFormat);
+    assert!(error.to_string().contains("Passphrase::up_to"), "{error}");
+    assert_eq!(asked.load(Ordering::Relaxed), 0, "refused before any work, and before a person is asked");
+    assert_eq!(opened(words("words").up_to(dear)).read().unwrap().as_deref(), Some(CONTENT));
+    assert_eq!(
+        opened(Passphrase::new("words")).read().unwrap().as_deref(),
+        Some(CONTENT),
+        "less than the default"
+    );
+}
+
+#[test]
+fn a_passphrase_that_failed_for_a_file_costs_nothing_at_the_next_load() {
+    let cost = Cost::new(64 * 1024, 6).unwrap();
+    let (parameters, id) = {
+        let (key, parameters) = Passphrase::new("right").cost(cost).fresh().unwrap();
+        (parameters, key.id())
+    };
+    let wrong = Passphrase::new("wrong").cost(cost);
+    let first = work_of(|| assert_ne!(wrong.recall(&parameters, &id).unwrap().id(), id));
+    let later = work_of(|| {
+        for _ in 0..20 {
+            assert_eq!(wrong.recall(&parameters, &id).unwrap_err().kind(), ErrorKind::WrongKey);
+        }
+    });
+    assert!(later < first / 2, "{first:?} for the first attempt, {later:?} for 20 more");
+}
+
 #[test]
 fn a_passphrase_comes_from_the_environment() {
     let place = Place::new();
@@ -112,7 +167,10 @@ fn the_default_cost_takes_a_moment() {
 
 #[test]
 fn a_cost_out_of_bounds_is_refused() {
-    for (memory, passes) in [(0, 1), (7, 1), (512 * 1024 + 1, 1), (64, 0), (64, 65), (512 * 1024, 9)] {
+    let least = 19 * 1024;
+    for (memory, passes) in
+        [(0, 2), (least - 1, 2), (least, 1), (512 * 1024 + 1, 2), (least, 0), (least, 65), (512 * 1024, 9)]
+    {
         assert_eq!(
             Cost::new(memory, passes).unwrap_err().kind(),
             ErrorKind::InvalidInput,

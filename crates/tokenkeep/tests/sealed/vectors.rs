@@ -108,7 +108,7 @@ fn every_kind_of_source_writes_a_file_for_the_independent_implementation() {
     let raw = fs::read(place.key("key")).unwrap();
     let item = FileKeystore(place.path().join("item"));
     let name = format!("test-vectors-{}", std::process::id());
-    let cost = Cost::new(1024, 2).unwrap();
+    let cost = Cost::new(19 * 1024, 2).unwrap();
     let in_kernel = || {
         let ring =
             linux_keyutils::KeyRing::get_persistent(linux_keyutils::KeyRingIdentifier::Process).unwrap();
