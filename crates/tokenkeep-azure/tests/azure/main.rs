@@ -11,3 +11,4 @@ mod msal;
 mod numbers;
 mod persistent;
 mod shown;
+mod taint;

@@ -27,3 +27,4 @@ mod migrate;
 mod preset;
 mod removal;
 mod shown;
+mod taint;
