@@ -14,6 +14,7 @@ const TOOLS: &[Tool] = &[
         "libqca-qt5-2-plugins",
     ),
     debian("the proxy of sandboxes", &["xdg-dbus-proxy", "--version"], "xdg-dbus-proxy"),
+    debian("a portal", &["sh", "-c", "ls /usr/libexec/xdg-desktop-portal"], "xdg-desktop-portal"),
     debian("a sandbox", &["bwrap", "--version"], "bubblewrap"),
 ];
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use napi_derive::napi;
-use tokenkeep::key_source::{KernelKeyring, KeyFile, KeySource, KeystoreItem, Passphrase};
+use tokenkeep::key_source::{KernelKeyring, KeyFile, KeySource, KeystoreItem, Passphrase, Portal};
 use tokenkeep::options::Prompting;
 use tokenkeep::{Config, Error, ErrorKind, Secret, storage::Keystore};
 
@@ -21,13 +21,13 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 #[napi(object)]
 #[allow(missing_debug_implementations)] // One of the fields is a secret.
 pub struct KeyOptions {
-    /// `keystore`, `kernel-keyring`, `passphrase`, `ask`, `passphrase-variable`, `key-file` or `key-variable`.
+    /// `keystore`, `kernel-keyring`, `portal`, `passphrase`, `ask`, `passphrase-variable`, `key-file` or `key-variable`.
     pub kind: String,
     /// `keystore`: the item's service.
     pub service: Option<String>,
     /// `keystore`: the item's account.
     pub account: Option<String>,
-    /// `keystore`: how long a prompt may stand, in milliseconds; 0 for no prompt.
+    /// `keystore`, `portal`: how long a prompt may stand, in milliseconds; 0 for no prompt.
     pub prompt_limit: Option<u32>,
     /// `kernel-keyring`, `passphrase-variable`, `key-variable`: the name of the key or of the variable. A key of the kernel
     /// keyring without a name has the cache's partition.
@@ -106,6 +106,7 @@ pub(crate) fn source(
             }
         }
         "kernel-keyring" => Arc::new(KernelKeyring::new(key.name.as_deref().unwrap_or(partition))),
+        "portal" => Arc::new(Portal::new().prompting(prompting(key.prompt_limit.unwrap_or(0)))),
         "passphrase" => Arc::new(Passphrase::new(required(key.passphrase)?.into_bytes())),
         "passphrase-variable" => Arc::new(Passphrase::from_environment(required(key.name)?)),
         "ask" => Arc::new(Passphrase::asking(move || supply.passphrase())),

@@ -53,6 +53,7 @@ const prompts: PromptOptions = { allowPrompt: true, promptTimeout: 30_000 };
 const keys: EncryptionKey[] = [
   { type: "keystore", serviceName: "service", accountName: "key" },
   { type: "kernelKeyring" },
+  { type: "portal" },
   { type: "kernelKeyring", name: "name" },
   { type: "passphrase", passphrase: "words" },
   { type: "passphrase", passphrase: () => "words" },

@@ -95,6 +95,7 @@ export interface MigrationReply {
 export type KeyOptions =
   | { kind: "keystore"; service: string; account: string; promptLimit: number }
   /** Without a name it has the cache's partition. */
+  | { kind: "portal"; promptLimit: number }
   | { kind: "kernel-keyring"; name: string | undefined }
   | { kind: "passphrase-variable" | "key-variable"; name: string }
   | { kind: "key-file"; path: string }

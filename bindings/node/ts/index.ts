@@ -57,6 +57,7 @@ export type {
   PassphraseVariableKey,
   PersistenceInfo,
   PlaintextFileFallback,
+  PortalKey,
   PromptOptions,
   PromptPolicy,
 } from "./types";

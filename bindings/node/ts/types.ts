@@ -133,12 +133,14 @@ export type InformedPersistence = IPersistence & {
  * | `keystore` | random, in one small item of the operating system's keystore | still there |
  * | `kernelKeyring` | random, in the kernel's memory (Linux) | gone, and the cache starts empty |
  * | `passphrase` | derived from a passphrase with Argon2id | asked for again |
+ * | `portal` | that of a sandboxed program, kept by its desktop (Linux) | still there |
  * | `keyFile` | in a file that an operator provides, such as a mounted secret | still there |
  * | `environment` | in an environment variable that an operator provides | up to the operator |
  */
 export type EncryptionKey =
   | KeystoreKey
   | KernelKeyringKey
+  | PortalKey
   | PassphraseKey
   | PassphraseVariableKey
   | KeyFileKey
@@ -160,6 +162,15 @@ export interface KernelKeyringKey {
   readonly type: "kernelKeyring";
   /** The key's name. Default: the cache's `partition`. */
   readonly name?: string;
+}
+
+/**
+ * A key from the secret that the portal of the desktop keeps for each sandboxed program. Every Flatpak may ask for it, also one
+ * that may not talk to the keyring. Programs without a sandbox share one.
+ */
+export interface PortalKey {
+  /** The kind of source. */
+  readonly type: "portal";
 }
 
 /** A key derived from a passphrase, which is used exactly as it is given. */

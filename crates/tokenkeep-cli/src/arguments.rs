@@ -210,7 +210,7 @@ pub(crate) struct Store {
     #[arg(long, value_enum, value_name = "KIND")]
     pub(crate) store: Option<Kind>,
     /// Where an encrypted file's key comes from: kernel:NAME, file:PATH, variable:NAME (a key in the environment),
-    /// passphrase:NAME (a passphrase in the environment)
+    /// passphrase:NAME (a passphrase in the environment), portal (the secret of a sandboxed program)
     #[arg(long, value_parser = key, value_name = "SOURCE")]
     pub(crate) key: Option<Key>,
 }
@@ -247,6 +247,7 @@ pub(crate) enum Key {
     File(PathBuf),
     Variable(String),
     Passphrase(String),
+    Portal,
 }
 
 fn preset(text: &str) -> Result<Preset, String> {
@@ -259,16 +260,19 @@ fn attribute(text: &str) -> Result<(String, String), String> {
 }
 
 fn key(text: &str) -> Result<Key, String> {
+    if text == "portal" {
+        return Ok(Key::Portal);
+    }
     let (kind, name) = text.split_once(':').unwrap_or((text, ""));
     if name.is_empty() {
-        return Err("want kernel:NAME, file:PATH, variable:NAME or passphrase:NAME".to_owned());
+        return Err("want kernel:NAME, file:PATH, variable:NAME, passphrase:NAME or portal".to_owned());
     }
     match kind {
         "kernel" => Ok(Key::Kernel(name.to_owned())),
         "file" => Ok(Key::File(name.into())),
         "variable" => Ok(Key::Variable(name.to_owned())),
         "passphrase" => Ok(Key::Passphrase(name.to_owned())),
-        _ => Err(format!("there is no source {kind:?}: want kernel, file, variable or passphrase")),
+        _ => Err(format!("there is no source {kind:?}: want kernel, file, variable, passphrase or portal")),
     }
 }
 
@@ -296,6 +300,7 @@ mod tests {
     #[test]
     fn a_key_names_its_source() {
         assert_eq!(key("kernel:my-app"), Ok(Key::Kernel("my-app".to_owned())));
+        assert_eq!(key("portal"), Ok(Key::Portal));
         assert_eq!(key("file:/a:b"), Ok(Key::File("/a:b".into())));
         assert!(key("file:").is_err() && key("passphrase").is_err() && key("pass:word").is_err());
     }

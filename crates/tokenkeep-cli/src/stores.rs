@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokenkeep::event::Event;
-use tokenkeep::key_source::{KernelKeyring, KeyFile, KeySource, Passphrase};
+use tokenkeep::key_source::{KernelKeyring, KeyFile, KeySource, Passphrase, Portal};
 use tokenkeep::options::{DataProtectionScope, OnDamage, Store, WaitOptions};
 use tokenkeep::preset::{CachePlace, Names, PlaceKind, Preset};
 use tokenkeep::storage::FilePersistence;
@@ -374,6 +374,7 @@ fn source(key: Option<&Key>) -> Arc<dyn KeySource> {
         Some(Key::File(path)) => Arc::new(KeyFile::at(path)),
         Some(Key::Variable(name)) => Arc::new(KeyFile::from_environment(name)),
         Some(Key::Passphrase(name)) => Arc::new(Passphrase::from_environment(name)),
+        Some(Key::Portal) => Arc::new(Portal::new()),
         // A key that matches no file: known caches are found without the user's request.
         None => Arc::new(KeyFile::from_environment("")),
     }

@@ -1,12 +1,13 @@
 //! Sources of an encrypted file's key.
 //!
-//! A [`Sealed`](crate::storage::Sealed) file needs 32 secret bytes, the same ones each time. Four sources have them:
+//! A [`Sealed`](crate::storage::Sealed) file needs 32 secret bytes, the same ones each time. Five sources have them:
 //!
 //! | source | the key is | after a restart |
 //! | --- | --- | --- |
 //! | [`KeystoreItem`] | random, in one small item of the operating system's keystore | kept |
 //! | [`KernelKeyring`] | random, in the kernel's memory (Linux) | lost, and the cache starts empty |
 //! | [`Passphrase`] | derived from a passphrase with Argon2id | derived again |
+//! | [`Portal`] | that of a sandboxed program, kept by its desktop (Linux) | kept |
 //! | [`KeyFile`] | in a file or environment variable that an operator provides | kept |
 //!
 //! This file owns the trait and the [`Key`]; each source has its own file.
@@ -15,6 +16,7 @@ mod kernel_keyring;
 mod key_file;
 mod keystore_item;
 mod passphrase;
+mod portal;
 mod text;
 
 use std::fmt;
@@ -30,6 +32,7 @@ pub use kernel_keyring::KernelKeyring;
 pub use key_file::KeyFile;
 pub use keystore_item::KeystoreItem;
 pub use passphrase::{Cost, Passphrase};
+pub use portal::Portal;
 
 /// A source of keys for encrypted files.
 ///
@@ -135,6 +138,8 @@ pub enum Kind {
     Passphrase,
     /// [`KeyFile`].
     KeyFile,
+    /// [`Portal`].
+    Portal,
     /// A source of the program itself.
     Custom,
 }
@@ -147,6 +152,7 @@ impl Kind {
             Self::KernelKeyring => 2,
             Self::Passphrase => 3,
             Self::KeyFile => 4,
+            Self::Portal => 5,
             Self::Custom => 255,
         }
     }
@@ -158,6 +164,7 @@ impl Kind {
             2 => "a key from the kernel keyring",
             3 => "a passphrase",
             4 => "a key file",
+            5 => "the secret of a desktop's portal",
             255 => "a key of the program's own",
             _ => "a key from a source that this release does not know",
         }

@@ -58,7 +58,7 @@ use crate::{Error, ErrorKind, Protector, Secret, options::DataProtectionScope};
 pub(crate) use family::{directory, files, key_file, lock_file, process, writing};
 #[cfg(feature = "watch")]
 pub(crate) use os::FILE_EVENTS;
-pub(crate) use os::keyring;
+pub(crate) use os::{keyring, portal};
 
 #[cfg(windows)]
 pub(crate) use os::data_protection;

@@ -11,6 +11,7 @@ mod keyring;
 mod daemons;
 mod keepassxc;
 mod kwallet;
+mod portal;
 mod proxy;
 
 use keyring::Bus;

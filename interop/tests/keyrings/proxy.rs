@@ -12,7 +12,7 @@ use crate::daemons::{LIMIT, wait_until};
 use crate::keyring::{Bus, Daemon, Keyring};
 
 /// A proxy before a bus, and its address.
-fn proxy(bus: &Bus, allowed: &[&str]) -> (Daemon, String) {
+pub(crate) fn proxy(bus: &Bus, allowed: &[&str]) -> (Daemon, String) {
     let socket = bus.folder().join("proxy");
     // An earlier one may have been there.
     let _ = std::fs::remove_file(&socket);

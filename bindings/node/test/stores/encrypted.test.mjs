@@ -70,6 +70,28 @@ test("with every type of key, the next process finds the account, and the file c
   }
 });
 
+test("a key of the desktop's portal, where there is none, is an error that names the portal", async (t) => {
+  const session = await startSession(t);
+  const actor = await startActor(t, session.env);
+  const error = await actor.run(
+    async (/** @type {any} */ { tools, store }) => {
+      const persistence = await tools.createPersistence(store);
+      return persistence.save("{}").then(
+        () => "",
+        (/** @type {any} */ error) => `${error.code}: ${error.message}`,
+      );
+    },
+    {
+      store: {
+        kind: "EncryptedFilePersistence",
+        cachePath: join(session.home, "cache.bin"),
+        key: { type: "portal" },
+      },
+    },
+  );
+  assert.match(error, /^store_unavailable: .*no portal that keeps secrets/);
+});
+
 test("a key in the keyring: one small item, a cache of any size, and separate errors for the item's failures", async (t) => {
   const session = await startSession(t);
   const cachePath = join(session.home, "cache.bin");

@@ -39,6 +39,8 @@ export class CheckedKey {
       }
       case "kernelKeyring":
         return { kind: "kernel-keyring", name: key.name };
+      case "portal":
+        return { kind: "portal", promptLimit: promptLimit(this.#prompts) };
       case "passphrase":
         if ("environmentVariable" in key) {
           return { kind: "passphrase-variable", name: key.environmentVariable };
@@ -77,6 +79,8 @@ export class CheckedKey {
         return `a key in the keystore item ${inspect(`${key.serviceName}/${key.accountName}`)}`;
       case "kernelKeyring":
         return "a key in the kernel keyring";
+      case "portal":
+        return "the secret of the desktop's portal";
       case "passphrase":
         return "environmentVariable" in key
           ? `the passphrase in the environment variable ${key.environmentVariable}`
@@ -109,6 +113,8 @@ function check(key: EncryptionKey): void {
         requireText("key.name", key.name);
       }
       return;
+    case "portal":
+      return;
     case "passphrase":
       checkPassphrase(key);
       return;
@@ -119,7 +125,7 @@ function check(key: EncryptionKey): void {
       requireText("key.environmentVariable", key.environmentVariable);
       return;
     default: {
-      const types = '"keystore", "kernelKeyring", "passphrase", "keyFile" or "environment"';
+      const types = '"keystore", "kernelKeyring", "portal", "passphrase", "keyFile" or "environment"';
       throw wrongArgument("key.type", types, (key as { type?: unknown }).type);
     }
   }

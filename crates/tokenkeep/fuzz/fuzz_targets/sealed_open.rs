@@ -48,7 +48,7 @@ impl KeySource for AnyParameters {
 fn protectors() -> &'static [Sealed] {
     static PROTECTORS: OnceLock<Vec<Sealed>> = OnceLock::new();
     PROTECTORS.get_or_init(|| {
-        let kinds = [Kind::KeystoreItem, Kind::KernelKeyring, Kind::Passphrase, Kind::KeyFile, Kind::Custom];
+        let kinds = [Kind::KeystoreItem, Kind::KernelKeyring, Kind::Passphrase, Kind::KeyFile, Kind::Portal, Kind::Custom];
         let mut protectors: Vec<_> =
             kinds.into_iter().map(|kind| Sealed::new(AnyParameters(kind), PARTITION)).collect();
         // A real source that has no key: nothing of what is said about a file depends on one.

@@ -26,6 +26,7 @@ use crate::platform::SecretServiceItem;
 
 pub(crate) use self::file_system::{file_system, is_remote, kind_of, times_at};
 pub(crate) use self::places::{PLACE, is_unmapped, open_without_links, read_link, set_mode};
+pub(crate) use self::secret_service::portal;
 pub(crate) use self::writers::writes;
 
 /// How the system reports changes of files.

@@ -2,6 +2,8 @@
 
 #[path = "no_keyring.rs"]
 pub(crate) mod keyring;
+#[path = "no_portal.rs"]
+pub(crate) mod portal;
 mod security;
 
 use std::fs::File;

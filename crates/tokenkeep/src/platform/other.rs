@@ -5,6 +5,8 @@
 
 #[path = "no_keyring.rs"]
 pub(crate) mod keyring;
+#[path = "no_portal.rs"]
+pub(crate) mod portal;
 
 use std::env::consts::OS;
 use std::fs::File;

@@ -11,6 +11,8 @@ pub(crate) mod key_file;
 #[path = "no_keyring.rs"]
 pub(crate) mod keyring;
 pub(crate) mod lock_file;
+#[path = "no_portal.rs"]
+pub(crate) mod portal;
 pub(crate) mod process;
 mod sys;
 pub(crate) mod writing;

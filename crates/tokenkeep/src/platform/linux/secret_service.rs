@@ -5,7 +5,8 @@
 //! service demands; [`whereabouts`], the remembered path of the item;
 //! [`probe`], the verification of a store; [`service`], the methods of the Secret Service; [`body`], their arguments;
 //! [`session`], their encryption; [`bus`], D-Bus under a deadline; [`socket`], the way to it. [`survey`] reads the state of the service.
-//! [`failure`] translates errors; [`sandbox`] knows the way out of one.
+//! [`failure`] translates errors; [`sandbox`] knows the way out of one. [`portal`] is
+//! another service on the bus, for sandboxed programs.
 //!
 //! By default the item has the shape of keytar and libsecret's simple functions, so that every program which reads
 //! theirs reads ours: attributes `xdg:schema` = `org.freedesktop.Secret.Generic`, `service` and `account`, label
@@ -18,6 +19,7 @@ mod deadline;
 mod failure;
 mod lines;
 mod operation;
+pub(crate) mod portal;
 mod probe;
 mod prompts;
 mod sandbox;

@@ -4,10 +4,11 @@
 //! needs one copy.
 
 use std::collections::BTreeMap;
+use std::os::fd::BorrowedFd;
 
 use serde_bytes::Bytes;
 use zbus::export::serde::{Serialize, Serializer};
-use zbus::wire::{DynamicType, ObjectPath, OwnedObjectPath, Signature, Type, Variant};
+use zbus::wire::{DynamicType, Fd, ObjectPath, OwnedObjectPath, Signature, Type, Variant};
 
 /// The names and values of attributes, by which items are found.
 pub(super) type Attributes<'a> = BTreeMap<&'a str, &'a str>;
@@ -38,6 +39,7 @@ pub(super) enum Body<'b> {
     Secret(Sealed<'b>),
     NewItem(Properties<'b>, Sealed<'b>, bool),
     NewCollection(Properties<'b>, &'b str),
+    Retrieval(BorrowedFd<'b>, Properties<'b>),
 }
 
 impl Serialize for Body<'_> {
@@ -53,6 +55,7 @@ impl Serialize for Body<'_> {
             Self::Secret(secret) => (secret,).serialize(serializer),
             Self::NewItem(properties, secret, replace) => (properties, secret, replace).serialize(serializer),
             Self::NewCollection(properties, alias) => (properties, alias).serialize(serializer),
+            Self::Retrieval(pipe, options) => (Fd::from(*pipe), options).serialize(serializer),
         }
     }
 }
@@ -70,6 +73,7 @@ impl DynamicType for Body<'_> {
             Self::Secret(_) => of::<(Sealed<'_>,)>(),
             Self::NewItem(..) => of::<(Properties<'_>, Sealed<'_>, bool)>(),
             Self::NewCollection(..) => of::<(Properties<'_>, &str)>(),
+            Self::Retrieval(..) => of::<(Fd<'_>, Properties<'_>)>(),
         }
     }
 }

@@ -88,6 +88,12 @@ impl Bus {
         within(&self.runtime, deadline, call).await
     }
 
+    /// Returns the name of this connection on the bus.
+    pub(super) fn own_name(&self) -> Result<&str, BusError> {
+        let name = self.connection.unique_name();
+        name.map(|name| name.as_str()).ok_or_else(|| BusError::malformed("a connection without a name"))
+    }
+
     /// Returns the connection that owns `name`.
     pub(super) async fn owner(&self, name: &str, deadline: &Deadline) -> Result<String, BusError> {
         const BUS: &str = "org.freedesktop.DBus";

@@ -127,6 +127,20 @@ impl Failure {
         self.into_error_of("Cannot use the Secret Service")
     }
 
+    /// The error to report if the portal gave no secret.
+    pub(super) fn into_portal_error(self) -> Error {
+        const WHAT: &str = "Cannot get the secret of the desktop's portal";
+        let is_missing = self.is_missing_object();
+        match self {
+            Self::Bus(error) if is_missing || error.is_for_want_of_a_service() => {
+                let text = format!("{WHAT}: there is no portal that keeps secrets on the D-Bus session bus");
+                let remedy = "Install and start xdg-desktop-portal with gnome-keyring or KWallet, or give the file another key";
+                Error::new(ErrorKind::StoreUnavailable, text).remedy(remedy).because(error)
+            }
+            failure => failure.into_error_of(WHAT),
+        }
+    }
+
     fn into_error_of(self, what: &str) -> Error {
         match self {
             Self::Final(error) => error.within(what),

@@ -4,8 +4,10 @@
 //! Debian 12 and Ubuntu 24.04, firejail) hang up then: they want to answer the first line before they get the last one.
 //! For them the lines pass through [`line_by_line`].
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
@@ -13,6 +15,10 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::net::sockopt::socket_peercred;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
+};
 use zbus::Address;
 use zbus::address::Transport;
 use zbus::address::transport::UnixSocket;
@@ -77,15 +83,11 @@ pub(super) fn line_by_line(stream: UnixStream, deadline: &Deadline) -> io::Resul
     Ok(ours)
 }
 
-/// Passes the greeting on: the lines of zbus up to BEGIN, without the offer to pass descriptors, which no call of ours does.
+/// Passes the greeting on: the lines of zbus up to BEGIN.
 fn greet(bus: &UnixStream, zbus: &UnixStream) -> io::Result<()> {
     let (mut to_bus, mut to_zbus) = (bus, zbus);
     loop {
         let line = line(zbus)?;
-        if line.starts_with(b"NEGOTIATE") {
-            to_zbus.write_all(b"ERROR\r\n")?;
-            continue;
-        }
         to_bus.write_all(&line)?;
         if line.starts_with(b"BEGIN") {
             return Ok(());
@@ -114,15 +116,45 @@ fn carry_both(bus: UnixStream, zbus: UnixStream) -> io::Result<()> {
         end.set_write_timeout(None)?;
     }
     let (from_bus, to_zbus) = (bus.try_clone()?, zbus.try_clone()?);
-    thread::Builder::new().name("tokenkeep-carry".to_owned()).spawn(move || carry(from_bus, to_zbus))?;
-    carry(zbus, bus);
+    thread::Builder::new().name("tokenkeep-carry".to_owned()).spawn(move || {
+        end(carry(&from_bus, &to_zbus), &from_bus, &to_zbus);
+    })?;
+    end(carry(&zbus, &bus), &zbus, &bus);
     Ok(())
 }
 
-/// Carries all bytes until one side ends, then ends both.
-fn carry(mut from: UnixStream, mut to: UnixStream) {
-    // The end of either side shows in the connection.
-    let _ = io::copy(&mut from, &mut to);
-    let _ = from.shutdown(Shutdown::Both);
-    let _ = to.shutdown(Shutdown::Both);
+/// Ends both sides when one has ended, or failed: that shows in the connection.
+fn end(_ended: io::Result<()>, one: &UnixStream, other: &UnixStream) {
+    for side in [one, other] {
+        // A side that has ended already cannot be ended again.
+        let _ = side.shutdown(Shutdown::Both);
+    }
+}
+
+/// Carries bytes with the descriptors that come with them: the portal's request has one.
+fn carry(from: &UnixStream, mut to: &UnixStream) -> io::Result<()> {
+    let mut bytes = vec![0; 1 << 16];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+    loop {
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let buffer = &mut [IoSliceMut::new(&mut bytes)];
+        let received = recvmsg(from, buffer, &mut control, RecvFlags::CMSG_CLOEXEC)?.bytes;
+        if received == 0 {
+            return Ok(());
+        }
+        let mut descriptors = Vec::new();
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(these) = message {
+                descriptors.extend(these);
+            }
+        }
+        let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !borrowed.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&borrowed)) {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let sent = sendmsg(to, &[IoSlice::new(&bytes[..received])], &mut control, SendFlags::NOSIGNAL)?;
+        to.write_all(&bytes[sent..received])?;
+    }
 }
