@@ -129,6 +129,15 @@ pub(crate) struct Change {
     pub(crate) dry_run: bool,
 }
 
+/// What becomes of copies that were kept of earlier content.
+#[derive(Args, Debug)]
+pub(crate) struct Copies {
+    /// Also overwrite and remove the copies that were kept of damaged content and of content whose key is lost: they may hold
+    /// sign-ins that are still good
+    #[arg(long)]
+    pub(crate) copies: bool,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct SignOut {
     /// The user name, or the account's id, as list shows them
@@ -140,6 +149,8 @@ pub(crate) struct SignOut {
     #[command(flatten)]
     pub(crate) store: Store,
     #[command(flatten)]
+    pub(crate) copies: Copies,
+    #[command(flatten)]
     pub(crate) change: Change,
 }
 
@@ -147,6 +158,8 @@ pub(crate) struct SignOut {
 pub(crate) struct Clear {
     #[command(flatten)]
     pub(crate) store: Store,
+    #[command(flatten)]
+    pub(crate) copies: Copies,
     #[command(flatten)]
     pub(crate) change: Change,
 }

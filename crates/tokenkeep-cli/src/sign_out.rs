@@ -12,7 +12,7 @@ use tokenkeep::options::WaitOptions;
 use tokenkeep::schema::{self, AnyEntry, Contents, Section};
 
 use crate::arguments::SignOut;
-use crate::clear::tell;
+use crate::clear::{self, tell};
 use crate::consent::{ask, require_wanted};
 use crate::exit::{Code, Failure, Outcome};
 use crate::interrupt::Interrupt;
@@ -90,7 +90,11 @@ pub(crate) fn run(
         }
         removal.removed
     };
-    print(&named, &accounts, removed, wanted.change.dry_run, output)?;
+    let wiped = match wanted.change.dry_run {
+        true => None,
+        false => wanted.copies.wipe(&cache, &wait)?,
+    };
+    print(&named, &accounts, removed, wanted.change.dry_run, wiped, output)?;
     Ok(Code::Ok)
 }
 
@@ -226,7 +230,14 @@ impl Account {
     }
 }
 
-fn print(named: &Named, accounts: &[Account], removed: usize, dry_run: bool, output: &Output) -> Outcome<()> {
+fn print(
+    named: &Named,
+    accounts: &[Account],
+    removed: usize,
+    dry_run: bool,
+    wiped: Option<usize>,
+    output: &Output,
+) -> Outcome<()> {
     if output.is_json() {
         output.json(&json!({
             "backend": named.backend(),
@@ -234,6 +245,7 @@ fn print(named: &Named, accounts: &[Account], removed: usize, dry_run: bool, out
             "dryRun": dry_run,
             "accounts": accounts.iter().map(Account::to_json).collect::<Vec<_>>(),
             "removedEntries": removed,
+            "copiesWiped": wiped,
         }))?;
         return Ok(());
     }
@@ -246,6 +258,7 @@ fn print(named: &Named, accounts: &[Account], removed: usize, dry_run: bool, out
     let entries = number(removed, "entry");
     let end = if dry_run { " would be removed; nothing was changed" } else { " removed" };
     text.push_str(&format!("  {entries}, accounts and tokens together,{end}\n"));
+    text.push_str(&clear::words(wiped, named));
     output.text(&text)?;
     Ok(())
 }

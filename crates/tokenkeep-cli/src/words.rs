@@ -34,8 +34,8 @@ pub(crate) fn duration(length: Duration) -> String {
 pub(crate) fn counted(count: impl Into<u64>, noun: &str) -> String {
     let count = count.into();
     let plural = if count == 1 { "" } else { "s" };
-    let noun = match noun.strip_suffix("ry") {
-        Some(stem) if count != 1 => format!("{stem}rie"),
+    let noun = match noun.strip_suffix('y') {
+        Some(stem) if count != 1 && !stem.ends_with('a') => format!("{stem}ie"),
         _ => noun.to_owned(),
     };
     format!("{count} {noun}{plural}")
@@ -111,6 +111,8 @@ mod tests {
     fn plurals_are_formed() {
         assert_eq!(number(1, "entry"), "1 entry");
         assert_eq!(number(2, "entry"), "2 entries");
+        assert_eq!(number(3, "copy"), "3 copies");
+        assert_eq!(number(2, "day"), "2 days");
         assert_eq!(number(0, "account"), "0 accounts");
     }
 }

@@ -134,23 +134,44 @@ pub(crate) fn remove_left_over(target: &Entry) {
 /// # Errors
 /// Like [`replace`].
 pub(crate) fn keep_copy(target: &Entry, content: &[u8]) -> Result<Entry> {
-    let copy = target.named(names::with_suffix(target, &format!(".corrupt-{:016x}", names::fnv(content))));
+    let copy = target.named(names::with_suffix(target, &format!("{CORRUPT}{:016x}", names::fnv(content))));
     keep_as(target, &copy, content)?;
     limit_copies(target, &copy);
     Ok(copy)
 }
 
 /// Copies of damaged content beside a cache. Each may hold a sign-in that is still good.
-const COPIES: usize = 3;
+pub(crate) const COPIES: usize = 3;
+
+/// The beginning of the end of their names.
+const CORRUPT: &str = ".corrupt-";
+/// The end of the name of the copy whose key is lost.
+const LAPSED: &str = ".lapsed";
+
+/// Returns the copies of damaged content.
+fn copies(target: &Entry) -> impl Iterator<Item = Entry> {
+    let prefix = names::with_suffix(target, CORRUPT);
+    let names = target.names_beside().into_iter();
+    let copies = names.filter(move |name| name.as_encoded_bytes().starts_with(prefix.as_encoded_bytes()));
+    copies.map(|name| target.named(name))
+}
+
+/// Overwrites and removes every copy of content beside a cache, and returns their number. Needs the lock.
+///
+/// # Errors
+/// `UnsafeFile` for a copy with another name, `PermissionDenied`, `Io`.
+pub(crate) fn wipe_copies(target: &Entry) -> Result<usize> {
+    let lapsed = target.named(names::with_suffix(target, LAPSED));
+    let mut wiped = usize::from(remains::clear(target)?);
+    for copy in copies(target).chain([lapsed]) {
+        wiped += usize::from(remains::wipe_copy(&copy)?);
+    }
+    Ok(wiped)
+}
 
 /// Removes the oldest copies of damaged content beyond the limit. A failure is ignored: the next copy tries again.
 fn limit_copies(target: &Entry, newest: &Entry) {
-    let prefix = names::with_suffix(target, ".corrupt-");
-    let mut copies: Vec<(SystemTime, Entry)> = target
-        .names_beside()
-        .into_iter()
-        .filter(|name| name.as_encoded_bytes().starts_with(prefix.as_encoded_bytes()))
-        .map(|name| target.named(name))
+    let mut copies: Vec<(SystemTime, Entry)> = copies(target)
         .filter(|copy| copy != newest)
         .filter_map(|copy| Some((files::status_at(&copy).ok()??.modified().ok()?, copy)))
         .collect();
@@ -165,7 +186,7 @@ fn limit_copies(target: &Entry, newest: &Entry) {
 /// # Errors
 /// Like [`replace`].
 pub(crate) fn keep_lapsed(target: &Entry, content: &[u8]) -> Result<Entry> {
-    let copy = target.named(names::with_suffix(target, ".lapsed"));
+    let copy = target.named(names::with_suffix(target, LAPSED));
     keep_as(target, &copy, content)?;
     Ok(copy)
 }

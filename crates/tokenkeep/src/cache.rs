@@ -358,6 +358,31 @@ impl TokenCache {
         self.begin_write_under((guard, outer))?.delete()
     }
 
+    /// Overwrites and removes the copies that were kept of damaged content and of content whose key is lost, and returns how
+    /// many there were. They may hold sign-ins that are still good, and stay when the cache is cleared. In a keystore they
+    /// are removed.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("cache.json");
+    /// use tokenkeep::{TokenCache, options::WaitOptions, schema::Change, storage::FilePersistence};
+    ///
+    /// let cache = TokenCache::new(FilePersistence::new(&path)?);
+    /// cache.begin_write()?.commit("not a token cache")?;
+    /// cache.begin_write()?.commit_change(&Change::additions(br#"{"Account":{"a":{}}}"#))?;
+    /// assert_eq!(cache.wipe_copies(&WaitOptions::default())?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`TokenCache::begin_write`]; `UnsafeFile` for a copy that has another name, such as a backup's hard link.
+    pub fn wipe_copies(&self, wait: &WaitOptions) -> Result<usize> {
+        let (guard, _outer) = self.shared.acquire(wait)?;
+        let wiped = self.shared.persistence.wipe_copies(&guard)?;
+        guard.release()?;
+        Ok(wiped)
+    }
+
     /// Returns how writers of this cache wait for the lock.
     pub(crate) fn wait_options(&self) -> &WaitOptions {
         &self.shared.wait

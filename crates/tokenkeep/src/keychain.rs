@@ -21,7 +21,7 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::options::Prompting;
-use crate::persistence::keystore::Keystore;
+use crate::persistence::keystore::{self, Keystore};
 use crate::{Backend, Error, ErrorKind, Result, Secret, names};
 use calls::{Call, Calls};
 #[cfg(feature = "stand-in-keychain")]
@@ -189,6 +189,10 @@ impl KeychainItem {
         self.run("Cannot write", item, move |call| put(call, &wanted, content.expose()))
     }
 
+    fn copy(&self, name: &str) -> Item {
+        Item { account: format!("{}.{name}", self.item.account), ..self.item.clone() }
+    }
+
     fn remove(&self, item: &Item) -> Result<bool> {
         let wanted = item.clone();
         self.run("Cannot remove", item, move |call| remove(call, &wanted))
@@ -344,12 +348,18 @@ impl Keystore for KeychainItem {
         let content = self
             .load()?
             .ok_or_else(|| Error::new(ErrorKind::Damaged, "There is no keychain item to set aside"))?;
-        // Named after the content, so that the same damage found twice is copied once.
-        let account = format!("{}.corrupt-{:016x}", self.item.account, names::fnv(content.expose()));
-        let copy = Item { account, ..self.item.clone() };
+        let copy = self.copy(&keystore::copy_name(content.expose()));
         let location = copy.to_string();
         self.put(&copy, content)?;
         Ok(location)
+    }
+
+    fn remove_copies(&self) -> Result<usize> {
+        let mut removed = 0;
+        for name in keystore::copy_names() {
+            removed += usize::from(self.remove(&self.copy(&name))?);
+        }
+        Ok(removed)
     }
 
     /// Each time: the keychain may have been locked since. The item itself is not read: for another program's item that

@@ -201,6 +201,12 @@ pub trait BuiltIn {
     /// As [`Persistence::save`].
     fn empty(&self, guard: &LockGuard) -> Result<OldCopy>;
 
+    /// Overwrites and removes the copies of content that was set aside, and returns how many there were.
+    ///
+    /// # Errors
+    /// As [`Persistence::delete`].
+    fn wipe_copies(&self, guard: &LockGuard) -> Result<usize>;
+
     /// Overwrites the old copy that a process left which was killed in a migration; `false` when there was none.
     ///
     /// # Errors
@@ -242,6 +248,10 @@ impl dyn Persistence + '_ {
             Some(store) => store.empty(guard),
             None => self.save(guard, b"{}").map(|_| OldCopy::Emptied),
         }
+    }
+
+    pub(crate) fn wipe_copies(&self, guard: &LockGuard) -> Result<usize> {
+        self.built_in().map_or(Ok(0), |store| store.wipe_copies(guard))
     }
 
     pub(crate) fn wipe_leftover(&self, guard: &LockGuard) -> Result<bool> {

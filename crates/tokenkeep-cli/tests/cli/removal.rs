@@ -274,3 +274,33 @@ fn a_wait_shows_a_line_on_a_terminal_that_disappears() {
     let said = place.run(&arguments);
     assert!(said.code == Some(5) && !said.stderr.contains("Waiting"), "{}", said.stderr);
 }
+
+#[test]
+fn copies_of_earlier_content_are_mentioned_and_wiped_on_request() {
+    let place = Place::new();
+    let path = place.file("cache.json", &cache(true)).display().to_string();
+    let copies = ["cache.json.corrupt-0123456789abcdef", "cache.json.lapsed"];
+    let leave = || copies.iter().for_each(|name| drop(place.file(name, SECRETS[1].as_bytes())));
+    let there = || copies.iter().filter(|name| place.home().join(name).exists()).count();
+    leave();
+    let said = place.run(&["sign-out", "anna@example.org", "--cache-path", &path, "--yes"]);
+    assert!(
+        said.stdout.contains("2 copies of earlier content") && said.stdout.contains("--copies"),
+        "{said:?}"
+    );
+    let said = place.run(&["sign-out", "bert@example.org", "--cache-path", &path, "--dry-run", "--copies"]);
+    assert_eq!((said.code, there()), (Some(0), 2), "{said:?}");
+    let said = place.run(&["sign-out", "bert@example.org", "--cache-path", &path, "--yes", "--copies"]);
+    assert!(said.stdout.contains("2 copies of earlier content: overwritten and removed"), "{said:?}");
+    assert_eq!(there(), 0);
+    leave();
+    let said = place.run(&["clear", "--cache-path", &path, "--yes", "--copies", "--json"]);
+    let value: Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!((&value["copiesWiped"], there()), (&Value::from(2), 0), "{said:?}");
+    // Also where only copies are left.
+    leave();
+    let said = place.run(&["clear", "--cache-path", &path, "--yes", "--copies"]);
+    assert_eq!((said.code, there()), (Some(0), 0), "{said:?}");
+    let said = place.run(&["clear", "--cache-path", &path, "--yes", "--copies"]);
+    assert_eq!(said.code, Some(4), "{said:?}");
+}

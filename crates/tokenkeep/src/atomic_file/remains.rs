@@ -109,6 +109,20 @@ pub(crate) fn clear(target: &Entry) -> Result<bool> {
     Ok(true)
 }
 
+/// Overwrites and removes a copy; `false` if there is none. Needs the lock.
+///
+/// # Errors
+/// Like [`Remains::wipe`].
+pub(super) fn wipe_copy(copy: &Entry) -> Result<bool> {
+    let Some((file, status)) = files::open_existing(copy, files::careful().read(true).write(true))? else {
+        return Ok(false);
+    };
+    overwrite(&file, &status, 1, copy)?;
+    drop(file);
+    writing::remove(copy).map_err(|error| Error::io("Cannot remove the copy", copy, error))?;
+    Ok(true)
+}
+
 fn overwrite(old: &File, status: &Status, names: u64, target: &Path) -> Result<()> {
     let failed = |error| Error::io("Cannot overwrite the old content", target, error);
     if files::links(status) > names {

@@ -498,6 +498,11 @@ impl BuiltIn for FilePersistence {
         self.leave_empty(guard)
     }
 
+    fn wipe_copies(&self, guard: &LockGuard) -> Result<usize> {
+        guard.require(&self.path)?;
+        atomic_file::wipe_copies(guard.target())
+    }
+
     fn wipe_leftover(&self, guard: &LockGuard) -> Result<bool> {
         guard.require(&self.path)?;
         // The present content must be readable before the old file is destroyed.

@@ -14,7 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::marker::Marker;
+use crate::atomic_file::COPIES;
 use crate::event::{Event, Events};
+use crate::names;
 use crate::persistence::Loaded;
 use crate::persistence::file::FilePersistence;
 use crate::persistence::{BuiltIn, OldCopy, StoreKind};
@@ -96,6 +98,14 @@ pub trait Keystore: Send + Sync + fmt::Debug {
         Err(Error::new(ErrorKind::NotSupported, "This keystore cannot set damaged content aside"))
     }
 
+    /// Removes the copies that [`Keystore::set_aside`] kept, and returns how many there were.
+    ///
+    /// # Errors
+    /// As `delete`.
+    fn remove_copies(&self) -> Result<usize> {
+        Ok(0)
+    }
+
     /// Writes, reads back and removes a probe item under a random name, where reading the item itself is
     /// no proof or could cause a prompt.
     ///
@@ -117,6 +127,17 @@ pub trait Keystore: Send + Sync + fmt::Debug {
     }
 }
 
+/// Returns the name of the item that keeps a copy of damaged content. There are three of them, because a keystore cannot
+/// always list them to find the oldest. The content chooses: the same damage found twice is copied once.
+pub(crate) fn copy_name(content: &[u8]) -> String {
+    format!("corrupt-{}", names::fnv(content) % COPIES as u64 + 1)
+}
+
+/// Returns every name that [`copy_name`] gives.
+pub(crate) fn copy_names() -> impl Iterator<Item = String> {
+    (1..=COPIES).map(|number| format!("corrupt-{number}"))
+}
+
 impl<K: Keystore + ?Sized> Keystore for Arc<K> {
     fn load(&self) -> Result<Option<Secret>> {
         (**self).load()
@@ -136,6 +157,10 @@ impl<K: Keystore + ?Sized> Keystore for Arc<K> {
 
     fn set_aside(&self) -> Result<String> {
         (**self).set_aside()
+    }
+
+    fn remove_copies(&self) -> Result<usize> {
+        (**self).remove_copies()
     }
 
     fn verify(&self) -> Result<()> {
@@ -408,6 +433,12 @@ impl BuiltIn for KeystorePersistence {
 
     fn empty(&self, guard: &LockGuard) -> Result<OldCopy> {
         self.put(guard, &"{}".into()).map(|()| OldCopy::Emptied)
+    }
+
+    fn wipe_copies(&self, guard: &LockGuard) -> Result<usize> {
+        guard.require(self.path())?;
+        // Those of a file that stood in the place of the marker, too.
+        Ok(self.keystore.remove_copies()? + self.marker.file.wipe_copies(guard)?)
     }
 
     fn wipe_leftover(&self, guard: &LockGuard) -> Result<bool> {

@@ -3,7 +3,7 @@
 //! file cover damage that a key detects, and the wrong key, which is not damage.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::{Arc, Mutex};
 
 use tokenkeep::schema::Change;
@@ -159,7 +159,7 @@ fn at_most_three_copies_of_damaged_content_are_kept_and_the_newest_are() {
     let place = Place::new();
     for round in 0..6 {
         fs::write(place.cache(), format!("{{\"torn {round}")).unwrap();
-        fs::set_permissions(place.cache(), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        fs::set_permissions(place.cache(), fs::Permissions::from_mode(0o600)).unwrap();
         let cache = open(&place, OnDamage::SetAside).cache;
         cache.begin_write().unwrap().commit_change(&change(None)).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(10));
@@ -169,4 +169,39 @@ fn at_most_three_copies_of_damaged_content_are_kept_and_the_newest_are() {
         copies.iter().map(|name| fs::read_to_string(place.directory().join(name)).unwrap()).collect();
     kept.sort();
     assert_eq!(kept, ["{\"torn 3", "{\"torn 4", "{\"torn 5"]);
+}
+
+#[test]
+fn copies_of_earlier_content_are_overwritten_on_request_and_a_second_name_of_one_is_told() {
+    let place = Place::new();
+    fs::write(place.cache(), "{\"torn").unwrap();
+    let cache = open(&place, OnDamage::SetAside).cache;
+    cache.begin_write().unwrap().commit_change(&change(None)).unwrap();
+    let beside = |name: &str| place.directory().join(name);
+    for (name, content) in [
+        ("cache.json.lapsed", "lapsed"),
+        ("cache.json.tk-old", "old"),
+        ("other.json.corrupt-1", "of another"),
+    ] {
+        fs::write(beside(name), content).unwrap();
+        fs::set_permissions(beside(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let copy = place.names().into_iter().find(|name| name.starts_with("cache.json.corrupt-")).unwrap();
+    let open_copies =
+        [&*copy, "cache.json.lapsed", "cache.json.tk-old"].map(|name| fs::File::open(beside(name)).unwrap());
+    let wait = WaitOptions::default();
+    fs::hard_link(beside(&copy), beside("backup")).unwrap();
+    let error = cache.wipe_copies(&wait).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnsafeFile, "{error}");
+    assert_eq!(fs::read_to_string(beside("backup")).unwrap(), "{\"torn", "a backup is not destroyed");
+    fs::remove_file(beside("backup")).unwrap();
+    assert!(cache.wipe_copies(&wait).unwrap() >= 2);
+    assert_eq!(place.names(), ["cache.json", "cache.json.tk-lock", "other.json.corrupt-1"]);
+    for mut file in open_copies {
+        let mut left = Vec::new();
+        std::io::Read::read_to_end(&mut file, &mut left).unwrap();
+        assert!(left.iter().all(|byte| *byte == 0), "{left:?}");
+    }
+    assert_eq!(cache.wipe_copies(&wait).unwrap(), 0);
+    assert!(cache.read().unwrap().is_some(), "the cache itself stays");
 }

@@ -195,6 +195,28 @@ fn unusable_content_is_copied_to_another_item() {
 }
 
 #[test]
+fn at_most_three_copies_of_unusable_content_are_kept_and_removed_on_request() {
+    let keyring = Keyring::start();
+    let persistence = persistence(&keyring.bus);
+    let cache = TokenCache::new(persistence.clone());
+    let mut copies = std::collections::HashSet::new();
+    for round in 0..9 {
+        item(&keyring.bus).save(&format!("damaged {round}").into()).unwrap();
+        let guard = CacheLock::new(persistence.path()).unwrap().acquire(&WaitOptions::default()).unwrap();
+        copies.insert(persistence.set_aside(&guard).unwrap());
+    }
+    assert!((2..=3).contains(&copies.len()), "{copies:?}");
+    assert_eq!(cache.wipe_copies(&WaitOptions::default()).unwrap(), copies.len());
+    assert_eq!(cache.wipe_copies(&WaitOptions::default()).unwrap(), 0);
+    for copy in copies {
+        let account = copy.strip_prefix("Some Service/").unwrap();
+        let kept = tokenkeep::storage::SecretServiceItem::new("Some Service", account).unwrap();
+        assert!(kept.on_bus(keyring.bus.address()).load().unwrap().is_none(), "{copy}");
+    }
+    assert_eq!(item(&keyring.bus).load().unwrap().unwrap().expose(), b"damaged 8");
+}
+
+#[test]
 fn a_store_that_a_log_out_empties_causes_one_warning() {
     let keyring = Keyring::start();
     keyring.by_hand(async |hand| {

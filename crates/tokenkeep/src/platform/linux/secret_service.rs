@@ -42,8 +42,8 @@ pub use self::survey::{SecretServiceCollection, SecretServiceProvider, SecretSer
 use self::worker::{Report, Request, Work, Worker};
 use crate::item_shape::{GENERIC as SCHEMA, ItemShape, Payload};
 use crate::options::Prompting;
-use crate::persistence::keystore::Keystore;
-use crate::{Backend, Error, ErrorKind, Result, Secret, names};
+use crate::persistence::keystore::{self, Keystore};
+use crate::{Backend, Error, ErrorKind, Result, Secret};
 
 /// The time limit of an operation, unless [`SecretServiceItem::deadline`] sets another. A healthy service answers
 /// within milliseconds; starting one takes less than a second.
@@ -278,11 +278,19 @@ impl Keystore for SecretServiceItem {
         let content = self.perform("Cannot read", Work::Load)?.content;
         let content = content
             .ok_or_else(|| Error::new(ErrorKind::Damaged, "There is no keystore item to set aside"))?;
-        // Named after the content, so that the same damage found twice is copied once.
-        let copy = self.identity.copy(&format!("corrupt-{:016x}", names::fnv(content.expose())));
+        let copy = self.identity.copy(&keystore::copy_name(content.expose()));
         let location = copy.to_string();
         self.perform_on(copy, "Cannot write", Work::Save(content), false)?;
         Ok(location)
+    }
+
+    fn remove_copies(&self) -> Result<usize> {
+        let mut removed = 0;
+        for name in keystore::copy_names() {
+            let copy = self.identity.copy(&name);
+            removed += usize::from(self.perform_on(copy, "Cannot remove", Work::Delete, false)?.removed);
+        }
+        Ok(removed)
     }
 
     fn verify(&self) -> Result<()> {
