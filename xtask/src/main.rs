@@ -29,6 +29,7 @@ mod pack;
 mod pages;
 mod pe;
 mod platform;
+mod pypackage;
 mod python;
 mod rust;
 mod screenshots;

@@ -5,7 +5,7 @@
 
 use crate::job::{Job, Outcome};
 use crate::keyring::Session;
-use crate::{npm, python};
+use crate::{npm, pypackage};
 
 /// The folder of the tests of the npm package.
 const TESTS: &str = "bindings/node/test";
@@ -22,6 +22,8 @@ pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
     cargo.args(["test", "--locked", "--package", "tokenkeep-pages", "--no-fail-fast"]);
     job.run(&mut cargo)?;
     drop(session);
-    let python = python::environment(job, "python-siblings", &format!("{TESTS}/mixed/requirements.txt"))?;
-    npm::run_script(job, TESTS, "test pages", &[("TOKENKEEP_PYTHON", python.as_str())])
+    let python = pypackage::interpreter(job)?;
+    let package = pypackage::package(job).to_string_lossy().into_owned();
+    let programs = [("TOKENKEEP_PYTHON", python.as_str()), ("TOKENKEEP_PYTHON_PACKAGE", package.as_str())];
+    npm::run_script(job, TESTS, "test pages", &programs)
 }

@@ -4,7 +4,7 @@ use crate::job::{Job, Outcome};
 use crate::suite::{Stage, Suite, Work};
 use crate::{
     addon, api, cycles, demo, features, hygiene, keychain, keyrings, lanes, languages, mixed, pack, pages,
-    rust, screenshots, servers, setup, siblings, vectors,
+    pypackage, rust, screenshots, servers, setup, siblings, vectors,
 };
 
 /// Every check and test, each once.
@@ -103,6 +103,17 @@ const TEST_STAGES: &[Stage] = &[
     task("languages", "signed in by one of Rust, msal-node, Python: by all", languages::stage)
         .counting()
         .needs(&["build"]),
+    task(
+        "python-build",
+        "the native module of the Python package, beside its Python files",
+        pypackage::build,
+    )
+    .needs(&["setup"])
+    .minutes(10),
+    task("python", "the Python package, beside the original, with msal and the Azure SDK", pypackage::stage)
+        .counting()
+        .needs(&["python-build"])
+        .minutes(10),
     task("server", "the cache that servers share, over Redis, Valkey and PostgreSQL", servers::stage)
         .counting()
         .needs(&["build"])
@@ -116,7 +127,7 @@ const TEST_STAGES: &[Stage] = &[
         .minutes(10),
     task("pages", "every code block of the README files and the guide does what the page says", pages::stage)
         .counting()
-        .needs(&["pack"])
+        .needs(&["pack", "python-build"])
         .minutes(10),
     task("demo", "the demo in a private keyring session", demo::stage).needs(&["build"]),
 ];

@@ -52,7 +52,8 @@ before(async () => {
   const settings = Object.entries(npm).filter(([name]) => name.startsWith("npm_config_"));
   const python = process.env.TOKENKEEP_PYTHON;
   const path = python ? `${dirname(python)}:${process.env.PATH}` : process.env.PATH;
-  env = { ...session.env, ...Object.fromEntries(settings), PATH: path };
+  const PYTHONPATH = process.env.TOKENKEEP_PYTHON_PACKAGE;
+  env = { ...session.env, ...Object.fromEntries(settings), PATH: path, PYTHONPATH };
   project = await scratchDirectory(scope);
   await writeFile(join(project, "package.json"), JSON.stringify({ private: true, type: "module" }));
   await succeeded("npm", ["install", ...PACKAGES], project);

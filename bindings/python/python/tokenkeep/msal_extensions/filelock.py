@@ -1,0 +1,12 @@
+"""The names of ``msal_extensions.filelock``."""
+
+import logging
+
+from .._lock import (
+    CrossPlatLock as CrossPlatLock,
+)
+from ..errors import (
+    LockError as LockError,
+)
+
+logger = logging.getLogger(__name__)
