@@ -2,7 +2,6 @@
 
 from typing import List, Optional, Tuple, final
 
-
 __all__ = ["Key", "Lock", "Store", "Write", "__version__", "after_fork_in_child", "take_events"]
 
 __version__: str
