@@ -46,7 +46,7 @@ function carryOut(error) {
 }
 
 describe("states", () => {
-  for (const kind of ["PersistenceCreator", "LibSecretPersistence"]) {
+  for (const kind of ["PersistenceCreator", "LibSecretPersistence", "tokenkeep/identity"]) {
     test(`${kind}: every file at the cache's path lets a person sign in, or its error says how`, async (t) => {
       const session = await startSession(t);
       const actor = await startActor(t, session.env);
@@ -55,7 +55,7 @@ describe("states", () => {
         for (const before of [[], ["ada@contoso.example"]]) {
           cell += 1;
           const what = `${name}, ${before.length} signed in`;
-          const cachePath = join(session.home, `cell-${cell}`, "cache.json");
+          const cachePath = join(session.home, `cell-${cell}`, `cell-${cell}.nocae`);
           const store = { kind, cachePath, accountName: `cell-${cell}` };
           for (const user of before) {
             await actor.run(signIn, { store, user });

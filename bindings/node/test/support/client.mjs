@@ -3,6 +3,7 @@
  * A real `PublicClientApplication` with a persistence of the package under test, which signs in with the offline
  * service. It runs inside actors; the tests choose the persistence, the user and the network.
  */
+import { basename, dirname } from "node:path";
 import { PublicClientApplication } from "@azure/msal-node";
 import { KNOWN_HOST, SignInService } from "../../../../demo/signin/service.mjs";
 import {
@@ -24,7 +25,8 @@ export const ACCOUNT_NAME = "cache";
 /**
  * The store of a cache in a test.
  *
- * @typedef {"FilePersistence" | "LibSecretPersistence" | "EncryptedFilePersistence" | "PersistenceCreator"} Kind
+ * @typedef {"FilePersistence" | "LibSecretPersistence" | "EncryptedFilePersistence" | "PersistenceCreator"
+ *   | "tokenkeep/identity"} Kind
  * @typedef {{ kind: Kind, cachePath: string, usePlaintextFileOnLinux?: boolean, serviceName?: string,
  *   accountName?: string, key?: object, partition?: string, fallback?: object[], [more: string]: unknown }} Store
  */
@@ -63,7 +65,29 @@ export async function createPersistence({ kind, cachePath, ...rest }) {
  */
 export async function createPlugin(store, lock) {
   const { PersistenceCachePlugin } = await imported();
+  if (store.kind === "tokenkeep/identity") {
+    return identityPlugin(store.cachePath);
+  }
   return new PersistenceCachePlugin(await createPersistence(store), lock);
+}
+
+/**
+ * The plugin that the Azure SDK gets from `tokenkeep/identity`, over the cache at this path.
+ *
+ * @param {string} cachePath
+ */
+async function identityPlugin(cachePath) {
+  const { createCachePersistencePlugin } = await import("tokenkeep/identity");
+  /** @type {((options: object) => Promise<any>) | undefined} */
+  let open;
+  createCachePersistencePlugin({ directory: dirname(cachePath) })({
+    cachePluginControl: {
+      setPersistence: (/** @type {typeof open} */ factory) => {
+        open = factory;
+      },
+    },
+  });
+  return open?.({ name: basename(cachePath) });
 }
 
 /**
