@@ -10,6 +10,9 @@
 #[path = "../support/keyring.rs"]
 mod keyring;
 mod support;
+#[path = "../support/user.rs"]
+#[allow(dead_code, reason = "a part of it is used here")]
+mod user;
 
 mod content;
 mod envelope;
@@ -19,6 +22,7 @@ mod key_file;
 mod keystore_item;
 mod passphrase;
 mod secrets;
+mod shared_lock;
 mod takeover;
 mod transaction;
 mod vectors;

@@ -43,6 +43,13 @@ pub(crate) fn runtime_directory() -> Option<PathBuf> {
     Some(told.unwrap_or_else(|| format!("/run/user/{}", effective_user()).into()))
 }
 
+/// Returns the directory that the log-in of this user has for its programs, whatever the environment says; `None` without a
+/// log-in. A program that was started in a session has its bus there, too.
+pub(crate) fn login_directory() -> Option<PathBuf> {
+    let path = PathBuf::from(format!("/run/user/{}", effective_user()));
+    path.is_dir().then_some(path)
+}
+
 /// Returns the user with whose rights this process runs as part of a file name.
 pub(crate) fn user() -> String {
     effective_user().to_string()

@@ -84,6 +84,11 @@ pub(crate) fn runtime_directory() -> Option<PathBuf> {
     None
 }
 
+/// Returns `None`: a log-in has no directory of its own.
+pub(crate) fn login_directory() -> Option<PathBuf> {
+    None
+}
+
 /// The system's status of a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Status(sys::Information);
