@@ -120,7 +120,6 @@ for (const [name, make] of Object.entries(BACKENDS)) {
       await backend.swap(person, null, record(), MINUTE, NOBODY, signal);
       for (const call of calls) {
         await backend.swap(call, null, record(), MINUTE, NOBODY, signal);
-        await backend.join?.(call, person, MINUTE, signal);
       }
       const conflict = { id: "slow", reserve: 5_000 };
       await backend.swap(person, null, record(), MINUTE, conflict, signal);
@@ -129,6 +128,15 @@ for (const [name, make] of Object.entries(BACKENDS)) {
         assert.equal(await backend.read(name, signal), null);
       }
       assert.equal(await backend.remove([person], signal), 0);
+    });
+
+    test("a record that was written again with a longer life is removed with its person's, too", async () => {
+      const [person, call, first] = ["tk:a:{longer}", "tk:a:{longer}:a:1", record()];
+      await backend.swap(call, null, first, 60, NOBODY, signal);
+      await backend.swap(call, revision(first), record(), MINUTE, NOBODY, signal);
+      await sleep(140);
+      assert.equal(await backend.remove([person], signal), 1);
+      assert.equal(await backend.read(call, signal), null);
     });
 
     test("all records are listed, and those of other applications are not", async () => {

@@ -46,7 +46,8 @@ export interface Backend {
   read(name: string, signal: AbortSignal): Promise<Uint8Array | null>;
   /**
    * Writes, or deletes where `value` is null, if bytes 8 to 23 of the stored record are `expect`; null: if there is no
-   * record. `ttl` is in milliseconds.
+   * record. `ttl` is in milliseconds. A record `NAME:a:MORE` belongs to the record `NAME`: in the same step it is noted for
+   * {@link Backend.remove}, for as long as it lives.
    */
   swap(
     name: string,
@@ -56,7 +57,7 @@ export interface Backend {
     turn: Turn,
     signal: AbortSignal,
   ): Promise<Swapped>;
-  /** Deletes records without a condition, and those of their groups; gives their number. */
+  /** Deletes records without a condition, and those that belong to them; gives their number. */
   remove(names: readonly string[], signal: AbortSignal): Promise<number>;
   /**
    * Where the database has a fair lock of its own: calls `change` with the current record under it. Used after a first
@@ -73,8 +74,6 @@ export interface Backend {
   lease?(name: string, id: string, ttl: number, signal: AbortSignal): Promise<boolean>;
   /** Gives a lease back, if it is still this one's. */
   release?(name: string, id: string, signal: AbortSignal): Promise<void>;
-  /** Adds a record to the group of another, which {@link Backend.remove} of that one removes with it. */
-  join?(name: string, group: string, ttl: number, signal: AbortSignal): Promise<void>;
   /** The names of all records that begin with `prefix`. */
   scan?(prefix: string): AsyncIterable<string>;
   /** What an operator should know about the database. */

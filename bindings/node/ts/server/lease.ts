@@ -25,6 +25,7 @@ export class Lease {
   private name: string | undefined;
   private begun: number | undefined;
   private renewing: NodeJS.Timeout | undefined;
+  private isOver = false;
 
   constructor(
     private readonly records: Records,
@@ -71,24 +72,36 @@ export class Lease {
 
   /** Gives the lease back. */
   async end(): Promise<void> {
+    this.isOver = true;
     clearTimeout(this.renewing);
     const { name } = this;
     this.name = undefined;
     if (name !== undefined) {
-      const { backend, guard } = this.records;
-      try {
-        await guard.run((signal) => backend.release?.(name, this.id, signal) ?? Promise.resolve());
-      } catch {
-        // It ends by itself.
-      }
+      await this.release(name);
+    }
+  }
+
+  private async release(name: string): Promise<void> {
+    const { backend, guard } = this.records;
+    try {
+      await guard.run((signal) => backend.release?.(name, this.id, signal) ?? Promise.resolve());
+    } catch {
+      // It ends by itself.
     }
   }
 
   private async held(name: string): Promise<boolean> {
     const { backend, guard } = this.records;
-    const got = await guard.run(
-      (signal) => backend.lease?.(name, this.id, LIFE, signal) ?? Promise.resolve(true),
-    );
+    // The database may take a request whose answer is late, or that was sent before the call ended: it is given back all the same.
+    const asked = async (signal: AbortSignal) => {
+      const taken = (await backend.lease?.(name, this.id, LIFE, signal)) ?? true;
+      if (taken && (this.isOver || signal.aborted)) {
+        await this.release(name);
+        return false;
+      }
+      return taken;
+    };
+    const got = await guard.run(asked);
     if (got) {
       this.name = name;
       this.renew(name);
@@ -97,6 +110,7 @@ export class Lease {
   }
 
   private renew(name: string): void {
+    clearTimeout(this.renewing);
     this.renewing = setTimeout(() => {
       if (this.name === name) {
         // A lease that is lost costs a second redemption; the revision keeps the record right.

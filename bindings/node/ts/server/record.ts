@@ -42,8 +42,6 @@ export interface Partition {
   readonly kind: string;
   /** The name of its record. */
   readonly name: string;
-  /** The name of the record with which it is erased: that of the person whose call this is. */
-  readonly group: string | undefined;
   readonly native: NativePartition;
 }
 
@@ -57,9 +55,13 @@ export function partition(prefix: string, kind: string, text: string, other?: st
     );
   }
   const made = ask(() => new (native().Partition)(prefix, kind, text, other));
-  const name = made.recordName();
-  const group = kind === "obo" && other !== undefined ? name.slice(0, name.indexOf(":a:")) : undefined;
-  return { kind, name, group, native: made };
+  return { kind, name: made.recordName(), native: made };
+}
+
+/** The record of the person whose call this one is, with which it is erased: the part of the name before `:a:`. */
+export function groupOf(name: string): string | undefined {
+  const at = name.indexOf("}:a:");
+  return at < 0 ? undefined : name.slice(0, at + 1);
 }
 
 /** The part of a record that is in plaintext. */

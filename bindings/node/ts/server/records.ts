@@ -145,6 +145,24 @@ export class Records {
     }
   }
 
+  /** Does everything that a sign-in needs, with a record of its own that is gone afterwards. */
+  async tryOut(): Promise<void> {
+    const { guard, backend } = this;
+    const { randomBytes } = builtin("node:crypto");
+    const { sealing } = await this.keys();
+    const place = this.place("own-check", randomBytes(12).toString("hex"));
+    const [id, ttl, now] = [randomBytes(8).toString("hex"), this.options.timeout, systemTime()];
+    const value = seal(place, sealing, "{}", now, now + ttl);
+    const turn = { id, reserve: 0 };
+    await guard.run((signal) => backend.read(place.name, signal));
+    await guard.run((signal) => backend.swap(place.name, null, value, ttl, turn, signal));
+    await guard.run(
+      (signal) => backend.lease?.(`${place.name}:l:check`, id, ttl, signal) ?? Promise.resolve(true),
+    );
+    await guard.run((signal) => backend.release?.(`${place.name}:l:check`, id, signal) ?? Promise.resolve());
+    await guard.run((signal) => backend.remove([place.name], signal));
+  }
+
   /** A record from this process's memory, opened. */
   openNear(place: Partition, bytes: Uint8Array): Promise<Stored> {
     return this.opened(place, bytes, true);
@@ -276,12 +294,6 @@ export class Records {
       level1?.delete(place.name);
     } else {
       level1?.set(place.name, plan.value, plan.end);
-      if (place.group !== undefined && theirs.revision === null) {
-        const [group, { backend }] = [place.group, this];
-        await this.guard.run(
-          (signal) => backend.join?.(place.name, group, plan.ttl, signal) ?? Promise.resolve(),
-        );
-      }
     }
     if (theirs.damaged !== undefined) {
       await this.keepDamaged(place, theirs.damaged);

@@ -236,20 +236,30 @@ export class TokenStore {
     return report;
   }
 
-  /** What an operator should know about the database, worst first. */
+  /**
+   * What an operator should know about the database, worst first. It does what the store does (keys, read, write, lease) with a
+   * record of its own, so that a right that is missing shows before the first sign-in.
+   */
   async check(): Promise<Finding[]> {
     const records = recordsOf(this);
+    const { backend, guard } = records;
     const findings: Finding[] = [];
-    try {
-      await records.keys();
-      const { name } = records.place("own-check", "check");
-      await records.guard.run((signal) => records.backend.read(name, signal));
-      findings.push(...((await records.backend.check?.()) ?? []));
-    } catch (error) {
-      if (!isStoreError(error)) {
-        throw error;
+    const steps = [
+      () => records.tryOut(),
+      async () => findings.push(...((await guard.run(() => backend.check?.() ?? Promise.resolve([]))) ?? [])),
+    ];
+    for (const step of steps) {
+      try {
+        await step();
+      } catch (error) {
+        if (!isStoreError(error)) {
+          throw error;
+        }
+        const id = error.code.replaceAll("_", "-");
+        if (findings.every((finding) => finding.id !== id)) {
+          findings.push({ id, level: "error", message: error.message });
+        }
       }
-      findings.push({ id: error.code.replaceAll("_", "-"), level: "error", message: error.message });
     }
     const order = ["error", "warning", "note", "ok"];
     return findings.sort((one, two) => order.indexOf(one.level) - order.indexOf(two.level));

@@ -1,7 +1,7 @@
 // A backend in the memory of this process: for tests, and for one server without a database.
 import { systemTime } from "../../clock";
 import type { Backend, Swapped, Turn } from "../backend";
-import { revisionOf } from "../record";
+import { groupOf, revisionOf } from "../record";
 
 interface Held {
   readonly value: Uint8Array;
@@ -22,7 +22,6 @@ export function memory(): Backend {
 class Memory implements Backend {
   private readonly records = new Map<string, Held>();
   private readonly leases = new Map<string, { id: string; until: number }>();
-  private readonly groups = new Map<string, Set<string>>();
 
   read(name: string): Promise<Uint8Array | null> {
     return Promise.resolve(this.current(name));
@@ -50,10 +49,11 @@ class Memory implements Backend {
 
   remove(names: readonly string[]): Promise<number> {
     let removed = 0;
-    for (const name of names.flatMap((one) => [one, ...(this.groups.get(one) ?? [])])) {
-      removed += this.current(name) === null ? 0 : 1;
-      this.records.delete(name);
-      this.groups.delete(name);
+    for (const name of [...this.records.keys()]) {
+      if (names.includes(name) || names.includes(groupOf(name) ?? "")) {
+        removed += this.current(name) === null ? 0 : 1;
+        this.records.delete(name);
+      }
     }
     return Promise.resolve(removed);
   }
@@ -71,12 +71,6 @@ class Memory implements Backend {
     if (this.leases.get(name)?.id === id) {
       this.leases.delete(name);
     }
-    return Promise.resolve();
-  }
-
-  join(name: string, group: string): Promise<void> {
-    const members = this.groups.get(group) ?? new Set();
-    this.groups.set(group, members.add(name));
     return Promise.resolve();
   }
 

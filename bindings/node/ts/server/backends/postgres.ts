@@ -1,6 +1,6 @@
 // PostgreSQL, through a pool of the package `pg`: one table, for records, leases and nothing else.
 import type { Backend, Finding, Swapped } from "../backend";
-import { revisionOf } from "../record";
+import { groupOf, revisionOf } from "../record";
 import { StoreError, type StoreErrorCode } from "../store-error";
 
 /** The part of a client of `pg` that is used here. */
@@ -86,7 +86,7 @@ class Postgres implements Backend {
     value: Uint8Array | null,
     ttl: number,
   ): Promise<Swapped> {
-    const { text, values } = this.change(name, expect, value, ttl, groupOf(name));
+    const { text, values } = this.change(name, expect, value, ttl);
     if ((await this.query(text, values)).rowCount) {
       await this.sweep();
       return { done: true };
@@ -113,7 +113,7 @@ class Postgres implements Backend {
       const next = change(row?.lives ? row.value : null);
       if (next !== undefined) {
         const found = row === undefined ? null : revisionOf(row.value);
-        const { text, values } = this.change(name, found, next.value, next.ttl, groupOf(name));
+        const { text, values } = this.change(name, found, next.value, next.ttl);
         const done = (await translated(client.query(text, values))).rowCount;
         if (!done && next.value !== null) {
           throw new StoreError("conflict", "Another server made the record at this moment. Try again");
@@ -192,7 +192,6 @@ class Postgres implements Backend {
     expect: Uint8Array | null,
     value: Uint8Array | null,
     ttl: number,
-    group: string | null,
   ): { text: string; values: unknown[] } {
     if (value === null) {
       return {
@@ -200,7 +199,7 @@ class Postgres implements Backend {
         values: [name, expect ?? ""],
       };
     }
-    const values = [name, value, revisionOf(value), ttl, group];
+    const values = [name, value, revisionOf(value), ttl, groupOf(name) ?? null];
     if (expect === null) {
       const text =
         `INSERT INTO ${this.table} AS held (name, value, revision, expires_at, grp) ` +
@@ -268,12 +267,6 @@ function statements(table: string): string[] {
     `CREATE INDEX IF NOT EXISTS ${index}_expiry ON ${table} (expires_at)`,
     `CREATE INDEX IF NOT EXISTS ${index}_group ON ${table} (grp) WHERE grp IS NOT NULL`,
   ];
-}
-
-/** The record of the person whose call this one is: the part of the name before `:a:`. */
-function groupOf(name: string): string | null {
-  const at = name.indexOf("}:a:");
-  return at < 0 ? null : name.slice(0, at + 1);
 }
 
 /** SQLSTATE codes: https://www.postgresql.org/docs/current/errcodes-appendix.html */

@@ -1,6 +1,7 @@
 // Redis and Valkey, through the client that the program has. One script compares and sets, on every server since Redis 2.6.
 import { createHash } from "node:crypto";
 import type { Backend, Finding, Swapped, Turn } from "../backend";
+import { groupOf } from "../record";
 import {
   type Commands,
   commandsOf,
@@ -21,7 +22,7 @@ class Script {
   }
 }
 
-// KEYS: the record, whose turn it is. ARGV: the expected revision, "" for none; the new record, "" to delete; its milliseconds to live;
+// KEYS: the record, whose turn it is, and the set of the person's records for a record that belongs to one. ARGV: the expected revision, "" for none; the new record, "" to delete; its milliseconds to live;
 // the writer; the milliseconds to reserve on a conflict.
 const SWAP = new Script(`
 local turn = redis.call('GET', KEYS[2])
@@ -30,7 +31,16 @@ if redis.call('GETRANGE', KEYS[1], 8, 23) ~= ARGV[1] then
   if ARGV[5] ~= '0' then redis.call('SET', KEYS[2], ARGV[4], 'PX', ARGV[5]) end
   return redis.call('GET', KEYS[1]) or ''
 end
-if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+if ARGV[2] == '' then
+  redis.call('DEL', KEYS[1])
+  if KEYS[3] then redis.call('SREM', KEYS[3], KEYS[1]) end
+else
+  redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+  if KEYS[3] then
+    redis.call('SADD', KEYS[3], KEYS[1])
+    if redis.call('PTTL', KEYS[3]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[3], ARGV[3]) end
+  end
+end
 if turn then redis.call('DEL', KEYS[2]) end
 return 1`);
 
@@ -45,13 +55,7 @@ const RELEASE = new Script(`
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0`);
 
-// KEYS: the group. ARGV: the record, its milliseconds to live. The group lives as long as its last record.
-const JOIN = new Script(`
-redis.call('SADD', KEYS[1], ARGV[1])
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-return 1`);
-
-// KEYS: the record, its group. All records of a group are in one slot.
+// KEYS: the record, the set of the records that belong to it. All are in one slot.
 const REMOVE = new Script(`
 local removed = redis.call('DEL', KEYS[1])
 for _, name in ipairs(redis.call('SMEMBERS', KEYS[2])) do removed = removed + redis.call('DEL', name) end
@@ -87,9 +91,10 @@ class Redis implements Backend {
     turn: Turn,
   ): Promise<Swapped> {
     const empty = Buffer.alloc(0);
+    const group = groupOf(name);
     const reply = await this.run(
       SWAP,
-      [name, `${name}:w`],
+      group === undefined ? [name, `${name}:w`] : [name, `${name}:w`, `${group}:o`],
       [expect ?? empty, value ?? empty, String(Math.max(1, Math.ceil(ttl))), turn.id, String(turn.reserve)],
     );
     if (typeof reply === "number" || typeof reply === "bigint") {
@@ -113,10 +118,6 @@ class Redis implements Backend {
 
   async release(name: string, id: string): Promise<void> {
     await this.run(RELEASE, [name], [id]);
-  }
-
-  async join(name: string, group: string, ttl: number): Promise<void> {
-    await this.run(JOIN, [`${group}:o`], [name, String(Math.max(1, Math.ceil(ttl)))]);
   }
 
   async *scan(prefix: string): AsyncIterable<string> {
