@@ -2,7 +2,7 @@
 //! that they start.
 
 use crate::job::{Job, Outcome};
-use crate::{npm, python};
+use crate::{npm, pypackage, python};
 
 /// The folder of the tests and of the list of Python packages.
 const TESTS: &str = "bindings/node/test";
@@ -18,10 +18,12 @@ pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
     let program = example(job, "tokenkeep-azure", PROGRAM)?;
     let watcher = example(job, "tokenkeep", WATCHER)?;
     let python = python::environment(job, "python-siblings", &format!("{TESTS}/mixed/requirements.txt"))?;
+    let package = pypackage::package(job).to_string_lossy().into_owned();
     let programs = [
         ("TOKENKEEP_MSAL_TOKEN", program.as_str()),
         ("TOKENKEEP_WATCH", watcher.as_str()),
         ("TOKENKEEP_PYTHON", python.as_str()),
+        ("TOKENKEEP_PYTHON_PACKAGE", package.as_str()),
     ];
     npm::run_script(job, TESTS, "test languages", &programs)
 }

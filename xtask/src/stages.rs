@@ -100,9 +100,6 @@ const TEST_STAGES: &[Stage] = &[
         .counting()
         .needs(&["build"])
         .minutes(10),
-    task("languages", "signed in by one of Rust, msal-node, Python: by all", languages::stage)
-        .counting()
-        .needs(&["build"]),
     task(
         "python-build",
         "the native module of the Python package, beside its Python files",
@@ -110,6 +107,9 @@ const TEST_STAGES: &[Stage] = &[
     )
     .needs(&["setup"])
     .minutes(10),
+    task("languages", "signed in by one of Rust, msal-node, Python: by all", languages::stage)
+        .counting()
+        .needs(&["build", "python-build"]),
     task("python", "the Python package, beside the original, with msal and the Azure SDK", pypackage::stage)
         .counting()
         .needs(&["python-build"])

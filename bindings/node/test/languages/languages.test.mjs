@@ -25,6 +25,12 @@ const OTHER = "https://other.example/.default";
 /** Longer than anything here takes on two busy cores. */
 const LIMIT_MS = 60_000;
 
+/** The packages that keep the tokens of msal for Python. */
+const PERSISTENCES = [
+  { name: "msal-extensions", folder: () => [] },
+  { name: "tokenkeep", folder: () => [program("TOKENKEEP_PYTHON_PACKAGE")] },
+];
+
 /** @param {string} variable */
 function program(variable) {
   const path = process.env[variable];
@@ -39,8 +45,9 @@ function program(variable) {
  * Creates a cache, a service with one-time refresh tokens, and clients that use both.
  *
  * @param {import("node:test").TestContext} t
+ * @param {{ name: string, folder: () => string[] }} [persistence] the package that keeps Python's tokens
  */
-async function stage(t) {
+async function stage(t, persistence = PERSISTENCES[0]) {
   const path = join(await scratchDirectory(t), "cache.json");
   const service = new SignInService({ oneTimeRefreshTokens: true });
   const { origin, close } = await listen(service);
@@ -66,6 +73,7 @@ async function stage(t) {
   async function python(action, scope = SCOPE) {
     const script = new URL("person.py", import.meta.url).pathname;
     const args = [script, path, origin, CLIENT_ID, tenantOf("contoso.example"), action, scope];
+    args.push(...(persistence?.folder() ?? []));
     const { stdout } = await execute(program("TOKENKEEP_PYTHON"), args, { timeout: LIMIT_MS });
     const said = JSON.parse(stdout);
     assert.equal(said.error, null);
@@ -112,33 +120,49 @@ test("signed in by msal-node: Rust finds the token without network, and refreshe
   assert.equal(redeemed(), 3);
 });
 
-test("signed in by Rust: msal for Python finds the token without network, and refreshes", async (t) => {
-  const { rust, python, redeemed } = await stage(t);
-  const { token } = await rust("--user", ADA);
-  const found = await python("silent");
-  assert.deepEqual(found, { token, error: null, username: ADA, requests: [] });
+for (const persistence of PERSISTENCES) {
+  test(`signed in by Rust: msal for Python with ${persistence.name} finds the token without network, and refreshes`, async (t) => {
+    const { rust, python, redeemed } = await stage(t, persistence);
+    const { token } = await rust("--user", ADA);
+    const found = await python("silent");
+    assert.deepEqual(found, { token, error: null, username: ADA, requests: [] });
 
-  await rust("--no-prompt", "--scope", OTHER);
-  assert.deepEqual((await python("refresh")).requests, ["refresh_token"]);
-  assert.equal(redeemed(), 2);
-  // A refresh token that Python redeemed is not redeemed again.
-  await rust("--no-prompt", "--scope", "https://third.example/.default");
-  assert.equal(redeemed(), 3);
-});
+    await rust("--no-prompt", "--scope", OTHER);
+    assert.deepEqual((await python("refresh")).requests, ["refresh_token"]);
+    assert.equal(redeemed(), 2);
+    // A refresh token that Python redeemed is not redeemed again.
+    await rust("--no-prompt", "--scope", "https://third.example/.default");
+    assert.equal(redeemed(), 3);
+  });
 
-test("signed in by msal for Python: Rust finds the token without network, and refreshes", async (t) => {
-  const { rust, python, redeemed, service } = await stage(t);
-  const { token } = await python("sign-in");
-  const asked = service.requests.length;
-  assert.equal((await rust("--no-prompt")).token, token);
-  assert.equal(service.requests.length, asked, "no request was sent");
+  test(`signed in by msal for Python with ${persistence.name}: Rust finds the token without network, and refreshes`, async (t) => {
+    const { rust, python, redeemed, service } = await stage(t, persistence);
+    const { token } = await python("sign-in");
+    const asked = service.requests.length;
+    assert.equal((await rust("--no-prompt")).token, token);
+    assert.equal(service.requests.length, asked, "no request was sent");
 
-  await rust("--no-prompt", "--scope", OTHER);
-  assert.deepEqual((await python("refresh")).requests, ["refresh_token"]);
-  assert.equal((await python("silent")).requests.length, 0);
-  await rust("--no-prompt", "--scope", "https://third.example/.default");
-  assert.equal(redeemed(), 3);
-});
+    await rust("--no-prompt", "--scope", OTHER);
+    assert.deepEqual((await python("refresh")).requests, ["refresh_token"]);
+    assert.equal((await python("silent")).requests.length, 0);
+    await rust("--no-prompt", "--scope", "https://third.example/.default");
+    assert.equal(redeemed(), 3);
+  });
+
+  test(`five at once, Python with ${persistence.name} among them: nobody's sign-in is lost`, async (t) => {
+    const { rust, python, node } = await stage(t, persistence);
+    const people = ["bob", "eve", "zoe"].map((name) => `${name}@contoso.example`);
+    const { client } = await node();
+    await Promise.all([
+      ...people.map((person) => rust("--user", person)),
+      python("sign-in"),
+      signInWithDeviceCode(client, "max@contoso.example"),
+    ]);
+    const { client: next } = await node();
+    const found = (await next.getTokenCache().getAllAccounts()).map(({ username }) => username).toSorted();
+    assert.deepEqual(found, [ADA, ...people, "max@contoso.example"].toSorted());
+  });
+}
 
 test("a sign-out in Rust signs out in all", async (t) => {
   const { rust, node } = await stage(t);

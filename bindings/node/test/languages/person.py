@@ -1,7 +1,8 @@
 """msal for Python on the shared cache: signs in, or gets a token for the signed-in account, and reports the cost.
 
-person.py PATH ORIGIN CLIENT TENANT (sign-in | silent | refresh) SCOPE
+person.py PATH ORIGIN CLIENT TENANT (sign-in | silent | refresh) SCOPE [PACKAGE]
 
+PACKAGE is the folder of tokenkeep for Python, which then takes the place of msal-extensions.
 Prints {"token", "error", "username", "requests"}; the last field has its token requests to the service.
 """
 import json
@@ -11,7 +12,12 @@ import urllib.parse
 import urllib.request
 
 import msal
-from msal_extensions import FilePersistence, PersistedTokenCache
+
+if sys.argv[7:]:
+    sys.path.insert(0, sys.argv[7])
+    from tokenkeep.msal_extensions import FilePersistence, PersistedTokenCache
+else:
+    from msal_extensions import FilePersistence, PersistedTokenCache
 
 path, origin, client, tenant, action, scope = sys.argv[1:7]
 HOST = "login.microsoftonline.com"
