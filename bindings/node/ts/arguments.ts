@@ -1,5 +1,5 @@
 // Checks at the edge: a wrong argument gets an error that names the argument, not a failure three layers down.
-import { inspect } from "node:util";
+import { inspect, TextDecoder } from "node:util";
 import { PersistenceError } from "./error";
 import type { Durability } from "./types";
 

@@ -34,8 +34,9 @@ pub(crate) enum Prompt {
 /// How the service writes the shared number of a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Number {
+    /// Begins with another byte, so that a test counts the same sessions in every run.
     #[default]
-    AsItComes,
+    Long,
     /// Begins with a zero byte, which the service drops, like KWallet.
     Short,
     /// Begins with a zero byte, which the service keeps.
@@ -58,7 +59,7 @@ pub(crate) struct Habits {
     pub(crate) items_move: bool,
     pub(crate) without_times: bool,
     pub(crate) without_session_alias: bool,
-    /// The next sessions, each once; then as it comes.
+    /// The next sessions, each once; then `Long`.
     pub(crate) numbers: Vec<Number>,
     /// How many of the next sessions have another key than was agreed. What such a session writes is kept as rubbish.
     pub(crate) wrong_keys: u32,
@@ -267,7 +268,7 @@ impl Scripted {
         let theirs = Vec::<u8>::try_from(input).expect("a number");
         let wanted = {
             let mut state = self.state();
-            if state.habits.numbers.is_empty() { Number::AsItComes } else { state.habits.numbers.remove(0) }
+            if state.habits.numbers.is_empty() { Number::Long } else { state.habits.numbers.remove(0) }
         };
         let (public, mut key) = agree(&theirs, wanted);
         {
@@ -536,7 +537,7 @@ fn agree(theirs: &[u8], wanted: Number) -> ([u8; 128], [u8; 16]) {
     let (theirs, two) = (Element::new(&U1024::from_be_slice(&padded)), Element::new(&U1024::from_u8(2)));
     // Step by step through the private numbers, until one has the shared number that is wanted.
     let (mut public, mut shared) = (two.pow(&U1024::from_u64(77_777)), theirs.pow(&U1024::from_u64(77_777)));
-    while wanted != Number::AsItComes && bytes(&shared)[0] != 0 {
+    while (bytes(&shared)[0] == 0) != (wanted != Number::Long) {
         (public, shared) = (public * two, shared * theirs);
     }
     let number = bytes(&shared);
