@@ -3,13 +3,12 @@
 //! The accounts to remove are chosen before the question and are then known by id. Under the lock, the entries are
 //! looked up again in the current content, so that later changes by other programs stay.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokenkeep::Secret;
 use tokenkeep::options::WaitOptions;
-use tokenkeep::schema::{self, AnyEntry, Contents, Section};
+use tokenkeep::schema::{self, Contents, Section};
 
 use crate::arguments::SignOut;
 use crate::clear::{self, tell};
@@ -19,25 +18,15 @@ use crate::interrupt::Interrupt;
 use crate::output::{Output, title};
 use crate::progress::Progress;
 use crate::stores::{Named, PATIENCE};
-use crate::words::{account_id, number};
+use crate::words::number;
 use tokenkeep::inspect::printable;
 
-/// An account to sign out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Account {
-    id: Id,
-    username: Option<String>,
-}
+mod accounts;
 
-/// How the entries of an account are found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Id {
-    /// By the home account id, without case, because libraries write it differently.
-    Home(String),
-    /// An account without one, as those of AD FS in some libraries: by its key, and its tokens by having no account
-    /// either.
-    Key { key: String, local: Option<String>, environment: Option<String> },
-}
+use accounts::{Account, Owners, all_accounts};
+
+/// How many accounts a question names.
+const NAMED: usize = 10;
 
 /// Removes one account, or all.
 pub(crate) fn run(
@@ -64,11 +53,10 @@ pub(crate) fn run(
         Some(account) => chosen(&all, account, &place)?,
         None => all,
     };
+    let owners = Owners::of(&accounts);
     let remove = |content: &[u8]| match wanted.all {
         true => schema::remove_entries(content, |section, _| section != Section::AppMetadata),
-        false => schema::remove_entries(content, |section, entry| {
-            accounts.iter().any(|account| account.id.has(section, entry))
-        }),
+        false => schema::remove_entries(content, |section, entry| owners.have(section, entry)),
     };
     let foreseen = remove(content.expose())?;
     if foreseen.removed == 0 {
@@ -102,40 +90,17 @@ fn is_blank(content: &Secret) -> bool {
     schema::without_bom(content.expose()).trim_ascii().is_empty()
 }
 
+/// Returns the names of accounts for one line: at most [`NAMED`], then the number of the others.
 fn names(accounts: &[Account]) -> String {
-    match accounts {
-        [] => "the tokens without an account".to_owned(),
-        accounts => accounts.iter().map(Account::words).collect::<Vec<_>>().join(", "),
+    if accounts.is_empty() {
+        return "the tokens without an account".to_owned();
     }
-}
-
-/// Returns every account, and the owner of each token without an account. Tokens of no account have no owner.
-fn all_accounts(contents: &Contents<'_>) -> Vec<Account> {
-    let mut found: Vec<Account> = Vec::new();
-    let accounts = contents.entries().filter(|(section, _)| *section == Section::Account);
-    let tokens = contents.entries().filter(|(section, _)| *section != Section::Account);
-    for (section, entry) in accounts.chain(tokens) {
-        let id = match (entry.home_account_id(), section) {
-            (Some(id), _) => Id::Home(id.into_owned()),
-            (None, Section::Account) => Id::Key {
-                key: entry.key().into_owned(),
-                local: entry.local_account_id().map(Cow::into_owned),
-                environment: entry.environment().map(Cow::into_owned),
-            },
-            (None, _) => continue,
-        };
-        let username = (section == Section::Account).then(|| entry.username()).flatten();
-        let account = Account { id, username: username.map(Cow::into_owned) };
-        // One account in several tenants and clouds has one id and usually one name.
-        let known = found.iter().any(|known| {
-            known.id.is_same(&account.id)
-                && (account.username.is_none() || known.username == account.username)
-        });
-        if !known {
-            found.push(account);
-        }
+    let (named, others) = accounts.split_at(accounts.len().min(NAMED));
+    let mut text = named.iter().map(Account::words).collect::<Vec<_>>().join(", ");
+    if !others.is_empty() {
+        text.push_str(&format!(" and {} more", others.len()));
     }
-    found
+    text
 }
 
 /// Returns the account with this id or user name.
@@ -154,79 +119,17 @@ fn chosen(all: &[Account], wanted: &str, place: &str) -> Outcome<Vec<Account>> {
     match found.as_slice() {
         [] => Err(Failure::nothing(format!("There is no account {} at {place}", printable(wanted)))),
         [first, rest @ ..] if rest.iter().any(|account| !account.id.is_same(&first.id)) => {
-            let ids: Vec<String> = found.iter().map(|account| printable(&account.id.text())).collect();
+            let ids: Vec<String> =
+                found.iter().take(NAMED).map(|account| printable(&account.id.text())).collect();
+            let end = if found.len() > NAMED { ", ...; see all with: tokenkeep list" } else { "" };
             Err(Failure::usage(format!(
-                "{} accounts are called {}: give the id of the one that is meant, of {}",
+                "{} accounts are called {}: give the id of the one that is meant, of {}{end}",
                 found.len(),
                 printable(wanted),
                 ids.join(", ")
             )))
         }
         _ => Ok(found),
-    }
-}
-
-impl Id {
-    /// Returns the id that `list` shows.
-    fn text(&self) -> String {
-        match self {
-            Self::Home(id) => id.clone(),
-            Self::Key { key, local, .. } => account_id(None, local.as_deref(), key),
-        }
-    }
-
-    fn is(&self, wanted: &str) -> bool {
-        self.text().eq_ignore_ascii_case(wanted) || matches!(self, Self::Key { key, .. } if key == wanted)
-    }
-
-    fn is_same(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Home(one), Self::Home(other)) => one.eq_ignore_ascii_case(other),
-            (Self::Key { key: one, .. }, Self::Key { key: other, .. }) => one == other,
-            // Another library wrote the id in the tenant as the home account id.
-            (Self::Home(home), Self::Key { local, .. }) | (Self::Key { local, .. }, Self::Home(home)) => {
-                local.as_ref().is_some_and(|local| local.eq_ignore_ascii_case(home))
-            }
-        }
-    }
-
-    /// Returns whether an entry belongs to the account.
-    fn has(&self, section: Section, entry: &AnyEntry<'_>) -> bool {
-        let is = |id: &str| entry.home_account_id().is_some_and(|its| its.eq_ignore_ascii_case(id));
-        match self {
-            Self::Home(id) => is(id),
-            Self::Key { key, local, environment } => {
-                let same_cloud = match (environment, entry.environment()) {
-                    (Some(mine), Some(its)) => schema::is_same_cloud(mine, &its),
-                    _ => true,
-                };
-                let unnamed = entry.home_account_id().is_none();
-                local.as_deref().is_some_and(is)
-                    || match section {
-                        Section::Account => unnamed && entry.key() == *key,
-                        // An application's own access tokens look the same; it gets others by itself.
-                        Section::AccessToken | Section::RefreshToken | Section::IdToken => {
-                            unnamed && same_cloud
-                        }
-                        Section::AppMetadata => false,
-                    }
-            }
-        }
-    }
-}
-
-impl Account {
-    fn words(&self) -> String {
-        printable(&self.username.clone().unwrap_or_else(|| self.id.text()))
-    }
-
-    fn to_json(&self) -> Value {
-        let home = matches!(self.id, Id::Home(_)).then(|| printable(&self.id.text()));
-        json!({
-            "homeAccountId": home,
-            "id": printable(&self.id.text()),
-            "username": self.username.as_deref().map(printable),
-        })
     }
 }
 

@@ -72,7 +72,7 @@ fn examine_one(section: &mut Section, known: &Known, patience: Duration, silent:
             section.fact(place.clone(), format!("{}: {}, cannot be read", known.owner, named.backend()));
             // The keyring's section reports the keyring's own failure.
             if failure.code() != Code::Store {
-                section.finding(unreadable(&place, &failure));
+                section.finding(unreadable(&place, named.path.as_deref(), &failure));
             }
         }
     }
@@ -87,18 +87,26 @@ fn examine_one(section: &mut Section, known: &Known, patience: Duration, silent:
     true
 }
 
-fn unreadable(place: &str, failure: &Failure) -> Finding {
+fn unreadable(place: &str, path: Option<&Path>, failure: &Failure) -> Finding {
     let remedy = failure.remedy().unwrap_or("Look at what is named above; nothing was changed").to_owned();
     match failure.kind() {
-        "damaged" | "truncated" => Finding::problem(
-            "damaged-cache",
-            format!("The cache {place} is damaged: {}", failure.text()),
-            format!(
-                "Nothing needs to be deleted: the next write by a program with tokenkeep keeps a copy and starts \
-                     anew. Other programs need the file moved away, and their people signed in again: mv {place} \
-                     {place}.damaged"
-            ),
-        ),
+        "damaged" | "truncated" => {
+            let by_itself = "Nothing needs to be deleted: the next write by a program with tokenkeep keeps a copy and \
+                             starts anew";
+            Finding::problem(
+                "damaged-cache",
+                format!("The cache {place} is damaged: {}", failure.text()),
+                path.map_or_else(
+                    || by_itself.to_owned(),
+                    |path| {
+                        format!(
+                            "{by_itself}. Other programs need the file moved away, and their users signed in again: {}",
+                            move_away(path)
+                        )
+                    },
+                ),
+            )
+        }
         _ => Finding::problem("unreadable-cache", format!("The cache {place}: {}", failure.text()), remedy),
     }
 }
@@ -150,7 +158,10 @@ fn examine_file(section: &mut Section, path: &Path, kind: Kind) {
         section.finding(Finding::warning(
             "plaintext",
             format!("{shown} holds sign-ins that are not encrypted"),
-            format!("If its program can use a keyring, let it; tokenkeep migrate --from {} --to CACHE moves what is there", quoted(path)),
+            format!(
+                "If its program can use a keyring, let it. This moves what is there: tokenkeep migrate --from {} --to CACHE",
+                quoted(path)
+            ),
         ));
     }
 }
@@ -164,11 +175,12 @@ fn examine_companions(section: &mut Section, path: &Path) {
         let other = entry.file_name().to_string_lossy().into_owned();
         let shown = printable(&folder.join(&other).display().to_string());
         let Some(rest) = other.strip_prefix(&*name) else { continue };
+        let remove = format!("rm {}", quoted(&folder.join(&other)));
         if rest.starts_with(".corrupt-") {
             section.finding(Finding::warning(
                 "copy-of-damage",
                 format!("{shown} is the copy of a cache that was damaged"),
-                "It still holds secrets: remove it when nobody needs to look into it any more",
+                format!("It still holds secrets. When it needs no inspection any more: {remove}"),
             ));
         } else if rest == ".lapsed" {
             section.finding(Finding::warning(
@@ -176,7 +188,7 @@ fn examine_companions(section: &mut Section, path: &Path) {
                 format!(
                     "{shown} is the copy of a cache whose key is gone, as after a restart of the machine"
                 ),
-                "Nobody can open it any more: remove it",
+                format!("No key opens it any more: {remove}"),
             ));
         } else if rest == ".tk-old" {
             section.finding(Finding::warning(
@@ -203,7 +215,7 @@ fn left_over(section: &mut Section, folder: &Path) {
         section.finding(Finding::warning(
             "left-over-file",
             format!("{shown} was left by a program that was killed while it wrote, and may hold secrets"),
-            "The next write to the cache removes it; without one, remove it yourself",
+            format!("The next write to the cache removes it. Without one: rm {}", quoted(&entry.path())),
         ));
     }
 }

@@ -144,7 +144,7 @@ mod linux {
             section.finding(Finding::problem(
                 "keyring-stopped",
                 format!("The keyring service {name} (process {pid}) is stopped: it will never answer"),
-                format!("Let it run on (kill -CONT {pid}), or end it and let it be started anew"),
+                format!("End it and let it be started anew, or let it run on: kill -CONT {pid}"),
             ));
         }
     }

@@ -31,7 +31,7 @@ pub(super) fn examine(section: &mut Section, path: &Path) {
                 who(&holder)
             ),
             format!(
-                "tokenkeep lock --break --cache-path {} (a program with tokenkeep does it by itself)",
+                "A program with tokenkeep takes it over by itself. For other libraries: tokenkeep lock --break --cache-path {}",
                 quoted(path)
             ),
         )),
@@ -41,7 +41,7 @@ pub(super) fn examine(section: &mut Section, path: &Path) {
                 "lock-held-long",
                 format!("The lock of {shown} is held by {}: a write takes milliseconds", who(&holder)),
                 format!(
-                    "Look at what {pid} is waiting for; tokenkeep lock --cache-path {} tells more",
+                    "Find out what {pid} is waiting for: tokenkeep lock --cache-path {}",
                     quoted(path)
                 ),
             ));

@@ -122,7 +122,7 @@ fn examine_rights(section: &mut Section, directory: &Path, is_the_one: bool) {
             "directory-read-only",
             format!("{shown} cannot be written: no sign-in can be kept there"),
             format!(
-                "Give yourself the right to write (chmod u+wx {}), or choose another cache path",
+                "Choose another cache path, or give yourself the right to write: chmod u+wx {}",
                 quoted(directory)
             ),
         ));

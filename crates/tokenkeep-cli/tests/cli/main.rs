@@ -25,6 +25,7 @@ mod list;
 mod lock;
 mod migrate;
 mod preset;
+mod remedies;
 mod removal;
 mod shown;
 mod taint;

@@ -77,6 +77,28 @@ fn a_user_name_of_two_accounts_is_a_usage_error() {
     assert!(left.contains(ANNA.home_account_id) && !left.contains(namesake.home_account_id));
 }
 
+#[test]
+fn a_question_about_many_accounts_names_ten() {
+    let place = Place::new();
+    let account = |number| {
+        format!(
+            r#""{number}":{{"home_account_id":"{number}.1","environment":"login.windows.net","realm":"1","username":"anna@example.org"}}"#
+        )
+    };
+    let accounts: Vec<String> = (0..20_000).map(account).collect();
+    let content = format!(r#"{{"Account":{{{}}}}}"#, accounts.join(","));
+    let path = place.file("cache.json", content.as_bytes());
+    let path = path.to_str().unwrap();
+    for (arguments, words) in [
+        (&["sign-out", "--all"][..], " and 19990 more of "),
+        (&["sign-out", "anna@example.org"], "; see all with: tokenkeep list"),
+    ] {
+        let said = place.run(&[arguments, &["--cache-path", path]].concat());
+        assert_eq!(said.code, Some(2), "{}", said.stderr);
+        assert!(said.stderr.contains(words) && said.stderr.len() < 1_000, "{}", said.stderr);
+    }
+}
+
 /// Accounts without a home account id, as some libraries write those of AD FS; tokens of theirs, and an application's own.
 const WITHOUT_IDS: &str = r#"{
   "Account": {

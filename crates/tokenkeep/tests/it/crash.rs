@@ -45,11 +45,14 @@ fn kill_at_every_call(durability: &str, prepare: &dyn Fn(&Place), limit: Duratio
         let inject = format!("inject={}:signal=KILL:when={}", call.name, call.nth);
         let output =
             strace::run(strace::wrap(&once(&place.cache(), durability), &["-o/dev/null", "-e", &inject]));
-        assert_eq!(output.status.signal(), Some(Signal::KILL.as_raw()), "{call:?}: {output:?}");
+        // Whether one thread has to wait for another differs from run to run. A writer that never waited has ended well.
+        let never_waited = call.name == "futex" && output.status.success();
+        let killed = output.status.signal() == Some(Signal::KILL.as_raw());
+        assert!(killed || never_waited, "{call:?}: {output:?}");
 
         // A reader without any state of the writer.
         let content = read(&place.open()).unwrap_or_default();
-        assert!(content == OLD || content == NEW, "{call:?} left {content:?}");
+        assert!(content == NEW || content == OLD && killed, "{call:?} left {content:?}");
         new += usize::from(content == NEW);
 
         // Another process, because this one has its own queue and cached state.
