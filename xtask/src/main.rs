@@ -41,6 +41,7 @@ mod suite;
 mod tally;
 mod tarball;
 mod vectors;
+mod wheel;
 mod workspace;
 
 use std::process::ExitCode;
@@ -77,6 +78,7 @@ Usage: cargo xtask <command>
   dist [--complete] [--prebuilt]
                       the same for every platform whose addon lies in bindings/node; --complete demands all that a
                       release runs, for glibc 2.28; --prebuilt takes this platform's, too, as it is
+  wheel               build the Python package for glibc 2.17 and newer, check it, and try it in each Python that is here
   test-packages       pack, then install and run the tarballs in every runtime, package manager and bundler
                       (downloads half a gigabyte of npm packages the first time; at most 40 minutes)
   lock                bring the npm lock files up to date with their package.json
@@ -113,6 +115,7 @@ fn dispatch(arguments: &[String]) -> Outcome<ExitCode> {
         "lock" => npm::lock_command(&workspace, none(command, rest)?)?,
         "pack" => pack::command(&workspace, none(command, rest)?)?,
         "test-packages" => pack::test_command(&workspace, none(command, rest)?)?,
+        "wheel" => wheel::command(&workspace, none(command, rest)?)?,
         "dist" => pack::dist_command(&workspace, rest)?,
         "help" | "-h" | "--help" => println!("{USAGE}"),
         unknown => return Err(job::Failure::new(format!("there is no command {unknown:?}\n\n{USAGE}"))),

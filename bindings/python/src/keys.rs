@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use tokenkeep::key_source::{KernelKeyring, KeyFile, KeySource, Passphrase};
+use tokenkeep::key_source::{KernelKeyring, KeyFile, KeySource, Passphrase, Portal};
 use tokenkeep::options::Store;
 
 /// A source of a key. Printing it shows nothing.
@@ -30,6 +30,12 @@ impl Key {
     #[staticmethod]
     fn kernel(name: &str) -> Self {
         Self(Arc::new(KernelKeyring::new(name)))
+    }
+
+    /// The secret of the desktop's portal.
+    #[staticmethod]
+    fn portal() -> Self {
+        Self(Arc::new(Portal::new()))
     }
 
     /// A key derived from a passphrase in an environment variable.

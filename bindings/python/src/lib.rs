@@ -14,6 +14,7 @@ compile_error!("the module must be compiled with panic = \"unwind\"");
 
 mod events;
 mod failure;
+mod item;
 mod keys;
 mod lock;
 mod store;
@@ -29,6 +30,8 @@ mod _native {
     #[pymodule_export]
     use crate::events::take_events;
     #[pymodule_export]
+    use crate::item::Item;
+    #[pymodule_export]
     use crate::keys::Key;
     #[pymodule_export]
     use crate::lock::Lock;
@@ -41,6 +44,27 @@ mod _native {
     #[pyfunction]
     fn after_fork_in_child() {
         tokenkeep::after_fork_in_child();
+    }
+
+    /// Encrypts for the signed-in Windows user, or decrypts.
+    #[cfg(windows)]
+    #[pyfunction]
+    fn data_protection<'py>(
+        py: Python<'py>,
+        bytes: Vec<u8>,
+        entropy: &str,
+        encrypts: bool,
+    ) -> PyResult<Bound<'py, pyo3::types::PyBytes>> {
+        use tokenkeep::options::DataProtectionScope;
+        use tokenkeep::storage::{DataProtection, Protector};
+
+        let agent = DataProtection::new(DataProtectionScope::CurrentUser).entropy(entropy);
+        let answer = crate::wait::run(py, move || match encrypts {
+            true => Ok(agent.protect(&bytes, None)?.into_owned().into()),
+            false => agent.unprotect(bytes.into()),
+        })?;
+        let answer: tokenkeep::Secret = answer;
+        Ok(pyo3::types::PyBytes::new(py, answer.expose()))
     }
 
     #[pymodule_init]

@@ -17,7 +17,7 @@ use crate::write::Write;
 use crate::{events, wait};
 
 /// A keystore answers one call within this time.
-const KEYSTORE: Duration = Duration::from_secs(5);
+pub(crate) const KEYSTORE: Duration = Duration::from_secs(5);
 
 /// A store, opened anew in a forked child.
 #[derive(Debug)]
@@ -78,10 +78,7 @@ impl Store {
         };
         let shape = shape.labelled(label);
         let partition = partition.unwrap_or_else(|| shape.to_string());
-        let prompting = match wait::seconds(prompt)? {
-            Duration::ZERO => Prompting::Never,
-            limit => Prompting::Allowed { limit },
-        };
+        let prompting = prompting(prompt)?;
         let fallbacks =
             fallback.iter().map(|key| key.as_ref().map_or(Place::PlaintextFile, |key| key.get().store()));
         let config = config(path)
@@ -104,10 +101,7 @@ impl Store {
         account: String,
         prompt: f64,
     ) -> PyResult<Self> {
-        let prompting = match wait::seconds(prompt)? {
-            Duration::ZERO => Prompting::Never,
-            limit => Prompting::Allowed { limit },
-        };
+        let prompting = prompting(prompt)?;
         let config =
             config(path).store(Place::Keychain).service(service).account(account).prompting(prompting);
         Self::open(py, config)
@@ -218,6 +212,14 @@ impl Store {
     ) -> PyResult<T> {
         if is_item(&self.cache(py)?) { wait::run_long(py, work) } else { wait::run(py, work) }
     }
+}
+
+/// How long a prompt may stand, in seconds; none at 0.
+pub(crate) fn prompting(seconds: f64) -> PyResult<Prompting> {
+    Ok(match wait::seconds(seconds)? {
+        Duration::ZERO => Prompting::Never,
+        limit => Prompting::Allowed { limit },
+    })
 }
 
 /// Whether a keystore answers, which can take seconds.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ._persistence import (
         EncryptedFilePersistence, FilePersistence, FilePersistenceWithDataProtection, Key, KeychainPersistence,
         LibsecretPersistence, build_encrypted_persistence, kernel_keyring, key_file, key_variable, passphrase_variable,
+        portal,
     )
     from ._policy import configure
     from ._token_cache import PersistedTokenCache
@@ -28,7 +29,7 @@ __all__ = [
     "KeychainPersistence", "LibsecretPersistence", "LockError", "PersistedTokenCache", "PersistenceDecryptionError",
     "PersistenceEncryptionError", "PersistenceError", "PersistenceNotFound", "StoreError", "StoreLockedError",
     "StoreUnavailableError", "__version__", "build_encrypted_persistence", "configure", "install", "installed",
-    "kernel_keyring", "key_file", "key_variable", "passphrase_variable", "uninstall",
+    "kernel_keyring", "key_file", "key_variable", "passphrase_variable", "portal", "uninstall",
 ]
 
 # msal is imported by the token cache alone, which takes a tenth of a second.
@@ -37,7 +38,7 @@ _LATER = {
     "_persistence": (
         "EncryptedFilePersistence", "FilePersistence", "FilePersistenceWithDataProtection", "Key",
         "KeychainPersistence", "LibsecretPersistence", "build_encrypted_persistence", "kernel_keyring", "key_file",
-        "key_variable", "passphrase_variable",
+        "key_variable", "passphrase_variable", "portal",
     ),
     "_policy": ("configure",),
     "_token_cache": ("PersistedTokenCache",),

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from . import _fork, _native, _policy  # noqa: F401  (the fork handler)
+from ._agents import not_supported, text
 from ._logging import drain
-from .errors import DamagedError, NotSupportedError, PersistenceNotFound, StoreError, unavailable
+from .errors import DamagedError, PersistenceNotFound, StoreError, unavailable
 
 StrPath = Union[str, "os.PathLike[str]"]
 
@@ -193,9 +194,7 @@ class FilePersistenceWithDataProtection(FilePersistence):
 
     def __init__(self, location: StrPath, entropy: str = "") -> None:
         if sys.platform != "win32":
-            error = NotSupportedError(None, "Windows' data protection exists on Windows alone")
-            error.kind = "not_supported"
-            raise error
+            raise not_supported("Windows' data protection exists on Windows alone")
         super().__init__(location)
         self._entropy = entropy
 
@@ -237,9 +236,7 @@ class KeychainPersistence(_KeyringPersistence):
         self, signal_location: StrPath, service_name: Optional[str] = None, account_name: Optional[str] = None
     ) -> None:
         if sys.platform != "darwin":
-            error = NotSupportedError(None, "The Keychain exists on macOS alone")
-            error.kind = "not_supported"
-            raise error
+            raise not_supported("The Keychain exists on macOS alone")
         super().__init__(signal_location)
         self._service_name = service_name or "msal-extensions"
         self._account_name = account_name or _auto_hash(self._given)
@@ -281,12 +278,10 @@ class LibsecretPersistence(_KeyringPersistence):
         if not sys.platform.startswith("linux"):
             raise ImportError("The Secret Service exists on Linux alone")
         if collection not in (None, "default"):
-            error = NotSupportedError(None, "Items are kept in the default collection alone. Leave collection out")
-            error.kind = "not_supported"
-            raise error
+            raise not_supported("Items are kept in the default collection alone. Leave collection out")
         super().__init__(signal_location)
         self._schema_name = schema_name
-        self._attributes = {name: _text(value) for name, value in (attributes or {}).items()}
+        self._attributes = {name: text(value) for name, value in (attributes or {}).items()}
         self._label = label
         self._opened_now()
 
@@ -306,12 +301,6 @@ class LibsecretPersistence(_KeyringPersistence):
         return PersistenceNotFound(
             message="Keyring persistence not initialized. You can recover by call a save() first."
         )
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
 
 
 class EncryptedFilePersistence(_NativePersistence):
@@ -338,8 +327,8 @@ class EncryptedFilePersistence(_NativePersistence):
 
 
 class Key:
-    """The source of the key of an encrypted file: made by :func:`key_file`, :func:`key_variable`, :func:`kernel_keyring`
-    and :func:`passphrase_variable`."""
+    """The source of the key of an encrypted file: made by :func:`key_file`, :func:`key_variable`, :func:`kernel_keyring`,
+    :func:`passphrase_variable` and :func:`portal`."""
 
     def __init__(self, kind: str, name: str) -> None:
         self._kind = kind
@@ -347,6 +336,8 @@ class Key:
 
     def native(self) -> _native.Key:
         """The key, as the native module knows it."""
+        if self._kind == "portal":
+            return _native.Key.portal()
         makers = {
             "file": _native.Key.file,
             "variable": _native.Key.variable,
@@ -377,6 +368,11 @@ def kernel_keyring(name: str) -> Key:
 def passphrase_variable(name: str) -> Key:
     """A key derived from the passphrase in an environment variable."""
     return Key("passphrase-variable", name)
+
+
+def portal() -> Key:
+    """The secret that the desktop's portal keeps for a sandboxed program, such as a Flatpak."""
+    return Key("portal", "")
 
 
 def build_encrypted_persistence(location: StrPath) -> BasePersistence:

@@ -24,8 +24,8 @@ def configure(*, fallback: "Optional[Sequence[Optional[Key]]]" = None, prompt: O
 
     :param fallback: Keys of encrypted files, tried in order. Default: none, so that the constructor fails. ``TOKENKEEP_FALLBACK``
         in the environment says the same: ``encrypted-file:key-file=/run/secrets/cache-key``,
-        ``encrypted-file:key-variable=NAME``, ``encrypted-file:kernel-keyring=NAME`` or
-        ``encrypted-file:passphrase-variable=NAME``.
+        ``encrypted-file:key-variable=NAME``, ``encrypted-file:kernel-keyring=NAME``,
+        ``encrypted-file:passphrase-variable=NAME`` or ``encrypted-file:portal``.
     :param prompt: ``"auto"``: the keyring may ask its user if there is a display. ``"never"``, ``"always"``.
     """
     global _configured, _prompt
@@ -49,7 +49,7 @@ def prompt_seconds() -> float:
 
 def fallbacks() -> "List[Optional[_native.Key]]":
     """The keys of the encrypted files to try."""
-    from ._persistence import Key, kernel_keyring, key_file, key_variable, passphrase_variable
+    from ._persistence import Key, kernel_keyring, key_file, key_variable, passphrase_variable, portal
 
     if _configured is not None:
         return [None if key is None else key.native() for key in _configured]
@@ -63,11 +63,13 @@ def fallbacks() -> "List[Optional[_native.Key]]":
         "passphrase-variable": passphrase_variable,
     }
     store, _, source = text.partition(":")
+    if text == "encrypted-file:portal":
+        return [portal().native()]
     kind, _, name = source.partition("=")
     if store != "encrypted-file" or kind not in makers or name == "":
         raise InvalidInputError(
-            "TOKENKEEP_FALLBACK is encrypted-file: followed by key-file=PATH, key-variable=NAME, kernel-keyring=NAME or "
-            f"passphrase-variable=NAME, not {text!r}"
+            "TOKENKEEP_FALLBACK is encrypted-file: followed by key-file=PATH, key-variable=NAME, kernel-keyring=NAME, "
+            f"passphrase-variable=NAME or portal, not {text!r}"
         )
     key: Key = makers[kind](name)
     return [key.native()]

@@ -19,13 +19,14 @@ ORIGINAL = "1.3.1"
 
 _INIT = '''"""The package tokenkeep under the name of the one that it replaces."""
 
+import importlib
 import sys
 
 import tokenkeep.msal_extensions as _ours
-from tokenkeep.msal_extensions import cache_lock, filelock, persistence, token_cache
+from tokenkeep.takeover import submodules
 
-for _module in (cache_lock, filelock, persistence, token_cache):
-    sys.modules[__name__ + "." + _module.__name__.rsplit(".", 1)[-1]] = _module
+for _name in submodules():
+    sys.modules[f"{__name__}.{_name}"] = importlib.import_module(f"tokenkeep.msal_extensions.{_name}")
 sys.modules[__name__] = _ours
 '''
 

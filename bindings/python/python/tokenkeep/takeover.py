@@ -6,18 +6,25 @@ import contextlib
 import importlib
 import sys
 from types import ModuleType
-from typing import Dict, Iterator, Optional
+from typing import Dict, Iterator, List, Optional
 
 NAME = "msal_extensions"
-SUBMODULES = ("cache_lock", "filelock", "persistence", "token_cache")
+SUBMODULES = ("cache_lock", "filelock", "libsecret", "persistence", "token_cache")
+#: The modules that import on one system alone.
+OF_SYSTEMS = {"darwin": "osx", "win32": "windows"}
 
 _before: Optional[Dict[str, ModuleType]] = None
+
+
+def submodules() -> List[str]:
+    """The names of the modules that import on this system."""
+    return [*SUBMODULES, *(name for system, name in OF_SYSTEMS.items() if system == sys.platform)]
 
 
 def _ours() -> Dict[str, ModuleType]:
     here = f"{__package__}.{NAME}"
     modules = {NAME: importlib.import_module(here)}
-    for name in SUBMODULES:
+    for name in submodules():
         modules[f"{NAME}.{name}"] = importlib.import_module(f"{here}.{name}")
     return modules
 

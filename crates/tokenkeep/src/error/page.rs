@@ -23,6 +23,7 @@ error contains a token, a key or a passphrase.
 | --- | --- | --- |
 | Rust | `error.kind()`, as text `error.kind().code()` | `error.help()` |
 | Node | `error.code`, of a `PersistenceError` (`isPersistenceError(error)`); `error.errorCode` is the family, as in the original | `error.help` |
+| Python | `error.kind`, of a `tokenkeep.Error`; the class for `except` is in `tokenkeep.errors` | `error.remedy` |
 | the command | `error.kind` with `--json`; every failure has an [exit code](cli.md#exit-codes) | `error.help` with `--json` |
 
 `tokenkeep doctor` (for Node: `npx tokenkeep doctor`) examines the machine. Where one of its findings has the same reason as an
