@@ -83,7 +83,8 @@ impl Other {
         // The first log-in of a user creates the wallet, and the second makes it the default.
         let mut first = start_kwallet(&bus);
         let wallet = bus.folder().join("data/kwalletd/kdewallet.kwl");
-        wait_until("the wallet is created", || wallet.exists());
+        // It makes an empty file first, which no later start opens.
+        wait_until("the wallet is created", || wallet.metadata().is_ok_and(|status| status.len() > 0));
         first.kill();
         let daemon = start_kwallet(&bus);
         wait_for_collection(&bus);
