@@ -117,12 +117,12 @@ impl Store {
     fn load<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let cache = self.cache(py)?;
         let held = held_for(py, cache.persistence().path());
-        let read = move || match held {
+        let read = move |cache: &TokenCache| match held {
             // A read of the cache might wait for the lock that this process holds.
             Some(guard) => Ok(cache.persistence().load(Some(&guard))?.content),
             None => cache.read(),
         };
-        let content = self.run(py, read)?;
+        let content = run(py, cache, read)?;
         Ok(content.map(|content| PyBytes::new(py, content.expose())))
     }
 
@@ -131,7 +131,7 @@ impl Store {
         let cache = self.cache(py)?;
         if let Some(guard) = held_for(py, cache.persistence().path()) {
             let content = content.into_owned();
-            return self.run(py, move || {
+            return run(py, cache, move |cache| {
                 let saved = cache.persistence().save(&guard, &content);
                 cache.forget();
                 saved.map(drop)
@@ -149,11 +149,11 @@ impl Store {
     ) -> PyResult<Option<(u64, Option<Bound<'py, PyBytes>>)>> {
         let cache = self.cache(py)?;
         if let Some(guard) = held_for(py, cache.persistence().path()) {
-            let loaded = self.run(py, move || cache.persistence().load(Some(&guard)))?;
+            let loaded = run(py, cache, move |cache| cache.persistence().load(Some(&guard)))?;
             // No number: the next look reads again.
             return Ok(Some((0, loaded.content.map(|content| PyBytes::new(py, content.expose())))));
         }
-        let looked = self.run(py, move || match generation {
+        let looked = run(py, cache, move |cache| match generation {
             Some(generation) if cache.is_current(generation) => Ok(None),
             _ => cache.snapshot().map(Some),
         })?;
@@ -204,14 +204,15 @@ impl Store {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).push((process, cache.clone()));
         Ok(cache)
     }
+}
 
-    fn run<T: Send + 'static>(
-        &self,
-        py: Python<'_>,
-        work: impl FnOnce() -> tokenkeep::Result<T> + Send + 'static,
-    ) -> PyResult<T> {
-        if is_item(&self.cache(py)?) { wait::run_long(py, work) } else { wait::run(py, work) }
-    }
+/// Runs work on a cache.
+fn run<T: Send + 'static>(
+    py: Python<'_>,
+    cache: TokenCache,
+    work: impl FnOnce(&TokenCache) -> tokenkeep::Result<T> + Send + 'static,
+) -> PyResult<T> {
+    if is_item(&cache) { wait::run_long(py, move || work(&cache)) } else { wait::run(py, || work(&cache)) }
 }
 
 /// How long a prompt may stand, in seconds; none at 0.

@@ -370,3 +370,30 @@ def test_wrong_arguments_have_clear_errors(tmp_path):
     with pytest.raises(OSError):
         FilePersistence("/dev/null").save("text")
     assert issubclass(InternalError, tokenkeep.Error)
+
+
+def test_a_token_that_the_query_names_is_found_without_a_look_at_the_others(tmp_path, monkeypatch):
+    cache = opened(tmp_path / "cache.json")
+    with cache.transaction():
+        for number in range(50):
+            cache.add(event(f"u{number}"))
+        cache.add(event("old", expires_in=-10))
+    looks, real = [], PersistedTokenCache._is_matching
+    monkeypatch.setattr(
+        PersistedTokenCache, "_is_matching",
+        staticmethod(lambda *given, **named: (looks.append(1), real(*given, **named))[1]),
+    )
+    query = {
+        "client_id": "client", "environment": "login.microsoftonline.com", "realm": "tenant",
+        "home_account_id": "u7.tenant",
+    }
+    found = cache.search("AccessToken", target=["scope"], query=query)
+    assert next(found)["secret"] == "access token of u7" and len(looks) == 1
+    # Who goes on gets the rest, which is none; another thread may write meanwhile, and the expired token is removed.
+    writer = threading.Thread(target=lambda: cache.add(event("ada")), daemon=True)
+    writer.start()
+    writer.join(30)
+    assert not writer.is_alive()
+    assert list(found) == [] and len(looks) > 50
+    assert "old.tenant" not in {token["home_account_id"] for token in cache._cache["AccessToken"].values()}
+    assert list(cache.search("AccessToken", target=["scope"], query={**query, "home_account_id": "nobody"})) == []

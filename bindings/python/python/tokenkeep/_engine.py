@@ -50,18 +50,23 @@ class NativeEngine:
     """Over a native store: one look at the file's status while nothing changes."""
 
     def __init__(self, persistence: _NativePersistence) -> None:
-        self._persistence = persistence
+        self.persistence = persistence
 
     def found(self, number: Optional[float]) -> Optional[Found]:
         try:
-            found = self._persistence._store.snapshot_if_changed(None if number is None else int(number))
-        finally:
+            found = self.persistence._store.snapshot_if_changed(None if number is None else int(number))
+        except BaseException:
             drain()
-        return None if found is None else (found[0], self._text(found[1]))
+            raise
+        if found is None:
+            # Nothing was read, so that nothing has happened.
+            return None
+        drain()
+        return found[0], self._text(found[1])
 
     def begin(self, limit: float) -> Access:
         try:
-            return _NativeAccess(self, self._persistence._store.begin(limit))
+            return _NativeAccess(self, self.persistence._store.begin(limit))
         finally:
             drain()
 
@@ -70,7 +75,7 @@ class NativeEngine:
         return one != 0 and other is not None and one < other
 
     def _text(self, content: Optional[bytes]) -> Optional[str]:
-        return None if content is None else decoded(content, self._persistence.get_location())
+        return None if content is None else decoded(content, self.persistence.get_location())
 
 
 class _NativeAccess:

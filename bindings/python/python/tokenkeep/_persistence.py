@@ -390,18 +390,22 @@ def build_encrypted_persistence(location: StrPath) -> BasePersistence:
 
 
 _METHODS = ("save", "load", "time_last_modified", "get_location")
-_SHIPPED: List[type] = [
-    FilePersistence, FilePersistenceWithDataProtection, KeychainPersistence, LibsecretPersistence, EncryptedFilePersistence,
-]
-_ORIGINAL: Dict[type, Dict[str, object]] = {
-    shipped: {name: getattr(shipped, name) for name in _METHODS} for shipped in _SHIPPED
-}
+_SAVE_OF_OURS, _LOAD_OF_OURS, _TIME_OF_OURS, _LOCATION_OF_OURS = (getattr(_NativePersistence, name) for name in _METHODS)
 
 
-def is_untouched(persistence: object) -> bool:
+def is_untouched(persistence: BasePersistence) -> bool:
     """Whether the persistence is of this package and no method of it is replaced, so that the native store may be used."""
-    kind = type(persistence)
-    shipped = next((base for base in kind.__mro__ if base in _ORIGINAL), None)
-    if shipped is None or any(name in vars(persistence) for name in _METHODS):
+    if not isinstance(persistence, _NativePersistence):
         return False
-    return all(getattr(kind, name) is method for name, method in _ORIGINAL[shipped].items())
+    # Each search asks. Comparisons one by one are the quickest.
+    kind, own = type(persistence), persistence.__dict__
+    return (
+        kind.save is _SAVE_OF_OURS
+        and kind.load is _LOAD_OF_OURS
+        and kind.time_last_modified is _TIME_OF_OURS
+        and kind.get_location is _LOCATION_OF_OURS
+        and "save" not in own
+        and "load" not in own
+        and "time_last_modified" not in own
+        and "get_location" not in own
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import threading
@@ -24,6 +25,9 @@ LOCK_TIMEOUT = 10.0
 #: A persistence of the program's own may be read while another program writes it.
 _READS = 3
 _BETWEEN_READS = 0.5
+
+#: What a query names that is for one access token.
+_NAMED = frozenset(("client_id", "environment", "home_account_id", "realm"))
 
 #: One call of ``modify``.
 _Change = Tuple[str, Optional[Dict[str, Any]], Optional[Dict[str, Any]]]
@@ -75,6 +79,7 @@ class PersistedTokenCache(msal.SerializableTokenCache):
         self._lock_location = os.path.expanduser(os.fspath(lock_location)) if lock_location else beside
         _mkdir_p(os.path.dirname(self._lock_location))
         self._persistence = persistence
+        self._native: Optional[NativeEngine] = None
         self.is_encrypted = persistence.is_encrypted
         self._lock_timeout = lock_timeout
         self._on_damage = on_damage
@@ -107,9 +112,12 @@ class PersistedTokenCache(msal.SerializableTokenCache):
     @property
     def _engine(self) -> Engine:
         # Looked at each time: tests and programs replace methods.
-        if is_untouched(self._persistence):
-            return NativeEngine(self._persistence)  # type: ignore[arg-type]
-        return ForeignEngine(self._persistence, self._lock_location)
+        persistence = self._persistence
+        if not is_untouched(persistence):
+            return ForeignEngine(persistence, self._lock_location)
+        if self._native is None or self._native.persistence is not persistence:
+            self._native = NativeEngine(persistence)  # type: ignore[arg-type]
+        return self._native
 
     @property
     def _last_sync(self) -> float:
@@ -281,25 +289,59 @@ class PersistedTokenCache(msal.SerializableTokenCache):
     ) -> Iterator[Dict[str, Any]]:
         """Returns the entries that match. Waits for no lock, and holds none while its caller works."""
         self._reload_for_search()
-        local = self._local
-        expired: List[_Change] = []
-        local.expired = expired
-        try:
-            found = list(super().search(credential_type, target=target, query=query, **kwargs))
-        finally:
-            local.expired = None
+        if credential_type != self.CredentialType.ACCESS_TOKEN:
+            return iter(list(super().search(credential_type, target=target, query=query, **kwargs)))
+        if not target or not isinstance(query, dict) or not _NAMED <= query.keys():
+            return iter(self._tokens(target, query, kwargs))
+        # msal finds a token whose key is known at once, and then looks through all others, which few callers want.
+        with self._collecting():
+            looking = super().search(credential_type, target=target, query=query, **kwargs)
+            first = next(looking, None)
+            # It may have the lock.
+            looking.close()
+        if first is None:
+            return iter(self._tokens(target, query, kwargs))
+        return itertools.chain((first,), self._others(first, target, query, kwargs))
+
+    def _others(
+        self, first: Dict[str, Any], target: List[str], query: Dict[str, Any], options: Dict[str, Any]
+    ) -> Iterator[Dict[str, Any]]:
+        yield from [entry for entry in self._tokens(target, query, options) if entry != first]
+
+    def _tokens(
+        self, target: Optional[List[str]], query: Optional[Dict[str, Any]], options: Dict[str, Any]
+    ) -> List[Dict[str, Any]]:
+        """Returns the access tokens that match, and removes the expired ones."""
+        kind = self.CredentialType.ACCESS_TOKEN
+        with self._collecting() as expired:
+            found = list(super().search(kind, target=target, query=query, **options))
         if expired:
             self._remove(expired)
-        return iter(found)
+        return found
+
+    @contextlib.contextmanager
+    def _collecting(self) -> Iterator[List[_Change]]:
+        """Keeps msal's removals of expired tokens for later: a search must not write."""
+        expired: List[_Change] = []
+        self._local.expired = expired
+        try:
+            yield expired
+        finally:
+            self._local.expired = None
 
     def _reload_for_search(self) -> None:
-        for left in reversed(range(_READS)):
+        try:
+            return self._reload_if_necessary()
+        except Exception:
+            if isinstance(self._engine, NativeEngine):
+                raise
+        for left in reversed(range(_READS - 1)):
+            time.sleep(_BETWEEN_READS)
             try:
                 return self._reload_if_necessary()
             except Exception:
-                if left == 0 or isinstance(self._engine, NativeEngine):
+                if left == 0:
                     raise
-                time.sleep(_BETWEEN_READS)
 
     def _remove(self, expired: List[_Change]) -> None:
         """Removes expired tokens, unless another process is writing: the next search or write does it then."""

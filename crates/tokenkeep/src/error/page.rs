@@ -42,6 +42,9 @@ fn page() -> String {
         let _ = write!(page, "\n## `{}`\n{}\n\n", entry.code, entry.happened);
         let _ = writeln!(page, "- **Why**: {}", entry.why);
         let _ = writeln!(page, "- **What to do**: {}.", entry.remedy);
+        if entry.raised_by.contains(&"core") || entry.code == "panic" {
+            let _ = writeln!(page, "- **Class in Python**: `{}`", python(entry.code));
+        }
         if !entry.findings.is_empty() {
             let findings: Vec<_> = entry.findings.iter().map(|code| format!("`{code}`")).collect();
             let _ = writeln!(page, "- **Findings of the doctor**: {}", findings.join(", "));
@@ -62,6 +65,28 @@ fn page() -> String {
     }
     let _ = writeln!(page, "| any other | [`io`](#io) | {} |", ErrorKind::Io.explanation().remedy);
     page
+}
+
+/// Returns the class of `tokenkeep.errors` for a code. The tests of the Python package compare the page with the classes.
+fn python(code: &str) -> &'static str {
+    match code {
+        "busy" => "LockError",
+        "damaged" | "truncated" => "DamagedError",
+        "invalid_input" => "InvalidInputError",
+        "key_gone" => "KeyGoneError",
+        "missing_key" => "MissingKeyError",
+        "not_supported" => "NotSupportedError",
+        "panic" => "InternalError",
+        "permission_denied" => "PermissionDeniedError",
+        "ambiguous" | "store_failed" => "StoreError",
+        "store_locked" => "StoreLockedError",
+        "store_timeout" => "StoreTimeoutError",
+        "store_unavailable" => "StoreUnavailableError",
+        "unknown_format" => "UnknownFormatError",
+        "unprotected" => "UnprotectedError",
+        "wrong_key" => "WrongKeyError",
+        _ => "PersistenceError",
+    }
 }
 
 /// Returns the module with the type of the codes in the Node package.
