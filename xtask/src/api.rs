@@ -16,7 +16,7 @@ use crate::job::{Failure, Job, Outcome, at};
 use crate::workspace::Workspace;
 
 /// The crates whose API is recorded, by their names in paths.
-const CRATES: [&str; 2] = ["tokenkeep", "tokenkeep_azure"];
+const CRATES: [&str; 3] = ["tokenkeep", "tokenkeep_azure", "tokenkeep_server"];
 
 /// The folder of the lists.
 const FOLDER: &str = "docs/api";
@@ -60,6 +60,12 @@ fn faults(name: &str, pages: &[(String, String)], listing: &str) -> Vec<String> 
 pub(crate) fn command(workspace: &Workspace) -> Outcome<()> {
     let mut cargo = std::process::Command::new("cargo");
     cargo.args(["doc", "--locked", "--no-deps", "--package", "tokenkeep", "--package", "tokenkeep-azure"]);
+    cargo.args([
+        "--package",
+        "tokenkeep-server",
+        "--features",
+        "tokenkeep-server/redis,tokenkeep-server/postgres",
+    ]);
     // As in the stage `docs`, where a member of the workspace asks for it.
     cargo.args(["--features", "tokenkeep/record"]);
     cargo.current_dir(&workspace.root).env("CARGO_TARGET_DIR", &workspace.cargo_target);

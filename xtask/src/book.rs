@@ -12,6 +12,7 @@ pub(crate) fn command(workspace: &Workspace, (): ()) -> Outcome<()> {
     job.run(build.args(["build"]).arg(workspace.path("docs")))?;
     let mut cargo = job.command("cargo");
     cargo.args(["doc", "--locked", "--workspace", "--exclude", "tokenkeep-stand-in-keychain", "--no-deps"]);
+    cargo.args(["--features", "tokenkeep-server/redis,tokenkeep-server/postgres"]);
     job.run(cargo.env("RUSTDOCFLAGS", "-D warnings"))?;
     npm::run_script(&mut job, "bindings/node/test", "reference --out ../../../target/book/node", &[])?;
     job.note("guide: target/book/index.html; Node: target/book/node/index.html; Rust: target/doc/tokenkeep/index.html")

@@ -9,7 +9,7 @@ use std::fs;
 use crate::job::{Failure, Job, Outcome, at};
 
 /// The published crates.
-const CRATES: [&str; 2] = ["tokenkeep", "tokenkeep-azure"];
+const CRATES: [&str; 3] = ["tokenkeep", "tokenkeep-azure", "tokenkeep-server"];
 
 /// Lints every crate once without features, and once for each.
 pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {

@@ -1,5 +1,5 @@
 //! The stage `server`: the token cache that several servers share, over real databases. The tests are in Node and start the
-//! databases; this file makes the programs ready.
+//! databases; this file makes the programs ready, the one in Rust among them.
 
 use crate::job::{Failure, Job, Outcome};
 use crate::setup::{self, Tool};
@@ -28,5 +28,21 @@ pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
     }
     let mut executable = job.command("chmod");
     job.run(executable.args(["+x", valkey]))?;
-    npm::run_script(job, TESTS, "test server", &[("TOKENKEEP_TEST_VALKEY", valkey)])
+    let mut tests = job.command("cargo");
+    tests.args(["test", "--locked", "--package", "tokenkeep-server", "--all-features", "--test", "it"]);
+    job.run(&mut tests)?;
+    let mut cargo = job.command("cargo");
+    cargo.args([
+        "build",
+        "--locked",
+        "--package",
+        "tokenkeep-server",
+        "--all-features",
+        "--example",
+        "records",
+    ]);
+    job.run(&mut cargo)?;
+    let records = job.workspace.cargo_target.join("debug/examples/records").to_string_lossy().into_owned();
+    let variables = [("TOKENKEEP_TEST_VALKEY", valkey), ("TOKENKEEP_TEST_RECORDS", records.as_str())];
+    npm::run_script(job, TESTS, "test server", &variables)
 }

@@ -26,7 +26,7 @@ const TEST_STAGES: &[Stage] = &[
     task("screenshots", "the pictures of the command show what it says", screenshots::stage),
     task("cycles", "no circle of files that import each other, in the core and the addon", cycles::stage),
     cargo("fmt", "Rust is formatted", "fmt --all --check -- --color never"),
-    cargo("clippy", "Rust has no lints", "clippy --locked --workspace --all-targets -- -D warnings")
+    cargo("clippy", "Rust has no lints", "clippy --locked --workspace --all-targets --features tokenkeep-server/redis,tokenkeep-server/postgres -- -D warnings")
         .minutes(10),
     task("features", "the crates without anything optional, and with one feature at a time", features::stage)
         .minutes(10),
@@ -42,7 +42,7 @@ const TEST_STAGES: &[Stage] = &[
     cargo(
         "docs",
         "the documentation has no warnings",
-        "doc --locked --workspace --exclude tokenkeep-stand-in-keychain --no-deps",
+        "doc --locked --workspace --exclude tokenkeep-stand-in-keychain --no-deps --features tokenkeep-server/redis,tokenkeep-server/postgres",
     )
     .with(&[("RUSTDOCFLAGS", "-D warnings")])
     .minutes(10),

@@ -9,14 +9,17 @@ use std::collections::BTreeSet;
 use super::elements;
 
 /// Types of the standard library.
-const STANDARD: &str = "Any Arc AsRef Box Clone Copy Cow Debug Default Display Drop Duration Eq Err Error Fn FnMut FnOnce \
+const STANDARD: &str = "Any Arc AsRef Box Clone Copy Cow Debug Default Deref Display Drop Duration Eq Err Error Fn FnMut FnOnce \
      From FromStr Future Hash Into IntoIterator Item Iterator None Ok Option Output PartialEq Path PathBuf Result Self Send Sized Some \
-     String Sync SystemTime Vec";
+     String Sync SystemTime Target Vec";
 
 /// Crates whose types a crate may show, because it exists for them.
 const HOSTS: &[(&str, &str)] =
-    // tokenkeep-azure connects tokenkeep's cache with azure_core's traits.
-    &[("tokenkeep_azure", "TokenCache ClientOptions TokenCredential AccessToken TokenRequestOptions")];
+    // tokenkeep-azure connects tokenkeep's cache with azure_core's traits, tokenkeep-server with the drivers of databases.
+    &[
+        ("tokenkeep_azure", "TokenCache ClientOptions TokenCredential AccessToken TokenRequestOptions"),
+        ("tokenkeep_server", "Key Secret Client ConnectionLike"),
+    ];
 
 /// Items that cannot be both, with the reason.
 const NOT_SYNC: &[&str] = &[

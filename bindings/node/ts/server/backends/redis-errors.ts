@@ -21,7 +21,7 @@ const ANSWERS: readonly (readonly [RegExp, StoreErrorCode, string])[] = [
   [
     /^NOPERM/,
     "unsupported",
-    "The database does not allow its scripts or keys to this user. Allow them: ACL SETUSER NAME +@read +@write +eval +evalsha +scan +info ~tk:*",
+    "The database does not allow its scripts or keys to this user. Allow them: ACL SETUSER NAME +@read +@write +eval +evalsha +scan +info, and ~tk:* unless it has all keys",
   ],
   [/^(CLUSTERDOWN|TRYAGAIN|ClusterDown|TryAgain)/, "cluster_down", "A part of the cluster has no master now"],
   [
