@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::job::{Failure, Job, Outcome, at};
 use crate::keyring::Session;
-use crate::python;
+use crate::{python, workspace};
 
 /// The package in the checkout.
 const FOLDER: &str = "bindings/python";
@@ -13,6 +13,11 @@ const FOLDER: &str = "bindings/python";
 /// The folder for `PYTHONPATH` that [`build`] fills.
 pub(crate) fn package(job: &Job<'_>) -> PathBuf {
     job.workspace.products.join("python-package")
+}
+
+/// The same with a native module that a test can make panic.
+fn panicking(job: &Job<'_>) -> PathBuf {
+    job.workspace.products.join("python-package-panics")
 }
 
 /// Returns the interpreter of the tests, with the packages that they use.
@@ -30,7 +35,8 @@ pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
     let mut pytest = session.command(job, &python);
     pytest.args(["-m", "pytest", "--quiet", "--no-header", "-p", "no:cacheprovider", "tests"]);
     pytest.arg(package.join("tokenkeep")).current_dir(&folder);
-    job.run(pytest.env("PYTHONPATH", &package).env("PYTHONDONTWRITEBYTECODE", "1"))?;
+    pytest.env("PYTHONPATH", &package).env("PYTHONDONTWRITEBYTECODE", "1");
+    job.run(pytest.env("TOKENKEEP_PANICS", panicking(job)))?;
 
     let mut mypy = job.command(&python);
     mypy.args(["-m", "mypy", "--config-file", "pyproject.toml", "--cache-dir"]);
@@ -41,21 +47,34 @@ pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
     job.run(stubtest.env("PYTHONPATH", &package))
 }
 
-/// Compiles the native module and puts the package together.
+/// Runs the crowds alone, on a release build, and prints their figures.
+pub(crate) fn crowds(job: &mut Job<'_>) -> Outcome<()> {
+    let package = job.workspace.products.join("python-package-release");
+    assemble(job, &package, "release", &["--release"])?;
+    let python = interpreter(job)?;
+    let mut pytest = job.command(&python);
+    pytest.args(["-m", "pytest", "--quiet", "--no-header", "-p", "no:cacheprovider", "tests/test_crowds.py"]);
+    pytest.current_dir(job.workspace.path(FOLDER));
+    job.run(pytest.env("PYTHONPATH", &package).env("PYTHONDONTWRITEBYTECODE", "1"))
+}
+
+/// Compiles the native module and puts the package together, and once more with a module that a test can make panic.
 pub(crate) fn build(job: &mut Job<'_>) -> Outcome<()> {
+    assemble(job, &panicking(job), "debug", &["--features", "panic-test"])?;
+    assemble(job, &package(job), "debug", &[])?;
+    interpreter(job).map(drop)
+}
+
+fn assemble(job: &mut Job<'_>, folder: &Path, profile: &str, options: &[&str]) -> Outcome<()> {
     let mut cargo = job.command("cargo");
-    job.run(cargo.args(["build", "--locked", "--package", "tokenkeep-python"]))?;
-    let folder = package(job);
-    if folder.exists() {
-        fs::remove_dir_all(&folder).map_err(at(&folder))?;
-    }
-    copy(&job.workspace.path(FOLDER).join("python"), &folder)?;
+    job.run(cargo.args(["build", "--locked", "--package", "tokenkeep-python"]).args(options))?;
+    workspace::remove(folder)?;
+    copy(&job.workspace.path(FOLDER).join("python"), folder)?;
     let library = format!("{}_native{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    let built = job.workspace.cargo_target.join("debug").join(library);
+    let built = job.workspace.cargo_target.join(profile).join(library);
     let suffix = if cfg!(windows) { "pyd" } else { "abi3.so" };
     let module = folder.join(format!("tokenkeep/_native.{suffix}"));
-    fs::copy(&built, &module).map_err(at(&built))?;
-    interpreter(job).map(drop)
+    fs::copy(&built, &module).map(drop).map_err(at(&built))
 }
 
 /// Copies the Python files of a folder.

@@ -149,6 +149,14 @@ const TORTURE_STAGES: &[Stage] = &[
         .counting()
         .needs(&["build"])
         .minutes(60),
+    task(
+        "python",
+        "processes of the Python package that are killed, threads on one cache",
+        pypackage::crowds,
+    )
+    .counting()
+    .needs(&["setup"])
+    .minutes(60),
     long("it", "crowds and crashes: processes, locks, caches, siblings", "--package tokenkeep --test it")
         .minutes(90),
 ];

@@ -91,7 +91,8 @@ fn attempt(job: &mut Job<'_>, python: &str, version: &str, wheel: &Path) -> Outc
     install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).arg(wheel);
     job.run(install.args(["pytest==8.4.2", "msal==1.39.0", "msal-extensions==1.3.1"]))?;
     let mut pytest = job.command(&python);
-    pytest.args(["-m", "pytest", "--quiet", "--no-header", "-p", "no:cacheprovider", "test_promises.py"]);
+    pytest.args(["-m", "pytest", "--quiet", "--no-header", "-p", "no:cacheprovider"]);
+    pytest.args(["test_promises.py", "test_process.py", "test_errors.py"]);
     pytest.current_dir(job.workspace.path("bindings/python/tests"));
     job.run(pytest.env("PYTHONDONTWRITEBYTECODE", "1"))
 }

@@ -1,9 +1,10 @@
 //! The native module `tokenkeep._native` inside the Python package.
 //!
-//! Everything that decides anything is in the core; this crate moves calls and answers between Python and it. Three
+//! Everything that decides anything is in the core; this crate moves calls and answers between Python and it. Four
 //! rules hold throughout:
 //!
 //! - Whatever may touch a file, a lock or a keystore runs detached from the interpreter ([`wait`]).
+//! - A thread comes back to the interpreter through [`ending`] alone.
 //! - A panic becomes `tokenkeep.InternalError` ([`wait`]): PyO3's own exception stops no `except Exception`.
 //! - Locks of this crate are only held while attached to the interpreter, which a `fork` holds as well. So a forked child
 //!   never finds one locked.
@@ -12,6 +13,7 @@
 #[cfg(not(panic = "unwind"))]
 compile_error!("the module must be compiled with panic = \"unwind\"");
 
+mod ending;
 mod events;
 mod failure;
 mod item;
@@ -28,6 +30,8 @@ mod _native {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use crate::ending::interpreter_ends;
+    #[pymodule_export]
     use crate::events::take_events;
     #[pymodule_export]
     use crate::item::Item;
@@ -37,6 +41,9 @@ mod _native {
     use crate::lock::Lock;
     #[pymodule_export]
     use crate::store::Store;
+    #[cfg(feature = "panic-test")]
+    #[pymodule_export]
+    use crate::wait::panic_next;
     #[pymodule_export]
     use crate::write::Write;
 
@@ -44,6 +51,7 @@ mod _native {
     #[pyfunction]
     fn after_fork_in_child() {
         tokenkeep::after_fork_in_child();
+        crate::ending::after_fork_in_child();
     }
 
     /// Encrypts for the signed-in Windows user, or decrypts.

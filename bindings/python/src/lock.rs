@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use pyo3::prelude::*;
 use tokenkeep::{CacheLock, LockGuard};
 
+use crate::ending::detached;
 use crate::wait;
 
 /// The guards of the [`Lock`]s of this process.
@@ -53,7 +54,7 @@ impl Lock {
     fn release(&self, py: Python<'_>) -> bool {
         let guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner).take();
         let had = guard.is_some();
-        py.detach(move || drop(guard));
+        detached(py, move || drop(guard));
         had
     }
 }
@@ -67,5 +68,5 @@ pub(crate) fn held_for(py: Python<'_>, path: &Path) -> Option<Arc<LockGuard>> {
     if guards.is_empty() {
         return None;
     }
-    py.detach(|| guards.into_iter().find(|guard| guard.is_for(path)))
+    detached(py, || guards.into_iter().find(|guard| guard.is_for(path)))
 }

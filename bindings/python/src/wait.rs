@@ -9,6 +9,7 @@ use tokenkeep::nonblocking::Operation;
 use tokenkeep::options::{Cancel, WaitOptions};
 use tokenkeep::{Error, ErrorKind, Result};
 
+use crate::ending::detached;
 use crate::failure::{exception, panicked};
 
 /// How often a wait looks for signals.
@@ -17,7 +18,11 @@ const SLICE: Duration = Duration::from_millis(50);
 /// Runs short work: a few calls of the file system.
 pub(crate) fn run<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
     // State that the work shares is behind locks that poisoning does not stop, or is dropped with it.
-    match py.detach(|| catch_unwind(AssertUnwindSafe(work))) {
+    let work = || {
+        fault();
+        work()
+    };
+    match detached(py, || catch_unwind(AssertUnwindSafe(work))) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(exception(py, &error)),
         Err(panic) => Err(panicked(py, panic.as_ref())),
@@ -29,6 +34,10 @@ pub(crate) fn run_long<T: Send + 'static>(
     py: Python<'_>,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> PyResult<T> {
+    let work = move || {
+        fault();
+        work()
+    };
     until_done(py, &Cancel::new(), tokenkeep::nonblocking::run(work))
 }
 
@@ -39,7 +48,11 @@ pub(crate) fn take<T: Send + 'static>(
     now: impl FnOnce(&WaitOptions) -> Result<T> + Send,
     later: impl FnOnce(&WaitOptions) -> Operation<T>,
 ) -> PyResult<T> {
-    let tried = py.detach(|| catch_unwind(AssertUnwindSafe(|| now(&WaitOptions::within(Duration::ZERO)))));
+    let now = || {
+        fault();
+        now(&WaitOptions::within(Duration::ZERO))
+    };
+    let tried = detached(py, || catch_unwind(AssertUnwindSafe(now)));
     match tried {
         Ok(Err(error)) if error.kind() == ErrorKind::Busy && limit > Duration::ZERO => {}
         Ok(Ok(value)) => return Ok(value),
@@ -58,7 +71,7 @@ fn until_done<T: Send + 'static>(py: Python<'_>, cancel: &Cancel, operation: Ope
     operation.then(move |outcome| drop(send.send(outcome)));
     loop {
         let next;
-        (receive, next) = py.detach(move || {
+        (receive, next) = detached(py, move || {
             let next = receive.recv_timeout(SLICE);
             (receive, next)
         });
@@ -88,4 +101,23 @@ pub(crate) fn seconds(seconds: f64) -> PyResult<Duration> {
         return Err(pyo3::exceptions::PyValueError::new_err(text));
     }
     Ok(Duration::try_from_secs_f64(seconds).unwrap_or(YEAR).min(YEAR))
+}
+
+#[cfg(not(feature = "panic-test"))]
+fn fault() {}
+
+#[cfg(feature = "panic-test")]
+static FAULT: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
+/// Panics if a test has asked for it.
+#[cfg(feature = "panic-test")]
+fn fault() {
+    assert!(!FAULT.swap(false, std::sync::atomic::Ordering::SeqCst), "injected");
+}
+
+/// Makes the next work panic.
+#[cfg(feature = "panic-test")]
+#[pyfunction]
+pub(crate) fn panic_next() {
+    FAULT.store(true, std::sync::atomic::Ordering::SeqCst);
 }

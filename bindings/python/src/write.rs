@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tokenkeep::WriteAccess;
 
+use crate::ending::detached;
 use crate::wait;
 
 /// The right to write once.
@@ -63,6 +64,6 @@ impl Write {
     /// Releases the lock without a write. Nothing happens where the write has ended.
     fn release(&self, py: Python<'_>) {
         let access = self.access.lock().unwrap_or_else(PoisonError::into_inner).take();
-        py.detach(move || drop(access));
+        detached(py, move || drop(access));
     }
 }

@@ -1,7 +1,8 @@
-"""A forked child gets threads, locks and caches of its own."""
+"""A forked child gets threads, locks and caches of its own; the end of the interpreter is told to the native module."""
 
 from __future__ import annotations
 
+import atexit
 import os
 import weakref
 from typing import Protocol
@@ -27,5 +28,6 @@ def _in_child() -> None:
         cache._after_fork_in_child()
 
 
+atexit.register(_native.interpreter_ends)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_in_child)

@@ -3,7 +3,10 @@
 import sys
 from typing import List, Optional, Tuple, final
 
-__all__ = ["Item", "Key", "Lock", "Store", "Write", "__version__", "after_fork_in_child", "take_events"]
+__all__ = [
+    "Item", "Key", "Lock", "Store", "Write", "__version__", "after_fork_in_child", "interpreter_ends",
+    "take_events",
+]
 
 __version__: str
 
@@ -11,6 +14,7 @@ if sys.platform == "win32":
     def data_protection(bytes: bytes, entropy: str, encrypts: bool) -> bytes: ...
 
 def after_fork_in_child() -> None: ...
+def interpreter_ends() -> None: ...
 def take_events() -> List[Tuple[int, str]]: ...
 
 @final

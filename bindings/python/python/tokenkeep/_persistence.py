@@ -150,12 +150,14 @@ class StoreInfo:
 def decoded(content: bytes, location: str) -> str:
     """Returns the text of a content."""
     try:
-        return content.decode("utf-8-sig")
+        # Not "utf-8-sig", which is imported at its first use: too late for a program that is ending.
+        text = content.decode("utf-8")
     except UnicodeDecodeError:
         # Not its message: it would quote the content.
         error = DamagedError(None, "The content is not UTF-8. Move the file away and sign in again", location)
         error.kind = "damaged"
         raise error from None
+    return text[1:] if text.startswith("\ufeff") else text
 
 
 class FilePersistence(_NativePersistence):
