@@ -90,7 +90,8 @@ pub trait Backend: Send + Sync + fmt::Debug {
         turn: Turn<'_>,
     ) -> impl Future<Output = Result<Swapped>> + Send;
 
-    /// Deletes a record without a condition, and those that belong to it; returns their number.
+    /// Deletes a record, and those that belong to it; returns their number. What is deleted is what is there during the call: a
+    /// request that arrives late deletes no record that was written meanwhile.
     fn remove(&self, name: &str) -> impl Future<Output = Result<u64>> + Send;
 }
 

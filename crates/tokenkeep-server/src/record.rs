@@ -128,7 +128,7 @@ impl<'a, B: Backend> Record<'a, B> {
         }
     }
 
-    /// Removes the record without a condition.
+    /// Removes the record that is there.
     ///
     /// ```
     /// # use tokenkeep_server::{KeyRing, TokenStore, backend::Memory};

@@ -57,7 +57,10 @@ export interface Backend {
     turn: Turn,
     signal: AbortSignal,
   ): Promise<Swapped>;
-  /** Deletes records without a condition, and those that belong to them; gives their number. */
+  /**
+   * Deletes records, and those that belong to them; gives their number. What is deleted is what is there during the call: a
+   * request that arrives late, because a client kept it, deletes no record that was written meanwhile.
+   */
   remove(names: readonly string[], signal: AbortSignal): Promise<number>;
   /**
    * Where the database has a fair lock of its own: calls `change` with the current record under it. Used after a first

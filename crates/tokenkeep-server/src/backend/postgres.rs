@@ -198,8 +198,19 @@ where
     }
 
     async fn remove(&self, name: &str) -> Result<u64> {
-        let text = format!("DELETE FROM {} WHERE (name = $1 OR grp = $1) AND lease IS NULL", self.table);
-        self.execute(&text, &[&name]).await
+        let table = &self.table;
+        let find =
+            format!("SELECT name, revision FROM {table} WHERE (name = $1 OR grp = $1) AND lease IS NULL");
+        let rows = self.get().await?.query(&find, &[&name]).await.map_err(explained)?;
+        let found: std::result::Result<Vec<(String, Vec<u8>)>, _> =
+            rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect();
+        let (names, revisions): (Vec<_>, Vec<_>) = found.map_err(explained)?.into_iter().unzip();
+        // A statement that waited for a lock deletes no record that was written meanwhile.
+        let text = format!(
+            "DELETE FROM {table} AS held USING unnest($1::text[], $2::bytea[]) AS old(name, revision) \
+             WHERE held.name = old.name AND held.revision = old.revision"
+        );
+        self.execute(&text, &[&names, &revisions]).await
     }
 }
 

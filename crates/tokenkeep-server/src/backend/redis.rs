@@ -10,8 +10,14 @@ use crate::{Error, ErrorKind, Result};
 
 /// The script of a conditional write. The npm package has the same, which a test compares.
 const SWAP: &str = include_str!("redis/swap.lua");
-/// The script that removes a record and those that belong to it.
+/// The script that finds a record and those that belong to it, each with its revision.
+const FIND: &str = include_str!("redis/find.lua");
+/// The script that removes them, unless they have changed.
 const REMOVE: &str = include_str!("redis/remove.lua");
+/// How many records one call removes.
+const AT_ONCE: usize = 500;
+/// How often a removal looks whether other servers have added records meanwhile.
+const LOOKS: usize = 10;
 
 /// Keeps records in Redis or Valkey, over a connection of the crate `redis` that can be cloned: `MultiplexedConnection`,
 /// `ConnectionManager`, or that of a cluster. The connection stays the program's: its address, its encryption, its reconnecting.
@@ -109,8 +115,24 @@ impl<C: ConnectionLike + Clone + Send + Sync> Backend for Redis<C> {
     }
 
     async fn remove(&self, name: &str) -> Result<u64> {
-        let answer = self.run(REMOVE, &[name, &format!("{name}:o")], &[]).await?;
-        u64::from_redis_value(answer).map_err(|error| explained(error.into()))
+        let group = format!("{name}:o");
+        let mut removed = 0;
+        for _ in 0..LOOKS {
+            let answer = self.run(FIND, &[name, &group], &[]).await?;
+            let found: Vec<(String, Vec<u8>)> =
+                FromRedisValue::from_redis_value(answer).map_err(|error| explained(error.into()))?;
+            if found.is_empty() {
+                break;
+            }
+            for some in found.chunks(AT_ONCE) {
+                let records = some.iter().map(|(record, _)| record.as_str());
+                let keys: Vec<&str> = [group.as_str()].into_iter().chain(records).collect();
+                let revisions: Vec<&[u8]> = some.iter().map(|(_, revision)| revision.as_slice()).collect();
+                let answer = self.run(REMOVE, &keys, &revisions).await?;
+                removed += u64::from_redis_value(answer).map_err(|error| explained(error.into()))?;
+            }
+        }
+        Ok(removed)
     }
 }
 
@@ -178,7 +200,7 @@ mod tests {
     #[test]
     fn the_scripts_are_those_of_the_npm_package() {
         let node = include_str!("../../../../bindings/node/ts/server/backends/redis.ts");
-        for script in [SWAP, REMOVE] {
+        for script in [SWAP, FIND, REMOVE] {
             let script =
                 script.lines().skip_while(|line| line.starts_with("--")).collect::<Vec<_>>().join("\n");
             assert!(!script.is_empty() && node.contains(&script), "{script}");

@@ -130,8 +130,14 @@ class Postgres implements Backend {
   }
 
   async remove(names: readonly string[]): Promise<number> {
-    const text = `DELETE FROM ${this.table} WHERE (name = ANY($1) OR grp = ANY($1)) AND lease IS NULL`;
-    return (await this.query(text, [names])).rowCount ?? 0;
+    const find = `SELECT name, revision FROM ${this.table} WHERE (name = ANY($1) OR grp = ANY($1)) AND lease IS NULL`;
+    const rows = (await this.query(find, [names])).rows as { name: string; revision: Buffer }[];
+    // A statement that waited for a lock deletes no record that was written meanwhile.
+    const text =
+      `DELETE FROM ${this.table} AS held USING unnest($1::text[], $2::bytea[]) AS old(name, revision) ` +
+      "WHERE held.name = old.name AND held.revision = old.revision";
+    const values = [rows.map(({ name }) => name), rows.map(({ revision }) => revision)];
+    return (await this.query(text, values)).rowCount ?? 0;
   }
 
   async lease(name: string, id: string, ttl: number): Promise<boolean> {

@@ -55,12 +55,36 @@ const RELEASE = new Script(`
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0`);
 
-// KEYS: the record, the set of the records that belong to it. All are in one slot.
+// KEYS: the record, the set of the records that belong to it. All are in one slot. Answers each name with its revision.
+const FIND = new Script(`
+local found = {}
+local function look(name)
+  if redis.call('EXISTS', name) == 0 then
+    redis.call('SREM', KEYS[2], name)
+  else
+    found[#found + 1] = name
+    found[#found + 1] = redis.call('GETRANGE', name, 8, 23)
+  end
+end
+look(KEYS[1])
+for _, name in ipairs(redis.call('SMEMBERS', KEYS[2])) do look(name) end
+return found`);
+
+// KEYS: the set, and records. ARGV: the revision of each record. A client may send this again, or late, after a sign-in.
 const REMOVE = new Script(`
-local removed = redis.call('DEL', KEYS[1])
-for _, name in ipairs(redis.call('SMEMBERS', KEYS[2])) do removed = removed + redis.call('DEL', name) end
-redis.call('DEL', KEYS[2])
+local removed = 0
+for at = 2, #KEYS do
+  if redis.call('GETRANGE', KEYS[at], 8, 23) == ARGV[at - 1] then
+    removed = removed + redis.call('DEL', KEYS[at])
+    redis.call('SREM', KEYS[1], KEYS[at])
+  end
+end
 return removed`);
+
+/** How many records one call of REMOVE takes. */
+const AT_ONCE = 500;
+/** How often a removal looks whether other servers have added records meanwhile. */
+const LOOKS = 10;
 
 /**
  * Keeps records in Redis or Valkey, through a connected client of `redis`, `ioredis`, `iovalkey` or `@valkey/valkey-glide`; also
@@ -104,10 +128,25 @@ class Redis implements Backend {
     return { done: false, current: current === null || current.length === 0 ? null : current };
   }
 
-  async remove(names: readonly string[]): Promise<number> {
+  async remove(names: readonly string[], signal: AbortSignal): Promise<number> {
     let removed = 0;
     for (const name of names) {
-      removed += Number(await this.run(REMOVE, [name, `${name}:o`], []));
+      for (let look = 0; look < LOOKS; look++) {
+        const found = (await this.run(FIND, [name, `${name}:o`], [])) as unknown[];
+        if (found.length === 0) {
+          break;
+        }
+        for (let at = 0; at < found.length; at += 2 * AT_ONCE) {
+          // The caller has gone, and whoever signs in now stays.
+          signal.throwIfAborted();
+          const some = found.slice(at, at + 2 * AT_ONCE);
+          const records = some.filter((_, index) => index % 2 === 0).map(textOf);
+          const revisions = some
+            .filter((_, index) => index % 2 === 1)
+            .map((word) => bytesOf(word) as Uint8Array);
+          removed += Number(await this.run(REMOVE, [`${name}:o`, ...records], revisions));
+        }
+      }
     }
     return removed;
   }
