@@ -29,6 +29,8 @@ pub(crate) fn interpreter(job: &mut Job<'_>) -> Outcome<String> {
 pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
     let package = package(job);
     let python = interpreter(job)?;
+    let azure_cli =
+        python::environment(job, "python-azure-cli", &format!("{FOLDER}/tests/requirements-azure-cli.txt"))?;
     let folder = job.workspace.path(FOLDER);
 
     let session = Session::create()?;
@@ -36,7 +38,7 @@ pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
     pytest.args(["-m", "pytest", "--quiet", "--no-header", "-p", "no:cacheprovider", "tests"]);
     pytest.arg(package.join("tokenkeep")).current_dir(&folder);
     pytest.env("PYTHONPATH", &package).env("PYTHONDONTWRITEBYTECODE", "1");
-    job.run(pytest.env("TOKENKEEP_PANICS", panicking(job)))?;
+    job.run(pytest.env("TOKENKEEP_PANICS", panicking(job)).env("TOKENKEEP_AZURE_CLI", azure_cli))?;
 
     let mut mypy = job.command(&python);
     mypy.args(["-m", "mypy", "--config-file", "pyproject.toml", "--cache-dir"]);
