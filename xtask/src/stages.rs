@@ -157,6 +157,10 @@ const TORTURE_STAGES: &[Stage] = &[
     .counting()
     .needs(&["setup"])
     .minutes(60),
+    task("server", "crowds of servers that are killed, in every flow, over every database", servers::stage)
+        .counting()
+        .needs(&["build"])
+        .minutes(90),
     long("it", "crowds and crashes: processes, locks, caches, siblings", "--package tokenkeep --test it")
         .minutes(90),
 ];

@@ -1,16 +1,16 @@
 // @ts-check
 /**
  * A server of a crowd: it redeems for resource after resource of one user, and tells each token that was acknowledged. The
- * arguments are a JSON text: { backend, url | pool, key, account, number, rounds, origin, lease, original }.
+ * arguments are a JSON text: { backend, url | pool, key, account, number, rounds, origin, lease, original, scopes, flow, assertion }.
  */
+import diagnostics from "node:diagnostics_channel";
 import { DistributedCachePlugin } from "@azure/msal-node";
 import { loopbackNetworkClient } from "../../../../demo/signin/transport.mjs";
 import { CLIENTS, server } from "./backends.mjs";
 import { ConfidentialClientApplication, client, configuration } from "./program.mjs";
 
-const { backend, url, pool, key, account, number, rounds, origin, lease, original, scopes } = JSON.parse(
-  process.argv[2] ?? "{}",
-);
+const { backend, url, pool, key, account, number, rounds, origin, lease, original, scopes, flow, assertion } =
+  JSON.parse(process.argv[2] ?? "{}");
 const tell = (/** @type {object} */ line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 const network = loopbackNetworkClient(origin);
 const service = /** @type {any} */ (undefined);
@@ -53,9 +53,21 @@ function calls() {
     store,
     { lease },
   );
+  if (flow === "obo") {
+    return (wanted) => clients.onBehalfOf({ oboAssertion: assertion, scopes: wanted });
+  }
+  if (flow === "app") {
+    return (wanted) => clients.app({ scopes: wanted, tenantId: "contoso.example" });
+  }
   return (wanted, force) => clients.silent({ homeAccountId: account, scopes: wanted, forceRefresh: force });
 }
 
+diagnostics.subscribe("tokenkeep:server", (message) => {
+  const { operation, outcome } = /** @type {any} */ (message);
+  if (operation === "lease" && outcome === "led") {
+    tell({ leads: true });
+  }
+});
 const silent = calls();
 tell({ ready: true });
 await new Promise((resolve) => process.stdin.once("data", resolve));
