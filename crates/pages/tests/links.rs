@@ -104,3 +104,23 @@ fn plain(path: &Path) -> PathBuf {
         plain
     })
 }
+
+/// The threat model names the test of each promise: a file, or a function in one.
+#[test]
+fn every_test_that_the_threat_model_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let text = std::fs::read_to_string(root.join("docs/threat-model.md")).unwrap();
+    let named: Vec<&str> = text
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|name| name.starts_with("crates/") || name.starts_with("bindings/"))
+        .collect();
+    assert!(named.len() > 20, "{named:?}");
+    for name in named {
+        let (path, function) = name.split_once("::").map_or((name, None), |(path, name)| (path, Some(name)));
+        let source =
+            std::fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(function.is_none_or(|name| source.contains(&format!("fn {name}("))), "{name} is not there");
+    }
+}
