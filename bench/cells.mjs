@@ -9,6 +9,7 @@ import { cacheOfAccounts } from "./lib/content.mjs";
 import { median, quantile, size } from "./lib/figures.mjs";
 import { install } from "./lib/install.mjs";
 import { bare, go, heap, inDirectory, node, python, tarballs } from "./lib/sides.mjs";
+import { pythonCells } from "./python-cells.mjs";
 
 /** @typedef {Record<string, number>} Figures */
 /**
@@ -53,6 +54,7 @@ export function cells(options) {
     ...start(),
     memory(),
     merging(),
+    ...pythonCells(options),
     ...(options.quick ? [] : [installation(), ...growth()]),
   ];
 }

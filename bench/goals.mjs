@@ -4,9 +4,13 @@
  */
 import { BARE, CACHED, ORIGINAL, OURS } from "./cells.mjs";
 import { short } from "./lib/figures.mjs";
+import { EXTENSIONS, PACKAGE } from "./python-cells.mjs";
 
 /** How many times the original's rate a reload of a file has, by its size. @type {Record<string, number>} */
 const RELOAD = { "4 KB": 4, "100 KB": 3, "1 MB": 1.8, "5 MB": 1.6 };
+
+/** How many times msal-extensions' rate a sign-in in Python has, by the size of the cache. @type {Record<string, number>} */
+const SIGN_IN = { "4 KB": 2, "100 KB": 4, "1 MB": 6 };
 
 /**
  * @typedef {object} Result
@@ -106,6 +110,32 @@ function* judge(result) {
       const [packages, compiled] = [of(OURS, "packages"), of(OURS, "binaries compiled")];
       yield { goal: "one package and its binary", where, measured: String(packages), met: packages === 2 };
       yield { goal: "nothing compiled", where, measured: String(compiled), met: compiled === 0 };
+      break;
+    }
+    case "Python sign-in":
+      yield* times(
+        `sign-in ≥ ${SIGN_IN[name]} × the rate of msal-extensions`,
+        of(EXTENSIONS),
+        of(PACKAGE),
+        SIGN_IN[name] ?? 1,
+      );
+      break;
+    case "Python one token":
+    case "Python search, one token":
+    case "Python search, accounts":
+    case "Python reload":
+      yield* times("not slower than msal-extensions", of(EXTENSIONS), of(PACKAGE), 1);
+      break;
+    case "Python expired":
+      yield { goal: "within 20 ms", where, measured: `${short(of(PACKAGE))} ms`, met: of(PACKAGE) <= 20 };
+      break;
+    case "Python crowd":
+      yield* share("≤ 1/4 of the time of msal-extensions", of(PACKAGE), of(EXTENSIONS), 1 / 4);
+      yield* share("none lost, none failed", of(PACKAGE, "lost") + of(PACKAGE, "failed"), 1, 0);
+      break;
+    case "Python import": {
+      const more = of(PACKAGE) - of("nothing");
+      yield { goal: "≤ 10 ms over nothing", where, measured: `${short(more)} ms`, met: more <= 10 };
       break;
     }
     case "start": {

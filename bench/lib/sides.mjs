@@ -95,6 +95,27 @@ export function python(specification, env = process.env) {
   );
 }
 
+/** @param {object} specification of `tokens.py` */
+export function tokens(specification) {
+  const words = [program("tokens.py"), JSON.stringify(specification)];
+  return new Running(required("TOKENKEEP_PYTHON"), words, withPackage());
+}
+
+/** Returns the milliseconds of a Python that imports a module and ends. @param {string} module */
+export async function pythonStart(module) {
+  const began = performance.now();
+  await new Running(
+    required("TOKENKEEP_PYTHON"),
+    ["-c", `import ${module}; print(1, flush=True)`],
+    withPackage(),
+  ).next();
+  return performance.now() - began;
+}
+
+function withPackage() {
+  return { ...process.env, PYTHONPATH: required("TOKENKEEP_BENCH_PYTHON_PACKAGE") };
+}
+
 /** @param {object} specification @param {NodeJS.ProcessEnv} [env] */
 export function go(specification, env = process.env) {
   return new Running(required("TOKENKEEP_BENCH_GO"), [JSON.stringify(specification)], env);

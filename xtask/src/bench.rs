@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::job::{Failure, Job, Outcome, at};
 use crate::workspace::{self, Workspace};
-use crate::{addon, npm, pack, python, setup};
+use crate::{addon, npm, pack, pypackage, python, setup};
 
 /// The folder of the programs and of the sides that npm installs.
 pub(crate) const FOLDER: &str = "bench";
@@ -94,6 +94,8 @@ struct Sides {
     programs: PathBuf,
     go: PathBuf,
     python: String,
+    /// Our package for it, for `PYTHONPATH`.
+    python_package: PathBuf,
     tarballs: PathBuf,
     scratch: PathBuf,
 }
@@ -116,11 +118,13 @@ impl Sides {
         build.current_dir(job.workspace.path("bench/go"));
         job.run(build.args(["build", "-mod=readonly", "-buildvcs=false", "-o"]).arg(&go).arg("."))?;
         let python = python::environment(job, "python-bench", "bench/requirements.txt")?;
+        let python_package = pypackage::release(job)?;
         Ok(Self {
             package: installed,
             programs,
             go,
             python,
+            python_package,
             tarballs: job.workspace.products.join("npm"),
             scratch: out.join("scratch"),
         })
@@ -139,6 +143,7 @@ impl Sides {
             ("TOKENKEEP_BENCH_GO", self.go.clone().into()),
             ("TOKENKEEP_BENCH_TARBALLS", self.tarballs.clone().into()),
             ("TOKENKEEP_PYTHON", self.python.clone().into()),
+            ("TOKENKEEP_BENCH_PYTHON_PACKAGE", self.python_package.clone().into()),
             ("TOKENKEEP_BENCH_SCRATCH", self.scratch.clone().into()),
         ]
     }

@@ -44,6 +44,10 @@ pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
     mypy.args(["-m", "mypy", "--config-file", "pyproject.toml", "--cache-dir"]);
     mypy.arg(job.workspace.products.join("mypy")).arg("python/tokenkeep").current_dir(&folder);
     job.run(&mut mypy)?;
+    let pyright = job.workspace.path("bindings/node/test/node_modules/pyright/index.js");
+    let mut check = job.command("node");
+    check.arg(pyright).args(["--warnings", "--pythonpath", &python, "tokenkeep"]);
+    job.run(check.current_dir(&package))?;
     let mut stubtest = job.command(&python);
     stubtest.args(["-m", "mypy.stubtest", "tokenkeep._native"]).current_dir(&package);
     job.run(stubtest.env("PYTHONPATH", &package))
@@ -51,8 +55,7 @@ pub(crate) fn stage(job: &mut Job<'_>) -> Outcome<()> {
 
 /// Runs the crowds alone, on a release build, and prints their figures.
 pub(crate) fn crowds(job: &mut Job<'_>) -> Outcome<()> {
-    let package = job.workspace.products.join("python-package-release");
-    assemble(job, &package, "release", &["--release"])?;
+    let package = release(job)?;
     let python = interpreter(job)?;
     let mut pytest = job.command(&python);
     pytest.args(["-m", "pytest", "--quiet", "--no-header", "-p", "no:cacheprovider", "tests/test_crowds.py"]);
@@ -65,6 +68,13 @@ pub(crate) fn build(job: &mut Job<'_>) -> Outcome<()> {
     assemble(job, &panicking(job), "debug", &["--features", "panic-test"])?;
     assemble(job, &package(job), "debug", &[])?;
     interpreter(job).map(drop)
+}
+
+/// The same, optimized, without a test that panics. Returns the folder for `PYTHONPATH`.
+pub(crate) fn release(job: &mut Job<'_>) -> Outcome<PathBuf> {
+    let folder = job.workspace.products.join("python-package-release");
+    assemble(job, &folder, "release", &["--release"])?;
+    Ok(folder)
 }
 
 fn assemble(job: &mut Job<'_>, folder: &Path, profile: &str, options: &[&str]) -> Outcome<()> {

@@ -112,7 +112,7 @@ const TEST_STAGES: &[Stage] = &[
         .needs(&["build", "python-build"]),
     task("python", "the Python package, beside the original, with msal and the Azure SDK", pypackage::stage)
         .counting()
-        .needs(&["python-build"])
+        .needs(&["npm", "python-build"])
         .minutes(10),
     task("server", "the cache that servers share, over Redis, Valkey and PostgreSQL", servers::stage)
         .counting()

@@ -182,6 +182,20 @@ def test_a_sign_in_is_found_by_another_cache(package, tmp_path):
     assert users(other) == ["bob"]
 
 
+def test_a_search_can_be_closed_before_its_end(package, tmp_path):
+    cache = package.PersistedTokenCache(package.FilePersistence(str(tmp_path / "cache.json")))
+    cache.add(event("ada"))
+    named = {
+        "client_id": "client", "environment": "login.microsoftonline.com", "realm": "tenant",
+        "home_account_id": "ada.tenant",
+    }
+    for kind, query in (("Account", None), ("AccessToken", None), ("AccessToken", named)):
+        found = cache.search(kind, target=["scope"] if query else None, query=query)
+        assert next(found)["home_account_id"] == "ada.tenant"
+        found.close()
+        assert list(found) == []
+
+
 def test_the_state_has_changed_after_a_sign_in(package, tmp_path):
     cache = package.PersistedTokenCache(package.FilePersistence(str(tmp_path / "cache.json")))
     assert cache.has_state_changed is False

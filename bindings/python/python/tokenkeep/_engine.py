@@ -22,15 +22,19 @@ class Access(Protocol):
 
     def content(self) -> Found:
         """Returns the newest content and its number."""
+        ...
 
     def commit(self, text: str) -> float:
         """Stores the content and returns its number."""
+        ...
 
     def set_aside(self, reason: str) -> None:
         """Keeps a copy of content that is of no use."""
+        ...
 
     def release(self) -> None:
         """Ends the write. Nothing happens after a commit."""
+        ...
 
 
 class Engine(Protocol):
@@ -38,12 +42,15 @@ class Engine(Protocol):
 
     def found(self, number: Optional[float]) -> Optional[Found]:
         """Returns the content and its number, unless it still has this number."""
+        ...
 
     def begin(self, limit: float) -> Access:
         """Takes the lock within ``limit`` seconds."""
+        ...
 
     def is_older(self, one: float, other: Optional[float]) -> bool:
         """Whether content of the number ``one`` is certainly older than that of ``other``."""
+        ...
 
 
 class NativeEngine:

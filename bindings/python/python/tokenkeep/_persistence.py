@@ -68,6 +68,7 @@ class _NativePersistence(BasePersistence):
     """A persistence whose content is in a store of the core."""
 
     _location: str
+    _opened: Optional[Tuple[str, _native.Store]] = None
 
     def _open(self) -> _native.Store:
         """Opens the store."""
@@ -76,13 +77,13 @@ class _NativePersistence(BasePersistence):
     @property
     def _store(self) -> _native.Store:
         # A subclass may have changed the place.
-        opened: Optional[Tuple[str, _native.Store]] = self.__dict__.get("_opened")
+        opened = self._opened
         if opened is None or opened[0] != self._location:
             try:
                 opened = (self._location, self._open())
             finally:
                 drain()
-            self.__dict__["_opened"] = opened
+            self._opened = opened
         return opened[1]
 
     def save(self, content: str) -> None:

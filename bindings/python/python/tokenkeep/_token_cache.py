@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 import threading
 import time
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Generator, Iterator, List, Optional, Tuple
 
 import msal
 
@@ -22,7 +21,7 @@ from .errors import DamagedError, LockError
 #: How long a write waits for other processes, in seconds.
 LOCK_TIMEOUT = 10.0
 
-#: A persistence of the program's own may be read while another program writes it.
+#: How often, and how many seconds apart, a persistence of the program's own is read.
 _READS = 3
 _BETWEEN_READS = 0.5
 
@@ -286,26 +285,35 @@ class PersistedTokenCache(msal.SerializableTokenCache):
         target: Optional[List[str]] = None,
         query: Optional[Dict[str, Any]] = None,
         **kwargs: Any,
-    ) -> Iterator[Dict[str, Any]]:
+    ) -> Generator[Dict[str, Any], None, None]:
         """Returns the entries that match. Waits for no lock, and holds none while its caller works."""
-        self._reload_for_search()
+        try:
+            self._reload_if_necessary()
+        except Exception:
+            if isinstance(self._engine, NativeEngine):
+                raise
+            self._reload_patiently()
         if credential_type != self.CredentialType.ACCESS_TOKEN:
-            return iter(list(super().search(credential_type, target=target, query=query, **kwargs)))
+            return _each(list(super().search(credential_type, target=target, query=query, **kwargs)))
         if not target or not isinstance(query, dict) or not _NAMED <= query.keys():
-            return iter(self._tokens(target, query, kwargs))
+            return _each(self._tokens(target, query, kwargs))
         # msal finds a token whose key is known at once, and then looks through all others, which few callers want.
-        with self._collecting():
+        self._local.expired = []
+        try:
             looking = super().search(credential_type, target=target, query=query, **kwargs)
             first = next(looking, None)
             # It may have the lock.
             looking.close()
+        finally:
+            self._local.expired = None
         if first is None:
-            return iter(self._tokens(target, query, kwargs))
-        return itertools.chain((first,), self._others(first, target, query, kwargs))
+            return _each(self._tokens(target, query, kwargs))
+        return self._first_and_others(first, target, query, kwargs)
 
-    def _others(
+    def _first_and_others(
         self, first: Dict[str, Any], target: List[str], query: Dict[str, Any], options: Dict[str, Any]
-    ) -> Iterator[Dict[str, Any]]:
+    ) -> Generator[Dict[str, Any], None, None]:
+        yield first
         yield from [entry for entry in self._tokens(target, query, options) if entry != first]
 
     def _tokens(
@@ -313,28 +321,19 @@ class PersistedTokenCache(msal.SerializableTokenCache):
     ) -> List[Dict[str, Any]]:
         """Returns the access tokens that match, and removes the expired ones."""
         kind = self.CredentialType.ACCESS_TOKEN
-        with self._collecting() as expired:
+        # What msal removes while it searches is removed afterwards: a search must not write.
+        expired: List[_Change] = []
+        self._local.expired = expired
+        try:
             found = list(super().search(kind, target=target, query=query, **options))
+        finally:
+            self._local.expired = None
         if expired:
             self._remove(expired)
         return found
 
-    @contextlib.contextmanager
-    def _collecting(self) -> Iterator[List[_Change]]:
-        """Keeps msal's removals of expired tokens for later: a search must not write."""
-        expired: List[_Change] = []
-        self._local.expired = expired
-        try:
-            yield expired
-        finally:
-            self._local.expired = None
-
-    def _reload_for_search(self) -> None:
-        try:
-            return self._reload_if_necessary()
-        except Exception:
-            if isinstance(self._engine, NativeEngine):
-                raise
+    def _reload_patiently(self) -> None:
+        """Reloads after a failure: a program's own persistence may be read while another program writes it."""
         for left in reversed(range(_READS - 1)):
             time.sleep(_BETWEEN_READS)
             try:
@@ -362,6 +361,11 @@ class PersistedTokenCache(msal.SerializableTokenCache):
     def __reduce__(self) -> Tuple[Any, ...]:
         own = self._lock_location if self._has_own_lock else None
         return _restored, (type(self), self._persistence, own, self._lock_timeout, self._on_damage)
+
+
+def _each(entries: List[Dict[str, Any]]) -> Generator[Dict[str, Any], None, None]:
+    # A generator, as msal's: programs close it.
+    yield from entries
 
 
 def _restored(
