@@ -10,6 +10,7 @@ import { median, quantile, size } from "./lib/figures.mjs";
 import { install } from "./lib/install.mjs";
 import { bare, go, heap, inDirectory, node, python, tarballs } from "./lib/sides.mjs";
 import { pythonCells } from "./python-cells.mjs";
+import { serverCells } from "./server-cells.mjs";
 
 /** @typedef {Record<string, number>} Figures */
 /**
@@ -55,6 +56,7 @@ export function cells(options) {
     memory(),
     merging(),
     ...pythonCells(options),
+    ...serverCells(options),
     ...(options.quick ? [] : [installation(), ...growth()]),
   ];
 }

@@ -5,6 +5,7 @@
 import { BARE, CACHED, ORIGINAL, OURS } from "./cells.mjs";
 import { short } from "./lib/figures.mjs";
 import { EXTENSIONS, PACKAGE } from "./python-cells.mjs";
+import { PLUGIN } from "./server-cells.mjs";
 
 /** How many times the original's rate a reload of a file has, by its size. @type {Record<string, number>} */
 const RELOAD = { "4 KB": 4, "100 KB": 3, "1 MB": 1.8, "5 MB": 1.6 };
@@ -95,6 +96,11 @@ function* judge(result) {
         yield* times("cycles at once ≥ 20 × the original's rate", of(ORIGINAL), of(OURS), 20);
       }
       break;
+    case "server token": {
+      const most = name === "from the cache" ? 1.2 : 1.4;
+      yield* share(`a token ≤ ${most} × the time of DistributedCachePlugin`, of(OURS), of(PLUGIN), most);
+      break;
+    }
     case "core schema":
       yield* times(
         "parse and merge ≥ 0.5 × serde_json's rate",

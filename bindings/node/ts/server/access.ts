@@ -11,7 +11,7 @@ export type Outage = "error" | "bypass";
 export interface AccessOptions {
   /** The program knows that there should be a record: its absence is told. */
   readonly expected?: boolean;
-  /** One look serves every read of this plugin until it writes, for one call of msal-node with several looks. */
+  /** One look serves every access of this plugin until it has written, for one call of msal-node with several accesses. */
   readonly share?: boolean;
   readonly outage?: Outage;
   /** False: read from the database, whatever memory holds. */
@@ -116,9 +116,10 @@ export class Access implements CachePlugin {
   private read(forWriting: boolean): Promise<Stored> {
     const { share = false, level1 = true } = this.options;
     const read = () => this.records.read(this.place, { heal: this.heals, level1: level1 && !forWriting });
-    if (!share || forWriting) {
+    if (!share) {
       return read();
     }
+    // A write names the revision that was read, so that an earlier look serves it as well.
     this.look ??= read();
     return this.look;
   }

@@ -21,7 +21,7 @@ export type Turnout =
 
 /** The lease of one call, also when the call starts over: who has it keeps it. */
 export class Lease {
-  private readonly id = builtin("node:crypto").randomBytes(12).toString("hex");
+  private id = "";
   private name: string | undefined;
   private begun: number | undefined;
   private renewing: NodeJS.Timeout | undefined;
@@ -41,6 +41,8 @@ export class Lease {
     }
     const hash = builtin("node:crypto").createHash("sha256").update(scope).digest("base64url").slice(0, 27);
     const name = `${this.place.name}:l:${hash}`;
+    // Most calls find their token and take no lease.
+    this.id ||= builtin("node:crypto").randomBytes(12).toString("hex");
     const started = monotonic();
     const told = (outcome: string) => {
       if (isWatched()) {
