@@ -3,7 +3,7 @@
  * Redis, Valkey and PostgreSQL for tests: each started on loopback in a directory of its own, and stopped at the test's end.
  */
 import { execFileSync, spawn } from "node:child_process";
-import { chownSync, existsSync, readdirSync } from "node:fs";
+import { chownSync, existsSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { end, track } from "../support/processes.mjs";
@@ -52,7 +52,14 @@ const PROGRAMS = {
 export async function redisServer(scope, kind = "redis", more = []) {
   const directory = await scratchDirectory(scope);
   const port = await freePort();
-  const words = ["--bind", "127.0.0.1", "--port", String(port), "--save", "", "--dir", directory, ...more];
+  const place = ["--bind", "127.0.0.1", "--port", String(port), "--dir", directory];
+  const words = [...place, "--save", "", ...more];
+  if (more.includes("--sentinel")) {
+    // A Sentinel writes what it learns into its configuration, and saves nothing else.
+    const configuration = join(directory, "sentinel.conf");
+    writeFileSync(configuration, "");
+    words.splice(0, words.length, configuration, ...place, ...more);
+  }
   /** @type {import("node:child_process").ChildProcess | undefined} */
   let child;
   const server = {
@@ -64,7 +71,7 @@ export async function redisServer(scope, kind = "redis", more = []) {
     },
     async start() {
       child = track(spawn(PROGRAMS[kind](), words, { stdio: ["ignore", "pipe", "inherit"] }));
-      await said(child, /Ready to accept connections|monitor master/);
+      await said(child, /Ready to accept connections|Sentinel ID is/);
     },
     /** @param {NodeJS.Signals} [signal] */
     async stop(signal) {
