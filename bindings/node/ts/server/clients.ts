@@ -85,7 +85,10 @@ export interface ClientsOptions {
  * const { accessToken } = await msal.silent({ homeAccountId: account.homeAccountId, scopes });
  * ```
  */
-export class ConfidentialClients<Client extends ConfidentialClientLike = ConfidentialClientLike> {
+export class ConfidentialClients<
+  Client extends ConfidentialClientLike = ConfidentialClientLike,
+  Configuration extends ConfigurationLike = ConfigurationLike,
+> {
   private readonly metadata = new Metadata();
   private readonly running = new Map<string, Promise<unknown>>();
   private network: NetworkClientLike | undefined;
@@ -96,8 +99,8 @@ export class ConfidentialClients<Client extends ConfidentialClientLike = Confide
    * @param store The store of the tokens.
    */
   constructor(
-    private readonly Client: new (configuration: never) => Client,
-    private readonly configuration: ConfigurationLike,
+    private readonly Client: new (configuration: Configuration) => Client,
+    private readonly configuration: Configuration,
     private readonly store: TokenStore,
     private readonly options: ClientsOptions = {},
   ) {}
