@@ -1,6 +1,6 @@
 """Measures the token cache for Python: tokenkeep or msal-extensions, the same calls.
 
-tokens.py '{"package": "tokenkeep" | "original", "path", "operation", "bytes", "samples", "name"}'
+tokens.py '{"package": "tokenkeep" | "original", "path", "operation", "bytes", "samples", "name", "cached"}'
 """
 import base64
 import importlib
@@ -13,6 +13,9 @@ import msal
 spec = json.loads(sys.argv[1])
 package = importlib.import_module({"original": "msal_extensions", "tokenkeep": "tokenkeep.msal_extensions"}[spec["package"]])
 path, samples = spec["path"], spec["samples"]
+
+# Left to the operating system, as the original leaves it.
+options = {"durability": "cached"} if spec.get("cached") else {}
 
 # Samples of quick calls are the mean of as many.
 LOOP = 50
@@ -36,7 +39,7 @@ def event(user, number=0, expires_in=3600):
 
 
 def opened():
-    return package.PersistedTokenCache(package.FilePersistence(path))
+    return package.PersistedTokenCache(package.FilePersistence(path, **options))
 
 
 def filled(content):
@@ -123,7 +126,7 @@ def reload():
 
 def save():
     text = "0" * spec["bytes"]
-    persistence = package.FilePersistence(path)
+    persistence = package.FilePersistence(path, **options)
     return repeated(lambda: persistence.save(text))
 
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use tokenkeep::options::{DataProtectionScope, Prompting, Store as Place};
+use tokenkeep::options::{DataProtectionScope, Durability, Prompting, Store as Place};
 use tokenkeep::storage::{ItemShape, StoreKind};
 use tokenkeep::{Config, TokenCache};
 
@@ -30,10 +30,11 @@ pub(crate) struct Store {
 
 #[pymethods]
 impl Store {
-    /// A plaintext file, as the original's `FilePersistence`.
+    /// A plaintext file, as the original's `FilePersistence`. Synced: a write is on the disk before it is acknowledged.
     #[staticmethod]
-    fn file(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        Self::open(py, config(path).store(Place::PlaintextFile))
+    fn file(py: Python<'_>, path: PathBuf, synced: bool) -> PyResult<Self> {
+        let durability = if synced { Durability::Synced } else { Durability::Cached };
+        Self::open(py, config(path).store(Place::PlaintextFile).durability(durability))
     }
 
     /// An encrypted file.

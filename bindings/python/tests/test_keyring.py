@@ -1,8 +1,10 @@
 """In a real keyring: the persistence, and the Azure SDK with the package in the place of the original."""
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 from conftest import event, users
@@ -41,6 +43,26 @@ def test_the_default_names_are_those_of_the_original(tmp_path):
         ["secret-tool", "search", "--all", "xdg:schema", _auto_hash(signal)], check=True, capture_output=True, text=True
     ).stdout
     assert "secret = text" in found
+
+
+def test_ctrl_c_ends_a_wait_for_a_keyring_that_does_not_answer(tmp_path):
+    persistence = LibsecretPersistence(str(tmp_path / "signal"))
+    persistence.save("text")
+    words = ["dbus-send", "--session", "--print-reply=literal", "--dest=org.freedesktop.DBus", "/",
+             "org.freedesktop.DBus.GetConnectionUnixProcessID", "string:org.freedesktop.secrets"]
+    daemon = int(subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()[-1])
+    os.kill(daemon, signal.SIGSTOP)
+    try:
+        threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            # Would be a StoreTimeoutError after five seconds.
+            persistence.save("other text")
+    finally:
+        os.kill(daemon, signal.SIGCONT)
+    # What had been sent may still have arrived.
+    assert persistence.load() in ("text", "other text")
+    persistence.save("last")
+    assert persistence.load() == "last"
 
 
 IDENTITY = """

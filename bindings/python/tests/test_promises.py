@@ -337,7 +337,15 @@ with tokenkeep.installed(force=True):
 
 
 def test_importing_the_package_does_not_import_msal():
-    program = "import sys, tokenkeep; tokenkeep.FilePersistence; assert 'msal' not in sys.modules"
+    program = """
+import sys
+before = set(sys.modules)
+import tokenkeep
+# typing takes longer than all else.
+assert not {"msal", "typing"} & (set(sys.modules) - before)
+tokenkeep.FilePersistence
+assert "msal" not in sys.modules
+"""
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
@@ -349,6 +357,15 @@ def test_a_cache_pickles_without_its_tokens(tmp_path):
     packed = pickle.dumps(cache)
     assert b"token of ada" not in packed
     assert users(pickle.loads(packed)) == ["ada"]
+
+
+def test_a_file_may_be_left_to_the_operating_system(tmp_path):
+    path = str(tmp_path / "cache.json")
+    cache = PersistedTokenCache(FilePersistence(path, durability="cached"))
+    cache.add(event("ada"))
+    assert users(opened(path)) == ["ada"]
+    with pytest.raises(ValueError, match="durability"):
+        FilePersistence(path, durability="sometimes")
 
 
 def test_events_become_records_of_logging(tmp_path, caplog):

@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from ._native import __version__
 from .errors import (
     Error, LockError, PersistenceDecryptionError, PersistenceEncryptionError, PersistenceError, PersistenceNotFound,
     StoreError, StoreLockedError, StoreUnavailableError,
 )
 
+# As in typing, whose import takes longer than all else here.
+TYPE_CHECKING = False
+
 if TYPE_CHECKING:
+    from typing import Any
+
     from ._lock import CrossPlatLock
     from ._persistence import (
         EncryptedFilePersistence, FilePersistence, FilePersistenceWithDataProtection, Key, KeychainPersistence,

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 from . import _fork, _native, _policy  # noqa: F401  (the fork handler)
 from ._agents import not_supported, text
 from ._logging import drain
-from .errors import DamagedError, PersistenceNotFound, StoreError, unavailable
+from .errors import DamagedError, InvalidInputError, PersistenceNotFound, StoreError, unavailable
 
 StrPath = Union[str, "os.PathLike[str]"]
 
@@ -165,9 +165,16 @@ class FilePersistence(_NativePersistence):
     """Keeps the content in a plaintext file of mode 0600, which is replaced as a whole.
 
     :param location: The file. Its folder is created.
+    :param durability: ``"synced"``: what is written is on the disk before the call returns. ``"cached"``: the operating system
+        writes it later, as for ``msal_extensions``; quicker, and a crash of the machine can undo the last writes.
     """
 
-    def __init__(self, location: StrPath) -> None:
+    _synced = True
+
+    def __init__(self, location: StrPath, *, durability: str = "synced") -> None:
+        if durability not in ("synced", "cached"):
+            raise InvalidInputError(f"durability is 'synced' or 'cached', not {durability!r}")
+        self._synced = durability == "synced"
         if not location:
             raise ValueError("Requires a file path")
         path = os.fspath(location)
@@ -177,7 +184,7 @@ class FilePersistence(_NativePersistence):
         _mkdir_p(os.path.dirname(self._location))
 
     def _open(self) -> _native.Store:
-        return _native.Store.file(os.path.abspath(self._location))
+        return _native.Store.file(os.path.abspath(self._location), self._synced)
 
     def touch(self) -> None:
         """Sets the time of the file, and creates it."""

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import errno
-from typing import Optional, Sequence
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Optional, Sequence
 
 __all__ = [
     "DamagedError", "Error", "InternalError", "InvalidInputError", "KeyGoneError", "LockError", "MissingKeyError",
