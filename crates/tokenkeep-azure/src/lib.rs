@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
+// Numbers and times come from caches of other programs, and from answers of a service.
+#![deny(clippy::arithmetic_side_effects)]
 
 mod detached;
 mod flight;

@@ -86,7 +86,7 @@ impl Owner {
                 && schema::is_same_cloud(&token.environment().unwrap_or_default(), &self.environment)
                 && token.covers(scopes)
                 // A time in the future means that a clock was wrong then or is wrong now.
-                && token.cached_at().is_some_and(|cached| cached <= now + ROUNDING)
+                && token.cached_at().is_some_and(|cached| cached.duration_since(now).unwrap_or_default() <= ROUNDING)
                 && now.checked_add(margin).is_some_and(|then| !token.is_expired(then))
                 // Of a time that no token has nothing is known.
                 && token.expires_on().is_some_and(|time| moment::date(time, now).is_some())
