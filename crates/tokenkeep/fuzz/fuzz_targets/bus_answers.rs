@@ -34,17 +34,26 @@ fn bus() -> &'static str {
 fn serve(mut stream: UnixStream) {
     let _ = stream.set_read_timeout(Some(Duration::from_secs(2)));
     let mut buffer = [0; 4096];
-    // The sign-in, however the client divides it.
+    // The sign-in, line by line, however the client divides it.
     let mut said = Vec::new();
-    while !said.windows(7).any(|word| word == b"BEGIN\r\n") {
+    'sign_in: loop {
         match stream.read(&mut buffer) {
             Ok(0) | Err(_) => return,
             Ok(length) => said.extend_from_slice(&buffer[..length]),
         }
-        if said.windows(4).any(|word| word == b"AUTH") && said.ends_with(b"\r\n") {
-            let _ = stream.write_all(b"OK 0123456789abcdef0123456789abcdef\r\n");
-            if said.windows(17).any(|word| word == b"NEGOTIATE_UNIX_FD") {
-                let _ = stream.write_all(b"AGREE_UNIX_FD\r\n");
+        while let Some(end) = said.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = said.drain(..=end).collect();
+            let line = String::from_utf8_lossy(&line);
+            let words: Vec<&str> = line.trim_start_matches('\0').split_whitespace().collect();
+            let answer: &[u8] = match words.as_slice() {
+                ["AUTH", "EXTERNAL"] => b"DATA\r\n",
+                ["AUTH", ..] | ["DATA", ..] => b"OK 0123456789abcdef0123456789abcdef\r\n",
+                ["NEGOTIATE_UNIX_FD"] => b"AGREE_UNIX_FD\r\n",
+                ["BEGIN"] => break 'sign_in,
+                _ => b"ERROR\r\n",
+            };
+            if stream.write_all(answer).is_err() {
+                return;
             }
         }
     }

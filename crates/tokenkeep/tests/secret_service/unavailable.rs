@@ -144,6 +144,38 @@ fn a_bus_that_drops_the_line_while_signing_in_is_unavailable() {
     });
 }
 
+/// The fuzzer found the first of them, at which zbus panics.
+#[test]
+fn a_bus_that_answers_the_sign_in_with_anything_else_is_an_error() {
+    let long = [b'A'; 1 << 20];
+    let answers: [&[u8]; 9] =
+        [b"\n", b"\r\n", b"x\n", b"\0\n", b"OK\r\n", b"REJECTED\r\n", b"OK zz\r\n", b"\xff\xfe\r\n", &long];
+    for answer in answers {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("bus");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let item = item_at(&format!("unix:path={}", socket.display())).deadline(DEADLINE);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                // The second is the attempt line by line.
+                for _ in 0..2 {
+                    let (mut client, _) = listener.accept().unwrap();
+                    let _ = std::io::Read::read(&mut client, &mut [0; 64]);
+                    let _ = std::io::Write::write_all(&mut client, answer);
+                    let _ = std::io::Read::read(&mut client, &mut [0; 64]);
+                }
+            });
+            let (error, time) = failure(|| item.load());
+            let kinds = [ErrorKind::StoreUnavailable, ErrorKind::StoreFailed, ErrorKind::StoreTimeout];
+            assert!(kinds.contains(&error.kind()), "{error}");
+            assert!(time.naps < 3 * DEADLINE + AT_ONCE, "{time:?}");
+            // Ends the wait of the thread above.
+            let _ = std::os::unix::net::UnixStream::connect(&socket);
+            let _ = std::os::unix::net::UnixStream::connect(&socket);
+        });
+    }
+}
+
 #[test]
 fn a_service_that_never_answers_meets_the_deadline() {
     let bus = Bus::start();

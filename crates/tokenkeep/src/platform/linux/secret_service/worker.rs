@@ -6,6 +6,7 @@
 //! waits for an answer, not for the bus.
 
 use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::mpsc;
@@ -137,7 +138,10 @@ async fn serve(mut inbox: mpmc::Receiver<Message>, bus: String, unused: fn(&str)
                 Poll::Pending => break,
             }
         }
-        works.retain_mut(|work| work.as_mut().poll(context).is_pending());
+        // zbus panics at some answers of a bus. That ends the operation that got the answer, and no other one.
+        works.retain_mut(|work| {
+            catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))).is_ok_and(|poll| poll.is_pending())
+        });
         if lingering.as_mut().is_some_and(|sleep| sleep.as_mut().poll(context).is_ready()) {
             lingering = None;
             unused(&line.bus);
