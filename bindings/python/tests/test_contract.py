@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import importlib.util
 import json
 import os
 import pickle
@@ -11,6 +12,9 @@ import time
 import msal
 import pytest
 from conftest import event, users
+
+#: The original locks in another way where this package is installed, as with the Azure CLI.
+PORTALOCKER = importlib.util.find_spec("portalocker") is not None
 
 NAMES = [
     "CrossPlatLock", "FilePersistence", "FilePersistenceWithDataProtection", "KeychainPersistence",
@@ -155,7 +159,7 @@ def test_a_lock_of_a_living_process_is_an_error_after_five_seconds(package, ours
         with pytest.raises(package.LockError) as caught:
             with package.CrossPlatLock(path):
                 pass
-    assert isinstance(caught.value, RuntimeError)
+    assert isinstance(caught.value, RuntimeError) or (PORTALOCKER and not ours)
     assert time.monotonic() - began >= 5
     if ours:
         assert str(os.getpid()) in str(caught.value)
@@ -297,6 +301,9 @@ def test_a_lock_that_a_dead_process_left(package, ours, tmp_path):
     if ours:
         cache.add(event("ada"))
         assert users(cache) == ["ada"]
+    elif PORTALOCKER:
+        # It locks the file by flock, and does not look at its content.
+        cache.add(event("ada"))
     else:
         with pytest.raises(package.LockError):
             cache.add(event("ada"))
