@@ -121,6 +121,19 @@ pub(crate) fn revision(record: &[u8]) -> &[u8] {
     record.get(8..record.len().min(24)).unwrap_or_default()
 }
 
+/// How often a removal looks whether other servers have changed or added records meanwhile.
+#[cfg(any(feature = "redis", feature = "postgres"))]
+const LOOKS: usize = 10;
+
+/// Returns the error of a removal that other servers outran.
+#[cfg(any(feature = "redis", feature = "postgres"))]
+fn outrun() -> crate::Error {
+    let text = format!(
+        "Other servers wrote records of this user while they were removed, {LOOKS} times. Some are left: erase again"
+    );
+    crate::Error::new(crate::ErrorKind::Conflict, text)
+}
+
 /// Returns the name of the record that this one belongs to.
 #[cfg(any(feature = "redis", feature = "postgres", test))]
 fn owner(name: &str) -> Option<&str> {

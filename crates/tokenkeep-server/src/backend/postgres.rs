@@ -8,14 +8,14 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 
-use super::{Backend, Swapped, Turn, owner, revision};
+use super::{Backend, LOOKS, Swapped, Turn, outrun, owner, revision};
 use crate::{Error, ErrorKind, Result};
 
 /// The table, unless the program names another one.
 const TABLE: &str = "tokenkeep_record";
 
-/// One write in so many removes records that are over.
-const SWEEP: u8 = 200;
+/// How long a write waits for the removal of expired records.
+const SWEEP: Duration = Duration::from_millis(100);
 
 /// Keeps records in PostgreSQL, through a function that gives a client: a clone of an `Arc<Client>`, or a client of a pool.
 ///
@@ -125,10 +125,10 @@ where
         row.map(|row| row.try_get(0).map_err(explained)).transpose()
     }
 
-    /// Removes records that are over. What is left is removed another time.
+    /// Removes expired records, at one write in 256. A later write removes the rest.
     async fn sweep(&self) -> Result<()> {
-        let mut byte = [0];
-        if getrandom::fill(&mut byte).is_ok() && byte[0] < u8::MAX / SWEEP {
+        let mut byte = [1];
+        if getrandom::fill(&mut byte).is_ok() && byte == [0] {
             let old = format!(
                 "SELECT name FROM {} WHERE expires_at < now() LIMIT 1000 FOR UPDATE SKIP LOCKED",
                 self.table
@@ -189,8 +189,8 @@ where
             }
         };
         if changed > 0 {
-            // The write is done, whatever becomes of the sweep.
-            let _ = self.sweep().await;
+            // Acknowledge the write also if the sweep fails or takes long. A later write sweeps again.
+            let _ = tokio::time::timeout(SWEEP, self.sweep()).await;
             return Ok(Swapped::Done);
         }
         let current = self.current(name).await?;
@@ -201,16 +201,26 @@ where
         let table = &self.table;
         let find =
             format!("SELECT name, revision FROM {table} WHERE (name = $1 OR grp = $1) AND lease IS NULL");
-        let rows = self.get().await?.query(&find, &[&name]).await.map_err(explained)?;
-        let found: std::result::Result<Vec<(String, Vec<u8>)>, _> =
-            rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect();
-        let (names, revisions): (Vec<_>, Vec<_>) = found.map_err(explained)?.into_iter().unzip();
-        // A statement that waited for a lock deletes no record that was written meanwhile.
+        // A statement that waited for a lock deletes no record that was written meanwhile; the next look finds that record.
         let text = format!(
             "DELETE FROM {table} AS held USING unnest($1::text[], $2::bytea[]) AS old(name, revision) \
              WHERE held.name = old.name AND held.revision = old.revision"
         );
-        self.execute(&text, &[&names, &revisions]).await
+        let mut removed = 0;
+        for look in 0.. {
+            let rows = self.get().await?.query(&find, &[&name]).await.map_err(explained)?;
+            if rows.is_empty() {
+                break;
+            }
+            if look == LOOKS {
+                return Err(outrun());
+            }
+            let found: std::result::Result<Vec<(String, Vec<u8>)>, _> =
+                rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect();
+            let (names, revisions): (Vec<_>, Vec<_>) = found.map_err(explained)?.into_iter().unzip();
+            removed += self.execute(&text, &[&names, &revisions]).await?;
+        }
+        Ok(removed)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ::redis::aio::ConnectionLike;
 use ::redis::{ErrorKind as Kind, FromRedisValue, RedisError, Script, ServerErrorKind, Value};
 
-use super::{Backend, Swapped, Turn, owner};
+use super::{Backend, LOOKS, Swapped, Turn, outrun, owner};
 use crate::{Error, ErrorKind, Result};
 
 /// The script of a conditional write. The npm package has the same, which a test compares.
@@ -16,8 +16,6 @@ const FIND: &str = include_str!("redis/find.lua");
 const REMOVE: &str = include_str!("redis/remove.lua");
 /// How many records one call removes.
 const AT_ONCE: usize = 500;
-/// How often a removal looks whether other servers have added records meanwhile.
-const LOOKS: usize = 10;
 
 /// Keeps records in Redis or Valkey, over a connection of the crate `redis` that can be cloned: `MultiplexedConnection`,
 /// `ConnectionManager`, or that of a cluster. The connection stays the program's: its address, its encryption, its reconnecting.
@@ -117,12 +115,15 @@ impl<C: ConnectionLike + Clone + Send + Sync> Backend for Redis<C> {
     async fn remove(&self, name: &str) -> Result<u64> {
         let group = format!("{name}:o");
         let mut removed = 0;
-        for _ in 0..LOOKS {
+        for look in 0.. {
             let answer = self.run(FIND, &[name, &group], &[]).await?;
             let found: Vec<(String, Vec<u8>)> =
                 FromRedisValue::from_redis_value(answer).map_err(|error| explained(error.into()))?;
             if found.is_empty() {
                 break;
+            }
+            if look == LOOKS {
+                return Err(outrun());
             }
             for some in found.chunks(AT_ONCE) {
                 let records = some.iter().map(|(record, _)| record.as_str());

@@ -2,6 +2,7 @@
 import type { Backend, Finding, Swapped } from "../backend";
 import { groupOf, revisionOf } from "../record";
 import { StoreError, type StoreErrorCode } from "../store-error";
+import { LOOKS, outrun } from "./removal";
 
 /** The part of a client of `pg` that is used here. */
 export interface PostgresClientLike {
@@ -88,7 +89,8 @@ class Postgres implements Backend {
   ): Promise<Swapped> {
     const { text, values } = this.change(name, expect, value, ttl);
     if ((await this.query(text, values)).rowCount) {
-      await this.sweep();
+      // The write is acknowledged without waiting for the removal of expired records.
+      void this.sweep();
       return { done: true };
     }
     const current = await this.read(name);
@@ -129,15 +131,25 @@ class Postgres implements Backend {
     }
   }
 
-  async remove(names: readonly string[]): Promise<number> {
+  async remove(names: readonly string[], signal: AbortSignal): Promise<number> {
     const find = `SELECT name, revision FROM ${this.table} WHERE (name = ANY($1) OR grp = ANY($1)) AND lease IS NULL`;
-    const rows = (await this.query(find, [names])).rows as { name: string; revision: Buffer }[];
-    // A statement that waited for a lock deletes no record that was written meanwhile.
+    // A statement that waited for a lock deletes no record that was written meanwhile; the next look finds that record.
     const text =
       `DELETE FROM ${this.table} AS held USING unnest($1::text[], $2::bytea[]) AS old(name, revision) ` +
       "WHERE held.name = old.name AND held.revision = old.revision";
-    const values = [rows.map(({ name }) => name), rows.map(({ revision }) => revision)];
-    return (await this.query(text, values)).rowCount ?? 0;
+    let removed = 0;
+    for (let look = 0; ; look++) {
+      const rows = (await this.query(find, [names])).rows as { name: string; revision: Buffer }[];
+      if (rows.length === 0) {
+        return removed;
+      }
+      if (look === LOOKS) {
+        throw outrun();
+      }
+      signal.throwIfAborted();
+      const values = [rows.map(({ name }) => name), rows.map(({ revision }) => revision)];
+      removed += (await this.query(text, values)).rowCount ?? 0;
+    }
   }
 
   async lease(name: string, id: string, ttl: number): Promise<boolean> {
@@ -223,7 +235,7 @@ class Postgres implements Backend {
   private async sweep(): Promise<void> {
     if (Math.random() * SWEEP < 1) {
       const old = `SELECT name FROM ${this.table} WHERE expires_at < now() LIMIT 1000 FOR UPDATE SKIP LOCKED`;
-      // What is left over is swept another time.
+      // A later write removes the rest, also after a failure.
       await this.query(`DELETE FROM ${this.table} WHERE name IN (${old})`, []).catch(() => {});
     }
   }

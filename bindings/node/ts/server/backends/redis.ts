@@ -10,6 +10,7 @@ import {
   type NodeRedisLike,
 } from "./redis-clients";
 import { redisError } from "./redis-errors";
+import { LOOKS, outrun } from "./removal";
 
 export type { GlideLike, IoRedisLike, NodeRedisLike } from "./redis-clients";
 
@@ -83,8 +84,6 @@ return removed`);
 
 /** How many records one call of REMOVE takes. */
 const AT_ONCE = 500;
-/** How often a removal looks whether other servers have added records meanwhile. */
-const LOOKS = 10;
 
 /**
  * Keeps records in Redis or Valkey, through a connected client of `redis`, `ioredis`, `iovalkey` or `@valkey/valkey-glide`; also
@@ -131,13 +130,16 @@ class Redis implements Backend {
   async remove(names: readonly string[], signal: AbortSignal): Promise<number> {
     let removed = 0;
     for (const name of names) {
-      for (let look = 0; look < LOOKS; look++) {
+      for (let look = 0; ; look++) {
         const found = (await this.run(FIND, [name, `${name}:o`], [])) as unknown[];
         if (found.length === 0) {
           break;
         }
+        if (look === LOOKS) {
+          throw outrun();
+        }
         for (let at = 0; at < found.length; at += 2 * AT_ONCE) {
-          // The caller has gone, and whoever signs in now stays.
+          // After the caller's time is over, a new sign-in of the user is not removed.
           signal.throwIfAborted();
           const some = found.slice(at, at + 2 * AT_ONCE);
           const records = some.filter((_, index) => index % 2 === 0).map(textOf);
