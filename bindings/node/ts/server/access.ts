@@ -119,8 +119,11 @@ export class Access implements CachePlugin {
     if (!share) {
       return read();
     }
-    // A write names the revision that was read, so that an earlier look serves it as well.
-    this.look ??= read();
+    // A write names the revision that was read, so that an earlier look serves it as well. A failed look is made again.
+    this.look ??= read().catch((error) => {
+      this.look = undefined;
+      throw error;
+    });
     return this.look;
   }
 }
