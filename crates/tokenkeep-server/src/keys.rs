@@ -1,6 +1,6 @@
 //! The keys of the records.
 
-use base64ct::{Base64, Base64Unpadded, Base64UrlUnpadded, Encoding};
+use base64ct::{Base64Unpadded, Base64UrlUnpadded, Encoding};
 use tokenkeep::key_source::Key;
 use zeroize::Zeroizing;
 
@@ -57,8 +57,8 @@ impl KeyRing {
     /// # Errors
     /// `MissingKey` without a key, `InvalidInput` for something else than keys.
     pub fn parse(text: &str) -> Result<Self> {
-        let line = |line: &'_ str| line.find('#').map_or(line.len(), |end| end);
-        let words = text.lines().flat_map(|whole| whole[..line(whole)].split(',')).map(str::trim);
+        let lines = text.lines().filter_map(|line| line.split('#').next());
+        let words = lines.flat_map(|line| line.split(',')).map(str::trim);
         Self::new(words.filter(|word| !word.is_empty()).map(key).collect::<Result<Vec<_>>>()?)
     }
 
@@ -100,11 +100,13 @@ impl std::fmt::Debug for KeyRing {
 
 fn key(word: &str) -> Result<Key> {
     let mut bytes = Zeroizing::new([0; LENGTH]);
-    let decoded = match word.len() {
+    let unpadded = word.strip_suffix('=').filter(|rest| rest.len() == 43).unwrap_or(word);
+    let decoded = match unpadded.len() {
         64 => base16ct::mixed::decode(word, &mut *bytes).map(<[u8]>::len).ok(),
-        43 if word.contains(['-', '_']) => Base64UrlUnpadded::decode(word, &mut *bytes).map(<[u8]>::len).ok(),
-        43 => Base64Unpadded::decode(word, &mut *bytes).map(<[u8]>::len).ok(),
-        44 => Base64::decode(word, &mut *bytes).map(<[u8]>::len).ok(),
+        43 if word.contains(['-', '_']) => {
+            Base64UrlUnpadded::decode(unpadded, &mut *bytes).map(<[u8]>::len).ok()
+        }
+        43 => Base64Unpadded::decode(unpadded, &mut *bytes).map(<[u8]>::len).ok(),
         _ => None,
     };
     if decoded != Some(LENGTH) {
@@ -122,10 +124,12 @@ mod tests {
     fn every_spelling_of_a_key_is_the_same_key() {
         let bytes: [u8; LENGTH] =
             std::array::from_fn(|at| 251_u8.wrapping_mul(u8::try_from(at).unwrap_or(0)) ^ 0xfb);
-        let (url, plain) = (Base64UrlUnpadded::encode_string(&bytes), Base64::encode_string(&bytes));
+        let (url, plain) = (Base64UrlUnpadded::encode_string(&bytes), Base64Unpadded::encode_string(&bytes));
         assert!(url.contains('-') || url.contains('_'), "{url}");
         let hex = base16ct::lower::encode_string(&bytes);
-        let spellings = [url, plain.trim_end_matches('=').to_owned(), plain, hex.to_uppercase(), hex];
+        let padded = [format!("{url}="), format!("{plain}=")];
+        let spellings: Vec<String> =
+            [url, plain, hex.to_uppercase(), hex].into_iter().chain(padded).collect();
         for spelling in &spellings {
             assert_eq!(KeyRing::parse(spelling).unwrap().sealing().expose(), &bytes, "{spelling}");
         }
