@@ -67,11 +67,10 @@ mod _native {
         use tokenkeep::storage::{DataProtection, Protector};
 
         let agent = DataProtection::new(DataProtectionScope::CurrentUser).entropy(entropy);
-        let answer = crate::wait::run(py, move || match encrypts {
+        let answer: tokenkeep::Secret = crate::wait::run(py, move || match encrypts {
             true => Ok(agent.protect(&bytes, None)?.into_owned().into()),
             false => agent.unprotect(bytes.into()),
         })?;
-        let answer: tokenkeep::Secret = answer;
         Ok(pyo3::types::PyBytes::new(py, answer.expose()))
     }
 

@@ -59,6 +59,6 @@ def main(step, name):
 
 
 if __name__ == "__main__":
-    # What the CLI itself prints belongs to nobody here.
+    # The output of the CLI is not part of the answer.
     out, sys.stdout = sys.stdout, open(os.devnull, "w", encoding="utf-8")
     print(json.dumps(main(*sys.argv[1:])), file=out)

@@ -23,7 +23,7 @@ from tokenkeep import CrossPlatLock
 
 def wait():
     with CrossPlatLock(sys.argv[1], timeout=600):
-        raise AssertionError("somebody else has it")
+        raise AssertionError("the holder has not released it")
 
 threads = [threading.Thread(target=wait, daemon=True) for _ in range(4)]
 for thread in threads:

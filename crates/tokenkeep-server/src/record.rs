@@ -1,4 +1,4 @@
-//! One record: read, and changed on the condition that nobody else has changed it.
+//! One record: read, and changed on the condition that the stored revision is still the one that was read.
 
 use std::time::{Duration, Instant, SystemTime};
 

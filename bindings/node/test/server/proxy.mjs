@@ -8,7 +8,7 @@ import { connect, createServer } from "node:net";
 /** @typedef {import("../support/scratch.mjs").Scope} Scope */
 
 /**
- * How the proxy treats what comes: `pass` it on; `refuse` connections, and cut those that are open; take connections and be `silent`;
+ * The treatment of requests and connections: `pass` requests on; `refuse` connections, and cut those that are open; take connections and be `silent`;
  * `freeze`, so that requests arrive and no answer does; `hold` requests, which arrive when it passes again; answer half and `cut` the connection; answer `rubbish`; or answer every request
  * with an error of the server, which begins with `-`.
  *

@@ -124,7 +124,7 @@ impl Id {
         self.text().eq_ignore_ascii_case(wanted) || matches!(self, Self::Key { key, .. } if key == wanted)
     }
 
-    /// Returns texts of which two ids that are the same have one in common.
+    /// Returns the keys for an index of ids. Two ids of one account share a key.
     fn names(&self) -> Vec<String> {
         match self {
             Self::Home(id) => vec![id.to_ascii_lowercase()],

@@ -74,7 +74,7 @@ async fn holds<B: Backend + Clone + 'static>(backend: B) {
     assert_eq!(tokens(&stranger_ada.read().await.unwrap().unwrap()), 2);
     assert_eq!(ada.read().await.unwrap_err().kind(), ErrorKind::MissingKey);
 
-    // Too long, and what was there stays.
+    // A record that is too long is refused, and the stored record stays.
     let small = TokenStore::new("shop", backend.clone(), keys("11")).unwrap().max_record(200);
     let error =
         small.user("ada.tenant").unwrap().update(|cache| signed_in(cache, "ada.tenant", "three")).await;
